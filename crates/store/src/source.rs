@@ -1,0 +1,122 @@
+//! The seam between memory and questions: whatever can answer "which series, and their samples".
+//!
+//! `query` evaluates over a [`SeriesSource`]; the embedded metrics store's snapshot is one, a remote
+//! Prometheus-compatible cluster or a table in a test are others. A source is a consistent view: what is selected from
+//! it twice is the same twice.
+
+use lapwing_types::{Exemplar, FloatHistogram, Labels, Matcher, Metadata};
+use std::sync::Arc;
+
+/// What to look for. Times are inclusive at both ends.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// All must hold; an empty list selects everything.
+    pub matchers: Vec<Matcher>,
+    pub start_ms: i64,
+    pub end_ms: i64,
+    /// At most this many series; one more is [`ReadError::TooManySeries`].
+    pub series_max: Option<usize>,
+}
+
+/// One selected series: who it is, and how to read it when its turn comes.
+pub struct SelectedSeries {
+    pub labels: Labels,
+    pub reader: Box<dyn SeriesReader>,
+}
+
+/// Reads one series; may be asked several times and from any thread.
+pub trait SeriesReader: Send + Sync {
+    /// Appends the samples with `start_ms <= t <= end_ms`, ascending and without duplicates, to `out`.
+    /// Staleness markers are included.
+    fn read(&self, start_ms: i64, end_ms: i64, out: &mut SeriesPoints) -> Result<(), ReadError>;
+
+    /// The newest sample with `start_ms <= t <= end_ms`, appended to `out` alone. Cheaper than `read` where the source
+    /// knows it without decoding.
+    fn read_last(&self, start_ms: i64, end_ms: i64, out: &mut SeriesPoints) -> Result<(), ReadError> {
+        let mut all = SeriesPoints::default();
+        self.read(start_ms, end_ms, &mut all)?;
+        match (all.times_ms.last(), all.histograms.last()) {
+            (Some(t), Some((h, _))) if h > t => out.histograms.extend(all.histograms.pop()),
+            (None, Some(_)) => out.histograms.extend(all.histograms.pop()),
+            (Some(t), _) => {
+                out.times_ms.push(*t);
+                out.values.extend(all.values.last());
+            }
+            (None, None) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Samples of one series: floats in two parallel columns, histograms beside them, each ascending by time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SeriesPoints {
+    pub times_ms: Vec<i64>,
+    pub values: Vec<f64>,
+    pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
+}
+
+impl SeriesPoints {
+    pub fn clear(&mut self) {
+        self.times_ms.clear();
+        self.values.clear();
+        self.histograms.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.times_ms.len() + self.histograms.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A consistent view over series.
+pub trait SeriesSource: Send + Sync {
+    /// Series with at least one chunk of data in the range, ascending by labels.
+    fn select(&self, selection: &Selection) -> Result<Vec<SelectedSeries>, ReadError>;
+
+    /// Names of labels on series that match, ascending.
+    fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError>;
+
+    /// Values of one label on series that match, ascending.
+    fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError>;
+
+    /// Label sets that match, ascending.
+    fn series(&self, selection: &Selection) -> Result<Vec<Labels>, ReadError> {
+        Ok(self.select(selection)?.into_iter().map(|s| s.labels).collect())
+    }
+
+    /// Exemplars of the series that match, by series.
+    fn exemplars(&self, _selection: &Selection) -> Result<Vec<(Labels, Vec<Exemplar>)>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    /// What is known about metric families (all, or one), by name.
+    fn metadata(&self, _metric: Option<&str>) -> Vec<(String, Metadata)> {
+        Vec::new()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("the selection matches more than {max} series")]
+    TooManySeries { max: usize },
+    #[error("data from {start_ms} to {end_ms} could not be read: {reason}")]
+    Damaged {
+        start_ms: i64,
+        end_ms: i64,
+        reason: String,
+    },
+    #[error("the query needs more memory than is free ({wanted_bytes} bytes)")]
+    OutOfMemory { wanted_bytes: u64 },
+    #[error("reading {path}")]
+    Io {
+        path: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("remote source failed: {reason}")]
+    Remote { reason: String },
+}

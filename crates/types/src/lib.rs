@@ -1,0 +1,27 @@
+//! NOUNS: what every other room of the house talks about.
+//!
+//! Useful for: a label set, a sample, a native histogram, a matcher, what one request writes.
+//! Not for: bytes on a wire (`wire`), anything that is kept (`store`), anything that decides (`judge`).
+//!
+//! Nothing in here reads a clock, a file or a socket; every timestamp is an argument. Times are `i64` milliseconds
+//! since 1970 in fields that end in `_ms`.
+
+mod exemplar;
+mod histogram;
+mod labels;
+mod limits;
+mod matcher;
+mod metadata;
+mod sample;
+mod write;
+
+pub use exemplar::Exemplar;
+pub use histogram::{
+    CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, HistogramError, ResetHint, Span, span_indexes,
+};
+pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
+pub use limits::{LabelLimits, LimitExceeded};
+pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use metadata::{Metadata, MetricKind};
+pub use sample::{NORMAL_NAN_BITS, STALE_NAN_BITS, Sample, SampleValue, is_stale, stale_nan};
+pub use write::{SeriesWrite, WriteBatch};

@@ -1,0 +1,2 @@
+//! Project chores: `cargo xtask ci|test|tidy|bench|fuzz|ui`.
+fn main() {}
