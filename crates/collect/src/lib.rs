@@ -9,3 +9,5 @@
 pub mod host;
 mod page;
 pub mod process;
+pub mod relabel;
+pub mod schedule;
