@@ -1,0 +1,4 @@
+//! What crosses the crate's border, format by format: round trips, hostile input, the specifications' examples.
+
+mod remote_write;
+mod strategies;
