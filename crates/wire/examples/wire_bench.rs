@@ -5,6 +5,7 @@
 use lapwing_types::{Labels, Sample, SeriesWrite, WriteBatch};
 use lapwing_wire::remote_write::{encode_v1, encode_v2, v1, v2};
 use lapwing_wire::snappy::{Decompressor, compress};
+use lapwing_wire::text::{Entry, Escaping, Family, FamilySample, Format, Parser, write};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -36,6 +37,55 @@ fn main() {
     measure("v2 snappy + protobuf + key", SERIES, || {
         read_v2(decompressor.decompress(&block_v2, BODY_BYTES_MAX).unwrap());
     });
+    for format in [Format::Prometheus, Format::OpenMetrics] {
+        measure_text(&batch, format);
+    }
+}
+
+fn measure_text(batch: &WriteBatch, format: Format) {
+    let page = write(&families(batch), format, Escaping::AllowUtf8);
+    println!("{format:?} page: {} B, {SERIES} series", page.len());
+    let best = measure("text, known series", SERIES, || {
+        let mut parser = Parser::new(page.as_bytes(), format).unwrap();
+        while let Some(entry) = parser.next_entry().unwrap() {
+            if let Entry::Sample(sample) = entry {
+                black_box((sample.series_text(), sample.value));
+            }
+        }
+    });
+    println!("{:32} {:8.0} MB/s", "", page.len() as f64 / best / 1e6);
+    measure("text, with label sets", SERIES, || {
+        let mut parser = Parser::new(page.as_bytes(), format).unwrap();
+        while let Some(entry) = parser.next_entry().unwrap() {
+            if let Entry::Sample(sample) = entry {
+                black_box(sample.labels().unwrap());
+            }
+        }
+    });
+}
+
+fn families(batch: &WriteBatch) -> Vec<Family> {
+    let mut families: Vec<Family> = Vec::new();
+    let mut series: Vec<&SeriesWrite> = batch.series.iter().collect();
+    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    for one in series {
+        let name = one.labels.metric_name().unwrap_or("");
+        if families.last().is_none_or(|f| f.name != name) {
+            families.push(Family {
+                name: name.to_owned(),
+                ..Family::default()
+            });
+        }
+        if let Some(family) = families.last_mut() {
+            family.samples.push(FamilySample {
+                labels: one.labels.clone(),
+                value: one.samples[0].value,
+                t_ms: None,
+                exemplar: None,
+            });
+        }
+    }
+    families
 }
 
 /// What the ingest path reads when every series is known already.
@@ -64,7 +114,7 @@ fn read_v2(body: &[u8]) {
 }
 
 /// The best of several runs: the one least disturbed by neighbours.
-fn measure(what: &str, samples: usize, mut run: impl FnMut()) {
+fn measure(what: &str, samples: usize, mut run: impl FnMut()) -> f64 {
     let mut best = f64::MAX;
     for _ in 0..30 {
         let start = Instant::now();
@@ -72,6 +122,7 @@ fn measure(what: &str, samples: usize, mut run: impl FnMut()) {
         best = best.min(start.elapsed().as_secs_f64());
     }
     println!("{what:32} {:8.1} ns per sample", best * 1e9 / samples as f64);
+    best
 }
 
 /// Eight labels per series, one sample each: what an agent sends that scrapes node exporters.

@@ -1,3 +1,4 @@
+use crate::cases::{chain, summary};
 use crate::strategies;
 use lapwing_types::{
     Counts, Labels, Metadata, MetricKind, STALE_NAN_BITS, Sample, SeriesWrite, WriteBatch, stale_nan,
@@ -6,15 +7,6 @@ use lapwing_wire::protobuf::{Writer, zigzag};
 use lapwing_wire::remote_write::{RemoteWriteError, encode_v1, encode_v2, v1, v2};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::error::Error;
-
-/// The message and its causes, as a log line would have them.
-fn chain(error: &dyn Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
-    }
-}
 
 fn check_v1(fill: impl FnOnce(&mut Writer), expect: &str) {
     let mut w = Writer::new();
@@ -36,30 +28,6 @@ fn check_v2(fill: impl FnOnce(&mut Writer), expect: &str) {
         Ok(batch) => assert_eq!(summary(&batch), expect),
         Err(error) => assert_eq!(chain(&error), expect),
     }
-}
-
-fn summary(batch: &WriteBatch) -> String {
-    let series = batch.series.iter().map(|s| {
-        let mut text = s.labels.to_string();
-        for sample in &s.samples {
-            text += &format!(" {}@{}", sample.value, sample.t_ms);
-        }
-        for (t_ms, h) in &s.histograms {
-            text += &format!(" {:?}@{t_ms}", h.counts);
-        }
-        for e in &s.exemplars {
-            text += &format!(" # {} {} {:?}", e.labels, e.value, e.t_ms);
-        }
-        if let Some(start_ms) = s.start_ms {
-            text += &format!(" since {start_ms}");
-        }
-        text
-    });
-    let metadata = batch
-        .metadata
-        .iter()
-        .map(|(n, m)| format!("{n}: {} {:?} {:?}", m.kind, m.help, m.unit));
-    series.chain(metadata).collect::<Vec<_>>().join("\n")
 }
 
 fn label(w: &mut Writer, name: &str, value: &str) {
