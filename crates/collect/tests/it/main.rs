@@ -1,3 +1,5 @@
 //! What the crate promises, seen from outside.
 
 mod host;
+mod scrape;
+mod server;
