@@ -32,8 +32,8 @@ pub enum TargetError {
     NoAddress,
     #[error("__scheme__ is {scheme:?}, but must be http or https")]
     Scheme { scheme: String },
-    #[error("{label}: {source}")]
-    Duration { label: &'static str, source: UnitError },
+    #[error("{label}: {reason}")]
+    Duration { label: &'static str, reason: UnitError },
     #[error("timeout of {timeout_ms} ms is longer than the interval of {interval_ms} ms")]
     TimeoutTooLong { timeout_ms: i64, interval_ms: i64 },
     #[error("not a URL: {url:?}")]
@@ -53,8 +53,8 @@ pub enum ScrapeError {
     ParseProtobuf { detail: String },
     #[error("more than {limit} samples (sample_limit)")]
     SampleLimit { limit: u64 },
-    #[error("series {series}: {source}")]
-    LabelLimit { series: String, source: LimitExceeded },
+    #[error("series {series}: {exceeded}")]
+    LabelLimit { series: String, exceeded: LimitExceeded },
     #[error("job has {targets} targets, but target_limit is {limit}")]
     TargetLimit { targets: u64, limit: u64 },
     #[error(transparent)]

@@ -202,9 +202,9 @@ pub(super) fn final_labels(
     }
     match job.label_limits.check(&labels) {
         Ok(()) => Ok(Some(labels)),
-        Err(source) => Err(ScrapeError::LabelLimit {
+        Err(exceeded) => Err(ScrapeError::LabelLimit {
             series: labels.to_string().chars().take(200).collect(),
-            source,
+            exceeded,
         }),
     }
 }

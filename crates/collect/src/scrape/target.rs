@@ -82,7 +82,7 @@ fn with_defaults(discovered: &Labels, job: &Job) -> Labels {
 fn times(labels: &LabelsBuilder, job: &Job) -> Result<(i64, i64), TargetError> {
     let read = |label: &'static str, default: i64| match labels.get(label) {
         None => Ok(default),
-        Some(text) => parse_duration_ms(text).map_err(|source| TargetError::Duration { label, source }),
+        Some(text) => parse_duration_ms(text).map_err(|reason| TargetError::Duration { label, reason }),
     };
     let interval_ms = read(INTERVAL, job.interval_ms)?.max(1);
     let timeout_ms = read(TIMEOUT, job.timeout_ms)?;

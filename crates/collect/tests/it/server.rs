@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+type Routes = Arc<Mutex<Vec<(String, String)>>>;
 
 /// How it answers; every connection serves one request.
 #[derive(Clone)]
@@ -19,6 +21,8 @@ pub(crate) struct Server {
     /// Closes in the middle of the body.
     pub(crate) cut: bool,
     pub(crate) redirect_to_self: bool,
+    /// Beginnings of request targets and the bodies they get, each used once in order; what none fits never ends.
+    pub(crate) routes: Option<Routes>,
     /// The last request's head.
     pub(crate) heard: Arc<Mutex<String>>,
 }
@@ -34,6 +38,7 @@ impl Default for Server {
             endless: false,
             cut: false,
             redirect_to_self: false,
+            routes: None,
             heard: Arc::default(),
         }
     }
@@ -52,12 +57,44 @@ impl Server {
         address
     }
 
-    async fn answer(self, mut stream: TcpStream) -> Option<()> {
+    /// As `start`, on a Unix socket.
+    pub(crate) fn start_unix(self, path: &std::path::Path) {
+        let listener = tokio::net::UnixListener::bind(path).unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(self.clone().answer(stream));
+            }
+        });
+    }
+
+    pub(crate) fn with_routes(routes: &[(&str, String)]) -> Self {
+        let routes = routes.iter().map(|(p, b)| ((*p).to_owned(), b.clone())).collect();
+        Server {
+            routes: Some(Arc::new(Mutex::new(routes))),
+            content_type: "application/json",
+            ..Server::default()
+        }
+    }
+
+    fn route(&self, target: &str) -> Option<String> {
+        let mut routes = self.routes.as_ref()?.lock().unwrap();
+        let at = routes.iter().position(|(prefix, _)| target.starts_with(prefix))?;
+        Some(routes.remove(at).1)
+    }
+
+    async fn answer<S: AsyncRead + AsyncWrite + Unpin>(mut self, mut stream: S) -> Option<()> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.ok()?);
         }
-        *self.heard.lock().unwrap() = String::from_utf8(head).ok()?;
+        let head = String::from_utf8(head).ok()?;
+        if self.routes.is_some() {
+            match self.route(head.split(' ').nth(1)?) {
+                Some(body) => self.body = body.into_bytes(),
+                None => self.silent = true,
+            }
+        }
+        *self.heard.lock().unwrap() = head;
         if self.silent {
             return std::future::pending().await;
         }
