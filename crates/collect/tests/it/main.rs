@@ -1,6 +1,7 @@
 //! What the crate promises, seen from outside.
 
 mod discovery;
+mod gpu;
 mod host;
 mod scrape;
 mod server;
