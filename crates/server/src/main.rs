@@ -1,2 +1,5 @@
 //! The `lapwing` binary.
+
+mod config;
+
 fn main() {}

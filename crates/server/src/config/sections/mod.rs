@@ -1,0 +1,42 @@
+//! One file per section of `lapwing.yml`, and the whole that they make.
+
+mod discover;
+mod global;
+mod host;
+mod store;
+mod web;
+
+pub(crate) use discover::DiscoverConfig;
+pub(crate) use global::GlobalConfig;
+pub(crate) use host::HostConfig;
+pub(crate) use store::StoreConfig;
+pub(crate) use web::WebConfig;
+
+use super::diagnostic::Diagnostics;
+use super::reader::MapReader;
+use super::yaml::Node;
+
+/// The whole configuration, resolved and valid.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) global: GlobalConfig,
+    pub(crate) web: WebConfig,
+    pub(crate) store: StoreConfig,
+    pub(crate) host: HostConfig,
+    pub(crate) discover: DiscoverConfig,
+}
+
+impl Config {
+    pub(crate) fn read(root: &Node, notes: &mut Diagnostics) -> Self {
+        let mut map = MapReader::new(root, "", notes);
+        let config = Config {
+            global: GlobalConfig::read(map.node("global"), notes),
+            web: WebConfig::read(map.node("web"), notes),
+            store: StoreConfig::read(map.node("store"), notes),
+            host: HostConfig::read(map.node("host"), notes),
+            discover: DiscoverConfig::read(map.node("discover"), notes),
+        };
+        map.finish(notes);
+        config
+    }
+}
