@@ -31,11 +31,8 @@ fn run(args: &[String]) -> Result<()> {
         match word.as_str() {
             "--all" => chosen.clone_from(&targets),
             "--seconds" => {
-                seconds = words
-                    .next()
-                    .context("--seconds needs a number")?
-                    .parse()
-                    .context("--seconds")?
+                let number = words.next().context("--seconds needs a number")?;
+                seconds = number.parse().context("--seconds needs a number")?;
             }
             name if targets.iter().any(|t| t == name) => chosen.push(name.to_owned()),
             name => bail!("no fuzz target `{name}`: `cargo xtask fuzz` lists them"),
