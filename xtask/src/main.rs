@@ -3,9 +3,11 @@
 //! One file per command; a new command is one file and one line in [`COMMANDS`]. It must compile in seconds, so it has few
 //! dependencies and links none of Lapwing's own crates.
 
+mod bench;
 mod ci;
 mod clock;
 mod fuzz;
+mod load;
 mod shell;
 mod test;
 mod tidy;
@@ -28,6 +30,7 @@ const COMMANDS: &[Command] = &[
     ci::COMMAND,
     test::COMMAND,
     tidy::COMMAND,
+    bench::COMMAND,
     fuzz::COMMAND,
     ui::COMMAND,
 ];

@@ -1,7 +1,7 @@
 //! Other programs: finding them, running them, and ending exactly those that were started here.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -77,4 +77,42 @@ fn show(command: &Command) -> String {
         text.push_str(&arg.to_string_lossy());
     }
     text
+}
+
+/// A process that ends when this value goes out of scope, whatever happened in between.
+pub(crate) struct Guard(Child);
+
+impl Guard {
+    pub(crate) fn start(command: &mut Command) -> Result<Guard> {
+        let shown = show(command);
+        Ok(Guard(
+            command.spawn().with_context(|| format!("start `{shown}`"))?,
+        ))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The exit status, if the process has already ended.
+    pub(crate) fn ended(&mut self) -> Result<Option<std::process::ExitStatus>> {
+        self.0.try_wait().context("look at a started process")
+    }
+}
+
+impl Guard {
+    /// Ends the process at once, as a crash would, and waits until it is gone.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.0.kill().context("kill a started process")?;
+        self.0.wait().context("wait for a killed process")?;
+        Ok(())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // A process that has already ended is what is wanted here, so the result says nothing.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
