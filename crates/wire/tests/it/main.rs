@@ -1,0 +1,6 @@
+//! What crosses the crate's border, format by format: round trips, hostile input, the specifications' examples.
+
+mod cases;
+mod remote_write;
+mod strategies;
+mod text;
