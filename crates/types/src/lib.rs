@@ -17,7 +17,8 @@ mod write;
 
 pub use exemplar::Exemplar;
 pub use histogram::{
-    CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, HistogramError, ResetHint, Span, span_indexes,
+    Bucket, CUSTOM_BUCKETS_SCHEMA, CompensatedSum, Counts, FloatHistogram, Histogram, HistogramError,
+    IncompatibleSchemas, Reconciled, ResetHint, Span, bucket_bound, format_number, span_indexes,
 };
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use limits::{LabelLimits, LimitExceeded};
