@@ -14,4 +14,4 @@ pub use client::{Fetched, HttpClient, Request};
 pub use config::{Authorization, BasicAuth, HttpConfig, OAuth2, TlsConfig, TlsVersion};
 pub use error::{FetchError, HttpConfigError};
 pub use secret::Secret;
-pub use units::{UnitError, duration_ms, parse_duration_ms, parse_size_bytes, size_bytes};
+pub use units::{Bytes, Millis, UnitError, parse_duration_ms, parse_size_bytes};

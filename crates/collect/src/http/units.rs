@@ -1,6 +1,7 @@
 //! Durations and sizes as people write them in Prometheus's files: `1m30s`, `10MB`.
 
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
@@ -78,31 +79,60 @@ pub fn parse_size_bytes(text: &str) -> Result<u64, UnitError> {
     number.checked_mul(factor).ok_or_else(wrong)
 }
 
-/// For `#[serde(with = "duration_ms")]`.
-pub mod duration_ms {
-    use super::{Deserialize, Deserializer, Serializer, parse_duration_ms};
+/// A duration in a config, typed as `15s`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub i64);
 
-    pub fn serialize<S: Serializer>(ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{ms}ms"))
-    }
+/// A size in a config, typed as `10MB` or as a plain number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_duration_ms(&text).map_err(serde::de::Error::custom)
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}ms", self.0))
     }
 }
 
-/// For `#[serde(with = "size_bytes")]`.
-pub mod size_bytes {
-    use super::{Deserialize, Deserializer, Serializer, parse_size_bytes};
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}B", self.0))
+    }
+}
 
-    pub fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{bytes}B"))
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = deserializer.deserialize_str(Text)?;
+        parse_duration_ms(&text).map(Millis).map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = deserializer.deserialize_str(Text)?;
+        parse_size_bytes(&text).map(Bytes).map_err(de::Error::custom)
+    }
+}
+
+/// Text, or a number that was typed without quotes.
+struct Text;
+
+impl de::Visitor<'_> for Text {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number with a unit")
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_size_bytes(&text).map_err(serde::de::Error::custom)
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
     }
 }
 
