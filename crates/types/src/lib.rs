@@ -6,6 +6,7 @@
 //! Nothing in here reads a clock, a file or a socket; every timestamp is an argument. Times are `i64` milliseconds
 //! since 1970 in fields that end in `_ms`.
 
+mod alert;
 mod exemplar;
 mod histogram;
 mod labels;
@@ -15,6 +16,11 @@ mod metadata;
 mod sample;
 mod write;
 
+pub use alert::{
+    ALERT_NAME, Alert, AlertEvent, AlertEventKind, AlertState, Decision, DecisionReason, DecisionStep,
+    Fingerprint, FingerprintError, Kept, LedgerEntry, LedgerEvent, RuleRef, SEVERITY_LABEL, Severity,
+    StateBatch, StateChange, StateKind, StateRowError,
+};
 pub use exemplar::Exemplar;
 pub use histogram::{
     CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, HistogramError, ResetHint, Span, span_indexes,
