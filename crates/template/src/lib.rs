@@ -26,5 +26,5 @@ pub use error::{ParseError, RenderError};
 pub use exec::{Escape, Functions, Limits};
 pub use gotime::{GoTime, format_go_duration};
 pub use number::{format_float, format_general};
-pub use set::TemplateSet;
+pub use set::{Source, TemplateSet};
 pub use value::{Record, Value};

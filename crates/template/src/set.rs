@@ -7,6 +7,14 @@ use crate::{Escape, Functions, Limits, ParseError, RenderError, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// A text to render: its name stands in errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    pub name: &'a str,
+    pub text: &'a str,
+    pub escape: Escape,
+}
+
 /// Cheap to clone: bodies are shared.
 #[derive(Clone, Debug, Default)]
 pub struct TemplateSet {
@@ -53,12 +61,11 @@ impl TemplateSet {
     /// Renders a text that may use the templates of this set.
     pub fn render(
         &self,
-        name: &str,
-        text: &str,
+        source: Source<'_>,
         data: &Value,
         functions: &dyn Functions,
-        escape: Escape,
     ) -> Result<String, RenderError> {
+        let Source { name, text, escape } = source;
         // Most labels and annotations hold no action at all.
         if !text.contains("{{") {
             return Ok(text.to_owned());

@@ -7,6 +7,7 @@
 //! since 1970 in fields that end in `_ms`.
 
 mod alert;
+mod duration;
 mod exemplar;
 mod histogram;
 mod labels;
@@ -21,6 +22,7 @@ pub use alert::{
     Fingerprint, FingerprintError, Kept, LedgerEntry, LedgerEvent, RuleRef, SEVERITY_LABEL, Severity,
     StateBatch, StateChange, StateKind, StateRowError,
 };
+pub use duration::{DurationError, format_duration_ms, parse_duration_ms};
 pub use exemplar::Exemplar;
 pub use histogram::{
     CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, HistogramError, ResetHint, Span, span_indexes,

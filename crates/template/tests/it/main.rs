@@ -1,7 +1,7 @@
 //! Templates as they stand in public rule files and Alertmanager configs, and their hostile cousins.
 
 use lapwing_template::functions::{NotificationFunctions, RuleFunctions};
-use lapwing_template::{Escape, Functions, GoTime, RenderError, TemplateSet, Value};
+use lapwing_template::{Escape, Functions, GoTime, RenderError, Source, TemplateSet, Value};
 use proptest::prelude::*;
 
 fn data() -> Value {
@@ -33,7 +33,15 @@ fn render(text: &str, escape: Escape) -> Result<String, RenderError> {
         query: &query,
         external_url: "http://lapwing:9595/path",
     };
-    TemplateSet::new().render("t", text, &data(), &functions, escape)
+    TemplateSet::new().render(
+        Source {
+            name: "t",
+            text,
+            escape,
+        },
+        &data(),
+        &functions,
+    )
 }
 
 #[track_caller]
@@ -150,7 +158,15 @@ fn functions_of_alertmanager() {
         now_ms: 1_795_269_969_000,
     };
     let check = |text: &str, expect: &str| {
-        let result = TemplateSet::new().render("t", text, &data(), &functions, Escape::None);
+        let result = TemplateSet::new().render(
+            Source {
+                name: "t",
+                text,
+                escape: Escape::None,
+            },
+            &data(),
+            &functions,
+        );
         assert_eq!(result.as_deref(), Ok(expect), "{text}");
     };
     check(
