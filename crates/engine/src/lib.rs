@@ -6,4 +6,22 @@
 //! This is the only crate that reads a clock.
 
 pub mod clock;
+mod compute;
+mod engine;
+mod jobs;
 pub mod meter;
+mod options;
+mod queries;
+mod work;
+
+pub use clock::Clock;
+pub use compute::{Compute, ComputeError};
+pub use engine::{Engine, StartError, StopError};
+pub use meter::Meter;
+pub use options::EngineOptions;
+pub use queries::{Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
+
+/// The name of this machine, as it stands in `instance` labels.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

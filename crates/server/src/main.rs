@@ -1,5 +1,10 @@
-//! The `lapwing` binary.
+//! The `lapwing` binary: all of it is in the library, so that the Python wheel can carry the same program.
 
-mod config;
+use std::process::ExitCode;
 
-fn main() {}
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    lapwing_server::cli_main(std::env::args_os())
+}

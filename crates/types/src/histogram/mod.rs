@@ -2,6 +2,20 @@
 //!
 //! Two shapes: [`Histogram`] is what arrives and is kept, integer or float, bit for bit; [`FloatHistogram`] is what is
 //! computed with. Bucket counts are absolute in both (the deltas of the wire format end at the border).
+//!
+//! [`buckets`] knows where buckets lie, [`arithmetic`] adds and scales, [`compensated`] sums without losing digits,
+//! [`reset`] tells a restarted counter, [`text`] writes one down.
+
+mod arithmetic;
+mod buckets;
+mod compensated;
+mod reset;
+mod text;
+
+pub use arithmetic::{IncompatibleSchemas, Reconciled};
+pub use buckets::{Bucket, bucket_bound};
+pub use compensated::CompensatedSum;
+pub use text::format_number;
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -102,6 +116,24 @@ pub enum HistogramError {
     BoundsOrder { index: usize },
     #[error("histogram with custom bounds has {what}")]
     CustomShape { what: &'static str },
+}
+
+impl Default for FloatHistogram {
+    fn default() -> Self {
+        FloatHistogram {
+            reset_hint: ResetHint::Unknown,
+            schema: 0,
+            zero_threshold: 0.0,
+            zero_count: 0.0,
+            count: 0.0,
+            sum: 0.0,
+            positive_spans: Vec::new(),
+            negative_spans: Vec::new(),
+            positive: Vec::new(),
+            negative: Vec::new(),
+            custom_bounds: Arc::from([]),
+        }
+    }
 }
 
 impl Histogram {

@@ -1,0 +1,33 @@
+//! What an engine is started with.
+
+use crate::clock::Clock;
+use crate::queries::QueryLimits;
+use lapwing_store::metrics::MetricsOptions;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    pub clock: Clock,
+    /// None keeps everything in memory.
+    pub data: Option<PathBuf>,
+    pub metrics: MetricsOptions,
+    pub queries: QueryLimits,
+    /// How often this host is measured; None leaves it alone.
+    pub host_interval: Option<Duration>,
+    /// How often Lapwing's own numbers are kept; None keeps none.
+    pub own_interval: Option<Duration>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions {
+            clock: Clock::system(),
+            data: None,
+            metrics: MetricsOptions::default(),
+            queries: QueryLimits::default(),
+            host_interval: Some(Duration::from_secs(15)),
+            own_interval: Some(Duration::from_secs(15)),
+        }
+    }
+}

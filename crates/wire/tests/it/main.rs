@@ -1,0 +1,8 @@
+//! What crosses the crate's border, format by format: round trips, hostile input, the specifications' examples.
+
+mod cases;
+mod proto_exposition;
+mod remote_read;
+mod remote_write;
+mod strategies;
+mod text;
