@@ -97,6 +97,8 @@ fn contest(options: &Options, part: Part) -> Result<()> {
         let counts: Vec<usize> = columns.iter().filter_map(|(_, c)| series(c)).collect();
         if counts.windows(2).any(|w| w[0] != w[1]) {
             println!("answers differ: {what}: {counts:?} series");
+        } else if counts.iter().all(|n| *n == 0) && !counts.is_empty() {
+            println!("nothing was found, so nothing was measured: {what}");
         }
     }
     Ok(())

@@ -26,7 +26,7 @@ pub(super) struct Query {
 pub(super) const QUERIES: &[Query] = &[
     Query {
         name: "instant, one series",
-        expr: r#"node_load1{instance="host-00042"}"#,
+        expr: r#"node_load1{instance="host-00004"}"#,
         shape: Shape::Instant,
     },
     Query {
@@ -92,7 +92,7 @@ pub(super) const QUERIES: &[Query] = &[
     },
     Query {
         name: "range span x 60 s, one series",
-        expr: r#"DCGM_FI_DEV_GPU_UTIL{instance="host-00077", gpu="0"}"#,
+        expr: r#"DCGM_FI_DEV_GPU_UTIL{instance="host-00007", gpu="0"}"#,
         shape: Shape::Range(1.0, 60.0),
     },
     Query {
@@ -102,7 +102,7 @@ pub(super) const QUERIES: &[Query] = &[
     },
     Query {
         name: "series of a host",
-        expr: r#"{instance="host-00099"}"#,
+        expr: r#"{instance="host-00009"}"#,
         shape: Shape::List("/api/v1/series"),
     },
 ];

@@ -5,13 +5,15 @@ use super::{Check, Finding};
 
 pub(super) const CHECK: Check = Check {
     name: "heads",
-    rule: "every Rust file begins with a `//!` head",
+    rule: "every Rust file below src/ begins with a `//!` head",
     excusable: true,
     run,
 };
 
 fn run(house: &House) -> Vec<Finding> {
-    let headless = house.rust_files().filter(|f| !has_head(&f.text));
+    let headless = house
+        .rust_files()
+        .filter(|f| f.path.contains("/src/") && !has_head(&f.text));
     headless
         .map(|f| {
             Finding::new(
@@ -54,7 +56,11 @@ mod tests {
         for bad in ["", "use x;\n//! Late.", "//!\nuse x;", "/// A doc\nfn f() {}"] {
             assert!(!has_head(bad), "{bad}");
         }
-        let house = House::of(&[("a/src/b.rs", "use x;"), ("a/README.md", "words")]);
+        let house = House::of(&[
+            ("a/src/b.rs", "use x;"),
+            ("a/README.md", "words"),
+            ("a/tests/it/x.rs", "use x;"),
+        ]);
         assert_eq!(run(&house).len(), 1);
     }
 }
