@@ -19,7 +19,7 @@ pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};
 pub use meter::Meter;
 pub use options::EngineOptions;
-pub use queries::{Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
+pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 
 /// The name of this machine, as it stands in `instance` labels.
 pub fn hostname() -> String {

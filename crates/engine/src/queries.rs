@@ -59,6 +59,15 @@ pub enum QueryFailure {
     Query(#[from] QueryError),
 }
 
+/// An answer, and how long it took to come.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub result: QueryResult,
+    /// Waiting for a turn.
+    pub queue_s: f64,
+    pub eval_s: f64,
+}
+
 /// One row of the list of running queries.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct RunningQuery {
@@ -111,21 +120,17 @@ impl Queries {
         }
     }
 
-    pub async fn instant(&self, request: QueryRequest, at_ms: i64) -> Result<QueryResult, QueryFailure> {
-        self.run(request, move |engine, snapshot, expr, options, interrupt| {
-            engine.instant(snapshot, expr, at_ms, options, interrupt)
+    pub async fn instant(&self, request: QueryRequest, at_ms: i64) -> Result<Answered, QueryFailure> {
+        self.run(request, move |engine, snapshot, expr, options| {
+            engine.instant(snapshot, expr, at_ms, options)
         })
         .await
     }
 
-    pub async fn range(&self, request: QueryRequest, range: StepRange) -> Result<QueryResult, QueryFailure> {
-        self.run(request, move |engine, snapshot, expr, options, interrupt| {
-            let steps = lapwing_query::Steps {
-                start_ms: range.start_ms,
-                end_ms: range.end_ms,
-                step_ms: range.step_ms,
-            };
-            engine.range(snapshot, expr, steps, options, interrupt)
+    pub async fn range(&self, request: QueryRequest, range: StepRange) -> Result<Answered, QueryFailure> {
+        self.run(request, move |engine, snapshot, expr, options| {
+            let steps = (range.start_ms, range.end_ms, range.step_ms);
+            engine.range(snapshot, expr, steps, options)
         })
         .await
     }
@@ -154,9 +159,9 @@ impl Queries {
         }
     }
 
-    async fn run<F>(&self, request: QueryRequest, work: F) -> Result<QueryResult, QueryFailure>
+    async fn run<F>(&self, request: QueryRequest, work: F) -> Result<Answered, QueryFailure>
     where
-        F: FnOnce(&QueryEngine, &Snapshot, &str, &QueryOptions, &Interrupt) -> Result<QueryResult, QueryError>
+        F: FnOnce(&QueryEngine, &Snapshot, &str, &QueryOptions) -> Result<QueryResult, QueryError>
             + Send
             + 'static,
     {
@@ -165,9 +170,10 @@ impl Queries {
             return Err(QueryFailure::Busy);
         }
         let asked = Stopwatch::start();
-        let interrupt = Interrupt::new();
+        let interrupt = Interrupt::default();
         let listed = self.list(&request.expr, &interrupt);
         let mut options = shared.limits.options.clone();
+        options.interrupt = interrupt.clone();
         if let Some(lookback_ms) = request.lookback_ms {
             options.lookback_ms = lookback_ms;
         }
@@ -176,7 +182,7 @@ impl Queries {
             .unwrap_or(shared.limits.timeout_ms)
             .clamp(1, shared.limits.timeout_ms);
         let evaluation = {
-            let (shared, interrupt) = (shared.clone(), interrupt.clone());
+            let shared = shared.clone();
             let waiting = Waiting::new(&shared);
             async move {
                 let inner = shared.clone();
@@ -185,10 +191,12 @@ impl Queries {
                     let queue_s = asked.elapsed_s();
                     let watch = Stopwatch::start();
                     let snapshot = inner.store.snapshot();
-                    let mut result = work(&inner.engine, &snapshot, &request.expr, &options, &interrupt)?;
-                    result.stats.eval_s = watch.elapsed_s();
-                    result.stats.queue_s = queue_s;
-                    Ok(result)
+                    let result = work(&inner.engine, &snapshot, &request.expr, &options)?;
+                    Ok(Answered {
+                        result,
+                        queue_s,
+                        eval_s: watch.elapsed_s(),
+                    })
                 });
                 result.await
             }

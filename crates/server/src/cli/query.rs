@@ -131,7 +131,8 @@ fn question_of(args: &QueryArgs, now_ms: i64) -> Result<Question, String> {
     let duration = |name: &str, text: &Option<String>| {
         text.as_deref()
             .map(|t| {
-                crate::config::duration::parse_ms(t)
+                lapwing_types::parse_duration_ms(t)
+                    .ok()
                     .filter(|ms| *ms > 0)
                     .ok_or_else(|| format!("{name}: not a duration: {t:?} (write 15s, 5m, 1h30m)"))
             })

@@ -3,12 +3,14 @@
 //! Useful for: every key of `lapwing.yml`, its default, its check. Not for: reading the environment elsewhere, or
 //! holding state. Only `Config` leaves this room.
 
+mod decode;
 mod diagnostic;
-pub(crate) mod duration;
 mod expand;
 mod load;
 mod reader;
+mod resolved;
 mod sections;
+mod size;
 mod yaml;
 
 pub(crate) use diagnostic::{Diagnostic, Level, render};

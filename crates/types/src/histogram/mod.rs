@@ -239,6 +239,27 @@ impl Histogram {
     }
 }
 
+impl FloatHistogram {
+    /// The same as it would have arrived, with float counts.
+    pub fn to_histogram(&self) -> Histogram {
+        Histogram {
+            reset_hint: self.reset_hint,
+            schema: self.schema,
+            zero_threshold: self.zero_threshold,
+            sum: self.sum,
+            positive_spans: self.positive_spans.clone(),
+            negative_spans: self.negative_spans.clone(),
+            counts: Counts::Float {
+                count: self.count,
+                zero: self.zero_count,
+                positive: self.positive.clone(),
+                negative: self.negative.clone(),
+            },
+            custom_bounds: self.custom_bounds.clone(),
+        }
+    }
+}
+
 /// The bucket indexes that spans stand for, in order.
 pub fn span_indexes(spans: &[Span]) -> impl Iterator<Item = i32> + '_ {
     let mut next = 0i64;

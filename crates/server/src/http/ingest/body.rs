@@ -4,6 +4,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flate2::read::MultiGzDecoder;
+use std::error::Error;
+use std::fmt::Write;
 use std::io::Read;
 
 /// Prometheus sends at most a few MiB; a batch of 100 000 samples is about 10 MiB unpacked.
@@ -95,4 +97,15 @@ pub(crate) fn unpack_gzip(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Ref
             format!("content encoding {other:?} is not supported here; use gzip or none"),
         )),
     }
+}
+
+/// An error with what caused it, on one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let _ = write!(text, ": {inner}");
+        cause = inner.source();
+    }
+    text
 }

@@ -1,7 +1,7 @@
 //! `POST /api/v1/import…`: samples from files, with or without timestamps.
 
-use super::body::{self, Refused};
-use super::remote_write::{commit_refusal, with_causes};
+use super::body::{self, Refused, with_causes};
+use super::remote_write::commit_refusal;
 use crate::http::AppState;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};

@@ -3,7 +3,7 @@
 //! Bounds: bodies are read up to a limit before and after decompression, and decoding happens on the ingest pool, never
 //! on a tokio thread. Nothing is dropped silently: what the store refuses is named in the answer.
 
-mod body;
+pub(crate) mod body;
 mod import;
 mod push;
 mod remote_write;

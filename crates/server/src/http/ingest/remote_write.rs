@@ -4,7 +4,7 @@
 //! them; a request is one batch for the store and one record in its log. Answers: 204 with the `…-Written` headers; 400
 //! when some of it was refused (the rest is kept); 413, 415; 503 with Retry-After when it should come again.
 
-use super::body::{self, Refused, UNPACKED_BYTES_MAX};
+use super::body::{self, Refused, UNPACKED_BYTES_MAX, with_causes};
 use crate::http::AppState;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -14,7 +14,6 @@ use lapwing_store::metrics::{AppendError, AppendOutcome, Appender, MetricsStore}
 use lapwing_wire::remote_write::{RemoteWriteError, v1, v2};
 use lapwing_wire::snappy::{Decompressor, SnappyError};
 use std::cell::RefCell;
-use std::error::Error;
 use std::fmt::Write;
 
 const SAMPLES_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
@@ -207,7 +206,7 @@ impl IntoResponse for Written {
             (HISTOGRAMS_WRITTEN, self.outcome.histograms.to_string()),
             (EXEMPLARS_WRITTEN, self.outcome.exemplars.to_string()),
         ];
-        let refused = self.outcome.refused_count + self.undecodable.len() as u64;
+        let refused = self.outcome.refused_count + self.undecodable.len();
         if refused == 0 {
             return (StatusCode::NO_CONTENT, headers).into_response();
         }
@@ -229,17 +228,6 @@ fn snappy_refusal(error: SnappyError) -> Refused {
         SnappyError::TooLarge { .. } => Refused::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
         other => Refused::bad(with_causes(&other)),
     }
-}
-
-/// An error with what caused it, on one line.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let _ = write!(text, ": {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

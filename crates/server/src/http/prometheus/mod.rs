@@ -1,9 +1,11 @@
 //! The Prometheus HTTP API, v1: same paths, parameters, envelope, error classes and limits.
 
 mod envelope;
+mod federate;
 mod labels;
 mod params;
 mod query;
+mod read;
 mod selector;
 mod status;
 mod value;
@@ -22,6 +24,8 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/format_query", get(query::format).post(query::format))
         .route("/api/v1/parse_query", get(query::parse).post(query::parse))
         .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route("/api/v1/read", post(read::read))
+        .route("/federate", get(federate::federate))
         .route("/api/v1/series", get(labels::series).post(labels::series))
         .route("/api/v1/labels", get(labels::names).post(labels::names))
         .route("/api/v1/label/{name}/values", get(labels::values))

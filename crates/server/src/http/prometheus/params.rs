@@ -121,7 +121,7 @@ pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
         }
         return Ok(ms as i64);
     }
-    crate::config::duration::parse_ms(text).ok_or_else(refused)
+    lapwing_types::parse_duration_ms(text).map_err(|_| refused())
 }
 
 #[cfg(test)]

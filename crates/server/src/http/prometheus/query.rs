@@ -5,9 +5,10 @@ use super::params::Params;
 use super::selector;
 use super::value::{push_float, push_histogram_point, push_json_str, push_labels, push_point, push_seconds};
 use crate::http::AppState;
+use crate::http::ingest::body::with_causes;
 use axum::extract::{Path, State};
-use lapwing::{QueryFailure, QueryRequest};
-use lapwing_query::{QueryError, QueryResult, QueryValue, SeriesValue};
+use lapwing::{Answered, QueryFailure, QueryRequest};
+use lapwing_query::{QueryError, QueryValue, SampleValue};
 use std::fmt::Write;
 
 /// More steps than this in one range query are refused, as Prometheus does: enough for a week at a minute, or a pixel
@@ -55,7 +56,7 @@ pub(crate) async fn range(State(state): State<AppState>, params: Params) -> Resu
 }
 
 pub(crate) async fn format(params: Params) -> Result<Success, ApiError> {
-    let expr = lapwing_query::promql::parse(params.require("query")?).map_err(parse_failure)?;
+    let expr = lapwing_query::promql::parse(params.require("query")?).map_err(|e| parse_failure(&e))?;
     let mut data = String::new();
     push_json_str(&mut data, &expr.pretty());
     Ok(Success {
@@ -65,7 +66,7 @@ pub(crate) async fn format(params: Params) -> Result<Success, ApiError> {
 }
 
 pub(crate) async fn parse(params: Params) -> Result<Success, ApiError> {
-    let expr = lapwing_query::promql::parse(params.require("query")?).map_err(parse_failure)?;
+    let expr = lapwing_query::promql::parse(params.require("query")?).map_err(|e| parse_failure(&e))?;
     Success::json(&expr.to_json())
 }
 
@@ -133,17 +134,17 @@ fn missing(name: &str) -> ApiError {
     ))
 }
 
-pub(super) fn parse_failure(error: lapwing_query::promql::ParseError) -> ApiError {
+pub(super) fn parse_failure(error: &lapwing_query::promql::ParseError) -> ApiError {
     ApiError::bad_data(format!("invalid parameter \"query\": {error}"))
 }
 
 fn failure(failure: QueryFailure) -> ApiError {
-    let message = failure.to_string();
+    let message = with_causes(&failure);
     let class = match failure {
         QueryFailure::Busy | QueryFailure::Stopping => ErrorClass::Unavailable,
         QueryFailure::Panicked => ErrorClass::Internal,
         QueryFailure::Query(error) => match error {
-            QueryError::Parse(error) => return parse_failure(error),
+            QueryError::Parse(error) => return parse_failure(&error),
             QueryError::BadData(_) => ErrorClass::BadData,
             QueryError::Timeout => ErrorClass::Timeout,
             QueryError::Cancelled => ErrorClass::Canceled,
@@ -154,7 +155,8 @@ fn failure(failure: QueryFailure) -> ApiError {
     ApiError::new(class, message)
 }
 
-fn answer(result: QueryResult, limit: Option<usize>, want_stats: bool) -> Success {
+fn answer(answered: Answered, limit: Option<usize>, want_stats: bool) -> Success {
+    let Answered { result, queue_s, eval_s } = answered;
     let mut warnings = result.warnings;
     let mut data = String::with_capacity(256);
     data.push_str("{\"resultType\":\"");
@@ -163,11 +165,11 @@ fn answer(result: QueryResult, limit: Option<usize>, want_stats: bool) -> Succes
             data.push_str("scalar\",\"result\":");
             push_point(&mut data, *t_ms, *value);
         }
-        QueryValue::String { t_ms, text } => {
+        QueryValue::Str { t_ms, value } => {
             data.push_str("string\",\"result\":[");
             push_seconds(&mut data, *t_ms);
             data.push(',');
-            push_json_str(&mut data, text);
+            push_json_str(&mut data, value);
             data.push(']');
         }
         QueryValue::Vector(samples) => {
@@ -178,11 +180,11 @@ fn answer(result: QueryResult, limit: Option<usize>, want_stats: bool) -> Succes
                 data.push_str(if i > 0 { ",{\"metric\":" } else { "{\"metric\":" });
                 push_labels(&mut data, &sample.labels);
                 match &sample.value {
-                    SeriesValue::Float(v) => {
+                    SampleValue::Float(v) => {
                         data.push_str(",\"value\":");
                         push_point(&mut data, sample.t_ms, *v);
                     }
-                    SeriesValue::Histogram(h) => {
+                    SampleValue::Histogram(h) => {
                         data.push_str(",\"histogram\":");
                         push_histogram_point(&mut data, sample.t_ms, h);
                     }
@@ -207,7 +209,7 @@ fn answer(result: QueryResult, limit: Option<usize>, want_stats: bool) -> Succes
         }
     }
     if want_stats {
-        push_stats(&mut data, &result.stats);
+        push_stats(&mut data, &result.stats, (queue_s, eval_s));
     }
     data.push('}');
     Success {
@@ -231,15 +233,15 @@ fn push_list<T>(out: &mut String, key: &str, items: &[T], push: impl Fn(&mut Str
     out.push(']');
 }
 
-fn push_stats(out: &mut String, stats: &lapwing_query::QueryStats) {
+fn push_stats(out: &mut String, stats: &lapwing_query::QueryStats, (queue_s, eval_s): (f64, f64)) {
     let _ = write!(
         out,
         ",\"stats\":{{\"timings\":{{\"evalTotalTime\":{0},\"resultSortTime\":0,\"queryPreparationTime\":0,\
          \"innerEvalTime\":{0},\"execQueueTime\":{1},\"execTotalTime\":{2}}},\
          \"samples\":{{\"totalQueryableSamples\":{3},\"peakSamples\":{4}}}}}",
-        stats.eval_s,
-        stats.queue_s,
-        stats.eval_s + stats.queue_s,
+        eval_s,
+        queue_s,
+        eval_s + queue_s,
         stats.samples_total,
         stats.samples_peak
     );

@@ -6,7 +6,7 @@ use lapwing_types::{Exemplar, Labels, Matcher};
 use std::collections::BTreeMap;
 
 pub(crate) fn parse(text: &str, start_ms: i64, end_ms: i64) -> Result<Selection, ApiError> {
-    let matchers = lapwing_query::promql::parse_selector(text)
+    let matchers = lapwing_query::promql::parse_metric_selector(text)
         .map_err(|e| ApiError::bad_data(format!("invalid parameter \"match[]\": {e}")))?;
     Ok(Selection {
         matchers,
@@ -18,7 +18,7 @@ pub(crate) fn parse(text: &str, start_ms: i64, end_ms: i64) -> Result<Selection,
 
 /// The matchers of every selector inside an expression.
 pub(crate) fn of_expression(text: &str) -> Result<Vec<Vec<Matcher>>, ApiError> {
-    let expr = lapwing_query::promql::parse(text).map_err(super::query::parse_failure)?;
+    let expr = lapwing_query::promql::parse(text).map_err(|e| super::query::parse_failure(&e))?;
     Ok(expr.selectors())
 }
 

@@ -3,11 +3,11 @@
 use super::envelope::{ApiError, ErrorClass, Success};
 use super::params::{Params, TIME_MS_MAX};
 use super::selector;
-use crate::config::duration;
 use crate::http::AppState;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use lapwing_types::format_duration_ms;
 use serde_json::json;
 
 /// The Prometheus whose API and language this is; Grafana chooses its calls by it.
@@ -40,7 +40,7 @@ pub(crate) async fn runtimeinfo(State(state): State<AppState>) -> Result<Success
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "GOGC": "",
         "GODEBUG": "",
-        "storageRetention": duration::format_ms(state.config.store.retention_ms),
+        "storageRetention": format_duration_ms(state.config.store.retention_ms),
     }))
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn flags(State(state): State<AppState>) -> Result<Success, ApiE
         "web.listen-address": config.web.listen.to_string(),
         "web.enable-admin-api": config.web.admin_api.to_string(),
         "storage.tsdb.path": config.store.data.display().to_string(),
-        "storage.tsdb.retention.time": duration::format_ms(config.store.retention_ms),
+        "storage.tsdb.retention.time": format_duration_ms(config.store.retention_ms),
     }))
 }
 
