@@ -101,7 +101,15 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn clippy() -> Result<()> {
-    shell::run(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    shell::run(shell::cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--keep-going",
+        "--",
+        "-D",
+        "warnings",
+    ]))
 }
 
 /// Licences, bans and sources need only the checkout; advisories need a database that only a network brings.

@@ -30,12 +30,14 @@ pub(super) fn run(env: &[(String, PathBuf)], passed_on: &[String]) -> Result<Tal
             "nextest",
             "run",
             "--no-fail-fast",
+            "--status-level",
+            "slow",
             "--success-output",
             "final",
             "--hide-progress-bar",
         ]);
     } else {
-        command.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
+        command.args(["test", "--no-fail-fast", "--tests"]);
     }
     let narrowed = passed_on
         .iter()
