@@ -9,6 +9,7 @@
 pub mod chunk;
 mod crc32c;
 pub mod names;
+pub mod otlp;
 pub mod proto_exposition;
 pub mod protobuf;
 pub mod remote_read;
