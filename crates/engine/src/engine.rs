@@ -5,9 +5,11 @@ use crate::compute::{Compute, ComputeError};
 use crate::jobs::Jobs;
 use crate::meter::Meter;
 use crate::options::EngineOptions;
+use crate::otlp::OtlpIngest;
 use crate::queries::Queries;
-use lapwing_store::metrics::{CloseError, MetricsStore, OpenError};
+use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
 use lapwing_types::WriteBatch;
+use lapwing_wire::otlp::{MetricsRequest, Rejection};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lapwing, running. A cheap handle; [`Engine::stop`] ends it for all clones.
@@ -22,6 +24,7 @@ struct Shared {
     store: MetricsStore,
     meter: Meter,
     queries: Queries,
+    otlp: OtlpIngest,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
@@ -40,7 +43,7 @@ pub enum StartError {
 #[derive(Debug, thiserror::Error)]
 pub enum StopError {
     #[error("cannot close the store of metrics")]
-    Store(#[source] CloseError),
+    Store(#[source] AppendError),
 }
 
 impl Engine {
@@ -57,6 +60,7 @@ impl Engine {
                 clock,
                 store,
                 queries,
+                otlp: OtlpIngest::new(options.otlp.clone()),
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
                 jobs: Mutex::new(None),
@@ -99,6 +103,11 @@ impl Engine {
 
     pub fn meter(&self) -> &Meter {
         &self.shared.meter
+    }
+
+    /// Keeps what an OTLP request carries; the rejections go into its answer.
+    pub fn keep_otlp(&self, request: &MetricsRequest<'_>) -> Result<Vec<Rejection>, AppendError> {
+        self.shared.otlp.keep(&self.shared.store, request, self.now_ms())
     }
 
     /// Lapwing's own series as they stand now.

@@ -11,6 +11,7 @@ mod engine;
 mod jobs;
 pub mod meter;
 mod options;
+mod otlp;
 mod queries;
 mod work;
 

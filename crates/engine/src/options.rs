@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::queries::QueryLimits;
 use lapwing_store::metrics::MetricsOptions;
+use lapwing_wire::otlp::OtlpOptions;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub struct EngineOptions {
     pub data: Option<PathBuf>,
     pub metrics: MetricsOptions,
     pub queries: QueryLimits,
+    pub otlp: OtlpOptions,
     /// How often this host is measured; None leaves it alone.
     pub host_interval: Option<Duration>,
     /// How often Lapwing's own numbers are kept; None keeps none.
@@ -26,6 +28,7 @@ impl Default for EngineOptions {
             data: None,
             metrics: MetricsOptions::default(),
             queries: QueryLimits::default(),
+            otlp: OtlpOptions::default(),
             host_interval: Some(Duration::from_secs(15)),
             own_interval: Some(Duration::from_secs(15)),
         }

@@ -5,6 +5,7 @@
 
 pub(crate) mod body;
 mod import;
+mod otlp;
 mod push;
 mod remote_write;
 
@@ -15,6 +16,12 @@ use axum::routing::post;
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/api/v1/write", post(remote_write::write))
+        .route("/api/v1/otlp/v1/metrics", post(otlp::http))
+        .route("/v1/metrics", post(otlp::http))
+        .route(
+            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            post(otlp::grpc),
+        )
         .route("/api/v1/push", post(push::push))
         .route("/api/v1/import", post(import::json_lines))
         .route("/api/v1/import/prometheus", post(import::text))
