@@ -6,9 +6,14 @@
 //! Nothing in here reads a clock: `now_ms` is an argument or an injected closure; waiting is `tokio::time`, so that a
 //! test pauses it. What was read leaves as a `WriteBatch`.
 
+pub mod discovery;
 pub mod host;
 pub mod http;
 mod page;
 pub mod process;
 pub mod relabel;
 pub mod schedule;
+pub mod scrape;
+mod sink;
+
+pub use sink::{BatchSink, Clock, SinkError};

@@ -63,6 +63,18 @@ impl TokenSource {
             .map(|(t, _)| t.clone())
     }
 
+    fn form(&self) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        if !self.config.scopes.is_empty() {
+            form.append_pair("scope", &self.config.scopes.join(" "));
+        }
+        for (name, value) in &self.config.endpoint_params {
+            form.append_pair(name, value);
+        }
+        form.finish()
+    }
+
     async fn ask(&self) -> Result<TokenAnswer, FetchError> {
         let secret = Secret::either(
             self.config.client_secret.as_ref(),
@@ -74,21 +86,12 @@ impl TokenSource {
             })?,
             None => String::new(),
         };
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
-        if !self.config.scopes.is_empty() {
-            form.append_pair("scope", &self.config.scopes.join(" "));
-        }
-        for (name, value) in &self.config.endpoint_params {
-            form.append_pair(name, value);
-        }
-        let body = form.finish();
         let mut response = self
             .client
             .post(&self.config.token_url)
             .basic_auth(&self.config.client_id, Some(secret))
             .header("content-type", "application/x-www-form-urlencoded")
-            .body(body)
+            .body(self.form())
             .send()
             .await
             .map_err(|e| failed(&FetchError::of(&e)))?;
