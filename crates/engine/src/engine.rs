@@ -7,6 +7,7 @@ use crate::meter::Meter;
 use crate::options::EngineOptions;
 use crate::otlp::OtlpIngest;
 use crate::queries::Queries;
+use crate::scraping::{Scraping, ScrapingError};
 use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
 use lapwing_types::WriteBatch;
 use lapwing_wire::otlp::{MetricsRequest, Rejection};
@@ -25,6 +26,7 @@ struct Shared {
     meter: Meter,
     queries: Queries,
     otlp: OtlpIngest,
+    scraping: Scraping,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
@@ -38,6 +40,8 @@ pub enum StartError {
         #[source]
         source: OpenError,
     },
+    #[error(transparent)]
+    Scraping(#[from] ScrapingError),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,8 @@ impl Engine {
         let meter = Meter::new();
         let store = open_store(&options, clock.now_ms())?;
         let queries = Queries::new(store.clone(), clock.clone(), options.queries.clone(), &meter);
+        let scraping = Scraping::start(&store, &clock)?;
+        scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let engine = Engine {
             shared: Arc::new(Shared {
@@ -60,6 +66,7 @@ impl Engine {
                 clock,
                 store,
                 queries,
+                scraping,
                 otlp: OtlpIngest::new(options.otlp.clone()),
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
@@ -78,6 +85,7 @@ impl Engine {
         if let Some(jobs) = jobs {
             jobs.stop().await;
         }
+        self.shared.scraping.stop().await;
         self.shared.store.close().map_err(StopError::Store)
     }
 
@@ -99,6 +107,10 @@ impl Engine {
 
     pub fn queries(&self) -> &Queries {
         &self.shared.queries
+    }
+
+    pub fn scraping(&self) -> &Scraping {
+        &self.shared.scraping
     }
 
     pub fn meter(&self) -> &Meter {

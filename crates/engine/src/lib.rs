@@ -13,6 +13,7 @@ pub mod meter;
 mod options;
 mod otlp;
 mod queries;
+mod scraping;
 mod work;
 
 pub use clock::Clock;
@@ -20,6 +21,7 @@ pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};
 pub use meter::Meter;
 pub use options::EngineOptions;
+pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 
 /// The name of this machine, as it stands in `instance` labels.

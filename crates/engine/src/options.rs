@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::queries::QueryLimits;
+use lapwing_collect::scrape::{ScrapeConfig, ScrapeDefaults};
 use lapwing_store::metrics::MetricsOptions;
 use lapwing_wire::otlp::OtlpOptions;
 use std::path::PathBuf;
@@ -15,6 +16,12 @@ pub struct EngineOptions {
     pub metrics: MetricsOptions,
     pub queries: QueryLimits,
     pub otlp: OtlpOptions,
+    pub scrape_jobs: Vec<ScrapeConfig>,
+    pub scrape_defaults: ScrapeDefaults,
+    /// Whether to look for model servers and exporters on this host.
+    pub find_local: bool,
+    /// The port that Lapwing itself listens on: never scraped as if it were another's.
+    pub own_port: Option<u16>,
     /// How often this host is measured; None leaves it alone.
     pub host_interval: Option<Duration>,
     /// How often Lapwing's own numbers are kept; None keeps none.
@@ -29,6 +36,10 @@ impl Default for EngineOptions {
             metrics: MetricsOptions::default(),
             queries: QueryLimits::default(),
             otlp: OtlpOptions::default(),
+            scrape_jobs: Vec::new(),
+            scrape_defaults: ScrapeDefaults::default(),
+            find_local: false,
+            own_port: None,
             host_interval: Some(Duration::from_secs(15)),
             own_interval: Some(Duration::from_secs(15)),
         }

@@ -12,6 +12,8 @@ use std::time::Duration;
 /// How often the store is asked to flush, compact and forget: often enough that a closed window leaves memory within
 /// seconds, and cheap when there is nothing to do.
 const MAINTENANCE_PERIOD: Duration = Duration::from_secs(5);
+/// A model server takes minutes to load its weights; half a minute more until it is seen is not noticed.
+const LOCAL_PERIOD: Duration = Duration::from_secs(30);
 
 pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     let mut jobs = Jobs::new(engine.meter());
@@ -21,6 +23,9 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     }
     if let Some(period) = options.host_interval {
         start_host(&mut jobs, engine, period);
+    }
+    if options.find_local {
+        start_local_discovery(&mut jobs, engine, options.own_port);
     }
     jobs
 }
@@ -45,24 +50,38 @@ fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {
 /// Lapwing's own series, labelled as a scrape of itself would label them.
 fn start_own(jobs: &mut Jobs, engine: &Engine, period: Duration) {
     let engine = engine.clone();
-    let process = Arc::new(Mutex::new(ProcessCollector::own()));
+    let labels = vec![
+        ("instance".to_owned(), crate::hostname()),
+        ("job".to_owned(), "lapwing".to_owned()),
+    ];
+    let process = ProcessCollector::new("/proc".into(), labels.clone());
+    let process = Arc::new(Mutex::new(process));
     jobs.every("own_metrics", period, move || {
-        let (engine, process) = (engine.clone(), process.clone());
+        let (engine, process, labels) = (engine.clone(), process.clone(), labels.clone());
         async move {
             let now_ms = engine.now_ms();
-            let mut batch = engine.meter().gather(now_ms, &[]);
-            let mut process = process.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = process.collect(now_ms);
-            batch.series.extend(own.series);
-            batch.metadata.extend(own.metadata);
-            keep(&engine, "lapwing", batch, now_ms);
+            let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            let mut batch = engine.meter().gather(now_ms, &labels);
+            match process.lock().unwrap_or_else(PoisonError::into_inner).collect(now_ms) {
+                Ok(own) => {
+                    batch.series.extend(own.series);
+                    batch.metadata.extend(own.metadata);
+                }
+                Err(error) => tracing::debug!(%error, "this process cannot be measured"),
+            }
+            keep(&engine, "lapwing", &batch, now_ms);
         }
     });
 }
 
 fn start_host(jobs: &mut Jobs, engine: &Engine, period: Duration) {
     let engine = engine.clone();
-    let host = Arc::new(Mutex::new(HostCollector::new("/".into())));
+    let labels = vec![
+        ("instance".to_owned(), crate::hostname()),
+        ("job".to_owned(), "node".to_owned()),
+    ];
+    let host = HostCollector::new("/".into()).with_labels(labels);
+    let host = Arc::new(Mutex::new(host));
     jobs.every("host", period, move || {
         let (engine, host) = (engine.clone(), host.clone());
         async move {
@@ -74,31 +93,37 @@ fn start_host(jobs: &mut Jobs, engine: &Engine, period: Duration) {
                 })
                 .await;
             match collected {
-                Ok(batch) => keep(&engine, "host", batch, now_ms),
+                Ok(batch) => keep(&engine, "node", &batch, now_ms),
                 Err(error) => tracing::error!(%error, "measuring the host was cut off"),
             }
         }
     });
 }
 
-/// Appends what a job of the engine itself measured, under `job` and `instance` labels like any scrape.
-fn keep(engine: &Engine, job: &str, mut batch: WriteBatch, now_ms: i64) {
-    let instance = crate::hostname();
-    for series in &mut batch.series {
-        let mut builder = series.labels.to_builder();
-        builder.set("job", job).set("instance", instance.as_str());
-        series.labels = builder.build();
-    }
-    let mut appender = engine.store().appender(job, now_ms);
-    appender.append_batch(&batch);
+fn start_local_discovery(jobs: &mut Jobs, engine: &Engine, own_port: Option<u16>) {
+    let engine = engine.clone();
+    jobs.every("find_local", LOCAL_PERIOD, move || {
+        let engine = engine.clone();
+        async move { engine.scraping().find_local(own_port, engine.now_ms()).await }
+    });
+}
+
+/// Appends what a job of the engine itself measured.
+fn keep(engine: &Engine, source: &str, batch: &WriteBatch, now_ms: i64) {
+    let mut appender = engine.store().appender(source, now_ms);
+    appender.append_batch(batch);
     match appender.commit() {
-        Ok(outcome) if outcome.refused_count == 0 => {}
-        Ok(outcome) => tracing::warn!(
-            job,
-            refused = outcome.refused_count,
-            "own samples were refused, the first: {}",
-            outcome.refused.first().map(ToString::to_string).unwrap_or_default()
-        ),
-        Err(error) => tracing::error!(job, %error, "own samples could not be kept"),
+        Ok(outcome) => {
+            if let Some(first) = outcome.refused.first() {
+                tracing::warn!(
+                    source,
+                    refused = outcome.refused_count,
+                    "own samples were refused, the first: {}: {}",
+                    first.labels,
+                    first.reason
+                );
+            }
+        }
+        Err(error) => tracing::error!(source, %error, "own samples could not be kept"),
     }
 }

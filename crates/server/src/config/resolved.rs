@@ -14,6 +14,10 @@ impl Config {
             data: (!memory).then(|| self.store.data.clone()),
             metrics: self.metrics_options(),
             host_interval: self.host.enabled.then_some(host_interval),
+            scrape_jobs: self.scrape_configs.clone(),
+            scrape_defaults: self.global.scrape_defaults(),
+            find_local: self.discover.local,
+            own_port: Some(self.web.listen.port()),
             ..EngineOptions::default()
         }
     }

@@ -9,8 +9,11 @@ mod listener;
 mod probes;
 mod prometheus;
 mod state;
+mod ui;
 
 pub(crate) use listener::{ListenerLimits, bind, serve};
+pub(crate) use ingest::body::with_causes;
+pub(crate) use prometheus::parse_time_ms;
 pub(crate) use state::AppState;
 
 use axum::{Router, middleware};
@@ -23,6 +26,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(prometheus::routes())
         .merge(ingest::routes())
         .merge(probes::routes())
+        .fallback(ui::serve)
         .with_state(state)
         .layer(tower_http::compression::CompressionLayer::new())
         .layer(middleware::from_fn_with_state(tokens, auth::check))

@@ -3,6 +3,7 @@
 use crate::config::diagnostic::Diagnostics;
 use crate::config::reader::MapReader;
 use crate::config::yaml::Node;
+use lapwing_collect::scrape::ScrapeDefaults;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GlobalConfig {
@@ -24,6 +25,13 @@ impl Default for GlobalConfig {
 }
 
 impl GlobalConfig {
+    pub(crate) fn scrape_defaults(&self) -> ScrapeDefaults {
+        ScrapeDefaults {
+            interval_ms: self.scrape_interval_ms,
+            timeout_ms: self.scrape_timeout_ms,
+        }
+    }
+
     pub(crate) fn read(node: Option<&Node>, notes: &mut Diagnostics) -> Self {
         let default = GlobalConfig::default();
         let Some(node) = node else { return default };

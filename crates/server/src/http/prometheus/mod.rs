@@ -8,6 +8,7 @@ mod query;
 mod read;
 mod selector;
 mod status;
+mod targets;
 mod value;
 
 use super::AppState;
@@ -15,7 +16,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 pub(crate) use envelope::{ApiError, ErrorClass, Success};
-pub(crate) use params::Params;
+pub(crate) use params::{Params, parse_time_ms};
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -30,6 +31,9 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/labels", get(labels::names).post(labels::names))
         .route("/api/v1/label/{name}/values", get(labels::values))
         .route("/api/v1/metadata", get(labels::metadata))
+        .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/scrape_pools", get(targets::scrape_pools))
+        .route("/api/v1/found", get(targets::found))
         .route("/api/v1/status/buildinfo", get(status::buildinfo))
         .route("/api/v1/status/runtimeinfo", get(status::runtimeinfo))
         .route("/api/v1/status/config", get(status::config))

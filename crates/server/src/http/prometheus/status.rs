@@ -157,6 +157,6 @@ async fn admin_work(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn rfc3339(t_ms: i64) -> String {
+pub(super) fn rfc3339(t_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(t_ms).map_or_else(|_| t_ms.to_string(), |t| t.to_string())
 }
