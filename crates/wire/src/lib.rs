@@ -8,11 +8,16 @@
 
 pub mod chunk;
 mod crc32c;
+pub mod import;
 pub mod names;
+mod native_buckets;
 pub mod otlp;
 pub mod proto_exposition;
 pub mod protobuf;
+pub mod push;
+pub mod pushgateway;
 pub mod remote_read;
 pub mod remote_write;
 pub mod snappy;
+pub mod statsd;
 pub mod text;

@@ -5,8 +5,9 @@
 
 use super::error::RejectReason;
 use super::model::{ExponentialBuckets, ExponentialPoint};
+use crate::native_buckets::spans;
 use crate::protobuf::{ProtobufError, Reader, Writer, zigzag};
-use lapwing_types::{Counts, Histogram, ResetHint, Span};
+use lapwing_types::{Counts, Histogram, ResetHint};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,8 +19,6 @@ const ZERO_THRESHOLD_DEFAULT: f64 = 1e-128;
 const BUCKETS_MAX: usize = 320;
 /// The numbers of f64 lie within ±2^19 at scale 8; a bucket far beyond them is a mistake, and would break the spans.
 const INDEX_MAX: i64 = 1 << 20;
-/// A gap of up to this many empty buckets is cheaper to write out than to open a span.
-const GAP_FILLED_MAX: i32 = 2;
 
 /// Sparse, scale within −4 ..= 8, indexes as in OTLP.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,8 +78,9 @@ impl Exponential {
     }
 
     pub(super) fn to_native(&self) -> Histogram {
-        let (positive_spans, positive) = spans(&self.positive);
-        let (negative_spans, negative) = spans(&self.negative);
+        let numbered = |side: &BTreeMap<i32, u64>| side.iter().map(|(i, count)| (i + 1, *count)).collect();
+        let (positive_spans, positive) = spans(&numbered(&self.positive));
+        let (negative_spans, negative) = spans(&numbered(&self.negative));
         Histogram {
             reset_hint: ResetHint::Unknown,
             schema: self.scale,
@@ -180,27 +180,4 @@ fn sparse(side: &ExponentialBuckets, scale: i32) -> Result<BTreeMap<i32, u64>, R
         *bucket = bucket.wrapping_add(*count);
     }
     Ok(sparse)
-}
-
-fn spans(side: &BTreeMap<i32, u64>) -> (Vec<Span>, Vec<u64>) {
-    let mut spans: Vec<Span> = Vec::new();
-    let mut counts = Vec::with_capacity(side.len());
-    let mut next = 0i32;
-    for (index, count) in side {
-        let index = index + 1;
-        let gap = index - next;
-        match spans.last_mut() {
-            Some(span) if (0..=GAP_FILLED_MAX).contains(&gap) => {
-                counts.resize(counts.len() + gap as usize, 0);
-                span.length += gap as u32 + 1;
-            }
-            _ => spans.push(Span {
-                offset: gap,
-                length: 1,
-            }),
-        }
-        counts.push(*count);
-        next = index + 1;
-    }
-    (spans, counts)
 }

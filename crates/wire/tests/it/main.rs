@@ -3,6 +3,7 @@
 mod cases;
 mod otlp;
 mod proto_exposition;
+mod push;
 mod remote_read;
 mod remote_write;
 mod strategies;
