@@ -6,6 +6,8 @@
 //! Nothing in here reads a clock, a file or a socket; every timestamp is an argument. Times are `i64` milliseconds
 //! since 1970 in fields that end in `_ms`.
 
+mod alert;
+mod duration;
 mod exemplar;
 mod histogram;
 mod labels;
@@ -15,9 +17,16 @@ mod metadata;
 mod sample;
 mod write;
 
+pub use alert::{
+    ALERT_NAME, Alert, AlertEvent, AlertEventKind, AlertState, Decision, DecisionReason, DecisionStep,
+    Fingerprint, FingerprintError, Kept, LedgerEntry, LedgerEvent, RuleRef, SEVERITY_LABEL, Severity,
+    StateBatch, StateChange, StateKind, StateRowError,
+};
+pub use duration::{DurationError, format_duration_ms, parse_duration_ms};
 pub use exemplar::Exemplar;
 pub use histogram::{
-    CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, HistogramError, ResetHint, Span, span_indexes,
+    Bucket, CUSTOM_BUCKETS_SCHEMA, CompensatedSum, Counts, FloatHistogram, Histogram, HistogramError,
+    IncompatibleSchemas, Reconciled, ResetHint, Span, bucket_bound, format_number, span_indexes,
 };
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use limits::{LabelLimits, LimitExceeded};

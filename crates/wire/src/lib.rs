@@ -6,8 +6,18 @@
 //! Every decoder takes a slice and bounds what it allocates by a small multiple of the slice's length; none panics on
 //! any input. A timestamp that the source left out is an argument, never a clock.
 
+pub mod chunk;
+mod crc32c;
+pub mod import;
 pub mod names;
+mod native_buckets;
+pub mod otlp;
+pub mod proto_exposition;
 pub mod protobuf;
+pub mod push;
+pub mod pushgateway;
+pub mod remote_read;
 pub mod remote_write;
 pub mod snappy;
+pub mod statsd;
 pub mod text;

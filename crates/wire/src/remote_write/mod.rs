@@ -9,10 +9,14 @@
 mod encode_v1;
 mod encode_v2;
 mod error;
-pub(crate) mod histogram;
-pub(crate) mod parts;
+mod histogram;
+mod parts;
 pub mod v1;
 pub mod v2;
+
+pub(crate) use encode_v1::encode_labels;
+pub(crate) use histogram::{absolute as absolute_counts, decode_span};
+pub(crate) use parts::label_set;
 
 pub use encode_v1::{encode_series as encode_series_v1, encode_v1};
 pub use encode_v2::encode_v2;

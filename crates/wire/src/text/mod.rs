@@ -15,6 +15,7 @@ mod write;
 pub use batch::parse_to_batch;
 pub use error::{ParseError, ParseReason};
 pub use negotiate::{Escaping, Exposition, Negotiated, from_content_type, negotiate};
+pub(crate) use number::format_canonical_label as canonical_label;
 pub use number::{format_float, parse_float};
 pub use parser::{Entry, Format, Parser, RawSample, SampleRole};
 pub use write::{Family, FamilySample, write};

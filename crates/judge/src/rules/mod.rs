@@ -1,0 +1,31 @@
+//! Rules: Prometheus rule files as they are, and Lapwing's own.
+//!
+//! In reading order: a file becomes groups ([`load_rule_file`]), groups are due at slots of time (`schedule`), a slot
+//! is evaluated through [`Evaluate`], an alerting rule moves its instances through pending, firing and resolved
+//! (`alerting`), and [`Rules::tick`] joins it all.
+//!
+//! Order of keeping: the samples of a tick go to the metrics store first, then the state's changes to the state store.
+//! A crash between the two evaluates the slot again, which writes the same samples; the other order would lose them.
+
+mod alerting;
+mod condition;
+mod evaluate;
+mod file;
+mod group;
+mod names;
+mod own;
+mod schedule;
+mod state;
+mod template;
+mod tick;
+mod view;
+
+pub use condition::{Comparison, Condition, NoData};
+pub use evaluate::{EvalError, Evaluate, Evaluated};
+pub use file::{RuleFileError, load_rule_file};
+pub use group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
+pub use names::{WELL_KNOWN, WellKnown};
+pub use own::{COOLDOWN_ANNOTATION, Explained, OwnRule, compile_own_rules, explain};
+pub use state::RulesState;
+pub use tick::{Rules, Tick};
+pub use view::{ActiveAlertView, AlertsView, RuleGroupView, RuleView};

@@ -1,0 +1,464 @@
+//! Lapwing's own rules: conditions in plain words, and what each became.
+//!
+//! `cpu_usage > 80%` is read as PromQL after two replacements: a well-known name becomes the expression of its table,
+//! and a number directly followed by `%` is divided by 100 (unless the `%` is a modulo: something to divide by
+//! follows). A comparison with a number at the top is then taken apart, see [`Condition`].
+
+use super::condition::{Comparison, Condition, NoData};
+use super::file::RuleFileError;
+use super::group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
+use super::{names, template};
+use lapwing_types::{Severity, format_duration_ms, parse_duration_ms};
+use promql_parser::parser::Expr;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One entry of `rules:` in `lapwing.yml`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnRule {
+    pub name: String,
+    #[serde(alias = "expr")]
+    pub condition: String,
+    #[serde(default, rename = "for", alias = "duration")]
+    pub for_: Option<String>,
+    #[serde(default)]
+    pub keep_firing_for: Option<String>,
+    /// The value on whose other side it ends; the threshold itself when absent.
+    #[serde(default)]
+    pub recover: Option<String>,
+    #[serde(default)]
+    pub severity: Severity,
+    #[serde(default)]
+    pub no_data: NoData,
+    /// No second page of this severity within this time.
+    #[serde(default)]
+    pub cooldown: Option<String>,
+    #[serde(default)]
+    pub owner: Option<String>,
+    #[serde(default)]
+    pub runbook: Option<String>,
+    #[serde(default)]
+    pub model: Option<String>,
+    #[serde(default)]
+    pub summary: Option<String>,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// What `rules explain` shows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explained {
+    pub name: String,
+    pub condition: String,
+    pub promql: String,
+    pub compares: Option<String>,
+    pub recovers: Option<String>,
+    pub for_: String,
+    pub severity: Severity,
+    pub no_data: NoData,
+    /// `cpu_usage (ratio): share of CPU time not idle, per instance`.
+    pub names: Vec<String>,
+}
+
+/// The annotation that carries a rule's own cooldown to dispatch.
+pub const COOLDOWN_ANNOTATION: &str = "lapwing_cooldown";
+
+/// All rules of one config section as one group; `lines` are where each stands.
+pub fn compile_own_rules(
+    file: &str,
+    rules: &[(OwnRule, u64)],
+    options: &RulesOptions,
+) -> Result<RuleGroup, Vec<RuleFileError>> {
+    let mut errors = Vec::new();
+    let mut compiled = Vec::new();
+    for (rule, line) in rules.iter().filter(|(r, _)| r.enabled) {
+        match compile(rule) {
+            Ok(mut made) => {
+                made.line = *line;
+                compiled.push(made);
+            }
+            Err(reason) => errors.push(RuleFileError {
+                file: file.to_owned(),
+                line: *line,
+                column: 1,
+                reason: format!("rule {:?}: {reason}", rule.name),
+            }),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(RuleGroup {
+        file: file.to_owned(),
+        name: "lapwing".to_owned(),
+        interval_ms: options.interval_ms,
+        query_offset_ms: options.query_offset_ms,
+        limit: 0,
+        rules: compiled,
+    })
+}
+
+pub fn explain(rule: &OwnRule) -> Result<Explained, String> {
+    let compiled = compile(rule)?;
+    let RuleKind::Alerting(alerting) = &compiled.kind else {
+        return Err("not an alerting rule".to_owned());
+    };
+    let (compares, recovers) = match &alerting.condition {
+        Condition::Filter { .. } => (None, None),
+        Condition::Threshold {
+            op,
+            threshold,
+            recover,
+            ..
+        } => (
+            Some(format!("{op} {threshold}")),
+            recover.map(|r| format!("when no longer {op} {r}")),
+        ),
+    };
+    let used = words(&rule.condition);
+    Ok(Explained {
+        name: rule.name.clone(),
+        condition: rule.condition.clone(),
+        promql: alerting.condition.expr().to_owned(),
+        compares,
+        recovers,
+        for_: format_duration_ms(alerting.for_ms),
+        severity: rule.severity,
+        no_data: rule.no_data,
+        names: names::WELL_KNOWN
+            .iter()
+            .filter(|w| used.iter().any(|u| u == w.name))
+            .map(|w| format!("{} ({}): {}", w.name, w.unit, w.help))
+            .collect(),
+    })
+}
+
+fn compile(rule: &OwnRule) -> Result<Rule, String> {
+    if rule.name.trim().is_empty() {
+        return Err("a rule needs a name".to_owned());
+    }
+    let matchers = rule
+        .model
+        .as_ref()
+        .map(|m| format!("model={m:?}"))
+        .unwrap_or_default();
+    let promql = to_promql(&rule.condition, &matchers);
+    let parsed = promql_parser::parser::parse(&promql).map_err(|e| {
+        format!(
+            "condition {:?} is not understood: {e} (read as {promql})",
+            rule.condition
+        )
+    })?;
+    let condition = condition_of(&parsed, &promql, rule.recover.as_deref())?;
+    let duration = |field: &Option<String>| match field {
+        Some(text) => parse_duration_ms(text).map_err(|e| e.to_string()),
+        None => Ok(0),
+    };
+    duration(&rule.cooldown)?;
+    let mut labels = rule.labels.clone();
+    labels.insert("severity".to_owned(), rule.severity.as_str().to_owned());
+    let mut annotations = rule.annotations.clone();
+    let extra_labels = [("owner", &rule.owner), ("model", &rule.model)];
+    for (name, value) in extra_labels {
+        if let Some(value) = value {
+            labels.insert(name.to_owned(), value.clone());
+        }
+    }
+    let extra = [
+        ("runbook_url", &rule.runbook),
+        ("summary", &rule.summary),
+        ("description", &rule.description),
+        (COOLDOWN_ANNOTATION, &rule.cooldown),
+    ];
+    for (name, value) in extra {
+        if let Some(value) = value {
+            annotations.insert(name.to_owned(), value.clone());
+        }
+    }
+    annotations
+        .entry("summary".to_owned())
+        .or_insert_with(|| default_summary(rule, &condition));
+    for text in labels.values().chain(annotations.values()) {
+        template::check(&rule.name, text).map_err(|e| e.to_string())?;
+    }
+    Ok(Rule {
+        name: rule.name.clone(),
+        expr: promql,
+        labels: labels.into_iter().collect(),
+        kind: RuleKind::Alerting(Box::new(Alerting {
+            condition,
+            for_ms: duration(&rule.for_)?,
+            keep_firing_for_ms: duration(&rule.keep_firing_for)?,
+            annotations: annotations.into_iter().collect(),
+            no_data: rule.no_data,
+        })),
+        line: 0,
+        key: String::new(),
+    })
+}
+
+/// A message says value against threshold.
+fn default_summary(rule: &OwnRule, condition: &Condition) -> String {
+    match condition {
+        Condition::Threshold { op, threshold, .. } => {
+            format!(
+                "{}: {{{{ $value | printf \"%.4g\" }}}} {op} {threshold}",
+                rule.name
+            )
+        }
+        Condition::Filter { .. } => format!("{}: {}", rule.name, rule.condition),
+    }
+}
+
+fn condition_of(parsed: &Expr, promql: &str, recover: Option<&str>) -> Result<Condition, String> {
+    let threshold = match parsed {
+        Expr::Binary(b) if !b.modifier.as_ref().is_some_and(|m| m.return_bool) => {
+            let op = Comparison::ALL
+                .into_iter()
+                .find(|c| b.op.to_string() == c.as_str());
+            op.zip(literal(&b.rhs)).map(|(op, n)| (b.lhs.to_string(), op, n))
+        }
+        _ => None,
+    };
+    let Some((expr, op, threshold)) = threshold else {
+        return match recover {
+            Some(_) => Err("'recover' needs a condition that compares with a number".to_owned()),
+            None => Ok(Condition::Filter {
+                expr: promql.to_owned(),
+            }),
+        };
+    };
+    let recover = match recover {
+        None => None,
+        Some(text) => Some(recover_value(text)?),
+    };
+    if let Some(recover) = recover {
+        let sensible = match op {
+            Comparison::Greater | Comparison::GreaterEqual => recover <= threshold,
+            Comparison::Less | Comparison::LessEqual => recover >= threshold,
+            Comparison::Equal | Comparison::NotEqual => false,
+        };
+        if !sensible {
+            return Err(format!(
+                "'recover: {recover}' is on the wrong side of '{op} {threshold}'"
+            ));
+        }
+    }
+    Ok(Condition::Threshold {
+        expr,
+        op,
+        threshold,
+        recover,
+    })
+}
+
+fn literal(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::NumberLiteral(n) => Some(n.val),
+        Expr::Paren(p) => literal(&p.expr),
+        Expr::Unary(u) => literal(&u.expr).map(|n| -n),
+        _ => None,
+    }
+}
+
+fn recover_value(text: &str) -> Result<f64, String> {
+    let trimmed = text.trim().trim_start_matches(['<', '>', '=']).trim();
+    let (digits, scale) = match trimmed.strip_suffix('%') {
+        Some(digits) => (digits.trim(), 100.0),
+        None => (trimmed, 1.0),
+    };
+    digits
+        .parse::<f64>()
+        .map(|n| n / scale)
+        .map_err(|_| format!("'recover: {text}' is not a number or a percentage"))
+}
+
+/// Identifiers outside of strings.
+fn words(condition: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    scan(condition, &mut |piece| {
+        if let Piece::Word(word) = piece {
+            found.push(word.to_owned());
+        }
+    });
+    found
+}
+
+enum Piece<'a> {
+    Word(&'a str),
+    Number(&'a str),
+    Other(&'a str),
+}
+
+fn scan<'a>(text: &'a str, visit: &mut dyn FnMut(Piece<'a>)) {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' | '\'' | '`' => {
+                let mut escaped = false;
+                let inner = rest[1..].find(|c| {
+                    let ends = c == first && !escaped;
+                    escaped = c == '\\' && !escaped && first != '`';
+                    ends
+                });
+                inner.map_or(rest.len(), |at| at + 2)
+            }
+            c if c.is_ascii_digit() => rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_')
+                .unwrap_or(rest.len()),
+            c if is_word(c) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            c => c.len_utf8(),
+        };
+        let (piece, after) = rest.split_at(length);
+        visit(match first {
+            c if c.is_ascii_digit() => Piece::Number(piece),
+            c if is_word(c) => Piece::Word(piece),
+            _ => Piece::Other(piece),
+        });
+        rest = after;
+    }
+}
+
+fn to_promql(condition: &str, matchers: &str) -> String {
+    let mut pieces: Vec<Piece<'_>> = Vec::new();
+    scan(condition, &mut |piece| pieces.push(piece));
+    let text = |p: &Piece<'_>| match p {
+        Piece::Word(t) | Piece::Number(t) | Piece::Other(t) => (*t).to_owned(),
+    };
+    let mut out = String::new();
+    let mut at = 0;
+    let mut braces = 0usize;
+    while let Some(piece) = pieces.get(at) {
+        at += 1;
+        match piece {
+            Piece::Other("{") => braces += 1,
+            Piece::Other("}") => braces = braces.saturating_sub(1),
+            _ => {}
+        }
+        match piece {
+            Piece::Number(n) if matches!(pieces.get(at), Some(Piece::Other("%"))) => {
+                let rest: String = pieces[at + 1..].iter().map(text).collect();
+                match n.parse::<f64>() {
+                    Ok(number) if is_percent(&rest) => {
+                        out.push_str(&(number / 100.0).to_string());
+                        at += 1;
+                    }
+                    _ => out.push_str(n),
+                }
+            }
+            Piece::Word(word) if braces == 0 => {
+                let Some(known) = names::find(word) else {
+                    out.push_str(word);
+                    continue;
+                };
+                let mut narrowed = matchers.to_owned();
+                if matches!(pieces.get(at), Some(Piece::Other("{"))) {
+                    let inner: String = pieces[at + 1..]
+                        .iter()
+                        .take_while(|p| !matches!(p, Piece::Other("}")))
+                        .map(text)
+                        .collect();
+                    let taken = pieces[at + 1..]
+                        .iter()
+                        .position(|p| matches!(p, Piece::Other("}")))
+                        .unwrap_or(0);
+                    at += taken + 2;
+                    if !narrowed.is_empty() {
+                        narrowed.push_str(", ");
+                    }
+                    narrowed.push_str(&inner);
+                }
+                out.push_str(&names::expand(known, &narrowed));
+            }
+            piece => out.push_str(&text(piece)),
+        }
+    }
+    out
+}
+
+/// Nothing to divide by follows: the end, a closing parenthesis, or a word such as `and`.
+fn is_percent(rest: &str) -> bool {
+    let rest = rest.trim_start();
+    rest.is_empty()
+        || rest.starts_with(')')
+        || ["and", "or", "unless"]
+            .iter()
+            .any(|w| rest.strip_prefix(w).is_some_and(|r| r.starts_with([' ', '('])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(condition: &str) -> OwnRule {
+        OwnRule {
+            name: "r".to_owned(),
+            condition: condition.to_owned(),
+            enabled: true,
+            ..OwnRule::default()
+        }
+    }
+
+    #[track_caller]
+    fn check(condition: &str, compares: &str, promql_has: &str) {
+        let explained = explain(&rule(condition)).unwrap();
+        assert_eq!(explained.compares.as_deref(), Some(compares), "{condition}");
+        assert!(
+            explained.promql.contains(promql_has),
+            "{condition}: {}",
+            explained.promql
+        );
+    }
+
+    #[test]
+    fn the_seeds_conditions_are_understood() {
+        check("cpu_usage > 80%", "> 0.8", "node_cpu_seconds_total");
+        check("error_rate > 0.05", "> 0.05", "lapwing_operations_total");
+        check("p95_latency > 2.0", "> 2", "histogram_quantile(0.95");
+        check("quality_score < 0.7", "< 0.7", "quality_score");
+        check("disk_usage >= 90%", ">= 0.9", "node_filesystem_avail_bytes");
+        check("throughput <= 500", "<= 500", "lapwing_operations_total");
+        check("up{job=\"cpu_usage\"} == 0", "== 0", "up{job=\"cpu_usage\"}");
+        check("cpu_usage{instance=\"a\"} > 50%", "> 0.5", "instance=\"a\"");
+    }
+
+    #[test]
+    fn a_percent_sign_is_a_modulo_where_something_follows() {
+        assert_eq!(to_promql("x % 5 > 3", ""), "x % 5 > 3");
+        assert_eq!(to_promql("7 % 5", ""), "7 % 5");
+        assert_eq!(to_promql("x > 7% and y", ""), "x > 0.07 and y");
+        let explained = explain(&rule("up == 0 and on() vector(1)")).unwrap();
+        assert_eq!(explained.compares, None);
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let error = |r: &OwnRule| compile(r).map(|_| ()).unwrap_err();
+        assert!(error(&rule("cpu_usage >")).contains("is not understood"));
+        let wrong = OwnRule {
+            recover: Some("90%".to_owned()),
+            ..rule("cpu_usage > 80%")
+        };
+        assert!(error(&wrong).contains("wrong side"));
+        let model = OwnRule {
+            model: Some("chat".to_owned()),
+            recover: Some("< 3%".to_owned()),
+            ..rule("error_rate > 5%")
+        };
+        let explained = explain(&model).unwrap();
+        assert_eq!(explained.recovers.as_deref(), Some("when no longer > 0.03"));
+        assert!(explained.promql.contains("model=\"chat\""));
+    }
+}

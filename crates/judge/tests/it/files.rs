@@ -1,0 +1,98 @@
+//! Rule files: what they mean, and every mistake with its place.
+
+use lapwing_judge::rules::{RuleKind, RulesOptions, load_rule_file};
+
+fn check(expr: &str) -> Result<(), String> {
+    promql_parser::parser::parse(expr).map(|_| ())
+}
+
+#[test]
+fn reads_prometheus_files_unchanged() {
+    let text = r#"
+groups:
+  - name: node
+    interval: 15s
+    query_offset: 30s
+    limit: 10
+    labels: {team: infra}
+    rules:
+      - record: job:up:sum
+        expr: sum by (job) (up)
+        labels: {a: 1}
+      - alert: Down
+        expr: |
+          up == 0
+        for: 5m
+        keep_firing_for: 10m
+        labels: {severity: page}
+        annotations: {summary: "{{ $labels.job | title }} down"}
+"#;
+    let groups = load_rule_file("f", text, &RulesOptions::default(), &check).unwrap();
+    let group = &groups[0];
+    assert_eq!(
+        (group.interval_ms, group.query_offset_ms, group.limit),
+        (15_000, 30_000, 10)
+    );
+    let record = &group.rules[0];
+    assert_eq!(
+        record.labels,
+        [
+            ("a".to_owned(), "1".to_owned()),
+            ("team".to_owned(), "infra".to_owned())
+        ]
+    );
+    let RuleKind::Alerting(alert) = &group.rules[1].kind else {
+        panic!("an alert")
+    };
+    assert_eq!(
+        (alert.for_ms, alert.keep_firing_for_ms, group.rules[1].line),
+        (300_000, 600_000, 12)
+    );
+    assert!(
+        load_rule_file("f", "", &RulesOptions::default(), &check)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn all_mistakes_at_once_with_their_places() {
+    let text = r#"groups:
+  - name: a
+    rules:
+      - alert: X
+        expr: sum(
+      - alert: Y
+        expr: up
+        for: soon
+      - expr: up
+      - record: z
+        expr: up
+        for: 1m
+      - alert: T
+        expr: up
+        annotations: {s: "{{ nope }}"}
+  - name: a
+"#;
+    let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
+    let places: Vec<(u64, &str)> = errors
+        .iter()
+        .map(|e| (e.line, e.reason.split(':').next().unwrap()))
+        .collect();
+    let expect = [
+        (5, "could not parse expression"),
+        (8, "\"soon\" is not a duration such as 30s, 5m or 1h30m"),
+        (9, "one of 'record' or 'alert' must be set"),
+        (12, "invalid field in recording rule"),
+        (15, "could not parse template"),
+        (16, "group \"a\" is repeated in the same file"),
+    ];
+    assert_eq!(places, expect);
+    let unknown = load_rule_file(
+        "f",
+        "groups: [{name: a, rulez: []}]",
+        &RulesOptions::default(),
+        &check,
+    );
+    assert!(unknown.unwrap_err()[0].reason.contains("rulez"));
+}

@@ -1,0 +1,5 @@
+//! Rules on an injected clock, against a table instead of a store.
+
+mod alerting;
+mod files;
+mod table;
