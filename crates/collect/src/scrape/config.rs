@@ -43,6 +43,8 @@ pub struct ScrapeConfig {
     /// For a body whose content type is absent or none of ours.
     pub fallback_scrape_protocol: Option<ScrapeProtocol>,
     pub scrape_native_histograms: bool,
+    /// Keep the classic buckets of a histogram that has native ones too.
+    pub always_scrape_classic_histograms: bool,
     pub enable_compression: bool,
     pub extra_scrape_metrics: bool,
     pub body_size_limit: Bytes,
@@ -74,6 +76,7 @@ impl Default for ScrapeConfig {
             scrape_protocols: None,
             fallback_scrape_protocol: None,
             scrape_native_histograms: false,
+            always_scrape_classic_histograms: false,
             enable_compression: true,
             extra_scrape_metrics: false,
             body_size_limit: Bytes(0),
