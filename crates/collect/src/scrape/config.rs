@@ -1,7 +1,7 @@
 //! One entry of `scrape_configs`, with Prometheus's keys and defaults.
 
 use crate::discovery::DiscoveryConfig;
-use crate::http::{Bytes, HttpConfig, Millis};
+use crate::http::{Bytes, HttpConfig, Millis, loose};
 use crate::relabel::RelabelConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,11 +30,13 @@ impl Default for ScrapeDefaults {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ScrapeConfig {
+    #[serde(deserialize_with = "loose::text")]
     pub job_name: String,
     pub scrape_interval: Option<Millis>,
     pub scrape_timeout: Option<Millis>,
     pub scheme: String,
     pub metrics_path: String,
+    #[serde(deserialize_with = "loose::lists")]
     pub params: BTreeMap<String, Vec<String>>,
     pub honor_labels: bool,
     pub honor_timestamps: bool,
