@@ -4,5 +4,6 @@ mod config;
 mod discovery;
 mod gpu;
 mod host;
+mod http;
 mod scrape;
 mod server;
