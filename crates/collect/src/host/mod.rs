@@ -8,6 +8,8 @@ mod collector;
 mod cpu;
 mod disk;
 mod filesystem;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod kernel;
 mod load;

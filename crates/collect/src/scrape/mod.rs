@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod job;
 mod once;
+mod own;
 mod page;
 mod page_proto;
 mod report;

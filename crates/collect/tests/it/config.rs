@@ -115,6 +115,21 @@ fn a_prometheus_file_is_read_as_it_stands() {
 }
 
 #[test]
+fn keys_that_nobody_knows_are_refused_in_every_block() {
+    for block in [
+        "kubernetes_sd_configs: [{role: pod, attach_metadata: {node: true}}]",
+        "http_sd_configs: [{url: a, refresh: 1m}]",
+        "docker_sd_configs: [{hosts: a}]",
+        "static_configs: [{target: [a]}]",
+        "tls_config: {server_name: a}",
+        "relabel_configs: [{source_label: [a]}]",
+    ] {
+        let error = serde_saphyr::from_str::<ScrapeConfig>(&format!("job_name: a\n{block}\n")).unwrap_err();
+        assert!(error.to_string().contains("unknown"), "{block}: {error}");
+    }
+}
+
+#[test]
 fn a_secret_that_looks_like_a_number_is_asked_for_in_quotes() {
     let job = "job_name: a\nbasic_auth: {username: u, password: 0123}\n";
     let error = serde_saphyr::from_str::<ScrapeConfig>(job)
