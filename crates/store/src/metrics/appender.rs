@@ -84,7 +84,7 @@ impl Appender {
             Ok(()) => {
                 self.pending.shards[shard_of(series.slot)]
                     .histograms
-                    .push((series.slot, t_ms, histogram))
+                    .push((series.slot, t_ms, histogram));
             }
             Err(error) => self.refuse_slot(series.slot, t_ms, Refusal::InvalidHistogram(error)),
         }

@@ -560,7 +560,7 @@ fn top<T>(items: impl Iterator<Item = (u64, T)>, count: usize, text: impl Fn(T) 
         items.select_nth_unstable_by(count, |a, b| b.0.cmp(&a.0));
         items.truncate(count);
     }
-    items.sort_by(|a, b| b.0.cmp(&a.0));
+    items.sort_by_key(|item| std::cmp::Reverse(item.0));
     items.into_iter().map(|(n, item)| (text(item), n)).collect()
 }
 
