@@ -8,6 +8,8 @@ mod appender;
 mod backup;
 mod bytes;
 mod checkpoint;
+pub mod codec;
+pub mod columns;
 mod commit;
 mod core;
 mod head;
