@@ -6,5 +6,6 @@
 //! Only this crate touches the data directory. No clock is read here: `now_ms` is an argument.
 
 mod source;
+pub mod state;
 
 pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
