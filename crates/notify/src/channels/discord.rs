@@ -44,11 +44,24 @@ impl DiscordConfig {
             let text = context.text(field, own.as_deref().unwrap_or(default));
             text.chars().take(most).collect()
         };
-        let title = cut("title", &self.title, r#"{{ template "discord.default.title" . }}"#, TITLE_CHARS_MAX);
-        let description =
-            cut("message", &self.message, r#"{{ template "discord.default.message" . }}"#, DESCRIPTION_CHARS_MAX);
+        let title = cut(
+            "title",
+            &self.title,
+            r#"{{ template "discord.default.title" . }}"#,
+            TITLE_CHARS_MAX,
+        );
+        let description = cut(
+            "message",
+            &self.message,
+            r#"{{ template "discord.default.message" . }}"#,
+            DESCRIPTION_CHARS_MAX,
+        );
         let content = cut("content", &self.content, "", CONTENT_CHARS_MAX);
-        let color = if context.notification.is_firing() { RED } else { GREEN };
+        let color = if context.notification.is_firing() {
+            RED
+        } else {
+            GREEN
+        };
         let mut body = Map::new();
         body.insert("content".to_owned(), content.into());
         body.insert(
@@ -65,7 +78,13 @@ impl DiscordConfig {
     }
 
     pub(crate) fn templates(&self) -> Vec<&str> {
-        let optional = [&self.title, &self.message, &self.content, &self.username, &self.avatar_url];
+        let optional = [
+            &self.title,
+            &self.message,
+            &self.content,
+            &self.username,
+            &self.avatar_url,
+        ];
         optional.into_iter().flatten().map(String::as_str).collect()
     }
 }

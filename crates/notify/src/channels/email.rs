@@ -73,7 +73,10 @@ impl EmailConfig {
                 .transpose()
                 .map_err(|e| format!("smtp_tls_config: {e}"))?;
         }
-        let smarthost = self.smarthost.as_deref().ok_or("no SMTP smarthost set, here or globally")?;
+        let smarthost = self
+            .smarthost
+            .as_deref()
+            .ok_or("no SMTP smarthost set, here or globally")?;
         address(smarthost)?;
         if self.from.is_none() {
             return Err("no SMTP from address set, here or globally".to_owned());
@@ -86,7 +89,8 @@ impl EmailConfig {
         let (host, port) = address(self.smarthost.as_deref().unwrap_or_default())?;
         let login = match &self.auth_username {
             Some(user) if !user.is_empty() => {
-                let password = context.secret(self.auth_password.as_ref(), self.auth_password_file.as_deref())?;
+                let password =
+                    context.secret(self.auth_password.as_ref(), self.auth_password_file.as_deref())?;
                 Some((user.clone(), password))
             }
             _ => None,
@@ -100,9 +104,18 @@ impl EmailConfig {
                 headers.push((name.clone(), one_line(&context.text(name, value))));
             }
         }
-        headers.insert(0, ("Subject".to_owned(), one_line(&context.text("subject", subject))));
-        headers.push(("Message-ID".to_owned(), format!("<{}.{}@lapwing>", n.id, n.attempt)));
-        let thread = format!("<{:016x}@lapwing>", xxhash_rust::xxh3::xxh3_64(n.group_key.as_bytes()));
+        headers.insert(
+            0,
+            ("Subject".to_owned(), one_line(&context.text("subject", subject))),
+        );
+        headers.push((
+            "Message-ID".to_owned(),
+            format!("<{}.{}@lapwing>", n.id, n.attempt),
+        ));
+        let thread = format!(
+            "<{:016x}@lapwing>",
+            xxhash_rust::xxh3::xxh3_64(n.group_key.as_bytes())
+        );
         headers.push(("References".to_owned(), thread.clone()));
         headers.push(("In-Reply-To".to_owned(), thread));
         let html = context.html("html", self.html.as_deref().unwrap_or(HTML));
@@ -127,7 +140,12 @@ impl EmailConfig {
 
     pub(crate) fn templates(&self) -> Vec<&str> {
         let mut all = vec![self.to.as_str()];
-        all.extend([&self.from, &self.html, &self.text].into_iter().flatten().map(String::as_str));
+        all.extend(
+            [&self.from, &self.html, &self.text]
+                .into_iter()
+                .flatten()
+                .map(String::as_str),
+        );
         all.extend(self.headers.values().map(String::as_str));
         all
     }

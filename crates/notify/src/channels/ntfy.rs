@@ -34,8 +34,14 @@ impl NtfyConfig {
 
     pub(crate) fn build(&self, context: &Context<'_>) -> Result<Outgoing, BuildError> {
         let n = context.notification;
-        let title = self.title.as_deref().unwrap_or(r#"{{ template "ntfy.default.title" . }}"#);
-        let message = self.message.as_deref().unwrap_or(r#"{{ template "ntfy.default.message" . }}"#);
+        let title = self
+            .title
+            .as_deref()
+            .unwrap_or(r#"{{ template "ntfy.default.title" . }}"#);
+        let message = self
+            .message
+            .as_deref()
+            .unwrap_or(r#"{{ template "ntfy.default.message" . }}"#);
         let (priority, tag) = match (n.is_firing(), n.severity()) {
             (false, _) => (2, "white_check_mark"),
             (_, Severity::Info) => (2, "information_source"),
@@ -63,6 +69,10 @@ impl NtfyConfig {
     }
 
     pub(crate) fn templates(&self) -> Vec<&str> {
-        [&self.title, &self.message].into_iter().flatten().map(String::as_str).collect()
+        [&self.title, &self.message]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect()
     }
 }

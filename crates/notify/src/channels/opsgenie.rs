@@ -61,7 +61,12 @@ impl OpsgenieConfig {
             .iter()
             .map(|b| format!("{b:02x}"))
             .collect();
-        let source = self.text(context, "source", &self.source, r#"{{ template "opsgenie.default.source" . }}"#);
+        let source = self.text(
+            context,
+            "source",
+            &self.source,
+            r#"{{ template "opsgenie.default.source" . }}"#,
+        );
         let (url, body) = if n.is_firing() {
             (format!("{base}/v2/alerts"), self.create(context, &alias, &source))
         } else {
@@ -84,12 +89,21 @@ impl OpsgenieConfig {
         let n = context.notification;
         let mut body = Map::new();
         let message: String = self
-            .text(context, "message", &self.message, r#"{{ template "opsgenie.default.message" . }}"#)
+            .text(
+                context,
+                "message",
+                &self.message,
+                r#"{{ template "opsgenie.default.message" . }}"#,
+            )
             .chars()
             .take(MESSAGE_CHARS_MAX)
             .collect();
-        let description =
-            self.text(context, "description", &self.description, r#"{{ template "opsgenie.default.description" . }}"#);
+        let description = self.text(
+            context,
+            "description",
+            &self.description,
+            r#"{{ template "opsgenie.default.description" . }}"#,
+        );
         let mut details: BTreeMap<String, String> = n.common_labels();
         for (name, template) in &self.details {
             details.insert(name.clone(), context.text(name, template));
@@ -103,9 +117,16 @@ impl OpsgenieConfig {
             body.insert("tags".to_owned(), json!(split(&context.exact("tags", tags, ""))));
         }
         if let Some(actions) = &self.actions {
-            body.insert("actions".to_owned(), json!(split(&context.exact("actions", actions, ""))));
+            body.insert(
+                "actions".to_owned(),
+                json!(split(&context.exact("actions", actions, ""))),
+            );
         }
-        for (name, own) in [("note", &self.note), ("entity", &self.entity), ("priority", &self.priority)] {
+        for (name, own) in [
+            ("note", &self.note),
+            ("entity", &self.entity),
+            ("priority", &self.priority),
+        ] {
             if let Some(own) = own {
                 body.insert(name.to_owned(), context.exact(name, own, "").into());
             }
@@ -114,7 +135,9 @@ impl OpsgenieConfig {
             .responders
             .iter()
             .map(|r| {
-                let fields = r.iter().map(|(k, v)| (k.clone(), json!(context.exact("responders", v, v))));
+                let fields = r
+                    .iter()
+                    .map(|(k, v)| (k.clone(), json!(context.exact("responders", v, v))));
                 Value::Object(fields.collect())
             })
             .collect();

@@ -120,7 +120,13 @@ fn slack(said: &str, body: &str) -> Sent {
     match answer.get("ok").and_then(serde_json::Value::as_bool) {
         Some(false) => {
             let error = answer.get("error").and_then(|e| e.as_str()).unwrap_or(said);
-            let passing = ["ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable"];
+            let passing = [
+                "ratelimited",
+                "rate_limited",
+                "internal_error",
+                "fatal_error",
+                "service_unavailable",
+            ];
             if passing.contains(&error) {
                 Sent::Later {
                     reason: error.to_owned(),

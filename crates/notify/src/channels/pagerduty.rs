@@ -68,20 +68,36 @@ impl PagerdutyConfig {
         let key = context.secret(self.routing_key.as_ref(), self.routing_key_file.as_deref())?;
         let firing = n.is_firing();
         let mut event = Map::new();
-        event.insert("routing_key".to_owned(), context.exact("routing_key", &key, &key).into());
+        event.insert(
+            "routing_key".to_owned(),
+            context.exact("routing_key", &key, &key).into(),
+        );
         event.insert("dedup_key".to_owned(), dedup_key(&n.group_key).into());
-        event.insert("event_action".to_owned(), if firing { "trigger" } else { "resolve" }.into());
+        event.insert(
+            "event_action".to_owned(),
+            if firing { "trigger" } else { "resolve" }.into(),
+        );
         if firing {
             let text = |name: &str, own: &Option<String>, default: &str| {
                 context.text(name, own.as_deref().unwrap_or(default))
             };
             event.insert(
                 "client".to_owned(),
-                text("client", &self.client, r#"{{ template "pagerduty.default.client" . }}"#).into(),
+                text(
+                    "client",
+                    &self.client,
+                    r#"{{ template "pagerduty.default.client" . }}"#,
+                )
+                .into(),
             );
             event.insert(
                 "client_url".to_owned(),
-                text("client_url", &self.client_url, r#"{{ template "pagerduty.default.clientURL" . }}"#).into(),
+                text(
+                    "client_url",
+                    &self.client_url,
+                    r#"{{ template "pagerduty.default.clientURL" . }}"#,
+                )
+                .into(),
             );
             event.insert("payload".to_owned(), self.payload(context));
             for (name, list) in [("links", &self.links), ("images", &self.images)] {
@@ -101,7 +117,11 @@ impl PagerdutyConfig {
         let text = |name: &str, own: &Option<String>, default: &str| {
             context.text(name, own.as_deref().unwrap_or(default))
         };
-        let summary = text("description", &self.description, r#"{{ template "pagerduty.default.description" . }}"#);
+        let summary = text(
+            "description",
+            &self.description,
+            r#"{{ template "pagerduty.default.description" . }}"#,
+        );
         let severity = match &self.severity {
             Some(template) => context.exact("severity", template, "error").to_lowercase(),
             None => n.severity().as_str().to_owned(),
@@ -116,12 +136,21 @@ impl PagerdutyConfig {
         payload.insert("summary".to_owned(), summary.into());
         payload.insert(
             "source".to_owned(),
-            text("source", &self.source, r#"{{ template "pagerduty.default.client" . }}"#).into(),
+            text(
+                "source",
+                &self.source,
+                r#"{{ template "pagerduty.default.client" . }}"#,
+            )
+            .into(),
         );
         payload.insert("severity".to_owned(), severity.into());
         let first = n.alerts.iter().map(|a| a.starts_at_ms).min().unwrap_or(n.now_ms);
         payload.insert("timestamp".to_owned(), crate::message::rfc3339(first).into());
-        for (name, own) in [("class", &self.class), ("component", &self.component), ("group", &self.group)] {
+        for (name, own) in [
+            ("class", &self.class),
+            ("component", &self.component),
+            ("group", &self.group),
+        ] {
             if let Some(own) = own {
                 payload.insert(name.to_owned(), context.text(name, own).into());
             }
@@ -133,8 +162,14 @@ impl PagerdutyConfig {
     fn details(&self, context: &Context<'_>) -> Value {
         let mut details = Map::new();
         let defaults = [
-            ("firing", r#"{{ template "pagerduty.default.instances" .Alerts.Firing }}"#),
-            ("resolved", r#"{{ template "pagerduty.default.instances" .Alerts.Resolved }}"#),
+            (
+                "firing",
+                r#"{{ template "pagerduty.default.instances" .Alerts.Firing }}"#,
+            ),
+            (
+                "resolved",
+                r#"{{ template "pagerduty.default.instances" .Alerts.Resolved }}"#,
+            ),
             ("num_firing", "{{ .Alerts.Firing | len }}"),
             ("num_resolved", "{{ .Alerts.Resolved | len }}"),
         ];
@@ -171,7 +206,9 @@ impl PagerdutyConfig {
 fn items(context: &Context<'_>, name: &str, list: &[BTreeMap<String, String>]) -> Vec<Value> {
     list.iter()
         .map(|item| {
-            let fields = item.iter().map(|(k, v)| (k.clone(), json!(context.text(name, v))));
+            let fields = item
+                .iter()
+                .map(|(k, v)| (k.clone(), json!(context.text(name, v))));
             Value::Object(fields.collect())
         })
         .collect()

@@ -79,7 +79,10 @@ const COLOR: &str = r#"{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}
 
 impl SlackConfig {
     pub(crate) fn resolve(&mut self, global: &Global) -> Result<(), String> {
-        if self.api_url.is_none() && self.api_url_file.is_none() && self.app_token.is_none() && self.app_token_file.is_none()
+        if self.api_url.is_none()
+            && self.api_url_file.is_none()
+            && self.app_token.is_none()
+            && self.app_token_file.is_none()
         {
             self.api_url = global.slack_api_url.clone();
             self.api_url_file = global.slack_api_url_file.clone();
@@ -135,12 +138,32 @@ impl SlackConfig {
             .collect();
         attachment.insert("title".to_owned(), title.into());
         let optional = [
-            ("title_link", &self.title_link, r#"{{ template "slack.default.titlelink" . }}"#),
-            ("pretext", &self.pretext, r#"{{ template "slack.default.pretext" . }}"#),
+            (
+                "title_link",
+                &self.title_link,
+                r#"{{ template "slack.default.titlelink" . }}"#,
+            ),
+            (
+                "pretext",
+                &self.pretext,
+                r#"{{ template "slack.default.pretext" . }}"#,
+            ),
             ("text", &self.text, r#"{{ template "slack.default.text" . }}"#),
-            ("fallback", &self.fallback, r#"{{ template "slack.default.fallback" . }}"#),
-            ("callback_id", &self.callback_id, r#"{{ template "slack.default.callbackid" . }}"#),
-            ("footer", &self.footer, r#"{{ template "slack.default.footer" . }}"#),
+            (
+                "fallback",
+                &self.fallback,
+                r#"{{ template "slack.default.fallback" . }}"#,
+            ),
+            (
+                "callback_id",
+                &self.callback_id,
+                r#"{{ template "slack.default.callbackid" . }}"#,
+            ),
+            (
+                "footer",
+                &self.footer,
+                r#"{{ template "slack.default.footer" . }}"#,
+            ),
             ("image_url", &self.image_url, ""),
             ("thumb_url", &self.thumb_url, ""),
             ("color", &self.color, COLOR),
@@ -165,9 +188,21 @@ impl SlackConfig {
         let mut message = Map::new();
         let around = [
             ("channel", &self.channel, ""),
-            ("username", &self.username, r#"{{ template "slack.default.username" . }}"#),
-            ("icon_emoji", &self.icon_emoji, r#"{{ template "slack.default.iconemoji" . }}"#),
-            ("icon_url", &self.icon_url, r#"{{ template "slack.default.iconurl" . }}"#),
+            (
+                "username",
+                &self.username,
+                r#"{{ template "slack.default.username" . }}"#,
+            ),
+            (
+                "icon_emoji",
+                &self.icon_emoji,
+                r#"{{ template "slack.default.iconemoji" . }}"#,
+            ),
+            (
+                "icon_url",
+                &self.icon_url,
+                r#"{{ template "slack.default.iconurl" . }}"#,
+            ),
             ("text", &self.message_text, ""),
         ];
         for (name, own, default) in around {
@@ -206,13 +241,19 @@ impl SlackConfig {
                 let mut action = Map::new();
                 action.insert("type".to_owned(), context.text("actions.type", &a.kind).into());
                 action.insert("text".to_owned(), context.text("actions.text", &a.text).into());
-                for (name, value) in [("url", &a.url), ("style", &a.style), ("name", &a.name), ("value", &a.value)] {
+                for (name, value) in [
+                    ("url", &a.url),
+                    ("style", &a.style),
+                    ("name", &a.name),
+                    ("value", &a.value),
+                ] {
                     if let Some(value) = value {
                         action.insert(name.to_owned(), context.text(name, value).into());
                     }
                 }
                 if let Some(c) = &a.confirm {
-                    let text = |t: &Option<String>| context.text("actions.confirm", t.as_deref().unwrap_or(""));
+                    let text =
+                        |t: &Option<String>| context.text("actions.confirm", t.as_deref().unwrap_or(""));
                     action.insert(
                         "confirm".to_owned(),
                         json!({"title": text(&c.title), "text": context.text("actions.confirm", &c.text),

@@ -31,9 +31,19 @@ impl TeamsConfig {
 
     pub(crate) fn build(&self, context: &Context<'_>) -> Result<Outgoing, BuildError> {
         let url = context.secret(self.webhook_url.as_ref(), self.webhook_url_file.as_deref())?;
-        let title = self.title.as_deref().unwrap_or(r#"{{ template "msteamsv2.default.title" . }}"#);
-        let text = self.text.as_deref().unwrap_or(r#"{{ template "msteamsv2.default.text" . }}"#);
-        let color = if context.notification.is_firing() { "attention" } else { "good" };
+        let title = self
+            .title
+            .as_deref()
+            .unwrap_or(r#"{{ template "msteamsv2.default.title" . }}"#);
+        let text = self
+            .text
+            .as_deref()
+            .unwrap_or(r#"{{ template "msteamsv2.default.text" . }}"#);
+        let color = if context.notification.is_firing() {
+            "attention"
+        } else {
+            "good"
+        };
         let card = json!({
             "type": "message",
             "attachments": [{
@@ -57,6 +67,10 @@ impl TeamsConfig {
     }
 
     pub(crate) fn templates(&self) -> Vec<&str> {
-        [&self.title, &self.text].into_iter().flatten().map(String::as_str).collect()
+        [&self.title, &self.text]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect()
     }
 }

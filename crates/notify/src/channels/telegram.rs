@@ -46,7 +46,9 @@ impl TelegramConfig {
         if let Some(mode) = &self.parse_mode
             && !["", "Markdown", "MarkdownV2", "HTML"].contains(&mode.as_str())
         {
-            return Err(format!("unknown parse_mode {mode:?}, must be Markdown, MarkdownV2, HTML or empty"));
+            return Err(format!(
+                "unknown parse_mode {mode:?}, must be Markdown, MarkdownV2, HTML or empty"
+            ));
         }
         if self.api_url.is_none() {
             self.api_url = global.telegram_api_url.clone();
@@ -57,7 +59,11 @@ impl TelegramConfig {
 
     pub(crate) fn build(&self, context: &Context<'_>) -> Result<Outgoing, BuildError> {
         let token = context.secret(self.bot_token.as_ref(), self.bot_token_file.as_deref())?;
-        let base = self.api_url.as_deref().unwrap_or("https://api.telegram.org").trim_end_matches('/');
+        let base = self
+            .api_url
+            .as_deref()
+            .unwrap_or("https://api.telegram.org")
+            .trim_end_matches('/');
         let chat: Value = match self.chat_id.filter(|id| *id != 0) {
             Some(id) => id.into(),
             None => context.secret(None, self.chat_id_file.as_deref())?.into(),
@@ -67,7 +73,11 @@ impl TelegramConfig {
             .as_deref()
             .unwrap_or(r#"{{ template "telegram.default.message" . }}"#);
         let is_html = self.parse_mode.as_deref() == Some("HTML");
-        let text = if is_html { context.html("message", template) } else { context.text("message", template) };
+        let text = if is_html {
+            context.html("message", template)
+        } else {
+            context.text("message", template)
+        };
         let text: String = text.chars().take(TEXT_CHARS_MAX).collect();
         let mut body = Map::new();
         body.insert("chat_id".to_owned(), chat);

@@ -35,9 +35,7 @@ impl Transport {
 
     /// Builds and carries one notification. The second part names templates that failed (the page left all the same).
     pub async fn send(&self, notification: &Notification, templates: &Templates) -> (Sent, Vec<String>) {
-        let read = |path: &str| {
-            std::fs::read_to_string(path).map_err(|e| format!("reading {path}: {e}"))
-        };
+        let read = |path: &str| std::fs::read_to_string(path).map_err(|e| format!("reading {path}: {e}"));
         let (built, failures) = {
             let context = Context::new(notification, templates, &read);
             let built = notification.channel.build(&context);
@@ -128,7 +126,10 @@ impl Transport {
     }
 
     fn client(&self, config: &HttpConfig) -> Result<reqwest::Client, String> {
-        let key = format!("{:?}{:?}{:?}", config.proxy_url, config.tls_config, config.follow_redirects);
+        let key = format!(
+            "{:?}{:?}{:?}",
+            config.proxy_url, config.tls_config, config.follow_redirects
+        );
         let mut clients = self
             .clients
             .lock()
@@ -136,7 +137,8 @@ impl Transport {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let mut builder = reqwest::Client::builder().user_agent(concat!("Lapwing/", env!("CARGO_PKG_VERSION")));
+        let mut builder =
+            reqwest::Client::builder().user_agent(concat!("Lapwing/", env!("CARGO_PKG_VERSION")));
         if config.follow_redirects == Some(false) {
             builder = builder.redirect(reqwest::redirect::Policy::none());
         }
@@ -178,17 +180,17 @@ fn words(error: &dyn std::error::Error) -> String {
 async fn send_mail(mail: Mail) -> Result<Sent, Sent> {
     let refused = |reason: String| Sent::Refused { reason };
     let mailbox = |text: &str| -> Result<Mailbox, Sent> {
-        text.parse::<Mailbox>()
-            .map_err(|e| Sent::Refused {
-                reason: format!("address {text:?}: {e}"),
-            })
+        text.parse::<Mailbox>().map_err(|e| Sent::Refused {
+            reason: format!("address {text:?}: {e}"),
+        })
     };
     let mut builder = Message::builder().from(mailbox(&mail.from)?);
     for to in &mail.to {
         builder = builder.to(mailbox(to)?);
     }
     for (name, value) in &mail.headers {
-        let header = HeaderName::new_from_ascii(name.clone()).map_err(|e| refused(format!("header {name:?}: {e}")))?;
+        let header =
+            HeaderName::new_from_ascii(name.clone()).map_err(|e| refused(format!("header {name:?}: {e}")))?;
         builder = builder.raw_header(HeaderValue::new(header, value.clone()));
     }
     let message = builder
@@ -257,7 +259,10 @@ async fn run(call: Call) -> Sent {
             detail: "exit 0".to_owned(),
         },
         Ok(Ok(output)) => {
-            let said: String = String::from_utf8_lossy(&output.stderr).chars().take(300).collect();
+            let said: String = String::from_utf8_lossy(&output.stderr)
+                .chars()
+                .take(300)
+                .collect();
             later(format!("{}: {}", output.status, said.trim()))
         }
     }

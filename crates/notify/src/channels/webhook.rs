@@ -56,7 +56,11 @@ struct AlertPayload<'a> {
 /// Also what the signed webhook and the command say.
 pub(super) fn payload<'a>(context: &'a Context<'_>, max_alerts: usize) -> Payload<'a> {
     let n = context.notification;
-    let shown = if max_alerts == 0 { n.alerts.len() } else { max_alerts.min(n.alerts.len()) };
+    let shown = if max_alerts == 0 {
+        n.alerts.len()
+    } else {
+        max_alerts.min(n.alerts.len())
+    };
     let alerts = n.alerts[..shown]
         .iter()
         .map(|alert| {
@@ -109,7 +113,12 @@ impl WebhookConfig {
         // Not in Alertmanager's shape, but harmless there: a receiver can tell a retry from a new page.
         let id = context.notification.id.clone();
         request.headers.push(("webhook-id".to_owned(), id));
-        if let Some(ms) = self.timeout.as_deref().and_then(|t| parse_duration_ms(t).ok()).filter(|ms| *ms > 0) {
+        if let Some(ms) = self
+            .timeout
+            .as_deref()
+            .and_then(|t| parse_duration_ms(t).ok())
+            .filter(|ms| *ms > 0)
+        {
             request.timeout = Duration::from_millis(ms.unsigned_abs());
         }
         Ok(Outgoing::Http(vec![request]))

@@ -16,7 +16,10 @@ impl InhibitRule {
     pub(crate) fn compile(raw: &RawInhibitRule, nth: usize) -> Result<InhibitRule, String> {
         let side = |texts, equal, regex| raw_matchers(texts, equal, regex).map_err(|e| e.to_string());
         Ok(InhibitRule {
-            name: raw.name.clone().unwrap_or_else(|| format!("inhibit_rules[{nth}]")),
+            name: raw
+                .name
+                .clone()
+                .unwrap_or_else(|| format!("inhibit_rules[{nth}]")),
             source: side(&raw.source_matchers, &raw.source_match, &raw.source_match_re)?,
             target: side(&raw.target_matchers, &raw.target_match, &raw.target_match_re)?,
             equal: raw.equal.clone(),

@@ -186,7 +186,11 @@ fn ranges(
             let from = read(from.trim()).ok_or_else(wrong)?;
             let to = read(to.trim()).ok_or_else(wrong)?;
             let inside = |n: i64| (least..=most).contains(&n);
-            if !inside(from) || !inside(to) || (from > to && from > 0 && to > 0) || (least < 0 && (from == 0 || to == 0)) {
+            if !inside(from)
+                || !inside(to)
+                || (from > to && from > 0 && to > 0)
+                || (least < 0 && (from == 0 || to == 0))
+            {
                 return Err(wrong());
             }
             Ok((from, to))
@@ -221,7 +225,8 @@ mod tests {
 
     #[test]
     fn the_last_days_of_a_month_count_from_its_end() {
-        let end = interval("name: e\ntime_intervals: [{days_of_month: ['-2:-1'], months: ['february']}]").unwrap();
+        let end =
+            interval("name: e\ntime_intervals: [{days_of_month: ['-2:-1'], months: ['february']}]").unwrap();
         assert!(end.contains(at("2026-02-27T00:00:00Z")) && end.contains(at("2026-02-28T23:59:00Z")));
         assert!(!end.contains(at("2026-02-26T00:00:00Z")) && !end.contains(at("2026-03-31T00:00:00Z")));
     }
@@ -236,7 +241,10 @@ mod tests {
             "{days_of_month: ['0']}",
             "{location: Nowhere/City}",
         ] {
-            assert!(interval(&format!("name: x\ntime_intervals: [{body}]")).is_err(), "{body}");
+            assert!(
+                interval(&format!("name: x\ntime_intervals: [{body}]")).is_err(),
+                "{body}"
+            );
         }
     }
 }

@@ -68,7 +68,11 @@ pub fn load_notify_config(
         Some(route) => {
             let mut wrong = Vec::new();
             let made = compile(route, &mut wrong);
-            errors.extend(wrong.into_iter().map(|(place, reason)| ConfigError::at(place, reason)));
+            errors.extend(
+                wrong
+                    .into_iter()
+                    .map(|(place, reason)| ConfigError::at(place, reason)),
+            );
             Some(made)
         }
         None => {
@@ -117,12 +121,19 @@ pub fn load_notify_config(
     }
 }
 
-fn receivers(raw: &RawConfig, templates: &Templates, errors: &mut Vec<ConfigError>) -> BTreeMap<String, Receiver> {
+fn receivers(
+    raw: &RawConfig,
+    templates: &Templates,
+    errors: &mut Vec<ConfigError>,
+) -> BTreeMap<String, Receiver> {
     let mut receivers = BTreeMap::new();
     for (i, receiver) in raw.receivers.iter().cloned().enumerate() {
         let name = receiver.name.clone();
         if name.is_empty() {
-            errors.push(ConfigError::at(format!("receivers[{i}]"), "missing name in receiver"));
+            errors.push(ConfigError::at(
+                format!("receivers[{i}]"),
+                "missing name in receiver",
+            ));
         }
         let made = match Receiver::compile(receiver, &raw.global) {
             Ok(made) => made,
@@ -164,7 +175,10 @@ fn intervals(raw: &RawConfig, errors: &mut Vec<ConfigError>) -> BTreeMap<String,
                 }
             }
             Err(reason) => {
-                errors.push(ConfigError::at(format!("time_intervals[{}]", interval.name), reason));
+                errors.push(ConfigError::at(
+                    format!("time_intervals[{}]", interval.name),
+                    reason,
+                ));
             }
         }
     }
@@ -196,7 +210,10 @@ fn names(
     );
     for chain in &extras.escalations {
         for step in &chain.steps {
-            wanted.push((format!("lapwing.escalations[{}]", chain.name), step.receiver.clone()));
+            wanted.push((
+                format!("lapwing.escalations[{}]", chain.name),
+                step.receiver.clone(),
+            ));
         }
     }
     for (place, name) in wanted {
@@ -205,6 +222,9 @@ fn names(
         }
     }
     for name in missing_intervals {
-        errors.push(ConfigError::at("route", format!("undefined time interval {name:?}")));
+        errors.push(ConfigError::at(
+            "route",
+            format!("undefined time interval {name:?}"),
+        ));
     }
 }

@@ -55,7 +55,9 @@ pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, MatchersError> {
             return Err(error("a label name is empty"));
         }
         matchers.push(Matcher::new(op, name, value.trim_end()).map_err(|e| {
-            let detail = std::error::Error::source(&e).map(ToString::to_string).unwrap_or_default();
+            let detail = std::error::Error::source(&e)
+                .map(ToString::to_string)
+                .unwrap_or_default();
             error(&format!("{e}: {detail}"))
         })?);
         rest = after.trim_start();
@@ -157,7 +159,15 @@ mod tests {
 
     #[test]
     fn refuses_what_neither_would_read() {
-        for text in ["foo", "=x", "{a=b", r#"a="b"#, r#"a=b"c"#, "a=~(", r#"a="b" c="d""#] {
+        for text in [
+            "foo",
+            "=x",
+            "{a=b",
+            r#"a="b"#,
+            r#"a=b"c"#,
+            "a=~(",
+            r#"a="b" c="d""#,
+        ] {
             assert!(parse_matchers(text).is_err(), "{text}");
         }
     }

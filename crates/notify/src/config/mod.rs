@@ -15,7 +15,9 @@ mod route;
 mod secret;
 
 pub use error::ConfigError;
-pub use extras::{Cooldown, EscalationChain, EscalationStep, Extras, FlapOptions, RetryOptions, StormOptions};
+pub use extras::{
+    Cooldown, EscalationChain, EscalationStep, Extras, FlapOptions, RetryOptions, StormOptions,
+};
 pub use inhibit::InhibitRule;
 pub use interval::TimeInterval;
 pub use load::{NotifyConfig, load_notify_config, template_globs};

@@ -97,19 +97,33 @@ const DEPTH_MAX: usize = 50;
 pub(crate) fn compile(raw: &RawRoute, errors: &mut Vec<(String, String)>) -> Route {
     let mut root = route(raw, &root_defaults(), ("route", 0), errors);
     if raw.receiver.as_deref().unwrap_or("").is_empty() {
-        errors.push(("route".to_owned(), "root route must specify a default receiver".to_owned()));
+        errors.push((
+            "route".to_owned(),
+            "root route must specify a default receiver".to_owned(),
+        ));
     }
     if !root.matchers.is_empty() {
-        errors.push(("route".to_owned(), "root route must not have any matchers".to_owned()));
+        errors.push((
+            "route".to_owned(),
+            "root route must not have any matchers".to_owned(),
+        ));
     }
     if !root.mute_time_intervals.is_empty() || !root.active_time_intervals.is_empty() {
-        errors.push(("route".to_owned(), "root route must not have any time intervals".to_owned()));
+        errors.push((
+            "route".to_owned(),
+            "root route must not have any time intervals".to_owned(),
+        ));
     }
     root.matchers.clear();
     root
 }
 
-fn route(raw: &RawRoute, parent: &Route, (place, depth): (&str, usize), errors: &mut Vec<(String, String)>) -> Route {
+fn route(
+    raw: &RawRoute,
+    parent: &Route,
+    (place, depth): (&str, usize),
+    errors: &mut Vec<(String, String)>,
+) -> Route {
     let mut error = |reason: String| errors.push((place.to_owned(), reason));
     let mut duration = |text: &Option<String>, inherited: i64, zero_ok: bool| match text {
         None => inherited,
@@ -156,7 +170,11 @@ fn route(raw: &RawRoute, parent: &Route, (place, depth): (&str, usize), errors: 
     let shown: Vec<String> = matchers.iter().map(ToString::to_string).collect();
     let mut made = Route {
         id: format!("{}{{{}}}", parent.id, shown.join(",")),
-        receiver: raw.receiver.clone().filter(|r| !r.is_empty()).unwrap_or_else(|| parent.receiver.clone()),
+        receiver: raw
+            .receiver
+            .clone()
+            .filter(|r| !r.is_empty())
+            .unwrap_or_else(|| parent.receiver.clone()),
         matchers,
         group_by,
         group_wait_ms,

@@ -83,7 +83,10 @@ impl Dispatcher {
             };
             let alert = row.alert.clone();
             let by = ack.map(|a| a.by).unwrap_or_default();
-            let why = (DecisionReason::AckExpired, format!("the ack by {by} was forgotten"));
+            let why = (
+                DecisionReason::AckExpired,
+                format!("the ack by {by} was forgotten"),
+            );
             self.decide(now_ms, &alert, DecisionStep::Ack, why);
             self.tell_again(fingerprint, now_ms);
         }

@@ -151,7 +151,12 @@ impl Dispatcher {
             }
             _ => {}
         }
-        self.log(&made, LedgerEvent::Intended, format!("{:?}", made.why).to_lowercase(), now_ms);
+        self.log(
+            &made,
+            LedgerEvent::Intended,
+            format!("{:?}", made.why).to_lowercase(),
+            now_ms,
+        );
         self.record(&made, DecisionReason::SendIntended, now_ms);
         self.lanes
             .entry(made.lane())
@@ -276,7 +281,12 @@ impl Dispatcher {
             if row.status == DeliveryStatus::Waiting {
                 let row = row.clone();
                 self.drop_delivery(original);
-                self.log(&row, LedgerEvent::Superseded, format!("the fallback {} took it", delivery.id), now_ms);
+                self.log(
+                    &row,
+                    LedgerEvent::Superseded,
+                    format!("the fallback {} took it", delivery.id),
+                    now_ms,
+                );
             }
         }
     }
@@ -356,7 +366,12 @@ impl Dispatcher {
         row.status = DeliveryStatus::Dead;
         row.last_error = reason;
         let delivery = row.clone();
-        self.log(&delivery, LedgerEvent::DeadLetter, delivery.last_error.clone(), now_ms);
+        self.log(
+            &delivery,
+            LedgerEvent::DeadLetter,
+            delivery.last_error.clone(),
+            now_ms,
+        );
         self.record(&delivery, DecisionReason::DeadLetter, now_ms);
         let dead: Vec<String> = self
             .state

@@ -5,9 +5,7 @@ use super::silence::CompiledSilences;
 use super::state::DispatchState;
 use crate::config::NotifyConfig;
 use crate::message::Notification;
-use lapwing_types::{
-    Alert, Decision, DecisionReason, DecisionStep, Fingerprint, LedgerEntry, StateBatch,
-};
+use lapwing_types::{Alert, Decision, DecisionReason, DecisionStep, Fingerprint, LedgerEntry, StateBatch};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -115,7 +113,13 @@ impl Dispatcher {
         }
     }
 
-    pub(crate) fn decide(&mut self, at_ms: i64, alert: &Alert, step: DecisionStep, why: (DecisionReason, String)) {
+    pub(crate) fn decide(
+        &mut self,
+        at_ms: i64,
+        alert: &Alert,
+        step: DecisionStep,
+        why: (DecisionReason, String),
+    ) {
         self.decisions.push(Decision {
             at_ms,
             fingerprint: alert.fingerprint(),

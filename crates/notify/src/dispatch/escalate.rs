@@ -100,8 +100,18 @@ impl Dispatcher {
             self.intend(intent, now_ms);
         }
         for alert in &unheard {
-            let detail = format!("chain {}, step {}, receiver {}", chain.name, now.step + 1, step.receiver);
-            self.decide(now_ms, alert, DecisionStep::Escalate, (DecisionReason::Escalated, detail));
+            let detail = format!(
+                "chain {}, step {}, receiver {}",
+                chain.name,
+                now.step + 1,
+                step.receiver
+            );
+            self.decide(
+                now_ms,
+                alert,
+                DecisionStep::Escalate,
+                (DecisionReason::Escalated, detail),
+            );
         }
         if now.repeated < step.repeat {
             return Some(Escalation {

@@ -34,7 +34,12 @@ impl Dispatcher {
         }
         let memory = self.state.flaps.get(&alert.fingerprint().to_string())?;
         let from_ms = now_ms - options.window_ms;
-        let recent: Vec<i64> = memory.changes_ms.iter().copied().filter(|t| *t > from_ms).collect();
+        let recent: Vec<i64> = memory
+            .changes_ms
+            .iter()
+            .copied()
+            .filter(|t| *t > from_ms)
+            .collect();
         if recent.len() < options.changes {
             return None;
         }

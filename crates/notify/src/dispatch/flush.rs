@@ -105,7 +105,9 @@ impl Dispatcher {
                         let mut first = intent.clone();
                         first.why = Why::Firing;
                         first.alerts = weighed.firing.clone();
-                        first.alerts.extend(telling.missed.iter().cloned().map(still_open));
+                        first
+                            .alerts
+                            .extend(telling.missed.iter().cloned().map(still_open));
                         self.intend(first, now_ms);
                     }
                     for alert in new.iter().chain(&telling.missed) {
@@ -116,7 +118,8 @@ impl Dispatcher {
                             (reason, format!("channel {name}")),
                         );
                     }
-                    let over = telling.missed.is_empty() || intent.alerts.iter().any(|a| a.ends_at_ms.is_some());
+                    let over =
+                        telling.missed.is_empty() || intent.alerts.iter().any(|a| a.ends_at_ms.is_some());
                     if over && !intent.alerts.is_empty() {
                         if let Some(collapsed) = self.collapse(&intent, group.was_flushed, now_ms) {
                             intent = collapsed;
@@ -162,7 +165,10 @@ impl Dispatcher {
             let needed = self.state.alerts.get(&key).is_some_and(|row| {
                 config.route.matching(&row.alert.labels).into_iter().any(|route| {
                     let labels = route.group_by.labels_of(&row.alert.labels);
-                    let group = self.state.groups.get(&super::state::group_key(&route.id, &labels));
+                    let group = self
+                        .state
+                        .groups
+                        .get(&super::state::group_key(&route.id, &labels));
                     group.is_some_and(|g| g.members.contains(print))
                 })
             });

@@ -50,7 +50,11 @@ impl<'a> Inhibition<'a> {
             if !rule.is_target(labels) {
                 return None;
             }
-            let index = if rule.is_source(labels) { &sources.pure } else { &sources.any };
+            let index = if rule.is_source(labels) {
+                &sources.pure
+            } else {
+                &sources.any
+            };
             index
                 .get(&rule.equal_key(labels))
                 .map(|print| (*print, rule.name.as_str()))

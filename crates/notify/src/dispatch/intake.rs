@@ -65,10 +65,7 @@ impl Dispatcher {
             let detail = format!("received, severity {}", alert.severity());
             self.decide(now_ms, &alert, DecisionStep::Receive, (reason, detail));
         }
-        let row = KeptAlert {
-            alert,
-            is_resolved,
-        };
+        let row = KeptAlert { alert, is_resolved };
         self.group_alert(print, &row, now_ms);
         self.state.alerts.insert(key, row);
     }
@@ -109,9 +106,19 @@ impl Dispatcher {
                     };
                     self.state.groups.insert(key.clone(), group);
                     let detail = format!("route {:?}, receiver {:?}", route.id, route.receiver);
-                    self.decide(now_ms, &row.alert, DecisionStep::Route, (DecisionReason::RouteMatched, detail));
+                    self.decide(
+                        now_ms,
+                        &row.alert,
+                        DecisionStep::Route,
+                        (DecisionReason::RouteMatched, detail),
+                    );
                     let detail = format!("group {key}, first page in {} ms", first_flush_ms - now_ms);
-                    self.decide(now_ms, &row.alert, DecisionStep::Group, (DecisionReason::GroupOpened, detail));
+                    self.decide(
+                        now_ms,
+                        &row.alert,
+                        DecisionStep::Group,
+                        (DecisionReason::GroupOpened, detail),
+                    );
                 }
             }
         }
@@ -133,7 +140,10 @@ impl Dispatcher {
             row.is_resolved = true;
             let alert = row.alert.clone();
             self.note_change(alert.fingerprint(), now_ms);
-            let why = (DecisionReason::SenderSilent, "its sender did not repeat it in time".to_owned());
+            let why = (
+                DecisionReason::SenderSilent,
+                "its sender did not repeat it in time".to_owned(),
+            );
             self.decide(now_ms, &alert, DecisionStep::Receive, why);
         }
         self.expire_acks(now_ms);
@@ -149,7 +159,9 @@ impl Dispatcher {
             .state
             .alerts
             .iter()
-            .filter(|(_, a)| !a.is_resolved && a.alert.expires && a.alert.ends_at_ms.is_some_and(|e| e < until_ms))
+            .filter(|(_, a)| {
+                !a.is_resolved && a.alert.expires && a.alert.ends_at_ms.is_some_and(|e| e < until_ms)
+            })
             .map(|(k, _)| k.to_owned())
             .collect();
         for key in waiting {
@@ -170,7 +182,9 @@ impl Dispatcher {
                 Some(route) if group_key(&route.id, &route.group_by.labels_of(&group.labels)) != key => {
                     gone.push(key.to_owned());
                 }
-                Some(route) if route.receiver != group.receiver => moved.push((key.to_owned(), route.receiver.clone())),
+                Some(route) if route.receiver != group.receiver => {
+                    moved.push((key.to_owned(), route.receiver.clone()))
+                }
                 Some(_) => {}
             }
         }

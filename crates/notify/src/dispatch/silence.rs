@@ -74,7 +74,9 @@ impl SilenceMatcher {
             (true, true) => MatchOp::Regex,
             (true, false) => MatchOp::NotRegex,
         };
-        Matcher::new(op, &*self.name, &*self.value).map_err(|e| SilenceError::Invalid { reason: e.to_string() })
+        Matcher::new(op, &*self.name, &*self.value).map_err(|e| SilenceError::Invalid {
+            reason: e.to_string(),
+        })
     }
 }
 
@@ -129,7 +131,8 @@ impl CompiledSilences {
         self.all = silences
             .iter()
             .filter_map(|(id, silence)| {
-                let matchers: Result<Vec<Matcher>, _> = silence.matchers.iter().map(SilenceMatcher::compile).collect();
+                let matchers: Result<Vec<Matcher>, _> =
+                    silence.matchers.iter().map(SilenceMatcher::compile).collect();
                 matchers.ok().map(|m| (id.to_owned(), m))
             })
             .collect();
@@ -170,12 +173,18 @@ impl Dispatcher {
         }
         silence.validate()?;
         if !silence.id.is_empty() {
-            let old = self.state.silences.get(&silence.id).ok_or_else(|| SilenceError::NotFound {
-                id: silence.id.clone(),
-            })?;
+            let old = self
+                .state
+                .silences
+                .get(&silence.id)
+                .ok_or_else(|| SilenceError::NotFound {
+                    id: silence.id.clone(),
+                })?;
             let extends = old.matchers == silence.matchers
                 && match old.state(now_ms) {
-                    SilenceState::Active => old.starts_at_ms == silence.starts_at_ms && silence.ends_at_ms >= now_ms,
+                    SilenceState::Active => {
+                        old.starts_at_ms == silence.starts_at_ms && silence.ends_at_ms >= now_ms
+                    }
                     SilenceState::Pending => silence.starts_at_ms >= now_ms,
                     SilenceState::Expired => false,
                 };
@@ -223,9 +232,11 @@ impl Dispatcher {
             .iter()
             .map(SilenceMatcher::compile)
             .collect::<Result<_, _>>()?;
-        let hidden = self.state.alerts.values().filter(|a| {
-            !a.is_resolved && matchers.iter().all(|m| m.matches_labels(&a.alert.labels))
-        });
+        let hidden = self
+            .state
+            .alerts
+            .values()
+            .filter(|a| !a.is_resolved && matchers.iter().all(|m| m.matches_labels(&a.alert.labels)));
         Ok(hidden.map(|a| a.alert.clone()).collect())
     }
 

@@ -66,6 +66,10 @@ impl Dispatcher {
                 None => weighed.firing.push(alert),
             }
         }
+        // The same order in every page, the oldest first.
+        for list in [&mut weighed.firing, &mut weighed.resolved] {
+            list.sort_by(|a, b| (a.starts_at_ms, &a.labels).cmp(&(b.starts_at_ms, &b.labels)));
+        }
         weighed
     }
 

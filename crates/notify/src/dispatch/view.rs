@@ -184,7 +184,9 @@ impl Dispatcher {
             .iter()
             .filter_map(|p| self.state.alerts.get(&p.to_string()))
             .filter(|row| !row.is_resolved);
-        let mut alerts: Vec<AlertView> = members.map(|row| self.alert_view(row, inhibition, now_ms)).collect();
+        let mut alerts: Vec<AlertView> = members
+            .map(|row| self.alert_view(row, inhibition, now_ms))
+            .collect();
         if let Some(route) = self.config.route.find(&group.route) {
             let muted_by = self.muting_intervals(route, now_ms);
             for alert in alerts.iter_mut().filter(|_| !muted_by.is_empty()) {

@@ -54,7 +54,10 @@ impl<'a> Context<'a> {
                 let plain = format!("{} (the template of {field} failed: {error})", self.plain());
                 match escape {
                     Escape::None => plain,
-                    Escape::Html => plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
+                    Escape::Html => plain
+                        .replace('&', "&amp;")
+                        .replace('<', "&lt;")
+                        .replace('>', "&gt;"),
                 }
             }
         }
@@ -82,7 +85,11 @@ impl<'a> Context<'a> {
             n.group_labels
         )];
         for alert in n.alerts.iter().take(PLAIN_ALERTS_MAX) {
-            let state = if alert.is_resolved_at(n.now_ms) { "resolved" } else { "firing" };
+            let state = if alert.is_resolved_at(n.now_ms) {
+                "resolved"
+            } else {
+                "firing"
+            };
             lines.push(format!("{state}: {} {}", alert.labels, about(alert)));
         }
         if n.alerts.len() > PLAIN_ALERTS_MAX {

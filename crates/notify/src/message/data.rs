@@ -93,7 +93,10 @@ impl Notification {
             ("Labels", Value::labels(&alert.labels)),
             ("Annotations", Value::labels(&alert.annotations)),
             ("StartsAt", Value::Time(GoTime::from_ms(alert.starts_at_ms))),
-            ("EndsAt", Value::Time(GoTime::from_ms(ends_ms.unwrap_or(ZERO_TIME_MS)))),
+            (
+                "EndsAt",
+                Value::Time(GoTime::from_ms(ends_ms.unwrap_or(ZERO_TIME_MS))),
+            ),
             ("GeneratorURL", alert.generator_url.as_str().into()),
             ("Fingerprint", alert.fingerprint().to_string().into()),
         ])

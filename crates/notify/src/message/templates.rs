@@ -33,11 +33,16 @@ impl Templates {
         if !text.contains("{{") {
             return Ok(());
         }
-        self.set
-            .check("", text, &NotificationFunctions { now_ms: 0 })
+        self.set.check("", text, &NotificationFunctions { now_ms: 0 })
     }
 
-    pub fn render(&self, text: &str, data: &Value, escape: Escape, now_ms: i64) -> Result<String, RenderError> {
+    pub fn render(
+        &self,
+        text: &str,
+        data: &Value,
+        escape: Escape,
+        now_ms: i64,
+    ) -> Result<String, RenderError> {
         let source = Source {
             name: "",
             text,

@@ -53,7 +53,9 @@ pub enum StateError {
         #[source]
         source: rusqlite::Error,
     },
-    #[error("the state database has schema {found}, this program knows up to {known}: it was written by a newer one")]
+    #[error(
+        "the state database has schema {found}, this program knows up to {known}: it was written by a newer one"
+    )]
     TooNew { found: i64, known: i64 },
     #[error("the state database failed earlier ({reason}); nothing is written to it until a restart")]
     Poisoned { reason: String },

@@ -139,7 +139,10 @@ impl StateStore for SqliteState {
         let wrong = failed("forgetting old history");
         let inner = self.lock();
         let mut gone = 0;
-        for sql in ["DELETE FROM decision WHERE at_ms < ?1", "DELETE FROM ledger WHERE at_ms < ?1"] {
+        for sql in [
+            "DELETE FROM decision WHERE at_ms < ?1",
+            "DELETE FROM ledger WHERE at_ms < ?1",
+        ] {
             gone += inner.connection.execute(sql, [before_ms]).map_err(&wrong)?;
         }
         Ok(gone as u64)
@@ -199,7 +202,10 @@ impl Filter {
         } else {
             format!(" WHERE {}", self.conditions.join(" AND "))
         };
-        format!("{select}{condition} ORDER BY at_ms DESC, id DESC LIMIT {}", rows(limit))
+        format!(
+            "{select}{condition} ORDER BY at_ms DESC, id DESC LIMIT {}",
+            rows(limit)
+        )
     }
 }
 

@@ -39,7 +39,10 @@ fn keeps_its_promises(store: &dyn StateStore) {
     store.commit(&batch("b", Some("2"), 20)).unwrap();
     store.commit(&batch("a", Some("3"), 30)).unwrap();
     store.commit(&batch("b", None, 40)).unwrap();
-    assert_eq!(store.load(StateKind::Alert).unwrap(), [("a".to_owned(), "3".to_owned())]);
+    assert_eq!(
+        store.load(StateKind::Alert).unwrap(),
+        [("a".to_owned(), "3".to_owned())]
+    );
     assert!(store.load(StateKind::Silence).unwrap().is_empty());
     let query = DecisionQuery {
         fingerprint: Some(Fingerprint(u64::MAX)),
@@ -102,6 +105,9 @@ fn after_a_failed_commit_nothing_is_written_any_more() {
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute_batch("DROP TABLE ledger").unwrap();
     assert!(store.commit(&batch("b", Some("1"), 20)).is_err());
-    assert!(matches!(store.commit(&batch("c", Some("1"), 30)), Err(StateError::Poisoned { .. })));
+    assert!(matches!(
+        store.commit(&batch("c", Some("1"), 30)),
+        Err(StateError::Poisoned { .. })
+    ));
     assert_eq!(store.load(StateKind::Alert).unwrap().len(), 1, "all or nothing");
 }
