@@ -73,7 +73,7 @@ impl DiscordConfig {
                 body.insert(name.to_owned(), context.exact(name, own, "").into());
             }
         }
-        let request = post_json(context, url, &Value::Object(body), self.http_config.as_ref())?;
+        let request = post_json(context, &url, &Value::Object(body), self.http_config.as_ref())?;
         Ok(Outgoing::Http(vec![request]))
     }
 

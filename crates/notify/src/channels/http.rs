@@ -100,7 +100,7 @@ impl HttpConfig {
 /// A POST of JSON with the channel's `http_config`.
 pub(crate) fn post_json(
     context: &Context<'_>,
-    url: String,
+    url: &str,
     body: &impl serde::Serialize,
     config: Option<&HttpConfig>,
 ) -> Result<HttpRequest, String> {
@@ -110,7 +110,7 @@ pub(crate) fn post_json(
 
 pub(crate) fn post(
     context: &Context<'_>,
-    url: String,
+    url: &str,
     body: Vec<u8>,
     config: Option<&HttpConfig>,
 ) -> Result<HttpRequest, String> {

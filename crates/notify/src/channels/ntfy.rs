@@ -58,7 +58,7 @@ impl NtfyConfig {
             "click": n.external_url,
         });
         let url = self.url.clone().unwrap_or_else(|| "https://ntfy.sh/".to_owned());
-        let mut request = post_json(context, url, &body, self.http_config.as_ref())?;
+        let mut request = post_json(context, &url, &body, self.http_config.as_ref())?;
         let token = context.secret(self.token.as_ref(), self.token_file.as_deref())?;
         if !token.is_empty() {
             request

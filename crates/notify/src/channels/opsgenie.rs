@@ -74,7 +74,7 @@ impl OpsgenieConfig {
             (url, json!({ "source": source }))
         };
         let key = context.secret(self.api_key.as_ref(), self.api_key_file.as_deref())?;
-        let mut request = post_json(context, url, &body, self.http_config.as_ref())?;
+        let mut request = post_json(context, &url, &body, self.http_config.as_ref())?;
         request
             .headers
             .push(("authorization".to_owned(), format!("GenieKey {key}")));

@@ -108,7 +108,7 @@ impl PagerdutyConfig {
             }
         }
         let url = self.url.clone().unwrap_or_else(|| URL.to_owned());
-        let request = post_json(context, url, &Value::Object(event), self.http_config.as_ref())?;
+        let request = post_json(context, &url, &Value::Object(event), self.http_config.as_ref())?;
         Ok(Outgoing::Http(vec![request]))
     }
 

@@ -44,7 +44,7 @@ impl SignedWebhookConfig {
         let url = context.secret(self.url.as_ref(), self.url_file.as_deref())?;
         let secret = context.secret(self.secret.as_ref(), self.secret_file.as_deref())?;
         let body = webhook::payload(context, self.max_alerts);
-        let mut request = post_json(context, url, &body, self.http_config.as_ref())?;
+        let mut request = post_json(context, &url, &body, self.http_config.as_ref())?;
         let n = context.notification;
         let timestamp = n.now_ms.div_euclid(1000).to_string();
         let signature = sign(&secret, &n.id, &timestamp, &request.body)?;

@@ -116,7 +116,7 @@ impl SlackConfig {
         } else {
             self.app_url.clone().unwrap_or_else(|| APP_URL.to_owned())
         };
-        let mut request = post_json(context, url, &self.payload(context), self.http_config.as_ref())?;
+        let mut request = post_json(context, &url, &self.payload(context), self.http_config.as_ref())?;
         if self.is_bot() {
             let token = context.secret(self.app_token.as_ref(), self.app_token_file.as_deref())?;
             request

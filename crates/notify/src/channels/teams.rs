@@ -62,7 +62,7 @@ impl TeamsConfig {
                 },
             }],
         });
-        let request = post_json(context, url, &card, self.http_config.as_ref())?;
+        let request = post_json(context, &url, &card, self.http_config.as_ref())?;
         Ok(Outgoing::Http(vec![request]))
     }
 

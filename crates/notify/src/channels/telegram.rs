@@ -96,7 +96,7 @@ impl TelegramConfig {
             body.insert("message_thread_id".to_owned(), thread.into());
         }
         let url = format!("{base}/bot{token}/sendMessage");
-        let request = post_json(context, url, &Value::Object(body), self.http_config.as_ref())?;
+        let request = post_json(context, &url, &Value::Object(body), self.http_config.as_ref())?;
         Ok(Outgoing::Http(vec![request]))
     }
 

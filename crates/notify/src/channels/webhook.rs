@@ -109,7 +109,7 @@ impl WebhookConfig {
         let url = context.secret(self.url.as_ref(), self.url_file.as_deref())?;
         let url = context.exact("url", &url, &url);
         let body = payload(context, self.max_alerts);
-        let mut request = post_json(context, url, &body, self.http_config.as_ref())?;
+        let mut request = post_json(context, &url, &body, self.http_config.as_ref())?;
         // Not in Alertmanager's shape, but harmless there: a receiver can tell a retry from a new page.
         let id = context.notification.id.clone();
         request.headers.push(("webhook-id".to_owned(), id));

@@ -265,7 +265,7 @@ impl Dispatcher {
             Sent::Later {
                 reason,
                 retry_after_ms,
-            } => self.later(delivery, (reason, retry_after_ms), now_ms),
+            } => self.later(&delivery, (reason, retry_after_ms), now_ms),
         }
     }
 
@@ -291,9 +291,9 @@ impl Dispatcher {
         }
     }
 
-    fn later(&mut self, delivery: Delivery, (reason, retry_after_ms): (String, Option<i64>), now_ms: i64) {
+    fn later(&mut self, delivery: &Delivery, (reason, retry_after_ms): (String, Option<i64>), now_ms: i64) {
         let retry = self.config.extras.retry;
-        self.log(&delivery, LedgerEvent::Failed, reason.clone(), now_ms);
+        self.log(delivery, LedgerEvent::Failed, reason.clone(), now_ms);
         if delivery.covered {
             self.drop_delivery(&delivery.id);
             return;
@@ -310,10 +310,10 @@ impl Dispatcher {
             row.last_error.clone_from(&reason);
         }
         if delivery.attempts == 1 {
-            self.record(&delivery, DecisionReason::RetryLater, now_ms);
+            self.record(delivery, DecisionReason::RetryLater, now_ms);
         }
         if age_ms >= retry.fallback_after_ms {
-            self.fall_back(&delivery, now_ms);
+            self.fall_back(delivery, now_ms);
         }
     }
 

@@ -183,7 +183,7 @@ impl Dispatcher {
                     gone.push(key.to_owned());
                 }
                 Some(route) if route.receiver != group.receiver => {
-                    moved.push((key.to_owned(), route.receiver.clone()))
+                    moved.push((key.to_owned(), route.receiver.clone()));
                 }
                 Some(_) => {}
             }
