@@ -35,15 +35,7 @@ pub trait SeriesReader: Send + Sync {
     fn read_last(&self, start_ms: i64, end_ms: i64, out: &mut SeriesPoints) -> Result<(), ReadError> {
         let mut all = SeriesPoints::default();
         self.read(start_ms, end_ms, &mut all)?;
-        match (all.times_ms.last(), all.histograms.last()) {
-            (Some(t), Some((h, _))) if h > t => out.histograms.extend(all.histograms.pop()),
-            (None, Some(_)) => out.histograms.extend(all.histograms.pop()),
-            (Some(t), _) => {
-                out.times_ms.push(*t);
-                out.values.extend(all.values.last());
-            }
-            (None, None) => {}
-        }
+        out.push_last_of(all);
         Ok(())
     }
 }
@@ -69,6 +61,19 @@ impl SeriesPoints {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Appends the newest sample of `all`, whichever kind it is.
+    pub fn push_last_of(&mut self, mut all: SeriesPoints) {
+        match (all.times_ms.last(), all.histograms.last()) {
+            (Some(t), Some((h, _))) if h > t => self.histograms.extend(all.histograms.pop()),
+            (None, Some(_)) => self.histograms.extend(all.histograms.pop()),
+            (Some(t), _) => {
+                self.times_ms.push(*t);
+                self.values.extend(all.values.last());
+            }
+            (None, None) => {}
+        }
     }
 }
 

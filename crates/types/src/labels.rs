@@ -94,7 +94,7 @@ impl Labels {
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        for (n, v) in self.iter() {
+        for (n, v) in self {
             match n.cmp(name) {
                 Ordering::Less => {}
                 Ordering::Equal => return Some(v),

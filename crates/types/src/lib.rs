@@ -25,7 +25,8 @@ pub use alert::{
 pub use duration::{DurationError, format_duration_ms, parse_duration_ms};
 pub use exemplar::Exemplar;
 pub use histogram::{
-    CUSTOM_BUCKETS_SCHEMA, Counts, FloatHistogram, Histogram, HistogramError, ResetHint, Span, span_indexes,
+    Bucket, CUSTOM_BUCKETS_SCHEMA, CompensatedSum, Counts, FloatHistogram, Histogram, HistogramError,
+    IncompatibleSchemas, Reconciled, ResetHint, Span, bucket_bound, format_number, span_indexes,
 };
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use limits::{LabelLimits, LimitExceeded};

@@ -2,6 +2,20 @@
 //!
 //! Two shapes: [`Histogram`] is what arrives and is kept, integer or float, bit for bit; [`FloatHistogram`] is what is
 //! computed with. Bucket counts are absolute in both (the deltas of the wire format end at the border).
+//!
+//! [`buckets`] knows where buckets lie, [`arithmetic`] adds and scales, [`compensated`] sums without losing digits,
+//! [`reset`] tells a restarted counter, [`text`] writes one down.
+
+mod arithmetic;
+mod buckets;
+mod compensated;
+mod reset;
+mod text;
+
+pub use arithmetic::{IncompatibleSchemas, Reconciled};
+pub use buckets::{Bucket, bucket_bound};
+pub use compensated::CompensatedSum;
+pub use text::format_number;
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -104,6 +118,24 @@ pub enum HistogramError {
     CustomShape { what: &'static str },
 }
 
+impl Default for FloatHistogram {
+    fn default() -> Self {
+        FloatHistogram {
+            reset_hint: ResetHint::Unknown,
+            schema: 0,
+            zero_threshold: 0.0,
+            zero_count: 0.0,
+            count: 0.0,
+            sum: 0.0,
+            positive_spans: Vec::new(),
+            negative_spans: Vec::new(),
+            positive: Vec::new(),
+            negative: Vec::new(),
+            custom_bounds: Arc::from([]),
+        }
+    }
+}
+
 impl Histogram {
     pub fn is_float(&self) -> bool {
         matches!(self.counts, Counts::Float { .. })
@@ -204,6 +236,27 @@ impl Histogram {
             });
         }
         Ok(())
+    }
+}
+
+impl FloatHistogram {
+    /// The same as it would have arrived, with float counts.
+    pub fn to_histogram(&self) -> Histogram {
+        Histogram {
+            reset_hint: self.reset_hint,
+            schema: self.schema,
+            zero_threshold: self.zero_threshold,
+            sum: self.sum,
+            positive_spans: self.positive_spans.clone(),
+            negative_spans: self.negative_spans.clone(),
+            counts: Counts::Float {
+                count: self.count,
+                zero: self.zero_count,
+                positive: self.positive.clone(),
+                negative: self.negative.clone(),
+            },
+            custom_bounds: self.custom_bounds.clone(),
+        }
     }
 }
 

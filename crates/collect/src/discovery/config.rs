@@ -1,0 +1,150 @@
+//! The `…_sd_configs` of a scrape job, with Prometheus's keys and defaults.
+
+use super::group::StaticConfig;
+use crate::http::{HttpConfig, Millis};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiscoveryConfig {
+    pub static_configs: Vec<StaticConfig>,
+    pub file_sd_configs: Vec<FileConfig>,
+    pub http_sd_configs: Vec<HttpSdConfig>,
+    pub dns_sd_configs: Vec<DnsConfig>,
+    pub docker_sd_configs: Vec<DockerConfig>,
+    pub kubernetes_sd_configs: Vec<KubernetesConfig>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FileConfig {
+    /// `*` may stand in the last part of a path.
+    pub files: Vec<PathBuf>,
+    /// Read again after so long even when no time of change moved.
+    pub refresh_interval: Millis,
+}
+
+impl Default for FileConfig {
+    fn default() -> Self {
+        FileConfig {
+            files: Vec::new(),
+            refresh_interval: Millis(5 * 60_000),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpSdConfig {
+    pub url: String,
+    pub refresh_interval: Millis,
+    #[serde(flatten)]
+    pub http: HttpConfig,
+}
+
+impl Default for HttpSdConfig {
+    fn default() -> Self {
+        HttpSdConfig {
+            url: String::new(),
+            refresh_interval: Millis(60_000),
+            http: HttpConfig::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DnsConfig {
+    pub names: Vec<String>,
+    #[serde(rename = "type")]
+    pub kind: DnsKind,
+    /// Needed for A and AAAA, which name no port.
+    pub port: u16,
+    pub refresh_interval: Millis,
+}
+
+impl Default for DnsConfig {
+    fn default() -> Self {
+        DnsConfig {
+            names: Vec::new(),
+            kind: DnsKind::Srv,
+            port: 0,
+            refresh_interval: Millis(30_000),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DnsKind {
+    #[default]
+    Srv,
+    A,
+    Aaaa,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DockerConfig {
+    /// `unix:///var/run/docker.sock` or `http://host:port`.
+    pub host: String,
+    /// For containers that expose none.
+    pub port: u16,
+    pub host_networking_host: String,
+    pub match_first_network: bool,
+    pub refresh_interval: Millis,
+    #[serde(flatten)]
+    pub http: HttpConfig,
+}
+
+impl Default for DockerConfig {
+    fn default() -> Self {
+        DockerConfig {
+            host: "unix:///var/run/docker.sock".to_owned(),
+            port: 80,
+            host_networking_host: "localhost".to_owned(),
+            match_first_network: true,
+            refresh_interval: Millis(60_000),
+            http: HttpConfig::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KubernetesConfig {
+    /// Empty: from inside a pod, with the pod's service account.
+    pub api_server: String,
+    pub role: KubernetesRole,
+    pub namespaces: Namespaces,
+    pub selectors: Vec<Selector>,
+    #[serde(flatten)]
+    pub http: HttpConfig,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KubernetesRole {
+    #[default]
+    Pod,
+    Service,
+    Endpoints,
+    Node,
+    Ingress,
+}
+
+/// Empty: all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Namespaces {
+    pub names: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Selector {
+    pub role: KubernetesRole,
+    pub label: String,
+    pub field: String,
+}

@@ -1,0 +1,259 @@
+//! Runs the discoveries of every job and hands what they find to the scraper.
+//!
+//! One task per provider: ask, wait, ask again. An answer that fails leaves the last good one in force, is counted and
+//! shown; the pause after it grows up to [`BACKOFF_MAX_MS`], with no end to the trying.
+
+use super::config::DiscoveryConfig;
+use super::dns::DnsProvider;
+use super::docker::DockerProvider;
+use super::error::DiscoveryError;
+use super::file::FileProvider;
+use super::group::TargetGroup;
+use super::http_sd::HttpProvider;
+use super::kubernetes::KubernetesProvider;
+use super::provider::{Provider, TARGETS_MAX};
+use crate::scrape::{Job, Scraper};
+use crate::sink::Clock;
+use lapwing_types::Labels;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+const BACKOFF_MIN_MS: i64 = 1000;
+const BACKOFF_MAX_MS: i64 = 60_000;
+
+/// How one provider fares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DiscoveryStatus {
+    pub job: String,
+    pub provider: String,
+    pub targets: usize,
+    pub last_success_ms: Option<i64>,
+    pub last_error: Option<String>,
+    pub failures: u64,
+}
+
+/// Keeps each job's providers running; dropping it ends them all.
+pub struct DiscoveryManager {
+    scraper: Scraper,
+    clock: Clock,
+    jobs: Mutex<BTreeMap<String, Running>>,
+}
+
+struct Running {
+    board: Arc<Board>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// What the providers of one job have found so far.
+struct Board {
+    job: Arc<Job>,
+    scraper: Scraper,
+    found: Mutex<Vec<Found>>,
+}
+
+struct Found {
+    /// `None` before the first answer.
+    targets: Option<Vec<Labels>>,
+    status: DiscoveryStatus,
+}
+
+impl DiscoveryManager {
+    pub fn new(scraper: Scraper, clock: Clock) -> Self {
+        DiscoveryManager {
+            scraper,
+            clock,
+            jobs: Mutex::default(),
+        }
+    }
+
+    /// Starts the job, or restarts it with another configuration. What a provider had found stays in force until its
+    /// successor of the same name answers, so that a reload ends no series.
+    pub fn set_job(&self, job: &Arc<Job>) -> Result<(), DiscoveryError> {
+        let providers = providers(&job.config.discovery)?;
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = jobs.remove(job.name()).map(|r| r.board.clone());
+        let statics = statics(&job.config.discovery);
+        let mut found = vec![Found {
+            status: DiscoveryStatus {
+                job: job.name().to_owned(),
+                provider: "static".to_owned(),
+                targets: statics.len(),
+                last_success_ms: Some((self.clock)()),
+                ..DiscoveryStatus::default()
+            },
+            targets: Some(statics),
+        }];
+        for provider in &providers {
+            let status = DiscoveryStatus {
+                job: job.name().to_owned(),
+                provider: provider.name(),
+                ..DiscoveryStatus::default()
+            };
+            let targets = before.as_ref().and_then(|b| b.targets_of(&status.provider));
+            found.push(Found { targets, status });
+        }
+        let board = Arc::new(Board {
+            job: job.clone(),
+            scraper: self.scraper.clone(),
+            found: Mutex::new(found),
+        });
+        board.publish();
+        let tasks = providers
+            .into_iter()
+            .enumerate()
+            .map(|(i, provider)| tokio::spawn(run(provider, i + 1, board.clone(), self.clock.clone())))
+            .collect();
+        jobs.insert(job.name().to_owned(), Running { board, tasks });
+        Ok(())
+    }
+
+    /// Ends the job, its providers and its targets.
+    pub fn remove_job(&self, name: &str) {
+        self.jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
+        self.scraper.remove_job(name);
+    }
+
+    pub fn job_names(&self) -> Vec<String> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.keys().cloned().collect()
+    }
+
+    pub fn statuses(&self) -> Vec<DiscoveryStatus> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.values().flat_map(|r| r.board.statuses()).collect()
+    }
+}
+
+impl Board {
+    /// Notes an answer; false when it failed.
+    fn note(&self, i: usize, answer: Result<Vec<TargetGroup>, DiscoveryError>, now_ms: i64) -> bool {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = &mut found[i];
+        match answer {
+            Ok(groups) => {
+                let targets: Vec<Labels> = groups.into_iter().flat_map(|g| g.targets).collect();
+                entry.status.targets = targets.len();
+                entry.targets = Some(targets);
+                entry.status.last_success_ms = Some(now_ms);
+                entry.status.last_error = None;
+                drop(found);
+                self.publish();
+                true
+            }
+            Err(error) => {
+                let detail = std::error::Error::source(&error).map_or(String::new(), |s| format!(": {s}"));
+                tracing::warn!(
+                    job = self.job.name(),
+                    provider = entry.status.provider,
+                    "{error}{detail}"
+                );
+                entry.status.last_error = Some(format!("{error}{detail}"));
+                entry.status.failures += 1;
+                let first = entry.status.failures == 1;
+                drop(found);
+                if first {
+                    self.publish();
+                }
+                false
+            }
+        }
+    }
+
+    /// Hands over what is known, once every provider has answered or failed: half of a job's targets would end the
+    /// series of the other half.
+    fn publish(&self) {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.iter().all(|f| f.targets.is_some() || f.status.failures > 0) {
+            let targets: Vec<Labels> = found
+                .iter()
+                .flat_map(|f| f.targets.iter().flatten().cloned())
+                .collect();
+            self.scraper.set_targets(&self.job, &targets);
+        }
+    }
+
+    fn statuses(&self) -> Vec<DiscoveryStatus> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.iter().map(|f| f.status.clone()).collect()
+    }
+
+    fn targets_of(&self, provider: &str) -> Option<Vec<Labels>> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found
+            .iter()
+            .find(|f| f.status.provider == provider)?
+            .targets
+            .clone()
+    }
+}
+
+async fn run(mut provider: Box<dyn Provider>, i: usize, board: Arc<Board>, clock: Clock) {
+    let mut backoff_ms = BACKOFF_MIN_MS;
+    loop {
+        let answer = provider.next(clock()).await.and_then(bounded);
+        let good = board.note(i, answer, clock());
+        let Some(pause_ms) = provider.pause_ms() else {
+            return;
+        };
+        let wait_ms = if good {
+            backoff_ms = BACKOFF_MIN_MS;
+            pause_ms
+        } else {
+            backoff_ms = (backoff_ms * 2).min(BACKOFF_MAX_MS);
+            backoff_ms.min(pause_ms.max(BACKOFF_MIN_MS))
+        };
+        tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
+    }
+}
+
+fn bounded(groups: Vec<TargetGroup>) -> Result<Vec<TargetGroup>, DiscoveryError> {
+    let count = groups.iter().map(|g| g.targets.len()).sum();
+    if count > TARGETS_MAX {
+        return Err(DiscoveryError::TooMany {
+            what: "the answer".to_owned(),
+            count,
+            max: TARGETS_MAX,
+        });
+    }
+    Ok(groups)
+}
+
+fn statics(config: &DiscoveryConfig) -> Vec<Labels> {
+    let groups = config.static_configs.iter();
+    groups
+        .flat_map(|g| TargetGroup::of_static("static", g, &[]).targets)
+        .collect()
+}
+
+fn providers(config: &DiscoveryConfig) -> Result<Vec<Box<dyn Provider>>, DiscoveryError> {
+    let mut all: Vec<Box<dyn Provider>> = Vec::new();
+    for c in &config.file_sd_configs {
+        all.push(Box::new(FileProvider::new(c.clone())));
+    }
+    for c in &config.http_sd_configs {
+        all.push(Box::new(HttpProvider::new(c.clone())?));
+    }
+    for c in &config.dns_sd_configs {
+        all.push(Box::new(DnsProvider::new(c.clone())));
+    }
+    for c in &config.docker_sd_configs {
+        all.push(Box::new(DockerProvider::new(c.clone())?));
+    }
+    for c in &config.kubernetes_sd_configs {
+        all.push(Box::new(KubernetesProvider::new(c.clone())?));
+    }
+    Ok(all)
+}

@@ -1,0 +1,341 @@
+//! One configured way to reach servers: connections are pooled per client, so a job keeps one.
+
+use super::config::{HttpConfig, TlsConfig, TlsVersion};
+use super::error::{FetchError, HttpConfigError};
+use super::oauth2::TokenSource;
+use super::secret::Secret;
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const USER_AGENT: &str = concat!("Lapwing/", env!("CARGO_PKG_VERSION"));
+const REDIRECTS_MAX: usize = 10;
+/// A pooled connection outlives the usual scrape interval of one minute, so that steady scrapes do not reconnect.
+const POOL_IDLE: Duration = Duration::from_secs(300);
+/// Scrapes of one target never overlap; a second connection serves a target under two jobs' parameters.
+const POOL_PER_HOST_MAX: usize = 2;
+const TLS_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// One GET.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    pub url: &'a str,
+    pub headers: &'a [(&'a str, &'a str)],
+    /// For everything: name, connection, TLS, token, headers and the last byte of the body.
+    pub timeout_ms: i64,
+    /// Of the body after decompression, checked while it streams.
+    pub body_bytes_max: u64,
+    pub now_ms: i64,
+}
+
+/// What came, with a status of 2xx.
+#[derive(Clone, Debug, Default)]
+pub struct Fetched {
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+pub struct HttpClient {
+    client: reqwest::Client,
+    config: HttpConfig,
+    oauth2: Option<TokenSource>,
+}
+
+impl HttpClient {
+    pub fn new(config: &HttpConfig) -> Result<Self, HttpConfigError> {
+        Self::build(config, None)
+    }
+
+    /// Speaks over a Unix socket, whatever host the URLs name.
+    pub fn over_unix_socket(config: &HttpConfig, path: PathBuf) -> Result<Self, HttpConfigError> {
+        Self::build(config, Some(path))
+    }
+
+    fn build(config: &HttpConfig, socket: Option<PathBuf>) -> Result<Self, HttpConfigError> {
+        check_credentials(config)?;
+        let mut builder = base_builder(&config.tls_config, config.proxy_url.as_deref(), config)?;
+        if let Some(path) = socket {
+            builder = builder.unix_socket(path);
+        }
+        let oauth2 = match &config.oauth2 {
+            None => None,
+            Some(oauth2) => {
+                let builder = base_builder(&oauth2.tls_config, oauth2.proxy_url.as_deref(), config)?;
+                Some(TokenSource::new(oauth2.clone(), finish(builder)?))
+            }
+        };
+        Ok(HttpClient {
+            client: finish(builder)?,
+            config: config.clone(),
+            oauth2,
+        })
+    }
+
+    /// The whole body of a successful answer, or the named reason why there is none, in `timeout_ms` at most.
+    pub async fn get(&self, request: &Request<'_>) -> Result<Fetched, FetchError> {
+        let mut fetched = Fetched::default();
+        self.stream(request, &mut |chunk| {
+            fetched.body.extend_from_slice(chunk);
+            true
+        })
+        .await
+        .map(|content_type| Fetched {
+            content_type,
+            ..std::mem::take(&mut fetched)
+        })
+    }
+
+    /// Gives the body piece by piece, for answers that do not end (a watch); `each` returns false to stop.
+    /// The result is the content type.
+    pub async fn stream(
+        &self,
+        request: &Request<'_>,
+        each: &mut (dyn FnMut(&[u8]) -> bool + Send),
+    ) -> Result<String, FetchError> {
+        let deadline = Duration::from_millis(request.timeout_ms.max(0) as u64);
+        match tokio::time::timeout(deadline, self.stream_undated(request, each)).await {
+            Ok(result) => result,
+            Err(_) => Err(FetchError::Timeout {
+                timeout_ms: request.timeout_ms,
+            }),
+        }
+    }
+
+    async fn stream_undated(
+        &self,
+        request: &Request<'_>,
+        each: &mut (dyn FnMut(&[u8]) -> bool + Send),
+    ) -> Result<String, FetchError> {
+        let mut builder = self.client.get(request.url);
+        for (name, value) in request.headers {
+            builder = builder.header(*name, *value);
+        }
+        builder = self.add_configured_headers(builder)?;
+        builder = self.authorize(builder, request.now_ms).await?;
+        let mut response = builder.send().await.map_err(|e| FetchError::of(&e))?;
+        let status = response.status();
+        if !status.is_success() {
+            if let (401, Some(oauth2)) = (status.as_u16(), &self.oauth2) {
+                oauth2.forget();
+            }
+            return Err(FetchError::Status {
+                code: status.as_u16(),
+            });
+        }
+        let content_type = response
+            .headers()
+            .get("content-type")
+            .and_then(|v| v.to_str().ok());
+        let content_type = content_type.unwrap_or("").to_owned();
+        let too_large = FetchError::BodyTooLarge {
+            max_bytes: request.body_bytes_max,
+        };
+        // A length that is announced too large need not be read at all; a compressed one grows, so its size decides.
+        if response
+            .content_length()
+            .is_some_and(|n| n > request.body_bytes_max)
+        {
+            return Err(too_large);
+        }
+        let mut read_bytes = 0u64;
+        while let Some(chunk) = response.chunk().await.map_err(|e| FetchError::of(&e))? {
+            read_bytes += chunk.len() as u64;
+            if read_bytes > request.body_bytes_max {
+                return Err(too_large);
+            }
+            if !each(&chunk) {
+                break;
+            }
+        }
+        Ok(content_type)
+    }
+
+    fn add_configured_headers(
+        &self,
+        mut builder: reqwest::RequestBuilder,
+    ) -> Result<reqwest::RequestBuilder, FetchError> {
+        for (name, header) in &self.config.http_headers {
+            for value in &header.values {
+                builder = builder.header(name, value);
+            }
+            let files = header.files.iter().cloned().map(Secret::File);
+            for secret in header.secrets.iter().cloned().chain(files) {
+                builder = builder.header(name, sensitive(&reveal(&secret)?)?);
+            }
+        }
+        Ok(builder)
+    }
+
+    async fn authorize(
+        &self,
+        builder: reqwest::RequestBuilder,
+        now_ms: i64,
+    ) -> Result<reqwest::RequestBuilder, FetchError> {
+        if let Some(oauth2) = &self.oauth2 {
+            let token = oauth2.token(now_ms).await?;
+            return Ok(builder.header(AUTHORIZATION, sensitive(&format!("Bearer {token}"))?));
+        }
+        if let Some(basic) = &self.config.basic_auth {
+            let username = match &basic.username_file {
+                Some(path) => reveal(&Secret::File(path.clone()))?,
+                None => basic.username.clone(),
+            };
+            let password = Secret::either(basic.password.as_ref(), basic.password_file.as_ref());
+            let password = password.map(|s| reveal(&s)).transpose()?;
+            return Ok(builder.basic_auth(username, password));
+        }
+        let (kind, secret) = match &self.config.authorization {
+            Some(auth) => (
+                auth.kind.as_deref().unwrap_or("Bearer"),
+                Secret::either(auth.credentials.as_ref(), auth.credentials_file.as_ref()),
+            ),
+            None => (
+                "Bearer",
+                Secret::either(
+                    self.config.bearer_token.as_ref(),
+                    self.config.bearer_token_file.as_ref(),
+                ),
+            ),
+        };
+        match secret {
+            Some(secret) => {
+                let value = format!("{kind} {}", reveal(&secret)?);
+                Ok(builder.header(AUTHORIZATION, sensitive(&value)?))
+            }
+            None => Ok(builder),
+        }
+    }
+}
+
+fn reveal(secret: &Secret) -> Result<String, FetchError> {
+    secret.reveal().map_err(|e| FetchError::Credentials {
+        detail: format!("{secret:?}: {e}"),
+    })
+}
+
+fn sensitive(value: &str) -> Result<HeaderValue, FetchError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| FetchError::Credentials {
+        detail: "they contain characters that no header may hold".to_owned(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn check_credentials(config: &HttpConfig) -> Result<(), HttpConfigError> {
+    let given = [
+        config.basic_auth.is_some(),
+        config.authorization.is_some(),
+        config.bearer_token.is_some() || config.bearer_token_file.is_some(),
+        config.oauth2.is_some(),
+    ];
+    if given.iter().filter(|g| **g).count() > 1 {
+        return Err(HttpConfigError::SeveralCredentials);
+    }
+    if let Some(oauth2) = &config.oauth2
+        && (oauth2.client_id.is_empty() || oauth2.token_url.is_empty())
+    {
+        return Err(HttpConfigError::IncompleteOAuth2);
+    }
+    for name in config.http_headers.keys() {
+        HeaderName::from_bytes(name.as_bytes()).map_err(|e| HttpConfigError::Invalid {
+            what: "name of a header",
+            source: Box::new(e),
+        })?;
+    }
+    Ok(())
+}
+
+fn base_builder(
+    tls: &TlsConfig,
+    proxy_url: Option<&str>,
+    config: &HttpConfig,
+) -> Result<reqwest::ClientBuilder, HttpConfigError> {
+    let redirects = if config.follow_redirects {
+        reqwest::redirect::Policy::limited(REDIRECTS_MAX)
+    } else {
+        reqwest::redirect::Policy::none()
+    };
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(redirects)
+        .gzip(true)
+        .referer(false)
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(POOL_PER_HOST_MAX);
+    if !config.enable_http2 {
+        builder = builder.http1_only();
+    }
+    if let Some(url) = proxy_url {
+        let invalid = |e: reqwest::Error| HttpConfigError::Invalid {
+            what: "proxy_url",
+            source: Box::new(e),
+        };
+        let except = config.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
+        builder = builder.proxy(reqwest::Proxy::all(url).map_err(invalid)?.no_proxy(except));
+    } else if !config.proxy_from_environment {
+        builder = builder.no_proxy();
+    }
+    add_tls(builder, tls)
+}
+
+fn add_tls(
+    mut builder: reqwest::ClientBuilder,
+    tls: &TlsConfig,
+) -> Result<reqwest::ClientBuilder, HttpConfigError> {
+    if let Some(pem) = text_or_file(tls.ca.clone(), tls.ca_file.as_ref(), "ca_file")? {
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| invalid("ca", e))?;
+        builder = builder.tls_certs_only(certificates);
+    }
+    let key = tls.key.as_ref().and_then(|k| k.reveal().ok());
+    let key = text_or_file(key, tls.key_file.as_ref(), "key_file")?;
+    let cert = text_or_file(tls.cert.clone(), tls.cert_file.as_ref(), "cert_file")?;
+    match (cert, key) {
+        (None, None) => {}
+        (Some(cert), Some(key)) => {
+            let pem = format!("{cert}\n{key}");
+            let identity =
+                reqwest::Identity::from_pem(pem.as_bytes()).map_err(|e| invalid("client certificate", e))?;
+            builder = builder.identity(identity);
+        }
+        _ => return Err(HttpConfigError::HalfIdentity),
+    }
+    let version = |v: TlsVersion| match v {
+        TlsVersion::TLS12 => reqwest::tls::Version::TLS_1_2,
+        TlsVersion::TLS13 => reqwest::tls::Version::TLS_1_3,
+    };
+    if let Some(min) = tls.min_version {
+        builder = builder.tls_version_min(version(min));
+    }
+    if let Some(max) = tls.max_version {
+        builder = builder.tls_version_max(version(max));
+    }
+    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure_skip_verify))
+}
+
+fn text_or_file(
+    text: Option<String>,
+    file: Option<&PathBuf>,
+    what: &'static str,
+) -> Result<Option<String>, HttpConfigError> {
+    use std::io::Read;
+    let Some(path) = file.filter(|_| text.is_none()) else {
+        return Ok(text);
+    };
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|f| f.take(TLS_FILE_BYTES_MAX).read_to_string(&mut text))
+        .map_err(|source| HttpConfigError::Read { what, source })?;
+    Ok(Some(text))
+}
+
+fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpConfigError> {
+    builder.build().map_err(|e| invalid("HTTP configuration", e))
+}
+
+fn invalid(what: &'static str, source: reqwest::Error) -> HttpConfigError {
+    HttpConfigError::Invalid {
+        what,
+        source: Box::new(source),
+    }
+}

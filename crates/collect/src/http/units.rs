@@ -1,0 +1,184 @@
+//! Durations and sizes as people write them in Prometheus's files: `1m30s`, `10MB`.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    #[error("not a duration: {text:?} (write for example 15s, 1m30s or 1h)")]
+    Duration { text: String },
+    #[error("not a size: {text:?} (write for example 512KB, 10MB or 1GB)")]
+    Size { text: String },
+}
+
+/// Units in the order in which they may stand, each at most once.
+const DURATION_UNITS: [(&str, i64); 7] = [
+    ("y", 365 * 86_400_000),
+    ("w", 7 * 86_400_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
+
+/// `1h30m`, `500ms`, `0`.
+pub fn parse_duration_ms(text: &str) -> Result<i64, UnitError> {
+    let wrong = || UnitError::Duration {
+        text: text.chars().take(40).collect(),
+    };
+    if text == "0" {
+        return Ok(0);
+    }
+    let mut rest = text;
+    let mut total_ms = 0i64;
+    let mut next_unit = 0;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(letters);
+        let at = DURATION_UNITS
+            .iter()
+            .position(|(u, _)| *u == unit)
+            .ok_or_else(wrong)?;
+        if at < next_unit {
+            return Err(wrong());
+        }
+        let number: i64 = number.parse().map_err(|_| wrong())?;
+        let part = number.checked_mul(DURATION_UNITS[at].1).ok_or_else(wrong)?;
+        total_ms = total_ms.checked_add(part).ok_or_else(wrong)?;
+        next_unit = at + 1;
+        rest = tail;
+    }
+    if text.is_empty() {
+        Err(wrong())
+    } else {
+        Ok(total_ms)
+    }
+}
+
+/// `10MB` (1 MB is 1024 KB, as Prometheus counts), `512`, `0`.
+pub fn parse_size_bytes(text: &str) -> Result<u64, UnitError> {
+    let wrong = || UnitError::Size {
+        text: text.chars().take(40).collect(),
+    };
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let factor: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KB" | "KiB" => 1 << 10,
+        "MB" | "MiB" => 1 << 20,
+        "GB" | "GiB" => 1 << 30,
+        "TB" | "TiB" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
+/// A duration in a config, typed as `15s`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub i64);
+
+/// A size in a config, typed as `10MB` or as a plain number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bytes(pub u64);
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}ms", self.0))
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}B", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = deserializer.deserialize_str(Text)?;
+        parse_duration_ms(&text).map(Millis).map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = deserializer.deserialize_str(Text)?;
+        parse_size_bytes(&text).map(Bytes).map_err(de::Error::custom)
+    }
+}
+
+/// Text, or a number that was typed without quotes.
+struct Text;
+
+impl de::Visitor<'_> for Text {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number with a unit")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, expect) in [
+            ("0", 0),
+            ("15s", 15_000),
+            ("1m30s", 90_000),
+            ("1d2h", 93_600_000),
+            ("500ms", 500),
+        ] {
+            assert_eq!(parse_duration_ms(text), Ok(expect), "{text}");
+        }
+        for text in [
+            "",
+            "15",
+            "s",
+            "30s1m",
+            "1s1s",
+            "-1s",
+            "1.5s",
+            "99999999999y",
+            "1 s",
+        ] {
+            assert!(parse_duration_ms(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, expect) in [
+            ("0", 0),
+            ("512", 512),
+            ("10MB", 10 << 20),
+            ("1GiB", 1 << 30),
+            ("3 KB", 3072),
+        ] {
+            assert_eq!(parse_size_bytes(text), Ok(expect), "{text}");
+        }
+        for text in ["", "MB", "1XB", "-1", "99999999999999999999", "99999999999TB"] {
+            assert!(parse_size_bytes(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! One page read: text to series with their final labels, through the cache of what was known before.
+//!
+//! A series whose text is known costs a comparison, a clone of its labels' handle and a push. Only an unknown one is
+//! parsed, given the target's labels, relabelled and checked against the limits. Nothing of a page that fails is kept.
+
+use super::cache::SeriesCache;
+use super::error::ScrapeError;
+use super::job::Job;
+use super::once::ScrapeState;
+use lapwing_types::{Labels, LabelsBuilder, METRIC_NAME, Metadata, Sample, SeriesWrite, WriteBatch};
+use lapwing_wire::text::{Entry, Format, Parser, RawSample};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Families remembered beyond those on the last page, before what is known about them is learnt anew.
+const METADATA_SLACK: usize = 1000;
+
+/// What a page held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PageCounts {
+    /// Samples on the page.
+    pub(super) scraped: u64,
+    /// Of those, the ones the rules kept.
+    pub(super) kept: u64,
+    /// Series that were not known before.
+    pub(super) added: u64,
+    /// Samples of a series that the page had already given, without a timestamp to tell them apart.
+    pub(super) duplicates: u64,
+}
+
+pub(super) struct PageReader<'a> {
+    pub(super) job: &'a Job,
+    pub(super) target_labels: &'a Labels,
+    pub(super) t_ms: i64,
+    cache: &'a mut SeriesCache,
+    metadata: &'a mut Arc<HashMap<String, Metadata>>,
+    scrape: u64,
+    families: usize,
+    changed: Vec<String>,
+    batch: WriteBatch,
+    counts: PageCounts,
+}
+
+impl<'a> PageReader<'a> {
+    pub(super) fn new(
+        job: &'a Job,
+        target_labels: &'a Labels,
+        t_ms: i64,
+        state: &'a mut ScrapeState,
+    ) -> Self {
+        state.cache.start_page();
+        let batch = WriteBatch {
+            series: Vec::with_capacity(state.cache.len() + 8),
+            ..WriteBatch::default()
+        };
+        PageReader {
+            job,
+            target_labels,
+            t_ms,
+            cache: &mut state.cache,
+            metadata: &mut state.metadata,
+            scrape: state.scrapes,
+            families: 0,
+            changed: Vec::new(),
+            batch,
+            counts: PageCounts::default(),
+        }
+    }
+
+    /// The whole page, or the first reason to keep nothing of it.
+    pub(super) fn read_text(
+        mut self,
+        body: &[u8],
+        format: Format,
+    ) -> Result<(WriteBatch, PageCounts), ScrapeError> {
+        let mut parser = Parser::new(body, format).map_err(ScrapeError::Parse)?;
+        while let Some(entry) = parser.next_entry().map_err(ScrapeError::Parse)? {
+            match entry {
+                Entry::Sample(sample) => self.sample(&sample)?,
+                Entry::Type { family, kind } => {
+                    self.families += 1;
+                    self.describe(&family, |m| m.kind == kind, |m| m.kind = kind);
+                }
+                Entry::Help { family, text } => {
+                    self.describe(
+                        &family,
+                        |m| m.help == text,
+                        |m| m.help = text.clone().into_owned(),
+                    );
+                }
+                Entry::Unit { family, unit } => {
+                    self.describe(&family, |m| m.unit == unit, |m| unit.clone_into(&mut m.unit));
+                }
+            }
+        }
+        Ok(self.finish())
+    }
+
+    fn sample(&mut self, raw: &RawSample<'_>) -> Result<(), ScrapeError> {
+        self.counts.scraped += 1;
+        let text = raw.series_text();
+        let entry = match self.cache.find(text, raw.kind) {
+            Some(entry) => entry,
+            None => {
+                let exposed = raw.labels().map_err(ScrapeError::Parse)?;
+                let labels = final_labels(&exposed, self.target_labels, self.job)?;
+                self.counts.added += u64::from(labels.is_some());
+                self.cache.insert(text, raw.kind, labels)
+            }
+        };
+        let own_t_ms = raw.t_ms.filter(|_| self.job.config.honor_timestamps);
+        let again = std::mem::replace(&mut entry.seen, self.scrape) == self.scrape;
+        let Some(labels) = &entry.labels else {
+            return Ok(());
+        };
+        if again && own_t_ms.is_none() {
+            self.counts.duplicates += 1;
+            return Ok(());
+        }
+        entry.ends_when_absent = own_t_ms.is_none() || self.job.config.track_timestamps_staleness;
+        let exemplars = if raw.has_exemplar() {
+            raw.exemplar().map_err(ScrapeError::Parse)?.into_iter().collect()
+        } else {
+            Vec::new()
+        };
+        let write = SeriesWrite {
+            labels: labels.clone(),
+            samples: vec![Sample {
+                t_ms: own_t_ms.unwrap_or(self.t_ms),
+                value: raw.value,
+            }],
+            exemplars,
+            ..SeriesWrite::default()
+        };
+        self.keep(write)
+    }
+
+    fn keep(&mut self, write: SeriesWrite) -> Result<(), ScrapeError> {
+        self.counts.kept += 1;
+        let limit = self.job.config.sample_limit;
+        if limit > 0 && self.counts.kept > limit {
+            return Err(ScrapeError::SampleLimit { limit });
+        }
+        self.batch.series.push(write);
+        Ok(())
+    }
+
+    /// Notes what the page says about a family; only what changed travels on.
+    fn describe(
+        &mut self,
+        family: &str,
+        is_known: impl Fn(&Metadata) -> bool,
+        change: impl Fn(&mut Metadata),
+    ) {
+        if self.metadata.get(family).is_some_and(is_known) {
+            return;
+        }
+        // Readers of the old table keep it; a page that says what it said before copies nothing.
+        let all = Arc::make_mut(self.metadata);
+        change(all.entry(family.to_owned()).or_default());
+        if self.changed.last().is_none_or(|last| last != family) {
+            self.changed.push(family.to_owned());
+        }
+    }
+
+    fn finish(mut self) -> (WriteBatch, PageCounts) {
+        for family in self.changed {
+            if let Some(metadata) = self.metadata.get(&family) {
+                self.batch.metadata.push((family, metadata.clone()));
+            }
+        }
+        if self.metadata.len() > self.families + METADATA_SLACK {
+            *self.metadata = Arc::default();
+        }
+        (self.batch, self.counts)
+    }
+}
+
+/// What a series is called here: its own labels and the target's, by the job's rule for conflicts, relabelled.
+/// `None`: dropped.
+pub(super) fn final_labels(
+    exposed: &Labels,
+    target: &Labels,
+    job: &Job,
+) -> Result<Option<Labels>, ScrapeError> {
+    let mut builder = exposed.to_builder();
+    if job.config.honor_labels {
+        for (name, value) in target {
+            if builder.get(name).is_none() {
+                builder.set(name, value);
+            }
+        }
+    } else {
+        set_target_labels(&mut builder, exposed, target);
+    }
+    if !job.metric_relabel.is_empty() && !job.metric_relabel.apply(&mut builder) {
+        return Ok(None);
+    }
+    let labels = builder.build();
+    if labels.metric_name().is_none() {
+        return Ok(None);
+    }
+    match job.label_limits.check(&labels) {
+        Ok(()) => Ok(Some(labels)),
+        Err(exceeded) => Err(ScrapeError::LabelLimit {
+            series: labels.to_string().chars().take(200).collect(),
+            exceeded,
+        }),
+    }
+}
+
+/// The target's labels win; what the page had under their names moves to `exported_…`.
+fn set_target_labels(builder: &mut LabelsBuilder, exposed: &Labels, target: &Labels) {
+    let mut conflicts = Vec::new();
+    for (name, value) in target {
+        if let Some(own) = exposed.get(name) {
+            conflicts.push((name, own));
+        }
+        builder.set(name, value);
+    }
+    // Shorter names first, so that "exported_x" on the page does not take the place of a moved "x".
+    conflicts.sort_by_key(|(name, _)| name.len());
+    for (name, own) in conflicts {
+        let mut moved = format!("exported_{name}");
+        while builder.get(&moved).is_some() || exposed.get(&moved).is_some() {
+            moved.insert_str(0, "exported_");
+        }
+        builder.set(&moved, own);
+    }
+}
+
+/// Samples that end series at `t_ms`.
+pub(super) fn end_series(batch: &mut WriteBatch, ended: impl IntoIterator<Item = Labels>, t_ms: i64) {
+    for labels in ended {
+        debug_assert!(labels.get(METRIC_NAME).is_some());
+        batch.series.push(SeriesWrite {
+            labels,
+            samples: vec![Sample {
+                t_ms,
+                value: lapwing_types::stale_nan(),
+            }],
+            ..SeriesWrite::default()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{ScrapeConfig, ScrapeDefaults};
+    use super::*;
+    use crate::relabel::{Action, RelabelConfig};
+
+    fn job(change: impl FnOnce(&mut ScrapeConfig)) -> Job {
+        let mut config = ScrapeConfig {
+            job_name: "j".to_owned(),
+            ..ScrapeConfig::default()
+        };
+        change(&mut config);
+        Job::new(config, ScrapeDefaults::default()).unwrap()
+    }
+
+    fn check_labels(job: &Job, exposed: &[(&str, &str)], expect: &str) {
+        let target = Labels::from_pairs([("instance", "i"), ("job", "j")]).unwrap();
+        let exposed = Labels::from_pairs(exposed.iter().copied()).unwrap();
+        let found = match final_labels(&exposed, &target, job) {
+            Ok(Some(labels)) => labels.to_string(),
+            Ok(None) => "dropped".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn conflicts_are_moved_or_honoured() {
+        let (plain, honor) = (job(|_| {}), job(|c| c.honor_labels = true));
+        let own = [("__name__", "m"), ("job", "theirs")];
+        check_labels(&plain, &own, r#"m{exported_job="theirs", instance="i", job="j"}"#);
+        check_labels(&honor, &own, r#"m{instance="i", job="theirs"}"#);
+        check_labels(
+            &plain,
+            &[("__name__", "m"), ("job", "a"), ("exported_job", "b")],
+            r#"m{exported_exported_job="a", exported_job="b", instance="i", job="j"}"#,
+        );
+        check_labels(&plain, &[("a", "b")], "dropped");
+    }
+
+    #[test]
+    fn rules_and_limits() {
+        let dropping = job(|c| {
+            c.metric_relabel_configs = vec![RelabelConfig {
+                source_labels: vec!["__name__".to_owned()],
+                regex: "go_.*".to_owned(),
+                action: Action::Drop,
+                ..RelabelConfig::default()
+            }];
+            c.label_limit = 4;
+        });
+        check_labels(&dropping, &[("__name__", "go_x")], "dropped");
+        check_labels(&dropping, &[("__name__", "m")], r#"m{instance="i", job="j"}"#);
+        check_labels(
+            &dropping,
+            &[("__name__", "m"), ("a", "1"), ("b", "2")],
+            r#"series m{a="1", b="2", instance="i", job="j"}: 5 labels, the limit is 4"#,
+        );
+    }
+
+    fn read(job: &Job, state: &mut ScrapeState, page: &str) -> Result<(WriteBatch, PageCounts), ScrapeError> {
+        state.scrapes += 1;
+        PageReader::new(job, &Labels::empty(), 1000, state).read_text(page.as_bytes(), Format::Prometheus)
+    }
+
+    #[test]
+    fn counts_timestamps_and_duplicates() {
+        let job = job(|_| {});
+        let mut state = ScrapeState::default();
+        let page = "# HELP a help\n# TYPE a gauge\na 1\na 2\nb 3 77\nb 4 78\n";
+        let (batch, counts) = read(&job, &mut state, page).unwrap();
+        let expect = PageCounts {
+            scraped: 4,
+            kept: 3,
+            added: 2,
+            duplicates: 1,
+        };
+        assert_eq!(counts, expect);
+        let times: Vec<i64> = batch.series.iter().map(|s| s.samples[0].t_ms).collect();
+        assert_eq!(times, [1000, 77, 78]);
+        assert_eq!(batch.metadata.len(), 1);
+        let (batch, counts) = read(&job, &mut state, page).unwrap();
+        assert_eq!((counts.added, batch.metadata.len()), (0, 0), "all is known");
+    }
+
+    #[test]
+    fn a_limit_of_samples_fails_the_page() {
+        let job = job(|c| c.sample_limit = 1);
+        let mut state = ScrapeState::default();
+        assert!(read(&job, &mut state, "a 1\n").is_ok());
+        assert_eq!(
+            read(&job, &mut state, "a 1\nb 2\n").unwrap_err(),
+            ScrapeError::SampleLimit { limit: 1 }
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! What the crate promises, seen from outside.
+
+mod discovery;
+mod host;
+mod scrape;
+mod server;

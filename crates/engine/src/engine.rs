@@ -1,0 +1,160 @@
+//! One object that owns clock, store, queries and jobs, and the order in which they start and stop.
+
+use crate::clock::Clock;
+use crate::compute::{Compute, ComputeError};
+use crate::jobs::Jobs;
+use crate::meter::Meter;
+use crate::options::EngineOptions;
+use crate::otlp::OtlpIngest;
+use crate::queries::Queries;
+use crate::scraping::{Scraping, ScrapingError};
+use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
+use lapwing_types::WriteBatch;
+use lapwing_wire::otlp::{MetricsRequest, Rejection};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Lapwing, running. A cheap handle; [`Engine::stop`] ends it for all clones.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Clock,
+    started_ms: i64,
+    store: MetricsStore,
+    meter: Meter,
+    queries: Queries,
+    otlp: OtlpIngest,
+    scraping: Scraping,
+    ingest_pool: Compute,
+    read_pool: Compute,
+    jobs: Mutex<Option<Jobs>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot open the store of metrics in {path}")]
+    Store {
+        path: std::path::PathBuf,
+        #[source]
+        source: OpenError,
+    },
+    #[error(transparent)]
+    Scraping(#[from] ScrapingError),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    #[error("cannot close the store of metrics")]
+    Store(#[source] AppendError),
+}
+
+impl Engine {
+    /// Opens the store, then starts the jobs that feed it. Needs a tokio runtime around it.
+    pub fn start(options: EngineOptions) -> Result<Self, StartError> {
+        let clock = options.clock.clone();
+        let meter = Meter::new();
+        let store = open_store(&options, clock.now_ms())?;
+        let queries = Queries::new(store.clone(), clock.clone(), options.queries.clone(), &meter);
+        let scraping = Scraping::start(&store, &clock)?;
+        scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let engine = Engine {
+            shared: Arc::new(Shared {
+                started_ms: clock.now_ms(),
+                clock,
+                store,
+                queries,
+                scraping,
+                otlp: OtlpIngest::new(options.otlp.clone()),
+                ingest_pool: Compute::new(cores),
+                read_pool: Compute::new(cores.max(4)),
+                jobs: Mutex::new(None),
+                meter,
+            }),
+        };
+        let jobs = crate::work::start(&engine, &options);
+        *engine.lock_jobs() = Some(jobs);
+        Ok(engine)
+    }
+
+    /// Ends the jobs, the last started first, then closes the store: what was acknowledged is kept.
+    pub async fn stop(&self) -> Result<(), StopError> {
+        let jobs = self.lock_jobs().take();
+        if let Some(jobs) = jobs {
+            jobs.stop().await;
+        }
+        self.shared.scraping.stop().await;
+        self.shared.store.close().map_err(StopError::Store)
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.shared.clock.now_ms()
+    }
+
+    pub fn started_ms(&self) -> i64 {
+        self.shared.started_ms
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    pub fn store(&self) -> &MetricsStore {
+        &self.shared.store
+    }
+
+    pub fn queries(&self) -> &Queries {
+        &self.shared.queries
+    }
+
+    pub fn scraping(&self) -> &Scraping {
+        &self.shared.scraping
+    }
+
+    pub fn meter(&self) -> &Meter {
+        &self.shared.meter
+    }
+
+    /// Keeps what an OTLP request carries; the rejections go into its answer.
+    pub fn keep_otlp(&self, request: &MetricsRequest<'_>) -> Result<Vec<Rejection>, AppendError> {
+        self.shared.otlp.keep(&self.shared.store, request, self.now_ms())
+    }
+
+    /// Lapwing's own series as they stand now.
+    pub fn own_metrics(&self) -> WriteBatch {
+        self.shared.meter.gather(self.now_ms(), &[])
+    }
+
+    /// Decoding and appending; as many at once as there are cores.
+    pub async fn compute_ingest<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ComputeError> {
+        self.shared.ingest_pool.run(work).await
+    }
+
+    /// Reading that is not a PromQL query: labels, series, administration.
+    pub async fn compute_queries<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ComputeError> {
+        self.shared.read_pool.run(work).await
+    }
+
+    fn lock_jobs(&self) -> std::sync::MutexGuard<'_, Option<Jobs>> {
+        self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_store(options: &EngineOptions, now_ms: i64) -> Result<MetricsStore, StartError> {
+    match &options.data {
+        None => Ok(MetricsStore::in_memory(options.metrics.clone())),
+        Some(dir) => {
+            let path = dir.join("metrics");
+            MetricsStore::open(&path, options.metrics.clone(), now_ms)
+                .map_err(|source| StartError::Store { path, source })
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! LIVE: the object that owns clock, runtime, store and jobs, and their start and stop order.
+//!
+//! Useful for: running Lapwing inside a program or a test; `lapwing-server` is this plus doors.
+//! Not for: HTTP, command lines, configuration files.
+//!
+//! This is the only crate that reads a clock.
+
+pub mod clock;
+mod compute;
+mod engine;
+mod jobs;
+pub mod meter;
+mod options;
+mod otlp;
+mod queries;
+mod scraping;
+mod work;
+
+pub use clock::Clock;
+pub use compute::{Compute, ComputeError};
+pub use engine::{Engine, StartError, StopError};
+pub use meter::Meter;
+pub use options::EngineOptions;
+pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
+pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
+
+/// The name of this machine, as it stands in `instance` labels.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

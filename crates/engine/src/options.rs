@@ -1,0 +1,47 @@
+//! What an engine is started with.
+
+use crate::clock::Clock;
+use crate::queries::QueryLimits;
+use lapwing_collect::scrape::{ScrapeConfig, ScrapeDefaults};
+use lapwing_store::metrics::MetricsOptions;
+use lapwing_wire::otlp::OtlpOptions;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    pub clock: Clock,
+    /// None keeps everything in memory.
+    pub data: Option<PathBuf>,
+    pub metrics: MetricsOptions,
+    pub queries: QueryLimits,
+    pub otlp: OtlpOptions,
+    pub scrape_jobs: Vec<ScrapeConfig>,
+    pub scrape_defaults: ScrapeDefaults,
+    /// Whether to look for model servers and exporters on this host.
+    pub find_local: bool,
+    /// The port that Lapwing itself listens on: never scraped as if it were another's.
+    pub own_port: Option<u16>,
+    /// How often this host is measured; None leaves it alone.
+    pub host_interval: Option<Duration>,
+    /// How often Lapwing's own numbers are kept; None keeps none.
+    pub own_interval: Option<Duration>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions {
+            clock: Clock::system(),
+            data: None,
+            metrics: MetricsOptions::default(),
+            queries: QueryLimits::default(),
+            otlp: OtlpOptions::default(),
+            scrape_jobs: Vec::new(),
+            scrape_defaults: ScrapeDefaults::default(),
+            find_local: false,
+            own_port: None,
+            host_interval: Some(Duration::from_secs(15)),
+            own_interval: Some(Duration::from_secs(15)),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Questions in PromQL: how many at once, how long each may take, which are running, and how to end one.
+//!
+//! A query runs on the query pool over a snapshot. Its interrupt is flipped by whichever comes first: its deadline, a
+//! person, or the client's leaving (dropping the future).
+
+use crate::clock::{Clock, Stopwatch};
+use crate::compute::{Compute, ComputeError};
+use crate::meter::{Counter, Latency, Meter};
+use lapwing_query::{Interrupt, QueryEngine, QueryError, QueryOptions, QueryResult};
+use lapwing_store::metrics::{MetricsStore, Snapshot};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct QueryRequest {
+    pub expr: String,
+    pub lookback_ms: Option<i64>,
+    pub timeout_ms: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct StepRange {
+    pub start_ms: i64,
+    pub end_ms: i64,
+    pub step_ms: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct QueryLimits {
+    pub concurrency_max: usize,
+    /// Queries that may wait for a turn; more are told to come again.
+    pub waiting_max: usize,
+    pub timeout_ms: i64,
+    pub options: QueryOptions,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        QueryLimits {
+            concurrency_max: 20,
+            waiting_max: 200,
+            timeout_ms: 120_000,
+            options: QueryOptions::default(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum QueryFailure {
+    #[error("too many queries are waiting; try again later")]
+    Busy,
+    #[error("the query was cut off by an error inside Lapwing; it is in the log")]
+    Panicked,
+    #[error("the engine is stopping")]
+    Stopping,
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}
+
+/// An answer, and how long it took to come.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub result: QueryResult,
+    /// Waiting for a turn.
+    pub queue_s: f64,
+    pub eval_s: f64,
+}
+
+/// One row of the list of running queries.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RunningQuery {
+    pub id: u64,
+    pub expr: String,
+    pub started_ms: i64,
+    pub age_ms: i64,
+}
+
+/// A cheap handle.
+#[derive(Clone)]
+pub struct Queries {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: MetricsStore,
+    clock: Clock,
+    engine: QueryEngine,
+    pool: Compute,
+    limits: QueryLimits,
+    next_id: AtomicU64,
+    waiting: AtomicU64,
+    running: Mutex<BTreeMap<u64, Entry>>,
+    seconds: Latency,
+    failures: Counter,
+}
+
+struct Entry {
+    expr: String,
+    started_ms: i64,
+    interrupt: Interrupt,
+}
+
+impl Queries {
+    pub(crate) fn new(store: MetricsStore, clock: Clock, limits: QueryLimits, meter: &Meter) -> Self {
+        Queries {
+            shared: Arc::new(Shared {
+                store,
+                clock,
+                engine: QueryEngine::new(),
+                pool: Compute::new(limits.concurrency_max),
+                limits,
+                next_id: AtomicU64::new(1),
+                waiting: AtomicU64::new(0),
+                running: Mutex::default(),
+                seconds: meter.latency("lapwing_query_duration_seconds", "Time one PromQL query took.", &[]),
+                failures: meter.counter("lapwing_query_failures_total", "PromQL queries that failed.", &[]),
+            }),
+        }
+    }
+
+    pub async fn instant(&self, request: QueryRequest, at_ms: i64) -> Result<Answered, QueryFailure> {
+        self.run(request, move |engine, snapshot, expr, options| {
+            engine.instant(snapshot, expr, at_ms, options)
+        })
+        .await
+    }
+
+    pub async fn range(&self, request: QueryRequest, range: StepRange) -> Result<Answered, QueryFailure> {
+        self.run(request, move |engine, snapshot, expr, options| {
+            let steps = (range.start_ms, range.end_ms, range.step_ms);
+            engine.range(snapshot, expr, steps, options)
+        })
+        .await
+    }
+
+    pub fn running(&self) -> Vec<RunningQuery> {
+        let now_ms = self.shared.clock.now_ms();
+        self.lock()
+            .iter()
+            .map(|(id, entry)| RunningQuery {
+                id: *id,
+                expr: entry.expr.clone(),
+                started_ms: entry.started_ms,
+                age_ms: now_ms - entry.started_ms,
+            })
+            .collect()
+    }
+
+    /// False when no such query is running.
+    pub fn kill(&self, id: u64) -> bool {
+        match self.lock().get(&id) {
+            Some(entry) => {
+                entry.interrupt.cancel();
+                true
+            }
+            None => false,
+        }
+    }
+
+    async fn run<F>(&self, request: QueryRequest, work: F) -> Result<Answered, QueryFailure>
+    where
+        F: FnOnce(&QueryEngine, &Snapshot, &str, &QueryOptions) -> Result<QueryResult, QueryError>
+            + Send
+            + 'static,
+    {
+        let shared = &self.shared;
+        if shared.pool.free() == 0 && shared.waiting.load(Ordering::Relaxed) >= shared.limits.waiting_max as u64 {
+            return Err(QueryFailure::Busy);
+        }
+        let asked = Stopwatch::start();
+        let interrupt = Interrupt::default();
+        let listed = self.list(&request.expr, &interrupt);
+        let mut options = shared.limits.options.clone();
+        options.interrupt = interrupt.clone();
+        if let Some(lookback_ms) = request.lookback_ms {
+            options.lookback_ms = lookback_ms;
+        }
+        let timeout_ms = request
+            .timeout_ms
+            .unwrap_or(shared.limits.timeout_ms)
+            .clamp(1, shared.limits.timeout_ms);
+        let evaluation = {
+            let shared = shared.clone();
+            let waiting = Waiting::new(&shared);
+            async move {
+                let inner = shared.clone();
+                let result = shared.pool.run(move || {
+                    drop(waiting);
+                    let queue_s = asked.elapsed_s();
+                    let watch = Stopwatch::start();
+                    let snapshot = inner.store.snapshot();
+                    let result = work(&inner.engine, &snapshot, &request.expr, &options)?;
+                    Ok(Answered {
+                        result,
+                        queue_s,
+                        eval_s: watch.elapsed_s(),
+                    })
+                });
+                result.await
+            }
+        };
+        let deadline = tokio::time::sleep(Duration::from_millis(timeout_ms as u64));
+        let outcome = await_with_deadline(evaluation, deadline, &interrupt).await;
+        drop(listed);
+        shared.seconds.observe_s(asked.elapsed_s());
+        let flat = match outcome {
+            Ok(result) => result.map_err(QueryFailure::Query),
+            Err(ComputeError::Panicked) => Err(QueryFailure::Panicked),
+            Err(ComputeError::Stopping) => Err(QueryFailure::Stopping),
+        };
+        if flat.is_err() {
+            shared.failures.inc();
+        }
+        flat
+    }
+
+    /// Puts the query on the list; it leaves, interrupted, when the guard goes.
+    fn list(&self, expr: &str, interrupt: &Interrupt) -> Listed {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let entry = Entry {
+            expr: expr.to_owned(),
+            started_ms: self.shared.clock.now_ms(),
+            interrupt: interrupt.clone(),
+        };
+        self.lock().insert(id, entry);
+        Listed {
+            queries: self.clone(),
+            id,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Entry>> {
+        self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn await_with_deadline<T>(
+    evaluation: impl Future<Output = T>,
+    deadline: tokio::time::Sleep,
+    interrupt: &Interrupt,
+) -> T {
+    tokio::pin!(evaluation, deadline);
+    tokio::select! {
+        result = &mut evaluation => result,
+        () = &mut deadline => {
+            interrupt.time_out();
+            evaluation.await
+        }
+    }
+}
+
+/// A query that is listed; when the client leaves, this is dropped and the evaluation ends at its next check.
+struct Listed {
+    queries: Queries,
+    id: u64,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        if let Some(entry) = self.queries.lock().remove(&self.id) {
+            entry.interrupt.cancel();
+        }
+    }
+}
+
+/// Counts one query among those that wait for a slot, until it is dropped.
+struct Waiting(Arc<Shared>);
+
+impl Waiting {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(shared.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}

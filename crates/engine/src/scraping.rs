@@ -1,0 +1,171 @@
+//! Pulling: scrape jobs with their discovery, and what is found on this host without being told.
+
+use crate::clock::Clock;
+use lapwing_collect::discovery::{
+    DiscoveryManager, DiscoveryStatus, Found, LOCAL_CANDIDATES, find_local,
+};
+use lapwing_collect::http::{HttpClient, HttpConfig};
+use lapwing_collect::scrape::{
+    Job, JobError, ScrapeConfig, ScrapeDefaults, Scraper, ScraperOptions,
+};
+use lapwing_collect::{BatchSink, SinkError};
+use lapwing_store::metrics::MetricsStore;
+use lapwing_types::WriteBatch;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The job under which what was found on this host is scraped.
+pub const LOCAL_JOB: &str = "local";
+
+/// What is pulled, and how it goes.
+pub struct Scraping {
+    scraper: Scraper,
+    discovery: DiscoveryManager,
+    local: Mutex<Vec<Found>>,
+    local_job: Arc<Job>,
+    finder: HttpClient,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ScrapingError {
+    #[error("scrape job {job:?}")]
+    Job {
+        job: String,
+        #[source]
+        source: JobError,
+    },
+    #[error("discovery of scrape job {job:?}: {reason}")]
+    Discovery { job: String, reason: String },
+    #[error("two scrape jobs are called {job:?}")]
+    Twice { job: String },
+}
+
+impl Scraping {
+    /// Starts with no jobs; needs a tokio runtime around it.
+    pub(crate) fn start(store: &MetricsStore, clock: &Clock) -> Result<Self, ScrapingError> {
+        let sink = Arc::new(StoreSink(store.clone()));
+        let hands = clock.clone();
+        let tell: lapwing_collect::Clock = Arc::new(move || hands.now_ms());
+        let scraper = Scraper::start(ScraperOptions::new(sink, tell.clone()));
+        let local_config = ScrapeConfig {
+            job_name: LOCAL_JOB.to_owned(),
+            ..ScrapeConfig::default()
+        };
+        let job_failed = |source| ScrapingError::Job {
+            job: LOCAL_JOB.to_owned(),
+            source,
+        };
+        Ok(Scraping {
+            discovery: DiscoveryManager::new(scraper.clone(), tell),
+            scraper,
+            local: Mutex::default(),
+            local_job: Arc::new(Job::new(local_config, ScrapeDefaults::default()).map_err(job_failed)?),
+            finder: HttpClient::new(&HttpConfig::default()).map_err(|e| job_failed(e.into()))?,
+        })
+    }
+
+    /// Makes the jobs exactly these. Nothing changes unless all of them are right.
+    pub fn set_jobs(&self, configs: &[ScrapeConfig], defaults: ScrapeDefaults) -> Result<(), ScrapingError> {
+        let mut names = BTreeSet::new();
+        let mut jobs = Vec::with_capacity(configs.len());
+        for config in configs {
+            let name = config.job_name.clone();
+            if !names.insert(name.clone()) || name == LOCAL_JOB {
+                return Err(ScrapingError::Twice { job: name });
+            }
+            let job = Job::new(config.clone(), defaults)
+                .map_err(|source| ScrapingError::Job { job: name, source })?;
+            jobs.push(Arc::new(job));
+        }
+        for gone in self.discovery.job_names().iter().filter(|n| !names.contains(*n)) {
+            self.discovery.remove_job(gone);
+            self.scraper.remove_job(gone);
+        }
+        for job in &jobs {
+            self.discovery.set_job(job).map_err(|e| ScrapingError::Discovery {
+                job: job.name().to_owned(),
+                reason: e.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the well-known ports of this host and scrapes whom it recognises. What `configured` jobs scrape
+    /// already is left to them.
+    pub(crate) async fn find_local(&self, own_port: Option<u16>, now_ms: i64) {
+        let taken: BTreeSet<String> = self
+            .scraper
+            .targets()
+            .iter()
+            .filter(|t| t.job != LOCAL_JOB)
+            .map(|t| t.target.url.clone())
+            .collect();
+        let candidates: Vec<_> = LOCAL_CANDIDATES
+            .iter()
+            .filter(|c| Some(c.port) != own_port)
+            .copied()
+            .collect();
+        let mut found = find_local(&self.finder, "127.0.0.1", &candidates, now_ms).await;
+        found.retain(|f| !taken.contains(&f.url));
+        let mut before = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        for new in found.iter().filter(|f| !before.iter().any(|b| b.url == f.url)) {
+            tracing::info!(
+                "found {} at {} ({}); `discover: {{ local: false }}` turns this off",
+                new.name,
+                new.url,
+                new.why
+            );
+        }
+        // One that does not answer now may be restarting: it stays a target, so that its `up` says so.
+        let silent: Vec<Found> = before
+            .iter()
+            .filter(|b| !found.iter().any(|f| f.url == b.url))
+            .cloned()
+            .collect();
+        found.extend(silent);
+        let targets: Vec<_> = found.iter().map(Found::target).collect();
+        self.scraper.set_targets(&self.local_job, &targets);
+        *before = found;
+    }
+
+    /// Who was found on this host.
+    pub fn found(&self) -> Vec<Found> {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn scraper(&self) -> &Scraper {
+        &self.scraper
+    }
+
+    pub fn discovery_statuses(&self) -> Vec<DiscoveryStatus> {
+        self.discovery.statuses()
+    }
+
+    pub(crate) async fn stop(&self) {
+        for name in self.discovery.job_names() {
+            self.discovery.remove_job(&name);
+        }
+        self.scraper.stop().await;
+    }
+}
+
+/// Scraped batches go the same way as everything that arrives.
+struct StoreSink(MetricsStore);
+
+impl BatchSink for StoreSink {
+    fn write(&self, source: &str, batch: WriteBatch, now_ms: i64) -> Result<(), SinkError> {
+        let mut appender = self.0.appender(source, now_ms);
+        appender.append_batch(&batch);
+        let outcome = appender.commit().map_err(|e| SinkError::Unavailable {
+            reason: e.to_string(),
+        })?;
+        match outcome.refused.first() {
+            None => Ok(()),
+            Some(first) => Err(SinkError::Refused {
+                refused: outcome.refused_count as u64,
+                reason: format!("{}: {}", first.labels, first.reason),
+            }),
+        }
+    }
+}
+

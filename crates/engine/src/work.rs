@@ -1,0 +1,129 @@
+//! What an engine does by itself, as a list of jobs in the order in which they start.
+
+use crate::engine::Engine;
+use crate::jobs::Jobs;
+use crate::options::EngineOptions;
+use lapwing_collect::host::HostCollector;
+use lapwing_collect::process::ProcessCollector;
+use lapwing_types::WriteBatch;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often the store is asked to flush, compact and forget: often enough that a closed window leaves memory within
+/// seconds, and cheap when there is nothing to do.
+const MAINTENANCE_PERIOD: Duration = Duration::from_secs(5);
+/// A model server takes minutes to load its weights; half a minute more until it is seen is not noticed.
+const LOCAL_PERIOD: Duration = Duration::from_secs(30);
+
+pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
+    let mut jobs = Jobs::new(engine.meter());
+    start_maintenance(&mut jobs, engine);
+    if let Some(period) = options.own_interval {
+        start_own(&mut jobs, engine, period);
+    }
+    if let Some(period) = options.host_interval {
+        start_host(&mut jobs, engine, period);
+    }
+    if options.find_local {
+        start_local_discovery(&mut jobs, engine, options.own_port);
+    }
+    jobs
+}
+
+fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.every("maintain", MAINTENANCE_PERIOD, move || {
+        let engine = engine.clone();
+        async move {
+            let (store, now_ms) = (engine.store().clone(), engine.now_ms());
+            match engine.compute_queries(move || store.maintain(now_ms)).await {
+                Ok(report) => report
+                    .failures
+                    .iter()
+                    .for_each(|failure| tracing::error!("store maintenance: {failure}")),
+                Err(error) => tracing::error!(%error, "store maintenance was cut off"),
+            }
+        }
+    });
+}
+
+/// Lapwing's own series, labelled as a scrape of itself would label them.
+fn start_own(jobs: &mut Jobs, engine: &Engine, period: Duration) {
+    let engine = engine.clone();
+    let labels = vec![
+        ("instance".to_owned(), crate::hostname()),
+        ("job".to_owned(), "lapwing".to_owned()),
+    ];
+    let process = ProcessCollector::new("/proc".into(), labels.clone());
+    let process = Arc::new(Mutex::new(process));
+    jobs.every("own_metrics", period, move || {
+        let (engine, process, labels) = (engine.clone(), process.clone(), labels.clone());
+        async move {
+            let now_ms = engine.now_ms();
+            let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            let mut batch = engine.meter().gather(now_ms, &labels);
+            match process.lock().unwrap_or_else(PoisonError::into_inner).collect(now_ms) {
+                Ok(own) => {
+                    batch.series.extend(own.series);
+                    batch.metadata.extend(own.metadata);
+                }
+                Err(error) => tracing::debug!(%error, "this process cannot be measured"),
+            }
+            keep(&engine, "lapwing", &batch, now_ms);
+        }
+    });
+}
+
+fn start_host(jobs: &mut Jobs, engine: &Engine, period: Duration) {
+    let engine = engine.clone();
+    let labels = vec![
+        ("instance".to_owned(), crate::hostname()),
+        ("job".to_owned(), "node".to_owned()),
+    ];
+    let host = HostCollector::new("/".into()).with_labels(labels);
+    let host = Arc::new(Mutex::new(host));
+    jobs.every("host", period, move || {
+        let (engine, host) = (engine.clone(), host.clone());
+        async move {
+            let now_ms = engine.now_ms();
+            let collected = engine
+                .compute_ingest(move || {
+                    let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
+                    host.collect(now_ms)
+                })
+                .await;
+            match collected {
+                Ok(batch) => keep(&engine, "node", &batch, now_ms),
+                Err(error) => tracing::error!(%error, "measuring the host was cut off"),
+            }
+        }
+    });
+}
+
+fn start_local_discovery(jobs: &mut Jobs, engine: &Engine, own_port: Option<u16>) {
+    let engine = engine.clone();
+    jobs.every("find_local", LOCAL_PERIOD, move || {
+        let engine = engine.clone();
+        async move { engine.scraping().find_local(own_port, engine.now_ms()).await }
+    });
+}
+
+/// Appends what a job of the engine itself measured.
+fn keep(engine: &Engine, source: &str, batch: &WriteBatch, now_ms: i64) {
+    let mut appender = engine.store().appender(source, now_ms);
+    appender.append_batch(batch);
+    match appender.commit() {
+        Ok(outcome) => {
+            if let Some(first) = outcome.refused.first() {
+                tracing::warn!(
+                    source,
+                    refused = outcome.refused_count,
+                    "own samples were refused, the first: {}: {}",
+                    first.labels,
+                    first.reason
+                );
+            }
+        }
+        Err(error) => tracing::error!(source, %error, "own samples could not be kept"),
+    }
+}

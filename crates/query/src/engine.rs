@@ -1,0 +1,140 @@
+//! The door: text in, answer out.
+
+use crate::error::QueryError;
+use crate::eval::{Evaluator, Grid, Steps, merge_same_labels};
+use crate::options::QueryOptions;
+use crate::promql::{Expr, ExprKind, ValueType, parse_with};
+use crate::result::{QueryResult, QueryValue, Sample, Series};
+use lapwing_store::SeriesSource;
+
+/// Points that one range query may ask for, as in Prometheus.
+const STEPS_MAX: i64 = 10_000_000;
+
+/// Evaluates queries. It holds nothing, so one serves any number of threads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueryEngine;
+
+impl QueryEngine {
+    pub fn new() -> Self {
+        QueryEngine
+    }
+
+    pub fn instant(
+        &self,
+        source: &dyn SeriesSource,
+        expr: &str,
+        at_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryResult, QueryError> {
+        let parsed = parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)?;
+        let steps = Steps::single(at_ms);
+        let evaluator = Evaluator::new(source, options, steps, 0);
+        let value = match parsed.value_type() {
+            ValueType::Str => QueryValue::Str {
+                t_ms: at_ms,
+                value: string_value(&parsed),
+            },
+            ValueType::Scalar => QueryValue::Scalar {
+                t_ms: at_ms,
+                value: evaluator.scalar(&parsed, steps)?[0],
+            },
+            ValueType::Matrix => {
+                let mut series = evaluator.matrix_value(&parsed, steps)?;
+                series.sort_by(|a, b| a.labels.cmp(&b.labels));
+                QueryValue::Matrix(series)
+            }
+            ValueType::Vector => {
+                let grid = finish(evaluator.vector(&parsed, steps)?, options)?;
+                QueryValue::Vector(samples(&grid, at_ms))
+            }
+        };
+        Ok(answer(value, &evaluator, expr))
+    }
+
+    /// Steps from start to end, both included.
+    pub fn range(
+        &self,
+        source: &dyn SeriesSource,
+        expr: &str,
+        (start_ms, end_ms, step_ms): (i64, i64, i64),
+        options: &QueryOptions,
+    ) -> Result<QueryResult, QueryError> {
+        let parsed = parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)?;
+        if step_ms <= 0 {
+            return Err(QueryError::BadData(
+                "zero or negative query resolution step widths are not accepted".to_owned(),
+            ));
+        }
+        if end_ms < start_ms {
+            return Err(QueryError::BadData(
+                "end timestamp must not be before start time".to_owned(),
+            ));
+        }
+        if end_ms.saturating_sub(start_ms) / step_ms >= STEPS_MAX {
+            return Err(QueryError::BadData(format!("more than {STEPS_MAX} steps")));
+        }
+        let steps = Steps::new(start_ms, end_ms, step_ms);
+        let evaluator = Evaluator::new(source, options, steps, step_ms);
+        let value = match parsed.value_type() {
+            ValueType::Scalar => {
+                let values = evaluator.scalar(&parsed, steps)?;
+                QueryValue::Matrix(vec![Series {
+                    labels: lapwing_types::Labels::empty(),
+                    floats: steps.times().zip(values).collect(),
+                    histograms: Vec::new(),
+                }])
+            }
+            ValueType::Vector => {
+                let grid = finish(evaluator.vector(&parsed, steps)?, options)?;
+                QueryValue::Matrix(grid.into_series(steps))
+            }
+            other => {
+                return Err(QueryError::BadData(format!(
+                    "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                    other.documented()
+                )));
+            }
+        };
+        Ok(answer(value, &evaluator, expr))
+    }
+}
+
+fn string_value(expr: &Expr) -> String {
+    match &expr.unwrap_parens().kind {
+        ExprKind::Str(text) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Names that were to be dropped at the end are dropped now.
+fn finish(mut grid: Grid, options: &QueryOptions) -> Result<Grid, QueryError> {
+    if options.delayed_name_removal {
+        grid.drop_names();
+        grid = merge_same_labels(grid)?;
+    }
+    Ok(grid)
+}
+
+fn samples(grid: &Grid, t_ms: i64) -> Vec<Sample> {
+    grid.rows
+        .iter()
+        .enumerate()
+        .filter_map(|(row, meta)| {
+            Some(Sample {
+                labels: meta.labels.clone(),
+                t_ms,
+                value: grid.value(row, 0)?,
+            })
+        })
+        .collect()
+}
+
+fn answer(value: QueryValue, evaluator: &Evaluator<'_>, query: &str) -> QueryResult {
+    let (warnings, infos) = evaluator.annotations(query);
+    QueryResult {
+        value,
+        warnings,
+        infos,
+        stats: evaluator.stats(),
+    }
+}

@@ -1,0 +1,86 @@
+//! What a query may use, and how to stop it.
+
+use crate::error::QueryError;
+use crate::promql::ParseOptions;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const RUNNING: u8 = 0;
+const CANCELLED: u8 = 1;
+const TIMED_OUT: u8 = 2;
+
+/// Stops a running query from another thread; the first reason given stays.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicU8>);
+
+impl Interrupt {
+    pub fn cancel(&self) {
+        self.set(CANCELLED);
+    }
+
+    /// The owner of the clock calls this when the query's time is up.
+    pub fn time_out(&self) {
+        self.set(TIMED_OUT);
+    }
+
+    fn set(&self, reason: u8) {
+        // A second reason is of no interest, so a lost exchange is fine.
+        let _ = self
+            .0
+            .compare_exchange(RUNNING, reason, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        match self.0.load(Ordering::Relaxed) {
+            RUNNING => Ok(()),
+            CANCELLED => Err(QueryError::Cancelled),
+            _ => Err(QueryError::Timeout),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct QueryOptions {
+    /// How long after its last sample a series still has a value.
+    pub lookback_ms: i64,
+    /// The step of a subquery that names none.
+    pub subquery_step_ms: i64,
+    /// Samples held in memory at once.
+    pub samples_max: u64,
+    pub memory_max_bytes: u64,
+    /// Series that one selector may match.
+    pub series_max: Option<usize>,
+    /// Experimental functions, duration expressions, fill modifiers, `anchored` and `smoothed`.
+    pub experimental: bool,
+    /// Names are dropped at the end of the evaluation rather than by each function.
+    pub delayed_name_removal: bool,
+    /// `__type__` says whether a series is a counter.
+    pub type_and_unit_labels: bool,
+    /// Threads that one query may work with.
+    pub threads: usize,
+    pub interrupt: Interrupt,
+}
+
+impl Default for QueryOptions {
+    /// Prometheus's own defaults; the memory limit is what 50 million samples take.
+    fn default() -> Self {
+        QueryOptions {
+            lookback_ms: 5 * 60 * 1000,
+            subquery_step_ms: 60 * 1000,
+            samples_max: 50_000_000,
+            memory_max_bytes: 50_000_000 * 16,
+            series_max: None,
+            experimental: false,
+            delayed_name_removal: false,
+            type_and_unit_labels: false,
+            threads: 2,
+            interrupt: Interrupt::default(),
+        }
+    }
+}
+
+impl QueryOptions {
+    pub(crate) fn parse_options(&self) -> ParseOptions {
+        ParseOptions::all(self.experimental)
+    }
+}

@@ -1,0 +1,205 @@
+//! Values of literals: numbers in every base, durations in both directions, strings with their escapes.
+
+const SECOND_MS: i64 = 1000;
+const UNITS: [(&str, i64); 7] = [
+    ("y", 365 * 24 * 3600 * SECOND_MS),
+    ("w", 7 * 24 * 3600 * SECOND_MS),
+    ("d", 24 * 3600 * SECOND_MS),
+    ("h", 3600 * SECOND_MS),
+    ("m", 60 * SECOND_MS),
+    ("s", SECOND_MS),
+    ("ms", 1),
+];
+
+/// The longest duration, so that it can be counted in nanoseconds by whoever speaks with us.
+pub(super) const DURATION_MS_MAX: i64 = i64::MAX / 1_000_000;
+
+/// `1h30m`: whole numbers with units in descending order, each at most once. `0` needs no unit.
+pub fn parse_duration(text: &str) -> Result<i64, String> {
+    if text == "0" {
+        return Ok(0);
+    }
+    let invalid = || format!("not a valid duration string: {text:?}");
+    if text.is_empty() {
+        return Err("empty duration string".to_owned());
+    }
+    let mut total = 0i64;
+    let mut rest = text;
+    let mut units = UNITS.iter();
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let after = &rest[digits..];
+        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let unit = &after[..letters];
+        let number: i64 = rest[..digits].parse().map_err(|_| invalid())?;
+        let (_, unit_ms) = units.find(|(name, _)| *name == unit).ok_or_else(invalid)?;
+        total = number
+            .checked_mul(*unit_ms)
+            .and_then(|ms| total.checked_add(ms))
+            .filter(|ms| *ms <= DURATION_MS_MAX)
+            .ok_or_else(|| "duration out of range".to_owned())?;
+        rest = &after[letters..];
+    }
+    Ok(total)
+}
+
+/// The shortest text for a duration: `90m` is `1h30m`, weeks and years only where they divide it.
+pub fn format_duration(duration_ms: i64) -> String {
+    if duration_ms == 0 {
+        return "0s".to_owned();
+    }
+    let mut out = String::new();
+    if duration_ms < 0 {
+        out.push('-');
+    }
+    let mut rest = duration_ms.unsigned_abs();
+    for (unit, unit_ms) in UNITS {
+        let unit_ms = unit_ms.unsigned_abs();
+        let exact_only = matches!(unit, "y" | "w");
+        if exact_only && rest % unit_ms != 0 {
+            continue;
+        }
+        let count = rest / unit_ms;
+        if count > 0 {
+            out.push_str(&format!("{count}{unit}"));
+            rest -= count * unit_ms;
+        }
+    }
+    out
+}
+
+/// Whole numbers may be hexadecimal, octal (leading 0) or binary and may hold underscores.
+pub(super) fn parse_number(text: &str) -> Result<f64, String> {
+    let lower = text.to_ascii_lowercase();
+    match lower.as_str() {
+        "inf" => return Ok(f64::INFINITY),
+        "nan" => return Ok(f64::NAN),
+        _ => {}
+    }
+    let invalid = || format!("error parsing number: invalid syntax in {text:?}");
+    let integer = |digits: &str, radix| -> Option<f64> {
+        let clean = digits.replace('_', "");
+        i64::from_str_radix(&clean, radix).ok().map(|n| n as f64)
+    };
+    if let Some(hex) = lower.strip_prefix("0x") {
+        return integer(hex, 16).ok_or_else(invalid);
+    }
+    if let Some(binary) = lower.strip_prefix("0b") {
+        return integer(binary, 2).ok_or_else(invalid);
+    }
+    let only_digits = lower.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    if only_digits && lower.len() > 1 && lower.starts_with('0') {
+        let octal = integer(lower.trim_start_matches("0o"), 8);
+        if let Some(value) = octal {
+            return Ok(value);
+        }
+    }
+    if only_digits {
+        let clean = lower.replace('_', "");
+        return clean.parse().map_err(|_| invalid());
+    }
+    lower.parse().map_err(|_| invalid())
+}
+
+/// The value of a quoted string, quotes included in `text`.
+pub(super) fn unquote(text: &str) -> Result<String, String> {
+    let invalid = |why: &str| format!("error unquoting string {text:?}: {why}");
+    let quote = text.chars().next().unwrap_or('"');
+    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
+    if quote == '`' || !inner.contains('\\') {
+        return Ok(inner.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            continue;
+        }
+        let Some(escape) = chars.next() else {
+            return Err(invalid("it ends in an escape sequence"));
+        };
+        match escape {
+            'a' => bytes.push(7),
+            'b' => bytes.push(8),
+            'f' => bytes.push(12),
+            'n' => bytes.push(b'\n'),
+            'r' => bytes.push(b'\r'),
+            't' => bytes.push(b'\t'),
+            'v' => bytes.push(11),
+            '\\' => bytes.push(b'\\'),
+            c if c == quote => bytes.push(c as u8),
+            'x' => bytes.push(digits(&mut chars, 2, 16).ok_or_else(|| invalid("bad \\x escape"))? as u8),
+            '0'..='7' => {
+                let first = escape.to_digit(8).unwrap_or(0);
+                let rest = digits(&mut chars, 2, 8).ok_or_else(|| invalid("bad octal escape"))?;
+                let value = first * 64 + rest;
+                bytes.push(u8::try_from(value).map_err(|_| invalid("octal escape above 255"))?);
+            }
+            'u' | 'U' => {
+                let length = if escape == 'u' { 4 } else { 8 };
+                let c = digits(&mut chars, length, 16)
+                    .and_then(char::from_u32)
+                    .ok_or_else(|| invalid("escape sequence is an invalid Unicode code point"))?;
+                bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+            other => return Err(invalid(&format!("unknown escape sequence \\{other}"))),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| invalid("it is not valid UTF-8"))
+}
+
+fn digits(chars: &mut std::str::Chars<'_>, count: usize, radix: u32) -> Option<u32> {
+    (0..count).try_fold(0u32, |value, _| {
+        let digit = chars.next()?.to_digit(radix)?;
+        value.checked_mul(radix)?.checked_add(digit)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_both_ways() {
+        let check = |text: &str, ms: i64, back: &str| {
+            assert_eq!(parse_duration(text), Ok(ms), "{text}");
+            assert_eq!(format_duration(ms), back);
+        };
+        check("5m", 300_000, "5m");
+        check("90m", 5_400_000, "1h30m");
+        check("1y", 31_536_000_000, "1y");
+        check("2w", 1_209_600_000, "2w");
+        check("8d", 691_200_000, "8d");
+        check("1h5m3s2ms", 3_903_002, "1h5m3s2ms");
+        check("0", 0, "0s");
+        for bad in ["", "5", "m", "1m1h", "1m1m", "1.5h", "5x", "300000000y"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_in_every_base() {
+        let check = |text: &str, expect: f64| assert_eq!(parse_number(text), Ok(expect), "{text}");
+        check("12", 12.0);
+        check("0x1F", 31.0);
+        check("0755", 493.0);
+        check("1_000", 1000.0);
+        check("1e3", 1000.0);
+        check(".5", 0.5);
+        check("2.", 2.0);
+        check("09", 9.0);
+        assert!(parse_number("NaN").unwrap().is_nan());
+        assert!(parse_number("1_0.5").is_err());
+    }
+
+    #[test]
+    fn strings_lose_their_quotes_and_escapes() {
+        let check = |text: &str, expect: &str| assert_eq!(unquote(text).as_deref(), Ok(expect));
+        check(r#""a\"b\n""#, "a\"b\n");
+        check(r"`a\b`", r"a\b");
+        check(r#""\u00e9\x41\101""#, "éAA");
+        assert!(unquote(r#""\xff""#).is_err());
+        assert!(unquote(r#""\q""#).is_err());
+    }
+}

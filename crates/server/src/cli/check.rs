@@ -1,0 +1,105 @@
+//! `lapwing check`: everything that is wrong with a configuration, for a person, a machine or a pull request.
+
+use super::Exit;
+use crate::config::{self, Diagnostic, Level};
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The file, or a directory of *.yml files
+    #[arg(default_value = "lapwing.yml")]
+    path: PathBuf,
+    /// How to say it
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Github,
+    Sarif,
+}
+
+pub(crate) fn run(args: &CheckArgs) -> Exit {
+    let loaded = config::load(&args.path, &|name| std::env::var(name).ok());
+    let errors = loaded.diagnostics.iter().filter(|d| d.level == Level::Error).count();
+    match args.format {
+        Format::Text => {
+            eprint!("{}", config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok()));
+            if errors == 0 {
+                println!("{}: fine, {} file(s) read", args.path.display(), loaded.files.len());
+            } else {
+                eprintln!("{errors} error(s)");
+            }
+        }
+        Format::Json => println!("{}", serde_json::json!({ "diagnostics": loaded.diagnostics, "errors": errors })),
+        Format::Github => loaded.diagnostics.iter().for_each(|d| println!("{}", github_line(d))),
+        Format::Sarif => println!("{}", sarif(&loaded.diagnostics)),
+    }
+    if errors == 0 { Exit::Fine } else { Exit::Usage }
+}
+
+/// A workflow command that GitHub shows beside the line.
+fn github_line(d: &Diagnostic) -> String {
+    let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let level = match d.level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+    };
+    let hint = d.hint.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
+    let message = escape(&format!("{}{hint}", d.message));
+    format!("::{level} file={},line={},col={}::{message}", escape(&d.file), d.line, d.column)
+}
+
+fn sarif(diagnostics: &[Diagnostic]) -> serde_json::Value {
+    let results: Vec<serde_json::Value> = diagnostics
+        .iter()
+        .map(|d| {
+            let level = match d.level {
+                Level::Error => "error",
+                Level::Warning => "warning",
+            };
+            serde_json::json!({
+                "ruleId": "lapwing/config",
+                "level": level,
+                "message": { "text": d.message },
+                "locations": [{ "physicalLocation": {
+                    "artifactLocation": { "uri": d.file },
+                    "region": { "startLine": d.line.max(1), "startColumn": d.column.max(1) },
+                }}],
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "version": "2.1.0",
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "runs": [{
+            "tool": { "driver": { "name": "lapwing", "version": env!("CARGO_PKG_VERSION"), "rules": [{ "id": "lapwing/config" }] } },
+            "results": results,
+        }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_github_line_cannot_be_broken_out_of() {
+        let d = Diagnostic {
+            level: Level::Error,
+            file: "lapwing.yml".into(),
+            line: 3,
+            column: 5,
+            path: "a".into(),
+            message: "bad\n::warning::x".into(),
+            hint: Some("100%".into()),
+        };
+        assert_eq!(
+            github_line(&d),
+            "::error file=lapwing.yml,line=3,col=5::bad%0A::warning::x; 100%25"
+        );
+    }
+}

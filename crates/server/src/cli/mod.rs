@@ -1,0 +1,89 @@
+//! The command line: one file per command; the table of them is [`Command`].
+//!
+//! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
+
+mod check;
+mod init;
+mod query;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What a command ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Fine = 0,
+    Failed = 1,
+    Usage = 2,
+    Unreachable = 3,
+    NoData = 4,
+    Timeout = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "lapwing",
+    version,
+    about = "Keeps watch over models in production: gathers every signal, keeps it, judges it, tells the right person",
+    after_help = "Without a command Lapwing serves on http://127.0.0.1:9595 and keeps its data in ./lapwing-data.\n\n\
+                  Examples:\n  lapwing                                   start with defaults\n  \
+                  lapwing serve --config lapwing.yml        start with a configuration\n  \
+                  lapwing check lapwing.yml                 say everything that is wrong with one\n  \
+                  lapwing query 'rate(node_cpu_seconds_total[5m])'\n\n\
+                  Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start Lapwing (the default)
+    Serve(serve::ServeArgs),
+    /// Ask a question in PromQL, of a server or of a data directory
+    Query(query::QueryArgs),
+    /// Read a configuration and say everything that is wrong with it
+    Check(check::CheckArgs),
+    /// Write a commented configuration to start from
+    Init(init::InitArgs),
+}
+
+/// Runs the program with these arguments, the program's name first.
+pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Fine };
+            return code.into();
+        }
+    };
+    let exit = match cli.command {
+        None => serve::run(&cli.serve),
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Query(args)) => query::run(&args),
+        Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Init(args)) => init::run(&args),
+    };
+    exit.into()
+}
+
+/// Says on standard error what went wrong, with its causes, each on a line.
+fn complain(error: &anyhow::Error) {
+    let mut text = format!("lapwing: {error}");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("\n  because: {cause}"));
+    }
+    eprintln!("{text}");
+}

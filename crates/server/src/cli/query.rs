@@ -1,0 +1,157 @@
+//! `lapwing query`: a question in PromQL, of a running server or of a data directory, answered as a table, CSV, JSON or
+//! a plot in the terminal.
+
+mod answer;
+mod plot;
+mod source;
+
+use super::{Exit, complain};
+use crate::http::parse_time_ms;
+use answer::Answer;
+use source::{AskError, Question};
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    lapwing query up\n  \
+    lapwing query 'topk(5, rate(node_cpu_seconds_total[5m]))' --format csv\n  \
+    lapwing query cpu_usage --since 1h --plot\n  \
+    lapwing query up --data ./lapwing-data          (without a server)")]
+pub(crate) struct QueryArgs {
+    /// The PromQL expression
+    expr: String,
+    /// The server to ask
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9595", env = "LAPWING_URL")]
+    server: String,
+    /// Its token, where it needs one
+    #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Read a data directory instead of asking a server
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The instant to ask about: seconds since 1970 or RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["since", "start"])]
+    at: Option<String>,
+    /// A range query over this long until now (or --end)
+    #[arg(long, value_name = "DURATION")]
+    since: Option<String>,
+    /// A range query from here
+    #[arg(long, value_name = "TIME", conflicts_with = "since")]
+    start: Option<String>,
+    /// The range's end [default: now]
+    #[arg(long, value_name = "TIME")]
+    end: Option<String>,
+    /// The range's step [default: a hundredth of the range, at least 1s]
+    #[arg(long, value_name = "DURATION")]
+    step: Option<String>,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// The same as --format json
+    #[arg(long)]
+    json: bool,
+    /// The same as --format plot
+    #[arg(long)]
+    plot: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Table,
+    Csv,
+    Json,
+    Plot,
+}
+
+/// As many steps as a terminal has columns, roughly.
+const STEPS_DEFAULT: i64 = 100;
+
+pub(crate) fn run(args: &QueryArgs) -> Exit {
+    let now_ms = lapwing::Clock::system().now_ms();
+    let question = match question_of(args, now_ms) {
+        Ok(question) => question,
+        Err(message) => {
+            eprintln!("lapwing: {message}");
+            return Exit::Usage;
+        }
+    };
+    let asked = match &args.data {
+        Some(dir) => source::ask_directory(dir, &question),
+        None => source::ask_server(&args.server, args.token.as_deref(), &question),
+    };
+    let body = match asked {
+        Ok(body) => body,
+        Err(error) => {
+            let exit = match &error {
+                AskError::Unreachable { .. } => Exit::Unreachable,
+                AskError::Refused { class, .. } if class == "timeout" => Exit::Timeout,
+                AskError::Refused { class, .. } if class == "bad_data" => Exit::Usage,
+                _ => Exit::Failed,
+            };
+            complain(&error.into());
+            return exit;
+        }
+    };
+    show(args, &body)
+}
+
+fn show(args: &QueryArgs, body: &str) -> Exit {
+    let format = match (args.json, args.plot) {
+        (true, _) => Format::Json,
+        (_, true) => Format::Plot,
+        _ => args.format,
+    };
+    let answer = match Answer::parse(body) {
+        Ok(answer) => answer,
+        Err(error) => {
+            eprintln!("lapwing: the answer could not be read: {error}");
+            return Exit::Failed;
+        }
+    };
+    for note in &answer.notes {
+        eprintln!("note: {note}");
+    }
+    match format {
+        Format::Json => println!("{body}"),
+        Format::Csv => print!("{}", answer.csv()),
+        Format::Table => print!("{}", answer.table()),
+        Format::Plot => print!("{}", plot::plot(&answer, plot::Size::default())),
+    }
+    if answer.is_empty() {
+        if format != Format::Json {
+            eprintln!("no data");
+        }
+        return Exit::NoData;
+    }
+    Exit::Fine
+}
+
+fn question_of(args: &QueryArgs, now_ms: i64) -> Result<Question, String> {
+    let time = |text: &Option<String>| text.as_deref().map(parse_time_ms).transpose();
+    let duration = |name: &str, text: &Option<String>| {
+        text.as_deref()
+            .map(|t| {
+                lapwing_types::parse_duration_ms(t)
+                    .ok()
+                    .filter(|ms| *ms > 0)
+                    .ok_or_else(|| format!("{name}: not a duration: {t:?} (write 15s, 5m, 1h30m)"))
+            })
+            .transpose()
+    };
+    let end_ms = time(&args.end)?.unwrap_or(now_ms);
+    let start_ms = match (time(&args.start)?, duration("--since", &args.since)?) {
+        (Some(start_ms), _) => Some(start_ms),
+        (None, Some(since_ms)) => Some(end_ms - since_ms),
+        (None, None) if args.plot || args.format == Format::Plot => Some(end_ms - 3_600_000),
+        (None, None) => None,
+    };
+    let Some(start_ms) = start_ms else {
+        return Ok(Question::instant(&args.expr, time(&args.at)?.unwrap_or(now_ms)));
+    };
+    if start_ms > end_ms {
+        return Err("the range ends before it starts".to_owned());
+    }
+    let step_ms = duration("--step", &args.step)?
+        .unwrap_or_else(|| ((end_ms - start_ms) / STEPS_DEFAULT / 1000 * 1000).max(1000));
+    Ok(Question::range(&args.expr, start_ms, end_ms, step_ms))
+}

@@ -1,0 +1,157 @@
+//! Where an answer comes from: a server over HTTP, or a data directory through the same handlers.
+
+use crate::config::Config;
+use crate::http::{AppState, router};
+use axum::body::Body;
+use axum::http::Request;
+use lapwing::{Engine, EngineOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tower_service::Service;
+
+/// A query as the HTTP API takes it.
+#[derive(Debug)]
+pub(super) struct Question {
+    path: &'static str,
+    params: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    #[error("cannot reach {url}; is Lapwing running there? `lapwing` starts it, --data reads a directory without it")]
+    Unreachable {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{message}")]
+    Refused { class: String, message: String },
+    #[error("{path} is not a data directory")]
+    NoDirectory { path: PathBuf },
+    #[error("cannot open {path}")]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: lapwing::StartError,
+    },
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl Question {
+    pub(super) fn instant(expr: &str, at_ms: i64) -> Self {
+        Question {
+            path: "/api/v1/query",
+            params: vec![("query", expr.to_owned()), ("time", seconds(at_ms))],
+        }
+    }
+
+    pub(super) fn range(expr: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
+        Question {
+            path: "/api/v1/query_range",
+            params: vec![
+                ("query", expr.to_owned()),
+                ("start", seconds(start_ms)),
+                ("end", seconds(end_ms)),
+                ("step", seconds(step_ms)),
+            ],
+        }
+    }
+
+    fn target(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in &self.params {
+            query.append_pair(name, value);
+        }
+        format!("{}?{}", self.path, query.finish())
+    }
+}
+
+fn seconds(ms: i64) -> String {
+    format!("{}", ms as f64 / 1000.0)
+}
+
+/// A server that takes longer than its own query timeout is not going to answer.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(130);
+
+pub(super) fn ask_server(server: &str, token: Option<&str>, question: &Question) -> Result<String, AskError> {
+    let url = format!("{}{}", server.trim_end_matches('/'), question.target());
+    let unreachable = |source| AskError::Unreachable {
+        url: server.to_owned(),
+        source,
+    };
+    let body = runtime()?.block_on(async {
+        let client = reqwest::Client::builder().timeout(SERVER_TIMEOUT).build()?;
+        let mut request = client.get(&url);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.send().await?.text().await
+    });
+    refused_or(body.map_err(unreachable)?)
+}
+
+/// Opens the directory for as long as the answer takes; a running server holds its lock, and is the one to ask then.
+pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, AskError> {
+    if !dir.is_dir() {
+        return Err(AskError::NoDirectory { path: dir.to_owned() });
+    }
+    let options = EngineOptions {
+        data: Some(dir.to_owned()),
+        host_interval: None,
+        own_interval: None,
+        ..EngineOptions::default()
+    };
+    let body = runtime()?.block_on(async {
+        let engine = Engine::start(options).map_err(|source| AskError::Open {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let request = Request::get(question.target())
+            .body(Body::empty())
+            .unwrap_or_default();
+        let response = router(AppState::new(engine.clone(), Config::default())).call(request).await;
+        let response = match response {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap_or_default();
+        if let Err(error) = engine.stop().await {
+            tracing::warn!(%error, "closing the data directory");
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    })?;
+    refused_or(body)
+}
+
+/// An error in the API's envelope becomes an error here.
+fn refused_or(body: String) -> Result<String, AskError> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Envelope {
+        status: String,
+        error_type: Option<String>,
+        error: Option<String>,
+    }
+    match serde_json::from_str::<Envelope>(&body) {
+        Ok(envelope) if envelope.status == "success" => Ok(body),
+        Ok(envelope) => Err(AskError::Refused {
+            class: envelope.error_type.unwrap_or_default(),
+            message: envelope.error.unwrap_or_default(),
+        }),
+        Err(_) => Err(AskError::Refused {
+            class: "internal".to_owned(),
+            message: format!("not an answer of the query API: {}", body.lines().next().unwrap_or("")),
+        }),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, AskError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(AskError::Runtime)
+}

@@ -1,0 +1,172 @@
+//! Complaints about configuration: all at once, each with file, line, column, caret and, where one is near, the word
+//! that was probably meant.
+
+use super::yaml::Position;
+use std::fmt::Write;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    Error,
+    Warning,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Diagnostic {
+    pub(crate) level: Level,
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    /// The path of keys, such as `scrape_configs[0].job_name`.
+    pub(crate) path: String,
+    pub(crate) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+}
+
+/// What is wrong with one file, in the order of its lines.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Diagnostics {
+    pub(crate) file: String,
+    pub(crate) found: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    pub(crate) fn new(file: &str) -> Self {
+        Diagnostics {
+            file: file.to_owned(),
+            found: Vec::new(),
+        }
+    }
+
+    pub(crate) fn error(&mut self, at: Position, path: &str, message: impl Into<String>) {
+        self.push(Level::Error, at, path, message.into(), None);
+    }
+
+    pub(crate) fn error_with_hint(
+        &mut self,
+        at: Position,
+        path: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(Level::Error, at, path, message.into(), Some(hint.into()));
+    }
+
+    pub(crate) fn warning(&mut self, at: Position, path: &str, message: impl Into<String>) {
+        self.push(Level::Warning, at, path, message.into(), None);
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.found.iter().any(|d| d.level == Level::Error)
+    }
+
+    fn push(&mut self, level: Level, at: Position, path: &str, message: String, hint: Option<String>) {
+        self.found.push(Diagnostic {
+            level,
+            file: self.file.clone(),
+            line: at.line,
+            column: at.column,
+            path: path.to_owned(),
+            message,
+            hint,
+        });
+    }
+}
+
+/// The text for a terminal:
+///
+/// ```text
+/// error: unknown key "scrape_intervall"
+///   --> lapwing.yml:2:3 (global)
+///    |
+///  2 |   scrape_intervall: 15s
+///    |   ^
+///    = did you mean "scrape_interval"?
+/// ```
+pub(crate) fn render(diagnostics: &[Diagnostic], source: impl Fn(&str) -> Option<String>) -> String {
+    let mut out = String::new();
+    for d in diagnostics {
+        let word = match d.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+        };
+        let _ = writeln!(out, "{word}: {}", d.message);
+        let path = if d.path.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", d.path)
+        };
+        let _ = writeln!(out, "  --> {}:{}:{}{path}", d.file, d.line, d.column);
+        let line =
+            source(&d.file).and_then(|text| text.lines().nth(d.line.saturating_sub(1)).map(str::to_owned));
+        if let Some(line) = line {
+            let number = d.line.to_string();
+            let margin = " ".repeat(number.len());
+            let _ = writeln!(out, " {margin} |");
+            let _ = writeln!(out, " {number} | {line}");
+            let _ = writeln!(out, " {margin} | {}^", " ".repeat(d.column.saturating_sub(1)));
+        }
+        if let Some(hint) = &d.hint {
+            let _ = writeln!(out, "   = {hint}");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The nearest of the known words, if it is near enough to be a slip of the finger.
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let slips_max = (word.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (edit_distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= slips_max)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein, in one row.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_only_what_is_near() {
+        let known = ["scrape_interval", "scrape_timeout", "job_name"];
+        assert_eq!(did_you_mean("scrape_intervall", known), Some("scrape_interval"));
+        assert_eq!(did_you_mean("jobname", known), Some("job_name"));
+        assert_eq!(did_you_mean("zebra", known), None);
+    }
+
+    #[test]
+    fn shows_the_line_and_a_caret() {
+        let mut d = Diagnostics::new("lapwing.yml");
+        d.error_with_hint(
+            Position { line: 2, column: 3 },
+            "global",
+            "unknown key \"scrape_intervall\"",
+            "did you mean \"scrape_interval\"?",
+        );
+        let text = render(&d.found, |_| Some("global:\n  scrape_intervall: 15s\n".into()));
+        assert_eq!(
+            text,
+            "error: unknown key \"scrape_intervall\"\n  --> lapwing.yml:2:3 (global)\n   |\n 2 |   scrape_intervall: 15s\n   |   ^\n   = did you mean \"scrape_interval\"?\n\n"
+        );
+    }
+}

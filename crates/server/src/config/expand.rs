@@ -1,0 +1,104 @@
+//! `${NAME}` and `${NAME:-default}` inside text values, after parsing: a value can never change the shape of the file.
+//!
+//! `$$` is a literal dollar. Keys are not expanded. The environment is passed in, so that nothing else reads it.
+
+use super::diagnostic::Diagnostics;
+use super::yaml::{Node, Value};
+
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Sections whose text has `$` of its own (`$labels`, `$1` in a relabel rule): only the braced form is expanded
+/// anywhere, so those stay as they are.
+pub(crate) fn expand(node: &mut Node, path: &str, lookup: Lookup<'_>, notes: &mut Diagnostics) {
+    match &mut node.value {
+        Value::Text(text) if text.contains("${") => match expand_text(text, lookup) {
+            Ok(expanded) => *text = expanded,
+            Err(message) => notes.error(node.at, path, message),
+        },
+        Value::List(items) => {
+            for (i, item) in items.iter_mut().enumerate() {
+                expand(item, &format!("{path}[{i}]"), lookup, notes);
+            }
+        }
+        Value::Map(pairs) => {
+            for (key, value) in pairs {
+                let inner = if path.is_empty() {
+                    key.text.clone()
+                } else {
+                    format!("{path}.{}", key.text)
+                };
+                expand(value, &inner, lookup, notes);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `${1}` and the like belong to relabel rules; a variable's name begins with a letter or underscore.
+fn expand_text(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, from) = rest.split_at(at);
+        if before.ends_with('$') {
+            out.push_str(&before[..before.len() - 1]);
+            out.push_str("${");
+            rest = &from[2..];
+            continue;
+        }
+        out.push_str(before);
+        let Some(end) = from.find('}') else {
+            return Err(format!("\"${{\" without a closing brace in {text:?}"));
+        };
+        let (name, default) = match from[2..end].split_once(":-") {
+            Some((name, default)) => (name, Some(default)),
+            None => (&from[2..end], None),
+        };
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+            out.push_str(&from[..=end]);
+        } else {
+            match lookup(name)
+                .filter(|v| !v.is_empty())
+                .or(default.map(str::to_owned))
+            {
+                Some(value) => out.push_str(&value),
+                None => {
+                    return Err(format!(
+                        "environment variable {name:?} is not set and has no default"
+                    ));
+                }
+            }
+        }
+        rest = &from[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expect: Result<&str, &str>) {
+        let lookup = |name: &str| match name {
+            "HOST" => Some("db".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        let got = expand_text(text, &lookup);
+        assert_eq!(got.as_deref().map_err(String::as_str), expect);
+    }
+
+    #[test]
+    fn expands_only_what_is_braced_and_named() {
+        check("http://${HOST}:80", Ok("http://db:80"));
+        check("${NONE:-x}${EMPTY:-y}", Ok("xy"));
+        check("$1 $labels ${1}", Ok("$1 $labels ${1}"));
+        check("$${HOST}", Ok("${HOST}"));
+        check(
+            "${NONE}",
+            Err("environment variable \"NONE\" is not set and has no default"),
+        );
+        check("${HOST", Err("\"${\" without a closing brace in \"${HOST\""));
+    }
+}

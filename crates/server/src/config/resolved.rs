@@ -1,0 +1,82 @@
+//! What follows from a configuration: what the engine is started with, and what the API shows of it.
+
+use super::sections::Config;
+use lapwing::EngineOptions;
+use lapwing_store::metrics::{Durability, MetricsOptions, Retention};
+use lapwing_types::format_duration_ms;
+use std::fmt::Write;
+use std::time::Duration;
+
+impl Config {
+    pub(crate) fn engine_options(&self, memory: bool) -> EngineOptions {
+        let host_interval = Duration::from_millis(self.host.interval_ms.unsigned_abs());
+        EngineOptions {
+            data: (!memory).then(|| self.store.data.clone()),
+            metrics: self.metrics_options(),
+            host_interval: self.host.enabled.then_some(host_interval),
+            scrape_jobs: self.scrape_configs.clone(),
+            scrape_defaults: self.global.scrape_defaults(),
+            find_local: self.discover.local,
+            own_port: Some(self.web.listen.port()),
+            ..EngineOptions::default()
+        }
+    }
+
+    fn metrics_options(&self) -> MetricsOptions {
+        let default = MetricsOptions::default();
+        let count = |n: Option<u64>, default: usize| n.map_or(default, |n| n as usize);
+        MetricsOptions {
+            durability: if self.store.durable_on_disk {
+                Durability::Disk
+            } else {
+                Durability::Process
+            },
+            memory_limit_bytes: self.store.memory_limit_bytes.unwrap_or(default.memory_limit_bytes),
+            ooo_window_ms: self.store.out_of_order_window_ms,
+            retention: Retention {
+                age_ms: Some(self.store.retention_ms),
+                size_bytes: self.store.retention_bytes,
+            },
+            series_max: count(self.store.series_max, default.series_max),
+            series_max_per_source: count(self.store.series_max_per_source, default.series_max_per_source),
+            ..default
+        }
+    }
+
+    /// The configuration in force as YAML, without secrets.
+    pub(crate) fn shown(&self) -> String {
+        let mut out = String::new();
+        let mut line = |text: String| {
+            let _ = writeln!(out, "{text}");
+        };
+        line("web:".to_owned());
+        line(format!("  listen: {}", self.web.listen));
+        for token in &self.web.tokens {
+            line(format!("  # a token with the role {:?}", token.role));
+        }
+        line("store:".to_owned());
+        line(format!("  data: {}", self.store.data.display()));
+        let durability = if self.store.durable_on_disk { "disk" } else { "process" };
+        line(format!("  durability: {durability}"));
+        line(format!("  retention: {}", format_duration_ms(self.store.retention_ms)));
+        line(format!(
+            "  out_of_order_window: {}",
+            format_duration_ms(self.store.out_of_order_window_ms)
+        ));
+        line("global:".to_owned());
+        line(format!(
+            "  scrape_interval: {}",
+            format_duration_ms(self.global.scrape_interval_ms)
+        ));
+        line(format!(
+            "  evaluation_interval: {}",
+            format_duration_ms(self.global.evaluation_interval_ms)
+        ));
+        line("host:".to_owned());
+        line(format!("  enabled: {}", self.host.enabled));
+        line(format!("  interval: {}", format_duration_ms(self.host.interval_ms)));
+        line("discover:".to_owned());
+        line(format!("  local: {}", self.discover.local));
+        out
+    }
+}

@@ -1,0 +1,48 @@
+//! One file per section of `lapwing.yml`, and the whole that they make.
+
+mod discover;
+mod global;
+mod host;
+mod scrape;
+mod store;
+mod web;
+
+pub(crate) use discover::DiscoverConfig;
+pub(crate) use global::GlobalConfig;
+pub(crate) use host::HostConfig;
+pub(crate) use store::StoreConfig;
+pub(crate) use web::WebConfig;
+
+use super::diagnostic::Diagnostics;
+use super::reader::MapReader;
+use super::yaml::Node;
+use lapwing_collect::scrape::ScrapeConfig;
+
+/// The whole configuration, resolved and valid.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) global: GlobalConfig,
+    pub(crate) web: WebConfig,
+    pub(crate) store: StoreConfig,
+    pub(crate) host: HostConfig,
+    pub(crate) discover: DiscoverConfig,
+    pub(crate) scrape_configs: Vec<ScrapeConfig>,
+}
+
+impl Config {
+    pub(crate) fn read(root: &Node, notes: &mut Diagnostics) -> Self {
+        let mut map = MapReader::new(root, "", notes);
+        let global = GlobalConfig::read(map.node("global"), notes);
+        let jobs = map.list("scrape_configs", notes);
+        let config = Config {
+            scrape_configs: scrape::read(&jobs, global.scrape_defaults(), notes),
+            global,
+            web: WebConfig::read(map.node("web"), notes),
+            store: StoreConfig::read(map.node("store"), notes),
+            host: HostConfig::read(map.node("host"), notes),
+            discover: DiscoverConfig::read(map.node("discover"), notes),
+        };
+        map.finish(notes);
+        config
+    }
+}

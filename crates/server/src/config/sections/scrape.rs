@@ -1,0 +1,26 @@
+//! `scrape_configs:` exactly as in prometheus.yml.
+
+use crate::config::decode::decode;
+use crate::config::diagnostic::Diagnostics;
+use crate::config::yaml::Node;
+use lapwing_collect::scrape::{Job, ScrapeConfig, ScrapeDefaults};
+use std::collections::BTreeSet;
+
+pub(crate) fn read(items: &[(&Node, String)], defaults: ScrapeDefaults, notes: &mut Diagnostics) -> Vec<ScrapeConfig> {
+    let mut names = BTreeSet::new();
+    let mut configs = Vec::new();
+    for (node, path) in items {
+        let Some(config) = decode::<ScrapeConfig>(node, path, notes) else {
+            continue;
+        };
+        if !names.insert(config.job_name.clone()) {
+            notes.error(node.at, path, format!("a second job is called {:?}", config.job_name));
+        }
+        // Whatever is wrong with a job as a whole is found here and not when it is first scraped.
+        if let Err(error) = Job::new(config.clone(), defaults) {
+            notes.error(node.at, path, crate::http::with_causes(&error));
+        }
+        configs.push(config);
+    }
+    configs
+}

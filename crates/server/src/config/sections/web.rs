@@ -1,0 +1,146 @@
+//! `web:` where Lapwing listens and who may do what.
+//!
+//! Loopback needs no token. Any other address without one refuses to start, and says which line to add.
+
+use crate::config::diagnostic::{Diagnostics, did_you_mean};
+use crate::config::reader::{MapReader, text_of};
+use crate::config::yaml::Node;
+use std::net::SocketAddr;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WebConfig {
+    pub(crate) listen: SocketAddr,
+    pub(crate) external_url: Option<String>,
+    pub(crate) tokens: Vec<Token>,
+    /// Without authentication on an open address: only as the peers' own rules allow it.
+    pub(crate) open_without_token: bool,
+    pub(crate) admin_api: bool,
+}
+
+/// What the bearer of a token may do; each role includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    Ingest,
+    Read,
+    Operate,
+    Admin,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) secret: String,
+    pub(crate) role: Role,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token({:?}, <secret>)", self.role)
+    }
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        WebConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9595)),
+            external_url: None,
+            tokens: Vec::new(),
+            open_without_token: false,
+            admin_api: true,
+        }
+    }
+}
+
+const ROLES: [(&str, Role); 4] = [
+    ("ingest", Role::Ingest),
+    ("read", Role::Read),
+    ("operate", Role::Operate),
+    ("admin", Role::Admin),
+];
+
+impl WebConfig {
+    pub(crate) fn read(node: Option<&Node>, notes: &mut Diagnostics) -> Self {
+        let default = WebConfig::default();
+        let Some(node) = node else { return default };
+        let mut map = MapReader::new(node, "web", notes);
+        let listen = map.node("listen").map_or(default.listen, |n| {
+            let text = text_of(n, "web.listen", notes).unwrap_or_default();
+            text.parse().unwrap_or_else(|_| {
+                notes.error_with_hint(
+                    n.at,
+                    "web.listen",
+                    format!("not an address and port: {text:?}"),
+                    "write 127.0.0.1:9595, [::1]:9595 or 0.0.0.0:9595",
+                );
+                default.listen
+            })
+        });
+        let tokens = map
+            .list("tokens", notes)
+            .into_iter()
+            .filter_map(|(n, path)| read_token(n, &path, notes))
+            .collect();
+        let config = WebConfig {
+            listen,
+            external_url: map.text("external_url", notes),
+            tokens,
+            open_without_token: map.bool("open_without_token", notes).unwrap_or(false),
+            admin_api: map.bool("admin_api", notes).unwrap_or(default.admin_api),
+        };
+        map.finish(notes);
+        config
+    }
+
+    /// Why this may not be served, if it may not.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let open = !self.listen.ip().is_loopback();
+        (open && self.tokens.is_empty() && !self.open_without_token).then(|| {
+            format!(
+                "{} can be reached from other machines, and no token is set\n  \
+                 add to lapwing.yml:\n    web:\n      tokens: [{{ role: admin, secret_file: /etc/lapwing/token }}]\n  \
+                 or listen on 127.0.0.1",
+                self.listen
+            )
+        })
+    }
+}
+
+fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token> {
+    let mut map = MapReader::new(node, path, notes);
+    let word = map.required_text("role", notes);
+    let role = ROLES
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map(|(_, role)| *role);
+    if role.is_none() && !word.is_empty() {
+        let near = did_you_mean(&word, ROLES.iter().map(|(n, _)| *n)).unwrap_or("read");
+        notes.error_with_hint(
+            map.at,
+            path,
+            format!("unknown role {word:?}"),
+            format!("did you mean {near:?}? (ingest, read, operate, admin)"),
+        );
+    }
+    let secret = map.text("secret", notes);
+    let file = map.text("secret_file", notes);
+    let at = map.at;
+    map.finish(notes);
+    let secret = match (secret, file) {
+        (Some(secret), None) => Some(secret),
+        (None, Some(file)) => match std::fs::read_to_string(&file) {
+            Ok(text) => Some(text.trim().to_owned()),
+            Err(error) => {
+                notes.error(at, path, format!("cannot read {file}: {error}"));
+                None
+            }
+        },
+        _ => {
+            notes.error(at, path, "write either secret or secret_file");
+            None
+        }
+    }?;
+    if secret.is_empty() {
+        notes.error(at, path, "the secret is empty");
+        return None;
+    }
+    Some(Token { secret, role: role? })
+}

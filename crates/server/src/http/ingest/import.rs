@@ -1,0 +1,88 @@
+//! `POST /api/v1/import…`: samples from files, with or without timestamps.
+
+use super::body::{self, Refused, with_causes};
+use super::remote_write::commit_refusal;
+use crate::http::AppState;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use lapwing_store::metrics::AppendOutcome;
+use lapwing_types::WriteBatch;
+use lapwing_wire::push;
+use lapwing_wire::text::{self, Exposition, Format};
+use serde_json::json;
+
+/// JSON lines: `{"metric":{"__name__":"up"},"values":[1],"timestamps":[1549891472010]}`.
+pub(crate) async fn json_lines(State(state): State<AppState>, request: Request) -> Result<Kept, Refused> {
+    let headers = request.headers().clone();
+    let body = body::read(request.into_body()).await?;
+    keep(&state, "import", move |_| {
+        let body = body::unpack_gzip(&headers, body)?;
+        push::parse_json_lines(&body).map_err(|e| Refused::bad(with_causes(&e)))
+    })
+    .await
+}
+
+/// Prometheus text or OpenMetrics.
+pub(crate) async fn text(State(state): State<AppState>, request: Request) -> Result<Kept, Refused> {
+    let headers = request.headers().clone();
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    let format = match text::from_content_type(content_type) {
+        Some(Exposition::OpenMetrics) => Format::OpenMetrics,
+        _ => Format::Prometheus,
+    };
+    let body = body::read(request.into_body()).await?;
+    keep(&state, "import", move |now_ms| {
+        let body = body::unpack_gzip(&headers, body)?;
+        text::parse_to_batch(&body, format, now_ms).map_err(|e| Refused::bad(with_causes(&e)))
+    })
+    .await
+}
+
+/// Decodes on the ingest pool and appends what came out.
+pub(super) async fn keep(
+    state: &AppState,
+    source: &'static str,
+    decode: impl FnOnce(i64) -> Result<WriteBatch, Refused> + Send + 'static,
+) -> Result<Kept, Refused> {
+    let store = state.engine.store().clone();
+    let now_ms = state.engine.now_ms();
+    let outcome = state
+        .engine
+        .compute_ingest(move || {
+            let batch = decode(now_ms)?;
+            let mut appender = store.appender(source, now_ms);
+            appender.append_batch(&batch);
+            appender.commit().map_err(commit_refusal)
+        })
+        .await
+        .map_err(|e| Refused::later(e.to_string()))??;
+    Ok(Kept(outcome))
+}
+
+/// What was kept, as JSON; 400 when some of it was refused.
+#[derive(Debug)]
+pub(crate) struct Kept(AppendOutcome);
+
+impl IntoResponse for Kept {
+    fn into_response(self) -> Response {
+        let outcome = self.0;
+        let status = if outcome.refused_count == 0 {
+            StatusCode::OK
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        let refused: Vec<String> = outcome.refused.iter().map(ToString::to_string).collect();
+        let body = json!({
+            "samples": outcome.samples,
+            "histograms": outcome.histograms,
+            "exemplars": outcome.exemplars,
+            "refused_count": outcome.refused_count,
+            "refused": refused,
+        });
+        (status, axum::Json(body)).into_response()
+    }
+}

@@ -1,0 +1,19 @@
+//! `POST /api/v1/push`: for people with nothing but curl.
+//!
+//! `{"name": "loss", "value": 0.3, "type": "gauge", "labels": {"model": "chat"}, "description": "…"}`, one or a list.
+
+use super::body::{self, Refused};
+use super::import::{Kept, keep};
+use crate::http::AppState;
+use axum::extract::{Request, State};
+use lapwing_wire::push;
+
+pub(crate) async fn push(State(state): State<AppState>, request: Request) -> Result<Kept, Refused> {
+    let headers = request.headers().clone();
+    let body = body::read(request.into_body()).await?;
+    keep(&state, "push", move |now_ms| {
+        let body = body::unpack_gzip(&headers, body)?;
+        push::parse(&body, now_ms).map_err(|e| Refused::bad(e.to_string()))
+    })
+    .await
+}

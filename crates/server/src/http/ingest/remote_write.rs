@@ -1,0 +1,258 @@
+//! `POST /api/v1/write`: Prometheus remote write 1.0 and 2.0.
+//!
+//! The hot path of Lapwing. A series that was seen before is found by the bytes of its labels and costs no decoding of
+//! them; a request is one batch for the store and one record in its log. Answers: 204 with the `…-Written` headers; 400
+//! when some of it was refused (the rest is kept); 413, 415; 503 with Retry-After when it should come again.
+
+use super::body::{self, Refused, UNPACKED_BYTES_MAX, with_causes};
+use crate::http::AppState;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use lapwing_store::metrics::{AppendError, AppendOutcome, Appender, MetricsStore};
+use lapwing_wire::remote_write::{RemoteWriteError, v1, v2};
+use lapwing_wire::snappy::{Decompressor, SnappyError};
+use std::cell::RefCell;
+use std::fmt::Write;
+
+const SAMPLES_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
+const HISTOGRAMS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-histograms-written");
+const EXEMPLARS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-exemplars-written");
+
+/// This many refused series are named in an answer; the rest are counted.
+const REFUSALS_NAMED_MAX: usize = 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    V1,
+    V2,
+}
+
+pub(crate) async fn write(State(state): State<AppState>, request: Request) -> Result<Response, Refused> {
+    let version = version_of(request.headers())?;
+    let body = body::read(request.into_body()).await?;
+    let store = state.engine.store().clone();
+    let now_ms = state.engine.now_ms();
+    let written = state
+        .engine
+        .compute_ingest(move || append(&store, version, &body, now_ms))
+        .await
+        .map_err(|e| Refused::later(e.to_string()))??;
+    Ok(written.into_response())
+}
+
+fn version_of(headers: &HeaderMap) -> Result<Version, Refused> {
+    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+    let encoding = text(header::CONTENT_ENCODING);
+    if !encoding.is_empty() && encoding != "snappy" {
+        return Err(Refused::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("content encoding {encoding:?} is not supported; remote write uses snappy"),
+        ));
+    }
+    let content_type = text(header::CONTENT_TYPE);
+    let mut parts = content_type.split(';').map(str::trim);
+    let media = parts.next().unwrap_or("");
+    if !media.is_empty() && media != "application/x-protobuf" {
+        return Err(Refused::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("content type {media:?} is not supported; remote write uses application/x-protobuf"),
+        ));
+    }
+    match parts.find_map(|p| p.strip_prefix("proto=")) {
+        None | Some("prometheus.WriteRequest") => Ok(Version::V1),
+        Some("io.prometheus.write.v2.Request") => Ok(Version::V2),
+        Some(other) => Err(Refused::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("message {other:?} is not known; use prometheus.WriteRequest or io.prometheus.write.v2.Request"),
+        )),
+    }
+}
+
+/// What was kept, and what was not and why.
+#[derive(Debug)]
+struct Written {
+    outcome: AppendOutcome,
+    /// Series that could not even be decoded.
+    undecodable: Vec<String>,
+}
+
+thread_local! {
+    /// Kept between requests: the buffers of a steady sender reach their size once.
+    static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+}
+
+fn append(store: &MetricsStore, version: Version, body: &Bytes, now_ms: i64) -> Result<Written, Refused> {
+    DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        let message = decompressor
+            .decompress(body, UNPACKED_BYTES_MAX)
+            .map_err(snappy_refusal)?;
+        let mut appender = store.appender("remote_write", now_ms);
+        let mut undecodable = Vec::new();
+        let decoded = match version {
+            Version::V1 => append_v1(message, &mut appender, &mut undecodable),
+            Version::V2 => append_v2(message, &mut appender, &mut undecodable),
+        };
+        decoded.map_err(|e| Refused::bad(with_causes(&e)))?;
+        let outcome = appender.commit().map_err(commit_refusal)?;
+        Ok(Written {
+            outcome,
+            undecodable,
+        })
+    })
+}
+
+/// An error in the framing fails the request; one inside a series costs that series only.
+fn append_v1(
+    message: &[u8],
+    appender: &mut Appender,
+    undecodable: &mut Vec<String>,
+) -> Result<(), RemoteWriteError> {
+    let request = v1::WriteRequest::decode(message)?;
+    for series in request.series() {
+        let series = series?;
+        if let Err(error) = append_series_v1(&series, appender) {
+            undecodable.push(with_causes(&error));
+        }
+    }
+    for (family, metadata) in request.metadata()? {
+        appender.metadata(&family, metadata);
+    }
+    Ok(())
+}
+
+fn append_series_v1(series: &v1::RawSeries<'_>, appender: &mut Appender) -> Result<(), RemoteWriteError> {
+    let found = match appender.lookup_raw(series.raw_labels()) {
+        Some(found) => found,
+        None => {
+            let labels = series.labels()?;
+            // A refusal is noted by the appender itself, with its reason.
+            let Ok(bound) = appender.bind_raw(series.raw_labels(), &labels) else {
+                return Ok(());
+            };
+            bound
+        }
+    };
+    for sample in series.samples() {
+        let sample = sample?;
+        appender.push(found, sample.t_ms, sample.value);
+    }
+    for timed in series.histograms()? {
+        appender.push_histogram(found, timed.t_ms, timed.histogram);
+    }
+    for exemplar in series.exemplars()? {
+        appender.push_exemplar(found, exemplar);
+    }
+    Ok(())
+}
+
+fn append_v2(
+    message: &[u8],
+    appender: &mut Appender,
+    undecodable: &mut Vec<String>,
+) -> Result<(), RemoteWriteError> {
+    let request = v2::Request::decode(message)?;
+    let mut key = Vec::with_capacity(256);
+    for series in request.series() {
+        let series = series?;
+        if let Err(error) = append_series_v2(&series, &mut key, appender) {
+            undecodable.push(with_causes(&error));
+        }
+    }
+    Ok(())
+}
+
+fn append_series_v2(
+    series: &v2::RawSeries<'_>,
+    key: &mut Vec<u8>,
+    appender: &mut Appender,
+) -> Result<(), RemoteWriteError> {
+    series.key(key)?;
+    let found = match appender.lookup_raw(key) {
+        Some(found) => found,
+        None => {
+            let labels = series.labels()?;
+            if let Some((family, metadata)) = series.metadata(&labels)? {
+                appender.metadata(&family, metadata);
+            }
+            let Ok(bound) = appender.bind_raw(key, &labels) else {
+                return Ok(());
+            };
+            bound
+        }
+    };
+    let histograms = series.histograms()?;
+    if let Some(start_ms) = series.start_ms(&histograms)? {
+        appender.push_start(found, start_ms);
+    }
+    for sample in series.samples() {
+        let sample = sample?.sample;
+        appender.push(found, sample.t_ms, sample.value);
+    }
+    for timed in histograms {
+        appender.push_histogram(found, timed.t_ms, timed.histogram);
+    }
+    for exemplar in series.exemplars()? {
+        appender.push_exemplar(found, exemplar);
+    }
+    Ok(())
+}
+
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        let headers = [
+            (SAMPLES_WRITTEN, self.outcome.samples.to_string()),
+            (HISTOGRAMS_WRITTEN, self.outcome.histograms.to_string()),
+            (EXEMPLARS_WRITTEN, self.outcome.exemplars.to_string()),
+        ];
+        let refused = self.outcome.refused_count + self.undecodable.len();
+        if refused == 0 {
+            return (StatusCode::NO_CONTENT, headers).into_response();
+        }
+        let mut message = format!("{refused} refused, the rest is kept:\n");
+        let named = self.outcome.refused.iter().map(ToString::to_string);
+        for line in self.undecodable.iter().cloned().chain(named).take(REFUSALS_NAMED_MAX) {
+            let _ = writeln!(message, "{line}");
+        }
+        (StatusCode::BAD_REQUEST, headers, message).into_response()
+    }
+}
+
+pub(super) fn commit_refusal(error: AppendError) -> Refused {
+    Refused::later(with_causes(&error))
+}
+
+fn snappy_refusal(error: SnappyError) -> Refused {
+    match error {
+        SnappyError::TooLarge { .. } => Refused::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        other => Refused::bad(with_causes(&other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(content_type: &str, encoding: &str, expect: Result<Version, u16>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+        headers.insert(header::CONTENT_ENCODING, encoding.parse().unwrap());
+        let got = version_of(&headers).map_err(|r| r.status.as_u16());
+        assert_eq!(got, expect, "{content_type} {encoding}");
+    }
+
+    #[test]
+    fn the_content_type_names_the_version() {
+        check("application/x-protobuf", "snappy", Ok(Version::V1));
+        check("application/x-protobuf;proto=prometheus.WriteRequest", "snappy", Ok(Version::V1));
+        check(
+            "application/x-protobuf; proto=io.prometheus.write.v2.Request",
+            "snappy",
+            Ok(Version::V2),
+        );
+        check("application/x-protobuf;proto=x", "snappy", Err(415));
+        check("application/json", "snappy", Err(415));
+        check("application/x-protobuf", "gzip", Err(415));
+    }
+}

@@ -1,0 +1,48 @@
+//! The Prometheus HTTP API, v1: same paths, parameters, envelope, error classes and limits.
+
+mod envelope;
+mod federate;
+mod labels;
+mod params;
+mod query;
+mod read;
+mod selector;
+mod status;
+mod targets;
+mod value;
+
+use super::AppState;
+use axum::Router;
+use axum::routing::{get, post};
+
+pub(crate) use envelope::{ApiError, ErrorClass, Success};
+pub(crate) use params::{Params, parse_time_ms};
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/query", get(query::instant).post(query::instant))
+        .route("/api/v1/query_range", get(query::range).post(query::range))
+        .route("/api/v1/format_query", get(query::format).post(query::format))
+        .route("/api/v1/parse_query", get(query::parse).post(query::parse))
+        .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route("/api/v1/read", post(read::read))
+        .route("/federate", get(federate::federate))
+        .route("/api/v1/series", get(labels::series).post(labels::series))
+        .route("/api/v1/labels", get(labels::names).post(labels::names))
+        .route("/api/v1/label/{name}/values", get(labels::values))
+        .route("/api/v1/metadata", get(labels::metadata))
+        .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/scrape_pools", get(targets::scrape_pools))
+        .route("/api/v1/found", get(targets::found))
+        .route("/api/v1/status/buildinfo", get(status::buildinfo))
+        .route("/api/v1/status/runtimeinfo", get(status::runtimeinfo))
+        .route("/api/v1/status/config", get(status::config))
+        .route("/api/v1/status/flags", get(status::flags))
+        .route("/api/v1/status/tsdb", get(status::tsdb))
+        .route("/api/v1/status/walreplay", get(status::walreplay))
+        .route("/api/v1/queries", get(query::running))
+        .route("/api/v1/queries/{id}/kill", post(query::kill))
+        .route("/api/v1/admin/tsdb/delete_series", post(status::delete_series).put(status::delete_series))
+        .route("/api/v1/admin/tsdb/clean_tombstones", post(status::clean_tombstones).put(status::clean_tombstones))
+        .route("/api/v1/admin/tsdb/snapshot", post(status::snapshot).put(status::snapshot))
+}

@@ -1,0 +1,157 @@
+//! Parameters of the Prometheus API: from the query string and, for POST, from a form body; names may repeat.
+
+use super::envelope::ApiError;
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{Method, header};
+
+/// A form body beyond this is refused; Prometheus's own bound is 10 MiB (Go's `ParseForm`).
+const FORM_BYTES_MAX: usize = 10 << 20;
+/// Times beyond this are clamped, as Prometheus does with `minTime`/`maxTime`: about 290 000 years each way.
+pub(crate) const TIME_MS_MAX: i64 = i64::MAX / 1000;
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Params {
+    pairs: Vec<(String, String)>,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let mut pairs = parse_pairs(request.uri().query().unwrap_or("").as_bytes());
+        let is_form = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|v| v.starts_with("application/x-www-form-urlencoded"));
+        if request.method() == Method::POST && is_form {
+            let body = read_form(request.into_body()).await?;
+            // The body comes first: Go's `FormValue` prefers it over the query string.
+            let mut all = parse_pairs(&body);
+            all.append(&mut pairs);
+            pairs = all;
+        }
+        Ok(Params { pairs })
+    }
+}
+
+async fn read_form(body: Body) -> Result<Bytes, ApiError> {
+    axum::body::to_bytes(body, FORM_BYTES_MAX)
+        .await
+        .map_err(|e| ApiError::bad_data(format!("error parsing form values: {e}")))
+}
+
+fn parse_pairs(text: &[u8]) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(text)
+        .map(|(k, v)| (k.into_owned(), v.into_owned()))
+        .collect()
+}
+
+impl Params {
+    /// The first non-empty value of a parameter.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next().filter(|v| !v.is_empty())
+    }
+
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs.iter().filter(move |(k, _)| k == name).map(|(_, v)| v.as_str())
+    }
+
+    pub(crate) fn require(&self, name: &str) -> Result<&str, ApiError> {
+        self.get(name)
+            .ok_or_else(|| invalid(name, &format!("parameter {name:?} is missing")))
+    }
+
+    pub(crate) fn time_ms(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        self.get(name)
+            .map(|v| parse_time_ms(v).map_err(|e| invalid(name, &e)))
+            .transpose()
+    }
+
+    pub(crate) fn duration_ms(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        self.get(name)
+            .map(|v| parse_duration_ms(v).map_err(|e| invalid(name, &e)))
+            .transpose()
+    }
+
+    /// `limit`: absent and 0 mean none.
+    pub(crate) fn limit(&self) -> Result<Option<usize>, ApiError> {
+        let Some(text) = self.get("limit") else {
+            return Ok(None);
+        };
+        match text.parse::<i64>() {
+            Ok(0) => Ok(None),
+            Ok(n) if n > 0 => Ok(Some(n as usize)),
+            Ok(_) => Err(invalid("limit", "limit must be non-negative")),
+            Err(_) => Err(invalid("limit", &format!("cannot parse {text:?} as a number"))),
+        }
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.get(name)
+            .is_some_and(|v| matches!(v, "1" | "true" | "all" | "yes"))
+    }
+}
+
+fn invalid(name: &str, why: &str) -> ApiError {
+    ApiError::bad_data(format!("invalid parameter {name:?}: {why}"))
+}
+
+/// Seconds since 1970 (with a fraction) or RFC 3339.
+pub(crate) fn parse_time_ms(text: &str) -> Result<i64, String> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        if seconds.is_nan() {
+            return Err(format!("cannot parse {text:?} to a valid timestamp"));
+        }
+        return Ok(((seconds * 1000.0).round() as i64).clamp(-TIME_MS_MAX, TIME_MS_MAX));
+    }
+    text.parse::<jiff::Timestamp>()
+        .map(|t| t.as_millisecond())
+        .map_err(|_| format!("cannot parse {text:?} to a valid timestamp"))
+}
+
+/// Seconds (with a fraction) or a Prometheus duration such as `1h30m`.
+pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
+    let refused = || format!("cannot parse {text:?} to a valid duration");
+    if let Ok(seconds) = text.parse::<f64>() {
+        let ms = seconds * 1000.0;
+        if !ms.is_finite() || ms.abs() > TIME_MS_MAX as f64 {
+            return Err(format!("{} It overflows int64", refused()));
+        }
+        return Ok(ms as i64);
+    }
+    lapwing_types::parse_duration_ms(text).map_err(|_| refused())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_numbers_or_rfc3339() {
+        assert_eq!(parse_time_ms("1.5"), Ok(1500));
+        assert_eq!(parse_time_ms("2015-07-01T20:10:51.781Z"), Ok(1_435_781_451_781));
+        assert_eq!(parse_time_ms("2015-07-01T20:10:51+02:00"), Ok(1_435_774_251_000));
+        assert!(parse_time_ms("yesterday").is_err());
+        assert!(parse_time_ms("NaN").is_err());
+    }
+
+    #[test]
+    fn durations_are_numbers_or_words() {
+        assert_eq!(parse_duration_ms("15"), Ok(15_000));
+        assert_eq!(parse_duration_ms("1m30s"), Ok(90_000));
+        assert!(parse_duration_ms("1 minute").is_err());
+        assert!(parse_duration_ms("1e300").is_err());
+    }
+
+    #[test]
+    fn empty_values_count_as_absent() {
+        let params = Params {
+            pairs: parse_pairs(b"a=&b=1&b=2&limit=-1"),
+        };
+        assert_eq!(params.get("a"), None);
+        assert_eq!(params.all("b").collect::<Vec<_>>(), ["1", "2"]);
+        assert!(params.limit().is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! `targets` and its relatives: whom Lapwing pulls from, how that goes, and whom it found by itself.
+
+use super::envelope::{ApiError, Success};
+use super::params::Params;
+use crate::http::{AppState, with_causes};
+use axum::extract::State;
+use lapwing_collect::discovery::FoundKind;
+use lapwing_collect::scrape::TargetStatus;
+use lapwing_types::format_duration_ms;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) async fn targets(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
+    let wanted = params.get("state").unwrap_or("any").to_ascii_lowercase();
+    let pool = params.get("scrapePool");
+    let scraper = state.engine.scraping().scraper();
+    let in_pool = |job: &str| pool.is_none_or(|p| p == job);
+    let mut answer = json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {} });
+    if matches!(wanted.as_str(), "any" | "active") {
+        let rows: Vec<Value> = scraper.targets().iter().filter(|t| in_pool(&t.job)).map(active).collect();
+        answer["activeTargets"] = rows.into();
+    }
+    if matches!(wanted.as_str(), "any" | "dropped") {
+        let dropped = scraper.dropped_targets();
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for target in dropped.iter().filter(|t| in_pool(&t.job)) {
+            *counts.entry(&target.job).or_default() += 1;
+        }
+        answer["droppedTargetCounts"] = json!(counts);
+        let rows: Vec<Value> = dropped
+            .iter()
+            .filter(|t| in_pool(&t.job))
+            .map(|t| json!({ "discoveredLabels": t.discovered, "scrapePool": t.job }))
+            .collect();
+        answer["droppedTargets"] = rows.into();
+    }
+    Success::json(&answer)
+}
+
+pub(crate) async fn scrape_pools(State(state): State<AppState>) -> Result<Success, ApiError> {
+    let targets = state.engine.scraping().scraper().targets();
+    let pools: BTreeSet<&str> = targets.iter().map(|t| t.job.as_str()).collect();
+    Success::json(&json!({ "scrapePools": pools }))
+}
+
+/// Ours: model servers and exporters that were found on this host.
+pub(crate) async fn found(State(state): State<AppState>) -> Result<Success, ApiError> {
+    let rows: Vec<Value> = state
+        .engine
+        .scraping()
+        .found()
+        .iter()
+        .map(|f| {
+            let kind = match f.kind {
+                FoundKind::ModelServer => "model_server",
+                FoundKind::Exporter => "exporter",
+            };
+            json!({ "kind": kind, "name": f.name, "url": f.url, "models": f.models, "why": f.why })
+        })
+        .collect();
+    Success::json(&rows)
+}
+
+fn active(status: &TargetStatus) -> Value {
+    let last = status.last.as_ref();
+    json!({
+        "discoveredLabels": status.target.discovered,
+        "labels": status.target.labels,
+        "scrapePool": status.job,
+        "scrapeUrl": status.target.url,
+        "globalUrl": status.target.url,
+        "lastError": status.last_error.as_ref().map(|e| with_causes(e)).unwrap_or_default(),
+        "lastScrape": last.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |l| super::status::rfc3339(l.t_ms)),
+        "lastScrapeDuration": last.map_or(0.0, |l| l.duration_ms / 1000.0),
+        "health": status.health.as_str(),
+        "scrapeInterval": format_duration_ms(status.target.interval_ms),
+        "scrapeTimeout": format_duration_ms(status.target.timeout_ms),
+        "samplesScraped": last.map_or(0, |l| l.samples_scraped),
+        "missedSlots": status.missed,
+    })
+}

@@ -1,0 +1,66 @@
+//! What a newcomer sees in the first minute.
+
+use crate::support::Server;
+
+#[test]
+fn the_host_and_lapwing_itself_are_there_without_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    assert_eq!(server.get("/-/healthy").status, 200);
+    assert_eq!(server.get("/-/ready").status, 200);
+    // The first collection happens at once, but beside the start: ask until it is there.
+    let found = (0..200).any(|_| {
+        let names = server.get("/api/v1/label/__name__/values").json()["data"].to_string();
+        names.contains("node_load1") && names.contains("process_resident_memory_bytes") && names.contains("cpu_usage")
+    });
+    assert!(found, "{}", server.get("/api/v1/label/__name__/values").body);
+    let metrics = server.get("/metrics");
+    assert!(metrics.body.contains("lapwing_job_runs_total"), "{}", metrics.body);
+}
+
+#[test]
+fn curl_can_push_and_ask_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let body = br#"{"name": "loss", "value": 0.25, "type": "gauge", "labels": {"model": "chat"}, "description": "training loss"}"#;
+    let answer = server.post("/api/v1/push", &[("Content-Type", "application/json")], body);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(server.terminate(), "a clean stop");
+    let server = Server::start(dir.path(), &[]);
+    let result = server.query("last_over_time(loss[5m])", crate::support::now_ms() as f64 / 1000.0);
+    assert_eq!(result[0]["metric"]["model"], "chat", "{result}");
+    assert_eq!(result[0]["value"][1], "0.25");
+    let metadata = server.get("/api/v1/metadata?metric=loss").json();
+    assert_eq!(metadata["data"]["loss"][0]["help"], "training loss");
+}
+
+#[test]
+fn an_open_address_without_a_token_is_refused_with_the_line_to_add() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_lapwing"))
+        .args(["serve", "--memory", "--listen", "0.0.0.0:0"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text.contains("tokens:"), "{text}");
+}
+
+#[test]
+fn bad_questions_get_prometheus_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    for (path, status, class) in [
+        ("/api/v1/query", 400, "bad_data"),
+        ("/api/v1/query?query=sum(", 400, "bad_data"),
+        ("/api/v1/query?query=up&time=yesterday", 400, "bad_data"),
+        ("/api/v1/query_range?query=up&start=10&end=0&step=1", 400, "bad_data"),
+        ("/api/v1/query_range?query=up&start=0&end=10&step=0", 400, "bad_data"),
+        ("/api/v1/query_range?query=up&start=0&end=1e9&step=1", 400, "bad_data"),
+        ("/api/v1/series", 400, "bad_data"),
+        ("/api/v1/series?match[]={", 400, "bad_data"),
+    ] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        assert_eq!(answer.json()["errorType"], class, "{path}");
+    }
+}

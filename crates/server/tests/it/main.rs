@@ -1,0 +1,6 @@
+//! The binary as its users see it: started, asked, killed, started again.
+
+mod crash;
+mod first_steps;
+mod remote_write;
+mod support;

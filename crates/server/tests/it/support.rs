@@ -1,0 +1,167 @@
+//! A real `lapwing` process on a free loopback port, and a small client for it.
+
+use lapwing_types::{Labels, Sample, SeriesWrite, WriteBatch};
+use lapwing_wire::remote_write::encode_v1;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Ends with the test, whatever happens; only this process is ever ended.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+    agent: ureq::Agent,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// A start takes milliseconds; a machine under load gets this long.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Server {
+    /// Starts on `data`, with more arguments, and waits until it says that it is ready.
+    pub(crate) fn start(data: &Path, args: &[&str]) -> Server {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lapwing"))
+            .arg("serve")
+            .args(["--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(args)
+            .current_dir(std::env::temp_dir())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let (ready, wait) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Reads to the end, so that the child never blocks on a full pipe.
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some(at) = line.find("http://") {
+                    let url = line[at..].split_whitespace().next().unwrap_or("").to_owned();
+                    let _ = ready.send(url);
+                }
+            }
+        });
+        let url = wait.recv_timeout(READY_TIMEOUT).expect("the server becomes ready");
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build();
+        Server {
+            child,
+            url,
+            agent: config.into(),
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        let response = self.agent.get(format!("{}{path}", self.url)).call();
+        answer(response).expect("the server answers")
+    }
+
+    pub(crate) fn query(&self, expr: &str, at_s: f64) -> serde_json::Value {
+        let text = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect::<String>();
+        let answer = self.get(&format!("/api/v1/query?query={text}&time={at_s}"));
+        assert_eq!(answer.status, 200, "{expr}: {}", answer.body);
+        answer.json()["data"]["result"].clone()
+    }
+
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.try_post(path, headers, body).expect("the server answers")
+    }
+
+    /// An error when the connection broke, as it does when the server is killed meanwhile.
+    pub(crate) fn try_post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, ureq::Error> {
+        let mut request = self.agent.post(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.send(body))
+    }
+
+    pub(crate) fn remote_write(&self, batch: &WriteBatch) -> Result<Answer, ureq::Error> {
+        let packed = snap::raw::Encoder::new()
+            .compress_vec(&encode_v1(batch))
+            .expect("snappy packs");
+        let headers = [
+            ("Content-Type", "application/x-protobuf"),
+            ("Content-Encoding", "snappy"),
+        ];
+        self.try_post("/api/v1/write", &headers, &packed)
+    }
+
+    /// SIGKILL: no goodbye.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process ends");
+    }
+
+    /// SIGTERM, and waits; true when it ended by itself with success.
+    pub(crate) fn terminate(mut self) -> bool {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process can be told");
+        self.child.wait().is_ok_and(|status| status.success())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, ureq::Error> {
+    let mut response = response?;
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(n, v)| (n.as_str().to_owned(), v.to_str().unwrap_or("").to_owned()))
+        .collect();
+    Ok(Answer {
+        status: response.status().as_u16(),
+        headers,
+        body: response.body_mut().read_to_string()?,
+    })
+}
+
+/// One series with these samples.
+pub(crate) fn series(pairs: &[(&str, &str)], samples: &[(i64, f64)]) -> SeriesWrite {
+    SeriesWrite {
+        labels: Labels::from_pairs(pairs.iter().copied()).expect("valid labels"),
+        samples: samples.iter().map(|&(t_ms, value)| Sample { t_ms, value }).collect(),
+        ..SeriesWrite::default()
+    }
+}
+
+/// Milliseconds since 1970, for data that must be recent.
+pub(crate) fn now_ms() -> i64 {
+    lapwing::Clock::system().now_ms()
+}

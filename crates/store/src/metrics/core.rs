@@ -1,0 +1,132 @@
+//! What every handle, appender and snapshot of one store shares.
+//!
+//! Order of locks, never the other way round: index, then a shard, then the log. A shard's lock is held for one request's
+//! samples of that shard, or for one series' decoding.
+
+use super::head::index::Index;
+use super::head::isolation::Isolation;
+use super::head::raw_cache::RawCache;
+use super::head::shard::Shard;
+use super::head::{SHARDS, shard_of};
+use super::log::frame::{self, Kind};
+use super::log::writer::Log;
+use super::options::MetricsOptions;
+use super::refusal::{REFUSAL_CODES, Refusal};
+use lapwing_types::{Labels, METRIC_NAME, Metadata};
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// What a new series is taken to need until `maintain` measures: about what 100 000 of them were measured to take.
+const SERIES_BYTES_ESTIMATE: u64 = 700;
+
+pub(crate) struct Core {
+    pub(crate) options: MetricsOptions,
+    pub(crate) index: RwLock<Index>,
+    pub(crate) raw_cache: RawCache,
+    pub(crate) shards: [Mutex<Shard>; SHARDS],
+    pub(crate) isolation: Arc<Isolation>,
+    pub(crate) metadata: RwLock<BTreeMap<String, Metadata>>,
+    /// Absent for a store in memory.
+    pub(crate) log: Option<Log>,
+    /// Time of the newest sample; the windows of what is accepted hang on it, not on the clock, so that the past can be
+    /// loaded in order.
+    pub(crate) newest_ms: AtomicI64,
+    pub(crate) closed: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) samples: AtomicU64,
+    pub(crate) histograms: AtomicU64,
+    pub(crate) exemplars: AtomicU64,
+    pub(crate) refused: [AtomicU64; REFUSAL_CODES.len()],
+    /// Measured by `maintain`, estimated in between.
+    pub(crate) memory_bytes: AtomicU64,
+}
+
+impl Core {
+    pub(crate) fn new(options: MetricsOptions, log: Option<Log>) -> Core {
+        Core {
+            options,
+            index: RwLock::new(Index::default()),
+            raw_cache: RawCache::new(),
+            shards: std::array::from_fn(|_| Mutex::new(Shard::default())),
+            isolation: Arc::new(Isolation::default()),
+            metadata: RwLock::new(BTreeMap::new()),
+            log,
+            newest_ms: AtomicI64::new(i64::MIN),
+            closed: AtomicBool::new(false),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.counters.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The slot of a series, created when it is new and within the limits.
+    pub(crate) fn find_or_create(&self, labels: &Labels, source: &str) -> Result<u32, Refusal> {
+        if let Some(slot) = self.index.read().find(labels) {
+            return Ok(slot);
+        }
+        self.check_labels(labels)?;
+        let mut index = self.index.write();
+        if let Some(slot) = index.find(labels) {
+            return Ok(slot);
+        }
+        let options = &self.options;
+        if index.live() >= options.series_max {
+            return Err(Refusal::SeriesMax {
+                max: options.series_max,
+            });
+        }
+        if index.source_series(source) >= options.series_max_per_source {
+            let max = options.series_max_per_source;
+            return Err(Refusal::SeriesLimit {
+                source_name: source.to_owned(),
+                max,
+            });
+        }
+        if self.memory_bytes() > options.memory_limit_bytes {
+            return Err(Refusal::MemoryLimit {
+                limit_bytes: options.memory_limit_bytes,
+            });
+        }
+        let (slot, generation) = index.create(labels, source);
+        self.shards[shard_of(slot)].lock().place(slot, generation);
+        if let Some(log) = &self.log {
+            let mut record = Vec::with_capacity(256);
+            let at = frame::begin(&mut record, Kind::Series);
+            index.put_definition(&mut record, slot);
+            frame::finish(&mut record, at);
+            log.define(&record);
+        }
+        self.counters
+            .memory_bytes
+            .fetch_add(SERIES_BYTES_ESTIMATE, Ordering::Relaxed);
+        Ok(slot)
+    }
+
+    fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {
+        if labels.is_empty() {
+            return Err(Refusal::EmptyLabels);
+        }
+        self.options
+            .label_limits
+            .check(labels)
+            .map_err(Refusal::LabelLimit)?;
+        match labels.get(METRIC_NAME) {
+            Some(name) if name.chars().any(char::is_control) => Err(Refusal::InvalidName {
+                name: name.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn count_refusal(&self, refusal: &Refusal) {
+        self.counters.refused[refusal.code_index()].fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,128 @@
+//! What only some series have: late samples, histograms, exemplars, a start time.
+//!
+//! Each entry remembers the commit that brought it, so that a snapshot sees exactly what was committed when it was
+//! taken (in-order floats are isolated by their time instead, see `isolation`).
+
+use super::histogram_bytes::{put_histogram, take_histogram};
+use crate::metrics::bytes::Reader;
+use lapwing_types::{Exemplar, Histogram};
+use std::collections::VecDeque;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LateSample {
+    pub(crate) t_ms: i64,
+    pub(crate) value: f64,
+    pub(crate) commit: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct HistogramSample {
+    pub(crate) t_ms: i64,
+    pub(crate) commit: u64,
+    bytes: Box<[u8]>,
+}
+
+impl HistogramSample {
+    pub(crate) fn new(t_ms: i64, histogram: &Histogram, commit: u64) -> Self {
+        let mut bytes = Vec::with_capacity(96);
+        put_histogram(&mut bytes, histogram);
+        HistogramSample {
+            t_ms,
+            commit,
+            bytes: bytes.into_boxed_slice(),
+        }
+    }
+
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes are our own, or were decoded once when they were read from disk.
+    pub(crate) fn decode(&self) -> Option<Histogram> {
+        take_histogram(&mut Reader::new(&self.bytes)).ok()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct KeptExemplar {
+    pub(crate) t_ms: i64,
+    pub(crate) exemplar: Exemplar,
+    pub(crate) commit: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extra {
+    /// Ascending by time, none twice, none at a time of the in-order chunks.
+    pub(crate) late: Vec<LateSample>,
+    /// Ascending by time, none twice.
+    pub(crate) histograms: Vec<HistogramSample>,
+    /// Ascending by arrival.
+    pub(crate) exemplars: VecDeque<KeptExemplar>,
+    pub(crate) start_ms: Option<i64>,
+}
+
+/// Whether something stood in the way of an insertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    New,
+    Identical,
+    Conflict,
+}
+
+impl Extra {
+    pub(crate) fn insert_late(&mut self, sample: LateSample) -> Inserted {
+        match self.late.binary_search_by_key(&sample.t_ms, |s| s.t_ms) {
+            Ok(at) if self.late[at].value.to_bits() == sample.value.to_bits() => Inserted::Identical,
+            Ok(_) => Inserted::Conflict,
+            Err(at) => {
+                self.late.insert(at, sample);
+                Inserted::New
+            }
+        }
+    }
+
+    pub(crate) fn insert_histogram(&mut self, sample: HistogramSample) -> Inserted {
+        match self.histograms.binary_search_by_key(&sample.t_ms, |s| s.t_ms) {
+            Ok(at) if self.histograms[at].bytes == sample.bytes => Inserted::Identical,
+            Ok(_) => Inserted::Conflict,
+            Err(at) => {
+                self.histograms.insert(at, sample);
+                Inserted::New
+            }
+        }
+    }
+
+    /// A source repeats its exemplar with every scrape until there is a newer one.
+    pub(crate) fn insert_exemplar(&mut self, kept: KeptExemplar, max: usize) -> Inserted {
+        if self
+            .exemplars
+            .iter()
+            .any(|e| e.t_ms == kept.t_ms && e.exemplar == kept.exemplar)
+        {
+            return Inserted::Identical;
+        }
+        if self.exemplars.len() >= max.max(1) {
+            self.exemplars.pop_front();
+        }
+        self.exemplars.push_back(kept);
+        Inserted::New
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.late.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty()
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.late.capacity() * size_of::<LateSample>()
+            + self
+                .histograms
+                .iter()
+                .map(|h| h.bytes.len() + size_of::<HistogramSample>())
+                .sum::<usize>()
+            + self
+                .exemplars
+                .iter()
+                .map(|e| e.exemplar.labels.size_bytes() + size_of::<KeptExemplar>())
+                .sum::<usize>()
+    }
+}

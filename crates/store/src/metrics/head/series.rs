@@ -1,0 +1,198 @@
+//! One series in the head: its last sample, the chunk that grows, and those of its windows that are not in a block yet.
+
+use super::chunk::{OpenChunk, SealedChunk};
+use super::extra::{Extra, HistogramSample, Inserted, KeptExemplar, LateSample};
+use lapwing_types::{Exemplar, Histogram};
+
+/// A chunk never holds more, however short the interval.
+const CHUNK_SAMPLES_MAX: usize = 512;
+/// "No sample yet"; as a time it lies before every other one.
+pub(crate) const NEVER_MS: i64 = i64::MIN;
+
+/// About 100 bytes, plus about 200 for the open chunk at an interval of 15 seconds.
+#[derive(Debug)]
+pub(crate) struct Series {
+    /// Zero while the slot is free.
+    pub(crate) generation: u32,
+    pub(crate) last_t_ms: i64,
+    pub(crate) last_value: f64,
+    pub(crate) open: OpenChunk,
+    pub(crate) sealed: Vec<SealedChunk>,
+    pub(crate) extra: Option<Box<Extra>>,
+}
+
+/// What the shard decided about a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    InOrder,
+    Late,
+    Identical,
+    TooOld,
+    Conflict,
+}
+
+impl From<Inserted> for Judgement {
+    fn from(inserted: Inserted) -> Self {
+        match inserted {
+            Inserted::New => Judgement::Late,
+            Inserted::Identical => Judgement::Identical,
+            Inserted::Conflict => Judgement::Conflict,
+        }
+    }
+}
+
+/// Bounds that hold for one commit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Nothing earlier than this is taken, even in order.
+    pub(crate) oldest_ms: i64,
+    /// Nothing earlier than this is taken out of order.
+    pub(crate) late_oldest_ms: i64,
+    pub(crate) window_ms: i64,
+    pub(crate) exemplars_max: usize,
+    pub(crate) commit: u64,
+}
+
+impl Series {
+    pub(crate) fn new(generation: u32) -> Self {
+        Series {
+            generation,
+            last_t_ms: NEVER_MS,
+            last_value: 0.0,
+            open: OpenChunk::default(),
+            sealed: Vec::new(),
+            extra: None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn append(&mut self, t_ms: i64, value: f64, bounds: &Bounds) -> Judgement {
+        if t_ms < bounds.oldest_ms {
+            return Judgement::TooOld;
+        }
+        if t_ms <= self.last_t_ms {
+            return self.append_late(t_ms, value, bounds);
+        }
+        let count = self.open.count();
+        if count > 0 {
+            let first_window = self.open.first_t_ms().div_euclid(bounds.window_ms);
+            let next_window_ms = (first_window + 1).saturating_mul(bounds.window_ms);
+            if t_ms >= next_window_ms || count >= CHUNK_SAMPLES_MAX {
+                self.sealed.reserve_exact(1);
+                self.sealed.push(self.open.seal(self.last_t_ms));
+            }
+        }
+        self.open.push((t_ms, value), (self.last_t_ms, self.last_value));
+        self.last_t_ms = t_ms;
+        self.last_value = value;
+        Judgement::InOrder
+    }
+
+    #[cold]
+    fn append_late(&mut self, t_ms: i64, value: f64, bounds: &Bounds) -> Judgement {
+        let same = |kept: f64| kept.to_bits() == value.to_bits();
+        let standing = if t_ms == self.last_t_ms {
+            Some(self.last_value)
+        } else {
+            self.in_order_at(t_ms)
+        };
+        match standing {
+            Some(kept) if same(kept) => Judgement::Identical,
+            Some(_) => Judgement::Conflict,
+            None if t_ms < bounds.late_oldest_ms => Judgement::TooOld,
+            None => self
+                .extra_mut()
+                .insert_late(LateSample {
+                    t_ms,
+                    value,
+                    commit: bounds.commit,
+                })
+                .into(),
+        }
+    }
+
+    fn in_order_at(&self, t_ms: i64) -> Option<f64> {
+        let find = |samples: super::chunk::ChunkSamples<'_>| {
+            samples
+                .take_while(|(t, _)| *t <= t_ms)
+                .find(|(t, _)| *t == t_ms)
+                .map(|(_, v)| v)
+        };
+        if self.open.count() > 0 && t_ms >= self.open.first_t_ms() {
+            return find(self.open.samples());
+        }
+        let chunk = self
+            .sealed
+            .iter()
+            .find(|c| (c.first_t_ms..=c.last_t_ms).contains(&t_ms))?;
+        find(chunk.samples())
+    }
+
+    pub(crate) fn append_histogram(
+        &mut self,
+        t_ms: i64,
+        histogram: &Histogram,
+        bounds: &Bounds,
+    ) -> Judgement {
+        if t_ms < bounds.oldest_ms {
+            return Judgement::TooOld;
+        }
+        self.extra_mut()
+            .insert_histogram(HistogramSample::new(t_ms, histogram, bounds.commit))
+            .into()
+    }
+
+    pub(crate) fn append_exemplar(&mut self, t_ms: i64, exemplar: Exemplar, bounds: &Bounds) -> Judgement {
+        let kept = KeptExemplar {
+            t_ms,
+            exemplar,
+            commit: bounds.commit,
+        };
+        self.extra_mut()
+            .insert_exemplar(kept, bounds.exemplars_max)
+            .into()
+    }
+
+    pub(crate) fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Newest time of any kind of sample.
+    pub(crate) fn newest_ms(&self) -> i64 {
+        let histogram = self
+            .extra
+            .as_ref()
+            .and_then(|e| e.histograms.last())
+            .map_or(NEVER_MS, |h| h.t_ms);
+        self.last_t_ms.max(histogram)
+    }
+
+    /// Oldest time that is still in memory, and whether there is any.
+    pub(crate) fn oldest_ms(&self) -> Option<i64> {
+        let chunk = match self.sealed.first() {
+            Some(sealed) => Some(sealed.first_t_ms),
+            None => (self.open.count() > 0).then(|| self.open.first_t_ms()),
+        };
+        let extra = self.extra.as_ref();
+        let late = extra.and_then(|e| e.late.first()).map(|s| s.t_ms);
+        let histogram = extra.and_then(|e| e.histograms.first()).map(|h| h.t_ms);
+        [chunk, late, histogram].into_iter().flatten().min()
+    }
+
+    pub(crate) fn has_samples(&self) -> bool {
+        self.open.count() > 0 || !self.sealed.is_empty() || self.extra.as_ref().is_some_and(|e| !e.is_empty())
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.open.heap_bytes()
+            + self
+                .sealed
+                .iter()
+                .map(|c| c.heap_bytes() + size_of::<SealedChunk>())
+                .sum::<usize>()
+            + self
+                .extra
+                .as_ref()
+                .map_or(0, |e| e.heap_bytes() + size_of::<Extra>())
+    }
+}

@@ -1,0 +1,91 @@
+//! Reading segments back in order, with a report of every range that could not be read.
+
+use super::frame::{Kind, Scanned, Scanner, VERSION};
+use super::{segment_name, segment_number};
+use crate::metrics::refusal::{OpenError, io_error};
+use crate::metrics::vfs::Vfs;
+use std::path::{Path, PathBuf};
+
+/// A range of a file that holds no record where one should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedRange {
+    pub path: PathBuf,
+    pub start: u64,
+    pub end: u64,
+    /// Newest sample read before the damage and oldest read after it, where known: what was lost lies near.
+    pub lost_from_ms: Option<i64>,
+    pub lost_to_ms: Option<i64>,
+}
+
+/// What reading one file found besides its records.
+#[derive(Debug, Default)]
+pub(crate) struct FileReport {
+    pub(crate) damaged: Vec<DamagedRange>,
+    /// Where the last whole record ends, when something follows it.
+    pub(crate) torn_at: Option<u64>,
+}
+
+/// Numbers of the segments in a directory, ascending.
+pub(crate) fn segments(fs: &dyn Vfs, dir: &Path) -> Result<Vec<u64>, OpenError> {
+    let names = fs.list(dir).map_err(io_error("listing", dir))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|n| segment_number(n)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Hands the records of one file to `apply`, which says which times it saw. A torn tail of the last file is how a
+/// crash looks and no damage: it is reported in `torn_at` alone when `tail_is_fine`.
+pub(crate) fn read_file(
+    fs: &dyn Vfs,
+    path: &Path,
+    tail_is_fine: bool,
+    apply: &mut dyn FnMut(Kind, Vec<u8>) -> Option<(i64, i64)>,
+) -> Result<FileReport, OpenError> {
+    let file = fs.open(path).map_err(io_error("opening", path))?;
+    let mut scanner = Scanner::new(&*file).map_err(io_error("reading", path))?;
+    let mut report = FileReport::default();
+    let mut newest_ms = None;
+    let mut await_next = false;
+    while let Some(scanned) = scanner.next().map_err(io_error("reading", path))? {
+        match scanned {
+            Scanned::Frame { version, .. } if version > VERSION => {
+                return Err(OpenError::Version {
+                    path: path.to_owned(),
+                    found: u32::from(version),
+                    known: u32::from(VERSION),
+                });
+            }
+            Scanned::Frame {
+                kind: Kind::Header, ..
+            } => {}
+            Scanned::Frame { kind, payload, .. } => {
+                if let Some((first, last)) = apply(kind, payload) {
+                    if await_next && let Some(range) = report.damaged.last_mut() {
+                        range.lost_to_ms = Some(first);
+                    }
+                    await_next = false;
+                    newest_ms = newest_ms.max(Some(last));
+                }
+            }
+            Scanned::Damage {
+                start, tail: true, ..
+            } if tail_is_fine => report.torn_at = Some(start),
+            Scanned::Damage { start, end, .. } => {
+                let path = path.to_owned();
+                report.damaged.push(DamagedRange {
+                    path,
+                    start,
+                    end,
+                    lost_from_ms: newest_ms,
+                    lost_to_ms: None,
+                });
+                await_next = true;
+            }
+        }
+    }
+    Ok(report)
+}
+
+pub(crate) fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(segment_name(number))
+}

@@ -1,0 +1,30 @@
+//! The metrics engine: samples in, a consistent view of them out.
+//!
+//! Reading order: `options`, `refusal` (the contract), `store` (the handle), `appender` and `commit` (the way in), `log` and
+//! `head` (where it goes), `snapshot` (the way out), `vfs` (what it asks of the disk). The design and its reasons are in
+//! `docs/decisions/0001-how-metrics-are-kept.md`.
+
+mod appender;
+mod bytes;
+mod commit;
+mod core;
+mod head;
+mod log;
+mod options;
+mod refusal;
+mod replay;
+mod snapshot;
+mod stats;
+mod store;
+pub mod vfs;
+
+pub use appender::{Appender, SeriesRef};
+pub use bytes::Malformed;
+pub use head::index::Cardinality;
+pub use log::replay::DamagedRange;
+pub use options::{Durability, MetricsOptions, Retention};
+pub use refusal::{AppendError, AppendOutcome, OpenError, Refusal, Refused};
+pub use replay::OpenReport;
+pub use snapshot::Snapshot;
+pub use stats::{MemoryParts, StoreStats};
+pub use store::MetricsStore;

@@ -1,0 +1,77 @@
+//! What an operator may choose about the metrics store, and the derivation of each default.
+
+use lapwing_types::LabelLimits;
+
+/// When an acknowledgement may be given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The bytes are with the kernel: a killed process loses nothing acknowledged, a power cut may.
+    #[default]
+    Process,
+    /// The bytes are on the device: commits that run at the same time share one sync.
+    Disk,
+}
+
+/// What is kept, and for how long. `None` means without bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    pub age_ms: Option<i64>,
+    pub size_bytes: Option<u64>,
+}
+
+impl Default for Retention {
+    /// Fifteen days, as the leading peer keeps by default.
+    fn default() -> Self {
+        Retention {
+            age_ms: Some(15 * 24 * 3_600_000),
+            size_bytes: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricsOptions {
+    pub durability: Durability,
+    /// Memory of head and index together. Beyond it new series are refused; beyond it by an eighth, samples too.
+    pub memory_limit_bytes: u64,
+    /// How far behind the newest sample of the store a late one may be.
+    pub ooo_window_ms: i64,
+    /// How far ahead of `now_ms` a sample may be: clocks differ, but a year is a mistake.
+    pub future_max_ms: i64,
+    /// Length of the epoch-aligned windows at which chunks end and become blocks.
+    pub window_ms: i64,
+    /// How long after its end a window is still expected to receive samples of slow scrapes.
+    pub window_slack_ms: i64,
+    pub retention: Retention,
+    pub label_limits: LabelLimits,
+    /// Series in the head, over all sources.
+    pub series_max: usize,
+    /// Series in the head that one source may have brought.
+    pub series_max_per_source: usize,
+    /// Exemplars kept in memory per series; the oldest goes first.
+    pub exemplars_max_per_series: usize,
+    /// A log longer than this since the last checkpoint causes one: it bounds the time that replay takes.
+    pub log_size_max_bytes: u64,
+    /// Refused samples that one outcome names; all are counted.
+    pub refused_max_reported: usize,
+}
+
+impl Default for MetricsOptions {
+    fn default() -> Self {
+        MetricsOptions {
+            durability: Durability::Process,
+            memory_limit_bytes: 2 << 30,
+            ooo_window_ms: 3_600_000,
+            future_max_ms: 600_000,
+            window_ms: 1_800_000,
+            window_slack_ms: 120_000,
+            retention: Retention::default(),
+            label_limits: LabelLimits::default(),
+            series_max: 10_000_000,
+            series_max_per_source: 2_000_000,
+            exemplars_max_per_series: 16,
+            log_size_max_bytes: 512 << 20,
+            refused_max_reported: 100,
+        }
+    }
+}

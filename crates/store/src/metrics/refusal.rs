@@ -1,0 +1,134 @@
+//! Why something was not kept. One bad series never spoils the good ones of the same request: a [`Refusal`] concerns
+//! one series or sample, an [`AppendError`] the request as a whole.
+
+use lapwing_types::{HistogramError, Labels, LimitExceeded};
+use std::path::PathBuf;
+
+/// Why one series or sample was refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    #[error("sample is older than the out-of-order window of {window_ms} ms allows")]
+    TooOld { window_ms: i64 },
+    #[error("sample lies more than {max_ms} ms in the future")]
+    Future { max_ms: i64 },
+    #[error("another value stands at the same time")]
+    DuplicateWithOtherValue,
+    #[error("invalid histogram: {0}")]
+    InvalidHistogram(HistogramError),
+    #[error("label set over the limits: {0}")]
+    LabelLimit(LimitExceeded),
+    #[error("label set is empty")]
+    EmptyLabels,
+    #[error("metric name {name:?} is not valid")]
+    InvalidName { name: String },
+    #[error("source {source_name:?} may not have more than {max} series")]
+    SeriesLimit { source_name: String, max: usize },
+    #[error("the store may not have more than {max} series")]
+    SeriesMax { max: usize },
+    #[error("the memory budget of {limit_bytes} bytes is spent")]
+    MemoryLimit { limit_bytes: u64 },
+    #[error("series reference is from an earlier life of its slot")]
+    StaleReference,
+}
+
+impl Refusal {
+    /// A stable word for counters.
+    pub fn code(&self) -> &'static str {
+        REFUSAL_CODES[self.code_index()]
+    }
+
+    pub(crate) fn code_index(&self) -> usize {
+        match self {
+            Refusal::TooOld { .. } => 0,
+            Refusal::Future { .. } => 1,
+            Refusal::DuplicateWithOtherValue => 2,
+            Refusal::InvalidHistogram(_) => 3,
+            Refusal::LabelLimit(_) => 4,
+            Refusal::EmptyLabels => 5,
+            Refusal::InvalidName { .. } => 6,
+            Refusal::SeriesLimit { .. } => 7,
+            Refusal::SeriesMax { .. } => 8,
+            Refusal::MemoryLimit { .. } => 9,
+            Refusal::StaleReference => 10,
+        }
+    }
+}
+
+pub(crate) const REFUSAL_CODES: [&str; 11] = [
+    "too_old",
+    "future",
+    "duplicate_with_other_value",
+    "invalid_histogram",
+    "label_limit",
+    "empty_labels",
+    "invalid_name",
+    "series_limit",
+    "series_max",
+    "memory_limit",
+    "stale_reference",
+];
+
+/// One refused sample (or series, when `t_ms` is absent).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    pub labels: Labels,
+    pub t_ms: Option<i64>,
+    pub reason: Refusal,
+}
+
+/// What became of one request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AppendOutcome {
+    /// Accepted, identical duplicates included.
+    pub samples: usize,
+    pub histograms: usize,
+    pub exemplars: usize,
+    /// The first refused ones; `refused_count` counts all.
+    pub refused: Vec<Refused>,
+    pub refused_count: usize,
+}
+
+/// Why a whole request was not acknowledged. Sending it again is always safe.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Heals by itself once there is room.
+    #[error("no room on the device of the log")]
+    DiskFull,
+    #[error("writing the log {path}")]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A sync failed: what the device holds is unknown until the store is opened again.
+    #[error("a sync of the log failed earlier; the store must be opened again")]
+    Poisoned,
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why a store could not be opened, or an operation on its files failed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("another process holds {path}")]
+    Locked { path: PathBuf },
+    #[error("{path} was written by a newer release (format {found}, this one reads up to {known})")]
+    Version { path: PathBuf, found: u32, known: u32 },
+    #[error("{path} is damaged: {reason}")]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{action} {path}")]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+pub(crate) fn io_error(
+    action: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(std::io::Error) -> OpenError {
+    let path = path.into();
+    move |source| OpenError::Io { action, path, source }
+}

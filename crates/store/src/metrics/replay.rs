@@ -1,0 +1,307 @@
+//! Bringing the head back: checkpoint and log are read in order by one thread and applied by several.
+//!
+//! 1. The reading thread checks frames, puts definitions of series into the index, and hands each record to every worker.
+//! 2. A worker owns some of the shards: it skips the sections of others. So each shard sees its records in order.
+//! 3. Queues are short, which bounds the memory that is taken beside the head itself.
+//!
+//! Replay refuses nothing: what is in the log was accepted. A sample that is there already (from the checkpoint, or because
+//! a client sent it twice) is dropped as the duplicate it is.
+
+use super::bytes::{Malformed, Reader};
+use super::core::Core;
+use super::head::series::{Bounds, NEVER_MS};
+use super::head::{SHARDS, histogram_bytes::take_histogram, shard_of};
+use super::log::frame::Kind;
+use super::log::record::{SampleDeltas, Section, SectionKind, next_section, take_definition, take_labels};
+use super::log::replay::{DamagedRange, read_file, segment_path, segments};
+use super::refusal::{OpenError, io_error};
+use super::vfs::Vfs;
+use lapwing_types::{Exemplar, Metadata, MetricKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Records that may wait for a worker.
+const QUEUE_RECORDS: usize = 32;
+
+/// What opening found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenReport {
+    pub series: usize,
+    pub samples_replayed: u64,
+    pub records_replayed: u64,
+    /// Records whose checksum holds but whose content makes no sense, or speaks of a series that damage took away.
+    pub records_unusable: u64,
+    pub samples_without_series: u64,
+    /// A half-written record at the end of the log, cut off: the usual trace of a crash, and never acknowledged.
+    pub torn_tail_bytes: u64,
+    pub damaged: Vec<DamagedRange>,
+    /// Files that no manifest names: left by a crash, removed.
+    pub debris_removed: Vec<PathBuf>,
+}
+
+#[derive(Default)]
+struct Progress {
+    samples: AtomicU64,
+    lost: AtomicU64,
+    unusable: AtomicU64,
+}
+
+/// Where to read from.
+pub(crate) struct Sources<'a> {
+    pub(crate) checkpoint: Option<PathBuf>,
+    pub(crate) log_dir: &'a Path,
+    pub(crate) first_segment: u64,
+}
+
+/// Reads everything into an empty core; returns the number that the next segment may have.
+pub(crate) fn replay(
+    core: &Core,
+    fs: &dyn Vfs,
+    sources: &Sources<'_>,
+    report: &mut OpenReport,
+) -> Result<u64, OpenError> {
+    let progress = Progress::default();
+    let workers = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(SHARDS);
+    let next = std::thread::scope(|scope| {
+        let mut queues = Vec::with_capacity(workers);
+        for worker in 0..workers {
+            let (send, receive) = sync_channel::<Arc<(Kind, Vec<u8>)>>(QUEUE_RECORDS);
+            let progress = &progress;
+            scope.spawn(move || apply_all(core, &receive, |shard| shard % workers == worker, progress));
+            queues.push(send);
+        }
+        read_all(core, fs, sources, &queues, report)
+    })?;
+    report.samples_replayed = progress.samples.load(Ordering::Relaxed);
+    report.samples_without_series = progress.lost.load(Ordering::Relaxed);
+    report.records_unusable += progress.unusable.load(Ordering::Relaxed);
+    core.index.write().collect_free_slots();
+    report.series = core.index.read().live();
+    Ok(next)
+}
+
+fn read_all(
+    core: &Core,
+    fs: &dyn Vfs,
+    sources: &Sources<'_>,
+    queues: &[SyncSender<Arc<(Kind, Vec<u8>)>>],
+    report: &mut OpenReport,
+) -> Result<u64, OpenError> {
+    let mut records = 0;
+    let mut unusable = 0;
+    let mut ended = false;
+    let mut apply = |kind: Kind, payload: Vec<u8>| {
+        records += 1;
+        match kind {
+            Kind::Series => unusable += u64::from(define(core, &payload).is_err()),
+            Kind::End => ended = true,
+            Kind::Header => {}
+            Kind::Commit | Kind::State => {
+                let span = time_span(&payload);
+                let record = Arc::new((kind, payload));
+                for queue in queues {
+                    // A worker ends only when its queue does; a closed one means that it panicked, which scope reports.
+                    let _ = queue.send(record.clone());
+                }
+                return span;
+            }
+        }
+        None
+    };
+    if let Some(path) = &sources.checkpoint {
+        let read = read_file(fs, path, false, &mut apply)?;
+        report.damaged.extend(read.damaged);
+    }
+    let numbers = segments(fs, sources.log_dir)?;
+    let last = numbers.last().copied();
+    for number in numbers.iter().copied().filter(|n| *n >= sources.first_segment) {
+        let path = segment_path(sources.log_dir, number);
+        let read = read_file(fs, &path, Some(number) == last, &mut apply)?;
+        report.damaged.extend(read.damaged);
+        if let Some(torn_at) = read.torn_at {
+            report.torn_tail_bytes = cut(fs, &path, torn_at)?;
+        }
+    }
+    report.records_replayed = records;
+    report.records_unusable = unusable;
+    Ok(last.unwrap_or(0).max(sources.first_segment) + 1)
+}
+
+fn cut(fs: &dyn Vfs, path: &Path, at: u64) -> Result<u64, OpenError> {
+    let file = fs.open(path).map_err(io_error("opening", path))?;
+    let length = file.len().map_err(io_error("reading", path))?;
+    file.set_len(at)
+        .map_err(io_error("cutting the torn tail of", path))?;
+    file.sync().map_err(io_error("syncing", path))?;
+    Ok(length - at)
+}
+
+fn define(core: &Core, payload: &[u8]) -> Result<(), Malformed> {
+    let mut reader = Reader::new(payload);
+    let mut index = core.index.write();
+    while !reader.is_empty() {
+        let definition = take_definition(&mut reader)?;
+        let slot = definition.slot;
+        // The slots of a damaged record could be anything; those of ours are dense.
+        if slot as usize > index.slots() + (1 << 24) || definition.labels.is_empty() {
+            return Err(Malformed { what: "slot" });
+        }
+        let same = index.generation(slot) == definition.generation && index.labels(slot) == definition.labels;
+        if !same {
+            index.restore(
+                (slot, definition.generation),
+                &definition.labels,
+                definition.source,
+            );
+            core.shards[shard_of(slot)]
+                .lock()
+                .place(slot, definition.generation);
+        }
+    }
+    Ok(())
+}
+
+/// Time of the first sample in a commit, good enough to say near what time damage lies.
+fn time_span(payload: &[u8]) -> Option<(i64, i64)> {
+    let mut reader = Reader::new(payload);
+    let mut section = next_section(&mut reader).ok().flatten()?;
+    if section.kind != SectionKind::Samples {
+        return None;
+    }
+    let (_, t_ms, _) = SampleDeltas::default().take(&mut section.body).ok()?;
+    Some((t_ms, t_ms))
+}
+
+fn apply_all(
+    core: &Core,
+    records: &Receiver<Arc<(Kind, Vec<u8>)>>,
+    owns: impl Fn(usize) -> bool,
+    progress: &Progress,
+) {
+    let bounds = Bounds {
+        oldest_ms: NEVER_MS,
+        late_oldest_ms: NEVER_MS,
+        window_ms: core.options.window_ms,
+        exemplars_max: core.options.exemplars_max_per_series,
+        commit: 0,
+    };
+    let newest_ms = AtomicI64::new(NEVER_MS);
+    let apply = Apply {
+        core,
+        bounds,
+        progress,
+        newest_ms: &newest_ms,
+    };
+    for record in records {
+        let (kind, payload) = &*record;
+        let result = match kind {
+            Kind::Commit => apply.commit(payload, &owns),
+            _ => Ok(()),
+        };
+        if result.is_err() && owns(0) {
+            progress.unusable.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    core.newest_ms
+        .fetch_max(newest_ms.load(Ordering::Relaxed), Ordering::AcqRel);
+}
+
+struct Apply<'a> {
+    core: &'a Core,
+    bounds: Bounds,
+    progress: &'a Progress,
+    newest_ms: &'a AtomicI64,
+}
+
+impl Apply<'_> {
+    fn commit(&self, payload: &[u8], owns: &impl Fn(usize) -> bool) -> Result<(), Malformed> {
+        let mut reader = Reader::new(payload);
+        while let Some(section) = next_section(&mut reader)? {
+            if owns(section.shard) {
+                self.section(section)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn section(&self, mut section: Section<'_>) -> Result<(), Malformed> {
+        let body = &mut section.body;
+        if section.kind == SectionKind::Metadata {
+            return self.metadata(body);
+        }
+        let mut shard = self.core.shards[section.shard].lock();
+        let mut deltas = SampleDeltas::default();
+        let (mut samples, mut lost) = (0, 0);
+        while !body.is_empty() {
+            let (slot, t_ms, value) = match section.kind {
+                SectionKind::Samples => deltas.take(body)?,
+                _ => (body.varint_u32()?, body.zigzag()?, 0.0),
+            };
+            let series = if shard_of(slot) == section.shard {
+                shard.get_mut(slot)
+            } else {
+                None
+            };
+            if series.is_none() {
+                lost += 1;
+            }
+            match section.kind {
+                SectionKind::Samples => {
+                    samples += 1;
+                    series.map(|s| s.append(t_ms, value, &self.bounds));
+                }
+                SectionKind::Histograms => {
+                    let histogram = take_histogram(body)?;
+                    series.map(|s| s.append_histogram(t_ms, &histogram, &self.bounds));
+                }
+                SectionKind::Exemplars => {
+                    let exemplar = take_exemplar(body)?;
+                    series.map(|s| s.append_exemplar(t_ms, exemplar, &self.bounds));
+                }
+                SectionKind::Starts | SectionKind::Metadata => {
+                    if let Some(series) = series {
+                        series.extra_mut().start_ms = Some(t_ms);
+                    }
+                    continue;
+                }
+            }
+            self.newest_ms.fetch_max(t_ms, Ordering::Relaxed);
+        }
+        self.progress.samples.fetch_add(samples, Ordering::Relaxed);
+        self.progress.lost.fetch_add(lost, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn metadata(&self, body: &mut Reader<'_>) -> Result<(), Malformed> {
+        while !body.is_empty() {
+            let (family, metadata) = take_metadata(body)?;
+            self.core.metadata.write().insert(family, metadata);
+        }
+        Ok(())
+    }
+}
+
+fn take_exemplar(reader: &mut Reader<'_>) -> Result<Exemplar, Malformed> {
+    let value = reader.f64()?;
+    let t_ms = match reader.u8()? {
+        0 => None,
+        _ => Some(reader.zigzag()?),
+    };
+    Ok(Exemplar {
+        labels: take_labels(reader)?,
+        value,
+        t_ms,
+    })
+}
+
+fn take_metadata(reader: &mut Reader<'_>) -> Result<(String, Metadata), Malformed> {
+    let family = reader.text()?.to_owned();
+    let kind = MetricKind::parse(reader.text()?).ok_or(Malformed { what: "metric kind" })?;
+    let help = reader.text()?.to_owned();
+    let unit = reader.text()?.to_owned();
+    Ok((family, Metadata { kind, help, unit }))
+}

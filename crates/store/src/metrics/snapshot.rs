@@ -1,0 +1,267 @@
+//! The way out: a view of everything committed when it was taken, whatever is written, flushed or deleted meanwhile.
+//!
+//! Selecting asks the index for slots, then each shard once for what of these series the view may see. Reading a series
+//! later takes its shard's lock for as long as its chunks are decoded.
+
+use super::core::Core;
+use super::head::extra::Extra;
+use super::head::isolation::View;
+use super::head::series::{NEVER_MS, Series};
+use super::head::{SHARDS, shard_of};
+use crate::source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
+use lapwing_types::{Exemplar, Labels, Metadata};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+#[derive(Clone)]
+pub struct Snapshot {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    core: Arc<Core>,
+    view: View,
+}
+
+/// A series of the head, and how much of it the view sees.
+#[derive(Clone, Copy)]
+struct Visible {
+    slot: u32,
+    /// In-order samples after this are of commits that the view does not see.
+    until_ms: i64,
+    /// The newest sample, when it is an in-order float.
+    last: Option<(i64, f64)>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        let view = core.isolation.view();
+        Snapshot {
+            inner: Arc::new(Inner { core, view }),
+        }
+    }
+
+    /// Time of the newest sample of the store.
+    pub fn newest_ms(&self) -> Option<i64> {
+        let newest_ms = self.inner.core.newest_ms.load(Ordering::Acquire);
+        (newest_ms > NEVER_MS).then_some(newest_ms)
+    }
+
+    /// The series of the head with something visible in the range, by slot.
+    fn visible(&self, selection: &Selection) -> Vec<Visible> {
+        let Inner { core, view } = &*self.inner;
+        let slots = core.index.read().select(&selection.matchers);
+        let mut by_shard: [Vec<u32>; SHARDS] = Default::default();
+        for slot in slots {
+            by_shard[shard_of(slot)].push(slot);
+        }
+        let mut found = Vec::new();
+        for (number, slots) in by_shard.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
+            let shard = core.shards[number].lock();
+            let hidden = shard.hidden_after(view);
+            for slot in slots {
+                let Some(series) = shard.get(*slot) else { continue };
+                let bound = if hidden.is_empty() {
+                    None
+                } else {
+                    hidden.get(slot).copied()
+                };
+                found.extend(look(*slot, series, bound, selection));
+            }
+        }
+        found
+    }
+}
+
+fn look(slot: u32, series: &Series, hidden_after_ms: Option<i64>, selection: &Selection) -> Option<Visible> {
+    let newest_ms = match (hidden_after_ms, &series.extra) {
+        // Late samples and histograms that are hidden are left out when they are read.
+        (Some(bound), None) => bound,
+        _ => series.newest_ms(),
+    };
+    let oldest_ms = series.oldest_ms()?;
+    if oldest_ms > selection.end_ms || newest_ms < selection.start_ms || newest_ms < oldest_ms {
+        return None;
+    }
+    let histograms = series.extra.as_ref().is_some_and(|e| !e.histograms.is_empty());
+    let known = hidden_after_ms.is_none() && !histograms && series.open.count() > 0;
+    Some(Visible {
+        slot,
+        until_ms: hidden_after_ms.unwrap_or(series.last_t_ms),
+        last: known.then_some((series.last_t_ms, series.last_value)),
+    })
+}
+
+impl SeriesSource for Snapshot {
+    fn select(&self, selection: &Selection) -> Result<Vec<SelectedSeries>, ReadError> {
+        let visible = self.visible(selection);
+        if let Some(max) = selection.series_max.filter(|max| visible.len() > *max) {
+            return Err(ReadError::TooManySeries { max });
+        }
+        let index = self.inner.core.index.read();
+        let mut selected: Vec<SelectedSeries> = visible
+            .into_iter()
+            .map(|v| SelectedSeries {
+                labels: index.labels(v.slot),
+                reader: Box::new(HeadReader {
+                    inner: self.inner.clone(),
+                    visible: v,
+                }),
+            })
+            .collect();
+        drop(index);
+        selected.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(selected)
+    }
+
+    fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
+        let index = self.inner.core.index.read();
+        let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
+        Ok(index.label_names(slots.as_deref()))
+    }
+
+    fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError> {
+        let index = self.inner.core.index.read();
+        let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
+        Ok(index.label_values(name, slots.as_deref()))
+    }
+
+    fn series(&self, selection: &Selection) -> Result<Vec<Labels>, ReadError> {
+        let visible = self.visible(selection);
+        let index = self.inner.core.index.read();
+        let mut labels: Vec<Labels> = visible.iter().map(|v| index.labels(v.slot)).collect();
+        labels.sort();
+        Ok(labels)
+    }
+
+    fn exemplars(&self, selection: &Selection) -> Result<Vec<(Labels, Vec<Exemplar>)>, ReadError> {
+        let Inner { core, view } = &*self.inner;
+        let index = core.index.read();
+        let mut found = Vec::new();
+        for slot in index.select(&selection.matchers) {
+            let shard = core.shards[shard_of(slot)].lock();
+            let Some(extra) = shard.get(slot).and_then(|s| s.extra.as_ref()) else {
+                continue;
+            };
+            let mut exemplars: Vec<(i64, Exemplar)> = extra
+                .exemplars
+                .iter()
+                .filter(|e| view.sees(e.commit) && (selection.start_ms..=selection.end_ms).contains(&e.t_ms))
+                .map(|e| {
+                    (
+                        e.t_ms,
+                        Exemplar {
+                            t_ms: Some(e.t_ms),
+                            ..e.exemplar.clone()
+                        },
+                    )
+                })
+                .collect();
+            if !exemplars.is_empty() {
+                exemplars.sort_by_key(|(t, _)| *t);
+                found.push((
+                    index.labels(slot),
+                    exemplars.into_iter().map(|(_, e)| e).collect(),
+                ));
+            }
+        }
+        found.sort_by(|a: &(Labels, _), b| a.0.cmp(&b.0));
+        Ok(found)
+    }
+
+    fn metadata(&self, metric: Option<&str>) -> Vec<(String, Metadata)> {
+        let known = self.inner.core.metadata.read();
+        match metric {
+            Some(name) => known
+                .get_key_value(name)
+                .map(|(n, m)| (n.clone(), m.clone()))
+                .into_iter()
+                .collect(),
+            None => known.iter().map(|(n, m)| (n.clone(), m.clone())).collect(),
+        }
+    }
+}
+
+struct HeadReader {
+    inner: Arc<Inner>,
+    visible: Visible,
+}
+
+impl SeriesReader for HeadReader {
+    fn read(&self, start_ms: i64, end_ms: i64, out: &mut SeriesPoints) -> Result<(), ReadError> {
+        let Visible { slot, until_ms, .. } = self.visible;
+        let shard = self.inner.core.shards[shard_of(slot)].lock();
+        let Some(series) = shard.get(slot) else {
+            return Ok(());
+        };
+        let first = out.times_ms.len();
+        let last_ms = end_ms.min(until_ms);
+        for chunk in series
+            .sealed
+            .iter()
+            .filter(|c| c.first_t_ms <= last_ms && c.last_t_ms >= start_ms)
+        {
+            copy(chunk.samples(), start_ms, last_ms, out);
+        }
+        if series.open.count() > 0 && series.open.first_t_ms() <= last_ms {
+            copy(series.open.samples(), start_ms, last_ms, out);
+        }
+        if let Some(extra) = &series.extra {
+            self.merge_extra(extra, (start_ms, end_ms), first, out);
+        }
+        Ok(())
+    }
+
+    fn read_last(&self, start_ms: i64, end_ms: i64, out: &mut SeriesPoints) -> Result<(), ReadError> {
+        if let Some((t_ms, value)) = self.visible.last.filter(|(t, _)| (start_ms..=end_ms).contains(t)) {
+            out.times_ms.push(t_ms);
+            out.values.push(value);
+            return Ok(());
+        }
+        let mut all = SeriesPoints::default();
+        self.read(start_ms, end_ms, &mut all)?;
+        out.push_last_of(all);
+        Ok(())
+    }
+}
+
+impl HeadReader {
+    /// Adds late samples and histograms to what was read from `first` on.
+    fn merge_extra(
+        &self,
+        extra: &Extra,
+        (start_ms, end_ms): (i64, i64),
+        first: usize,
+        out: &mut SeriesPoints,
+    ) {
+        let view = &self.inner.view;
+        let late = extra
+            .late
+            .iter()
+            .filter(|s| (start_ms..=end_ms).contains(&s.t_ms) && view.sees(s.commit));
+        let mut merged: Vec<(i64, f64)> = late.map(|s| (s.t_ms, s.value)).collect();
+        if !merged.is_empty() {
+            merged.extend(out.times_ms.drain(first..).zip(out.values.drain(first..)));
+            merged.sort_by_key(|(t, _)| *t);
+            out.times_ms.extend(merged.iter().map(|(t, _)| *t));
+            out.values.extend(merged.iter().map(|(_, v)| *v));
+        }
+        let histograms = extra.histograms.iter();
+        for kept in histograms.filter(|h| (start_ms..=end_ms).contains(&h.t_ms) && view.sees(h.commit)) {
+            out.histograms
+                .extend(kept.decode().map(|h| (kept.t_ms, Arc::new(h.to_float()))));
+        }
+    }
+}
+
+fn copy(samples: impl Iterator<Item = (i64, f64)>, start_ms: i64, end_ms: i64, out: &mut SeriesPoints) {
+    for (t_ms, value) in samples {
+        if t_ms > end_ms {
+            break;
+        }
+        if t_ms >= start_ms {
+            out.times_ms.push(t_ms);
+            out.values.push(value);
+        }
+    }
+}

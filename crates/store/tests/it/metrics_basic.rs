@@ -1,0 +1,186 @@
+//! Appending, refusing, reading back, opening again.
+
+use lapwing_store::metrics::{AppendOutcome, MetricsOptions, MetricsStore, Refusal};
+use lapwing_store::{Selection, SeriesPoints, SeriesSource};
+use lapwing_types::{
+    Exemplar, Labels, MatchOp, Matcher, Metadata, MetricKind, Sample, SeriesWrite, WriteBatch,
+};
+
+const T0: i64 = 1_700_000_000_000;
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::from_pairs(pairs.iter().copied()).unwrap()
+}
+
+fn write(store: &MetricsStore, labels: &Labels, samples: &[(i64, f64)]) -> AppendOutcome {
+    let mut appender = store.appender("test", T0);
+    let series = appender.series(labels).unwrap();
+    for (t, v) in samples {
+        appender.push(series, *t, *v);
+    }
+    appender.commit().unwrap()
+}
+
+fn everything(matchers: Vec<Matcher>) -> Selection {
+    Selection {
+        matchers,
+        start_ms: i64::MIN,
+        end_ms: i64::MAX,
+        series_max: None,
+    }
+}
+
+fn read(source: &dyn SeriesSource, matchers: Vec<Matcher>) -> Vec<(String, Vec<(i64, f64)>)> {
+    let selected = source.select(&everything(matchers)).unwrap();
+    let mut out = Vec::new();
+    for series in selected {
+        let mut points = SeriesPoints::default();
+        series.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
+        out.push((
+            series.labels.to_string(),
+            points.times_ms.into_iter().zip(points.values).collect(),
+        ));
+    }
+    out
+}
+
+#[test]
+fn what_is_committed_is_read_back_also_after_opening_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (
+        labels(&[("__name__", "up"), ("job", "a")]),
+        labels(&[("__name__", "up"), ("job", "b")]),
+    );
+    let expect = vec![
+        (
+            a.to_string(),
+            vec![(T0 - 20_000, 1.0), (T0 - 15_000, 4.0), (T0, 2.0)],
+        ),
+        (b.to_string(), vec![(T0, 3.5)]),
+    ];
+    {
+        let store = MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap();
+        write(&store, &a, &[(T0 - 20_000, 1.0), (T0, 2.0)]);
+        write(&store, &b, &[(T0, 3.5)]);
+        assert_eq!(write(&store, &a, &[(T0 - 15_000, 4.0)]).samples, 1);
+        assert_eq!(read(&store.snapshot(), vec![]), expect);
+        assert!(matches!(
+            MetricsStore::open(dir.path(), MetricsOptions::default(), T0),
+            Err(lapwing_store::metrics::OpenError::Locked { .. })
+        ));
+    }
+    let store = MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap();
+    assert_eq!(store.open_report().series, 2);
+    assert_eq!(store.open_report().samples_replayed, 4);
+    assert_eq!(read(&store.snapshot(), vec![]), expect);
+    let only_b = Matcher::new(MatchOp::Regex, "job", "b|c").unwrap();
+    assert_eq!(read(&store.snapshot(), vec![only_b]), expect[1..]);
+}
+
+#[test]
+fn a_bad_sample_is_refused_by_name_and_spoils_no_other() {
+    let store = MetricsStore::in_memory(MetricsOptions::default());
+    let a = labels(&[("__name__", "a")]);
+    write(&store, &a, &[(T0, 1.0)]);
+    let outcome = write(
+        &store,
+        &a,
+        &[
+            (T0, 1.0),
+            (T0, 2.0),
+            (T0 - 7_200_000, 1.0),
+            (T0 + 3_600_000, 1.0),
+            (T0 + 1, 5.0),
+        ],
+    );
+    assert_eq!((outcome.samples, outcome.refused_count), (2, 3));
+    let mut reasons: Vec<&str> = outcome.refused.iter().map(|r| r.reason.code()).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["duplicate_with_other_value", "future", "too_old"]);
+    assert!(outcome.refused.iter().all(|r| r.labels == a));
+    let mut appender = store.appender("test", T0);
+    assert_eq!(appender.series(&Labels::empty()), Err(Refusal::EmptyLabels));
+    assert_eq!(
+        read(&store.snapshot(), vec![]),
+        [("a".to_owned(), vec![(T0, 1.0), (T0 + 1, 5.0)])]
+    );
+}
+
+#[test]
+fn a_snapshot_does_not_see_later_commits() {
+    let store = MetricsStore::in_memory(MetricsOptions::default());
+    let a = labels(&[("__name__", "a")]);
+    write(&store, &a, &[(T0, 1.0)]);
+    let before = store.snapshot();
+    write(&store, &a, &[(T0 + 1, 2.0)]);
+    write(&store, &a, &[(T0 - 1, 0.5), (T0 + 2, 3.0)]);
+    write(&store, &labels(&[("__name__", "b")]), &[(T0, 1.0)]);
+    assert_eq!(read(&before, vec![]), [("a".to_owned(), vec![(T0, 1.0)])]);
+    assert_eq!(read(&store.snapshot(), vec![])[0].1.len(), 4);
+    let mut last = SeriesPoints::default();
+    before.select(&everything(vec![])).unwrap()[0]
+        .reader
+        .read_last(0, i64::MAX, &mut last)
+        .unwrap();
+    assert_eq!((last.times_ms, last.values), (vec![T0], vec![1.0]));
+}
+
+#[test]
+fn a_batch_brings_exemplars_metadata_and_raw_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = labels(&[("__name__", "a_total"), ("job", "x")]);
+    let exemplar = Exemplar {
+        labels: labels(&[("trace_id", "7")]),
+        value: 1.0,
+        t_ms: None,
+    };
+    let metadata = Metadata {
+        kind: MetricKind::Counter,
+        help: "some".into(),
+        unit: String::new(),
+    };
+    {
+        let store = MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap();
+        let mut appender = store.appender("test", T0);
+        appender.append_batch(&WriteBatch {
+            series: vec![SeriesWrite {
+                labels: a.clone(),
+                samples: vec![Sample { t_ms: T0, value: 1.0 }],
+                exemplars: vec![exemplar.clone()],
+                start_ms: Some(T0 - 5),
+                ..SeriesWrite::default()
+            }],
+            metadata: vec![("a_total".into(), metadata.clone())],
+        });
+        appender.bind_raw(b"raw", &a).unwrap();
+        appender.commit().unwrap();
+        let mut appender = store.appender("test", T0);
+        let found = appender.lookup_raw(b"raw").unwrap();
+        assert_eq!(appender.series(&a).unwrap(), found);
+        assert_eq!(appender.lookup_raw(b"row"), None);
+    }
+    let store = MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap();
+    let snapshot = store.snapshot();
+    let found = snapshot
+        .exemplars(&everything(vec![Matcher::equal("job", "x")]))
+        .unwrap();
+    assert_eq!(
+        found,
+        [(
+            a,
+            vec![Exemplar {
+                t_ms: Some(T0),
+                ..exemplar
+            }]
+        )]
+    );
+    assert_eq!(
+        snapshot.metadata(Some("a_total")),
+        [("a_total".to_owned(), metadata)]
+    );
+    assert_eq!(snapshot.label_values("job", &everything(vec![])).unwrap(), ["x"]);
+    assert_eq!(
+        snapshot.label_names(&everything(vec![])).unwrap(),
+        ["__name__", "job"]
+    );
+}

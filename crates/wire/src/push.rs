@@ -1,0 +1,148 @@
+//! Pushes for people with nothing but curl: `{"name": "queue_length", "value": 7}`.
+//!
+//! One object, an array of them, or objects one after another (lines). `type`, `labels`, `description`, `unit` and
+//! `timestamp_ms` are optional. An unknown field is an error: a typing mistake in `labels` must not lose the labels.
+
+use lapwing_types::{
+    Labels, LabelsError, METRIC_NAME, Metadata, MetricKind, Sample, SeriesWrite, WriteBatch,
+};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Items count from 1.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    #[error("item {item} is not valid")]
+    Json {
+        item: usize,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the name of item {item} is empty")]
+    EmptyName { item: usize },
+    #[error("the labels of item {item} are invalid")]
+    Labels {
+        item: usize,
+        #[source]
+        source: LabelsError,
+    },
+    #[error("{word:?}, the type of item {item}, is not a metric type")]
+    UnknownKind { item: usize, word: String },
+    #[error("there is nothing in the body")]
+    Empty,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    value: JsonNumber,
+    #[serde(rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(default)]
+    labels: BTreeMap<String, LabelValue>,
+    description: Option<String>,
+    unit: Option<String>,
+    timestamp_ms: Option<i64>,
+}
+
+/// One item or a list of them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum LabelValue {
+    Text(String),
+    Bool(bool),
+    Int(i64),
+    Number(f64),
+}
+
+/// A number, or one that JSON lacks, in quotes (`"NaN"`, `"+Inf"`).
+pub(crate) struct JsonNumber(pub(crate) f64);
+
+impl<'de> Deserialize<'de> for JsonNumber {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(f64),
+            Text(String),
+            Null(()),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Number(value) => Ok(JsonNumber(value)),
+            Either::Null(()) => Ok(JsonNumber(f64::from_bits(lapwing_types::NORMAL_NAN_BITS))),
+            Either::Text(text) => match crate::text::parse_float(&text) {
+                Some(value) => Ok(JsonNumber(value)),
+                None => Err(D::Error::custom(format!("{text:?} is not a number"))),
+            },
+        }
+    }
+}
+
+/// Items without a time get `now_ms`.
+pub fn parse_push(bytes: &[u8], now_ms: i64) -> Result<WriteBatch, PushError> {
+    let mut batch = WriteBatch::default();
+    let mut count = 0;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let items: Vec<Item<'_>> =
+            serde_json::from_slice(bytes).map_err(|source| PushError::Json { item: 1, source })?;
+        for item in items {
+            count += 1;
+            add(&mut batch, item, count, now_ms)?;
+        }
+    } else {
+        for item in serde_json::Deserializer::from_slice(bytes).into_iter::<Item<'_>>() {
+            count += 1;
+            let item = item.map_err(|source| PushError::Json { item: count, source })?;
+            add(&mut batch, item, count, now_ms)?;
+        }
+    }
+    if count == 0 {
+        return Err(PushError::Empty);
+    }
+    Ok(batch)
+}
+
+fn add(batch: &mut WriteBatch, one: Item<'_>, item: usize, now_ms: i64) -> Result<(), PushError> {
+    if one.name.is_empty() {
+        return Err(PushError::EmptyName { item });
+    }
+    let kind = match &one.kind {
+        None => None,
+        Some(word) => Some(MetricKind::parse(word).ok_or_else(|| PushError::UnknownKind {
+            item,
+            word: word.chars().take(40).collect(),
+        })?),
+    };
+    let pairs = one.labels.iter().map(|(name, value)| {
+        let value = match value {
+            LabelValue::Text(text) => text.clone(),
+            LabelValue::Bool(v) => v.to_string(),
+            LabelValue::Int(v) => v.to_string(),
+            LabelValue::Number(v) => v.to_string(),
+        };
+        (name.as_str(), value)
+    });
+    let named = pairs.chain([(METRIC_NAME, one.name.clone().into_owned())]);
+    let labels = Labels::from_pairs(named).map_err(|source| PushError::Labels { item, source })?;
+    batch.series.push(SeriesWrite {
+        labels,
+        samples: vec![Sample {
+            t_ms: one.timestamp_ms.unwrap_or(now_ms),
+            value: one.value.0,
+        }],
+        ..SeriesWrite::default()
+    });
+    if kind.is_some() || one.description.is_some() || one.unit.is_some() {
+        let metadata = Metadata {
+            kind: kind.unwrap_or_default(),
+            help: one.description.unwrap_or_default(),
+            unit: one.unit.unwrap_or_default(),
+        };
+        batch.metadata.push((one.name.into_owned(), metadata));
+    }
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! What StatsD lines add up to between two flushes, and over the life of a series.
+//!
+//! Totals of counters and histograms never go down; a series that is not heard of for a while is forgotten and, should
+//! it return, starts from zero. Everything is bounded: the number of series, the values of a set.
+
+use super::parse::{StatsdError, StatsdKind, StatsdLine, parse_line};
+use crate::names::escape_underscores;
+use crate::native_buckets::{bucket_of, spans};
+use crate::text::parse_float;
+use lapwing_types::{
+    Counts, Histogram, Labels, METRIC_NAME, Metadata, MetricKind, ResetHint, Sample, SeriesWrite, WriteBatch,
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+/// 2^(1/8): neighbouring bounds are 9 % apart.
+const SCHEMA: i32 = 3;
+const ZERO_THRESHOLD: f64 = 1e-128;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatsdLimits {
+    pub series_max: usize,
+    pub set_values_max: usize,
+    /// A series without a line for this long is forgotten at the next flush.
+    pub idle_ms: i64,
+}
+
+impl Default for StatsdLimits {
+    /// The bounds that keep a hostile sender below about 100 MB.
+    fn default() -> Self {
+        StatsdLimits {
+            series_max: 100_000,
+            set_values_max: 10_000,
+            idle_ms: 3_600_000,
+        }
+    }
+}
+
+/// Why a line was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StatsdReject {
+    #[error("the line does not parse")]
+    Parse {
+        #[source]
+        source: StatsdError,
+    },
+    #[error("{series_max} series are kept already")]
+    TooManySeries { series_max: usize },
+    #[error("the metric was of another type before")]
+    KindChanged,
+}
+
+impl From<StatsdError> for StatsdReject {
+    fn from(source: StatsdError) -> Self {
+        StatsdReject::Parse { source }
+    }
+}
+
+/// The aggregator: lines in, batches out.
+#[derive(Debug)]
+pub struct Statsd {
+    limits: StatsdLimits,
+    series: HashMap<Labels, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    value: Value,
+    kind: StatsdKind,
+    first_ms: i64,
+    last_ms: i64,
+}
+
+#[derive(Debug)]
+enum Value {
+    Counter(f64),
+    Gauge(f64),
+    Set(HashSet<String>),
+    Histogram(Distribution),
+}
+
+#[derive(Debug, Default)]
+struct Distribution {
+    count: u64,
+    zero: u64,
+    sum: f64,
+    positive: BTreeMap<i32, u64>,
+    negative: BTreeMap<i32, u64>,
+}
+
+impl Statsd {
+    pub fn new(limits: StatsdLimits) -> Self {
+        Statsd {
+            limits,
+            series: HashMap::new(),
+        }
+    }
+
+    pub fn series_count(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Takes a datagram, or any part of a TCP stream that ends at a line end. Returns how many lines were taken and
+    /// the others' reasons.
+    pub fn ingest(&mut self, packet: &[u8], now_ms: i64) -> (usize, Vec<StatsdReject>) {
+        let mut taken = 0;
+        let mut rejects = Vec::new();
+        for line in packet.split(|byte| *byte == b'\n') {
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            let accepted = parse_line(line).map_err(StatsdReject::from);
+            match accepted.and_then(|line| self.line(&line, now_ms)) {
+                Ok(()) => taken += 1,
+                Err(reject) => rejects.push(reject),
+            }
+        }
+        (taken, rejects)
+    }
+
+    fn line(&mut self, line: &StatsdLine<'_>, now_ms: i64) -> Result<(), StatsdReject> {
+        // All values are read before the first is counted: a line counts as a whole or not at all.
+        let values: Vec<f64> = match line.kind {
+            StatsdKind::Set => Vec::new(),
+            _ => line.values.split(':').map(number).collect::<Result<_, _>>()?,
+        };
+        let labels = labels_of(line);
+        let is_full = self.series.len() >= self.limits.series_max;
+        if is_full && !self.series.contains_key(&labels) {
+            let series_max = self.limits.series_max;
+            return Err(StatsdReject::TooManySeries { series_max });
+        }
+        let entry = self.series.entry(labels).or_insert_with(|| Entry {
+            value: Value::new(line.kind),
+            kind: line.kind,
+            first_ms: now_ms,
+            last_ms: now_ms,
+        });
+        if entry.kind != line.kind {
+            return Err(StatsdReject::KindChanged);
+        }
+        entry.last_ms = now_ms;
+        entry.value.add(line, &values, self.limits.set_values_max);
+        Ok(())
+    }
+
+    /// The state of every series at `now_ms`; sets start anew, idle series are forgotten.
+    pub fn flush(&mut self, now_ms: i64) -> WriteBatch {
+        let oldest_ms = now_ms - self.limits.idle_ms;
+        self.series.retain(|_, entry| entry.last_ms >= oldest_ms);
+        let mut batch = WriteBatch::default();
+        let mut families = BTreeMap::new();
+        for (labels, entry) in &mut self.series {
+            if let Some(name) = labels.metric_name() {
+                families.insert(name.to_owned(), entry.kind);
+            }
+            batch.series.push(entry.write(labels, now_ms));
+        }
+        batch.series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        batch.metadata = families
+            .into_iter()
+            .map(|(name, kind)| (name, about(kind)))
+            .collect();
+        batch
+    }
+}
+
+impl Entry {
+    fn write(&mut self, labels: &Labels, now_ms: i64) -> SeriesWrite {
+        let mut series = SeriesWrite {
+            labels: labels.clone(),
+            ..SeriesWrite::default()
+        };
+        let value = match &mut self.value {
+            Value::Counter(value) => {
+                series.start_ms = Some(self.first_ms);
+                *value
+            }
+            Value::Gauge(value) => *value,
+            Value::Set(values) => {
+                let count = values.len();
+                values.clear();
+                count as f64
+            }
+            Value::Histogram(distribution) => {
+                series.start_ms = Some(self.first_ms);
+                series.histograms.push((now_ms, distribution.to_native()));
+                return series;
+            }
+        };
+        series.samples.push(Sample { t_ms: now_ms, value });
+        series
+    }
+}
+
+impl Value {
+    fn new(kind: StatsdKind) -> Self {
+        match kind {
+            StatsdKind::Counter => Value::Counter(0.0),
+            StatsdKind::Gauge => Value::Gauge(0.0),
+            StatsdKind::Set => Value::Set(HashSet::new()),
+            StatsdKind::Timer | StatsdKind::Histogram => Value::Histogram(Distribution::default()),
+        }
+    }
+
+    fn add(&mut self, line: &StatsdLine<'_>, numbers: &[f64], set_values_max: usize) {
+        match self {
+            Value::Counter(total) => {
+                *total += numbers.iter().sum::<f64>() / line.sample_rate;
+            }
+            Value::Gauge(value) => {
+                for (text, number) in line.values.split(':').zip(numbers) {
+                    // A sign makes it a change; StatsD has no other way to say that.
+                    let is_change = text.starts_with(['+', '-']);
+                    *value = if is_change { *value + number } else { *number };
+                }
+            }
+            Value::Set(values) => {
+                if values.len() < set_values_max {
+                    values.insert(line.values.to_owned());
+                }
+            }
+            Value::Histogram(distribution) => {
+                let unit = if line.kind == StatsdKind::Timer { 1e-3 } else { 1.0 };
+                let weight = (1.0 / line.sample_rate).round() as u64;
+                for number in numbers {
+                    distribution.observe(number * unit, weight);
+                }
+            }
+        }
+    }
+}
+
+impl Distribution {
+    fn observe(&mut self, value: f64, weight: u64) {
+        self.count = self.count.saturating_add(weight);
+        self.sum += value * weight as f64;
+        let bucket = if value.abs() <= ZERO_THRESHOLD {
+            &mut self.zero
+        } else if value > 0.0 {
+            self.positive.entry(bucket_of(value, SCHEMA)).or_insert(0)
+        } else {
+            self.negative.entry(bucket_of(-value, SCHEMA)).or_insert(0)
+        };
+        *bucket = bucket.saturating_add(weight);
+    }
+
+    fn to_native(&self) -> Histogram {
+        let (positive_spans, positive) = spans(&self.positive);
+        let (negative_spans, negative) = spans(&self.negative);
+        Histogram {
+            reset_hint: ResetHint::Unknown,
+            schema: SCHEMA,
+            zero_threshold: ZERO_THRESHOLD,
+            sum: self.sum,
+            positive_spans,
+            negative_spans,
+            counts: Counts::Int {
+                count: self.count,
+                zero: self.zero,
+                positive,
+                negative,
+            },
+            custom_bounds: Arc::from([]),
+        }
+    }
+}
+
+fn number(text: &str) -> Result<f64, StatsdError> {
+    parse_float(text)
+        .filter(|number| number.is_finite())
+        .ok_or_else(|| StatsdError::BadValue {
+            text: text.chars().take(20).collect(),
+        })
+}
+
+/// Of tags with equal names the last one counts.
+fn labels_of(line: &StatsdLine<'_>) -> Labels {
+    let mut builder = Labels::empty().to_builder();
+    for (name, value) in &line.tags {
+        builder.set(name, *value);
+    }
+    builder.set(METRIC_NAME, escape_underscores(line.name));
+    builder.build()
+}
+
+fn about(kind: StatsdKind) -> Metadata {
+    let (kind, unit) = match kind {
+        StatsdKind::Counter => (MetricKind::Counter, ""),
+        StatsdKind::Gauge | StatsdKind::Set => (MetricKind::Gauge, ""),
+        StatsdKind::Timer => (MetricKind::Histogram, "seconds"),
+        StatsdKind::Histogram => (MetricKind::Histogram, ""),
+    };
+    Metadata {
+        kind,
+        help: String::new(),
+        unit: unit.to_owned(),
+    }
+}

@@ -1,0 +1,21 @@
+//! The two text formats of metrics: Prometheus 0.0.4 and OpenMetrics 1.0, read and written.
+//!
+//! Reading order: [`Parser`] (lines to entries, the hot path of scraping), `series` (a series' text to labels),
+//! `number`, `batch` (a whole page at once), `write` (families to a page), `negotiate` (which format, for whom),
+//! `error`.
+
+mod batch;
+mod error;
+mod negotiate;
+mod number;
+mod parser;
+mod series;
+mod write;
+
+pub use batch::parse_to_batch;
+pub use error::{ParseError, ParseReason};
+pub use negotiate::{Escaping, Exposition, Negotiated, from_content_type, negotiate};
+pub(crate) use number::format_canonical_label as canonical_label;
+pub use number::{format_float, parse_float};
+pub use parser::{Entry, Format, Parser, RawSample, SampleRole};
+pub use write::{Family, FamilySample, write};

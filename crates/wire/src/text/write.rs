@@ -1,0 +1,237 @@
+//! Families of samples as a page, for `/metrics` and federation.
+//!
+//! Written by hand and not through a table of formats: the two differ in timestamps, counters, exemplars and the end
+//! of the page, and agree on the rest.
+
+use super::negotiate::Escaping;
+use super::number::format_float;
+use super::parser::Format;
+use crate::names;
+use lapwing_types::{Exemplar, Labels, METRIC_NAME, Metadata, MetricKind};
+use std::borrow::Cow;
+
+/// One metric family: what is known about it, and its samples with their full names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Family {
+    pub name: String,
+    pub metadata: Metadata,
+    pub samples: Vec<FamilySample>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FamilySample {
+    /// With `__name__`, which may have a suffix that the family's name lacks.
+    pub labels: Labels,
+    pub value: f64,
+    pub t_ms: Option<i64>,
+    pub exemplar: Option<Exemplar>,
+}
+
+/// The whole page. In OpenMetrics a counter's samples must end in `_total`; a family that breaks such a rule is
+/// written as `unknown` and its samples as they are, so that nothing is lost or renamed.
+pub fn write(families: &[Family], format: Format, escaping: Escaping) -> String {
+    let mut page = Page {
+        out: String::with_capacity(families.len() * 256),
+        format,
+        escaping,
+    };
+    for family in families {
+        page.family(family);
+    }
+    if format == Format::OpenMetrics {
+        page.out.push_str("# EOF\n");
+    }
+    page.out
+}
+
+struct Page {
+    out: String,
+    format: Format,
+    escaping: Escaping,
+}
+
+impl Page {
+    fn family(&mut self, family: &Family) {
+        let (name, kind) = self.head_of(family);
+        let Metadata { help, unit, .. } = &family.metadata;
+        if !help.is_empty() {
+            self.head("HELP", name);
+            let text = escape(help, self.format == Format::OpenMetrics);
+            self.out.push_str(&text);
+            self.out.push('\n');
+        }
+        self.head("TYPE", name);
+        self.out.push_str(kind_word(kind, self.format));
+        self.out.push('\n');
+        if self.format == Format::OpenMetrics && !unit.is_empty() && name.ends_with(unit.as_str()) {
+            self.head("UNIT", name);
+            self.out.push_str(unit);
+            self.out.push('\n');
+        }
+        for sample in &family.samples {
+            self.sample(sample);
+        }
+    }
+
+    /// The family's name and type as this format has them.
+    fn head_of<'f>(&self, family: &'f Family) -> (&'f str, MetricKind) {
+        let kind = family.metadata.kind;
+        if self.format == Format::Prometheus || kind != MetricKind::Counter {
+            return (&family.name, kind);
+        }
+        let base = family.name.strip_suffix("_total").unwrap_or(&family.name);
+        let fits = |sample: &FamilySample| {
+            sample.labels.metric_name().and_then(|n| n.strip_suffix("_total")) == Some(base)
+        };
+        if family.samples.iter().all(fits) {
+            (base, kind)
+        } else {
+            (&family.name, MetricKind::Unknown)
+        }
+    }
+
+    fn head(&mut self, keyword: &str, name: &str) {
+        self.out.push_str("# ");
+        self.out.push_str(keyword);
+        self.out.push(' ');
+        let name = self.name(name);
+        if names::is_legacy_metric_name(&name) {
+            self.out.push_str(&name);
+        } else {
+            self.quoted(&name);
+        }
+        self.out.push(' ');
+    }
+
+    fn sample(&mut self, sample: &FamilySample) {
+        let name = sample.labels.metric_name().unwrap_or("");
+        let name = self.name(name).into_owned();
+        let bare = names::is_legacy_metric_name(&name);
+        if bare {
+            self.out.push_str(&name);
+        }
+        let quoted_name = (!bare).then_some(name.as_str());
+        self.label_set(quoted_name, &sample.labels);
+        self.out.push(' ');
+        self.out.push_str(&format_float(sample.value));
+        if let Some(t_ms) = sample.t_ms {
+            self.out.push(' ');
+            self.time(t_ms);
+        }
+        if self.format == Format::OpenMetrics
+            && let Some(exemplar) = &sample.exemplar
+        {
+            self.exemplar(exemplar);
+        }
+        self.out.push('\n');
+    }
+
+    fn exemplar(&mut self, exemplar: &Exemplar) {
+        self.out.push_str(" # ");
+        if exemplar.labels.is_empty() {
+            self.out.push_str("{}");
+        } else {
+            self.label_set(None, &exemplar.labels);
+        }
+        self.out.push(' ');
+        self.out.push_str(&format_float(exemplar.value));
+        if let Some(t_ms) = exemplar.t_ms {
+            self.out.push(' ');
+            self.time(t_ms);
+        }
+    }
+
+    fn label_set(&mut self, quoted_name: Option<&str>, labels: &Labels) {
+        let mut separator = '{';
+        if let Some(name) = quoted_name {
+            self.out.push(separator);
+            self.quoted(name);
+            separator = ',';
+        }
+        for (name, value) in labels {
+            if name == METRIC_NAME {
+                continue;
+            }
+            self.out.push(separator);
+            separator = ',';
+            let name = self.label_name(name);
+            if names::is_legacy_label_name(&name) {
+                self.out.push_str(&name);
+            } else {
+                self.quoted(&name);
+            }
+            self.out.push('=');
+            self.quoted(value);
+        }
+        if separator == ',' {
+            self.out.push('}');
+        }
+    }
+
+    fn time(&mut self, t_ms: i64) {
+        match self.format {
+            Format::Prometheus => self.out.push_str(&t_ms.to_string()),
+            Format::OpenMetrics => {
+                let sign = if t_ms < 0 { "-" } else { "" };
+                let ms = t_ms.unsigned_abs();
+                self.out
+                    .push_str(&format!("{sign}{}.{:03}", ms / 1000, ms % 1000));
+            }
+        }
+    }
+
+    fn quoted(&mut self, text: &str) {
+        self.out.push('"');
+        self.out.push_str(&escape(text, true));
+        self.out.push('"');
+    }
+
+    fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        match self.escaping {
+            Escaping::AllowUtf8 => Cow::Borrowed(name),
+            Escaping::Underscores => names::escape_underscores(name),
+            Escaping::Dots => Cow::Owned(names::escape_dots(name)),
+            Escaping::Values => names::escape_values(name),
+        }
+    }
+
+    /// A colon is fine in a metric's name and not in a label's.
+    fn label_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.escaping == Escaping::AllowUtf8 || names::is_legacy_label_name(name) {
+            return Cow::Borrowed(name);
+        }
+        let escaped = self.name(name);
+        if escaped.contains(':') {
+            Cow::Owned(escaped.replace(':', "_"))
+        } else {
+            escaped
+        }
+    }
+}
+
+/// 0.0.4 knows five types; the others are written as what they look like to its readers.
+fn kind_word(kind: MetricKind, format: Format) -> &'static str {
+    match (format, kind) {
+        (Format::OpenMetrics, _) => kind.as_str(),
+        (_, MetricKind::Unknown) => "untyped",
+        (_, MetricKind::Info | MetricKind::StateSet) => "gauge",
+        (_, MetricKind::GaugeHistogram) => "histogram",
+        (_, kind) => kind.as_str(),
+    }
+}
+
+fn escape(text: &str, quotes: bool) -> Cow<'_, str> {
+    if !text.contains(|c| matches!(c, '\\' | '\n') || (quotes && c == '"')) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '"' if quotes => out.push_str("\\\""),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}

@@ -1,0 +1,10 @@
+//! What crosses the crate's border, format by format: round trips, hostile input, the specifications' examples.
+
+mod cases;
+mod otlp;
+mod proto_exposition;
+mod push;
+mod remote_read;
+mod remote_write;
+mod strategies;
+mod text;

@@ -1,0 +1,182 @@
+use crate::cases::{cases, chain, summary};
+use crate::strategies;
+use lapwing_types::{Labels, Sample, WriteBatch};
+use lapwing_wire::import::{export_line, import_lines};
+use lapwing_wire::push::parse_push;
+use lapwing_wire::pushgateway::{parse_body, parse_group};
+use lapwing_wire::statsd::{Statsd, StatsdLimits};
+use lapwing_wire::text::Format;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+#[test]
+fn push_cases() {
+    for case in cases(include_str!("../data/push_json.test")) {
+        let found = match parse_push(case.input.as_bytes(), 42) {
+            Ok(batch) => summary(&batch),
+            Err(error) => chain(&error),
+        };
+        assert_eq!(found, case.expect, "{}", case.name);
+    }
+}
+
+#[test]
+fn import_cases() {
+    for case in cases(include_str!("../data/import_lines.test")) {
+        let found: Vec<String> = import_lines(case.input.as_bytes())
+            .map(|line| match line {
+                Ok(series) => summary(&WriteBatch {
+                    series: vec![series],
+                    metadata: vec![],
+                }),
+                Err(error) => chain(&error),
+            })
+            .collect();
+        assert_eq!(found.join("\n"), case.expect, "{}", case.name);
+    }
+}
+
+fn check_group(path: &str, expect: &str) {
+    let found = match parse_group(path) {
+        Ok(labels) => labels.to_string(),
+        Err(error) => chain(&error),
+    };
+    assert_eq!(found, expect, "{path}");
+}
+
+#[test]
+fn group_paths() {
+    check_group("/job/some_job", r#"{job="some_job"}"#);
+    check_group(
+        "/job/some_job/instance/some_instance",
+        r#"{instance="some_instance", job="some_job"}"#,
+    );
+    check_group("/job@base64/L3Zhci90bXA", r#"{job="/var/tmp"}"#);
+    check_group("/job/a/path@base64/L3Zhci90bXA=", r#"{job="a", path="/var/tmp"}"#);
+    check_group(
+        "/job/titan/name@base64/zqDPgc6_zrzOt864zrXPjc-C",
+        r#"{job="titan", name="Προμηθεύς"}"#,
+    );
+    check_group("/job/a/empty@base64/=", r#"{job="a"}"#);
+    check_group("/job/a%20b%2Fc", r#"{job="a b/c"}"#);
+    check_group("/job/a/U__my_2e_label/b", r#"{job="a", "my.label"="b"}"#);
+    check_group("", "the path does not begin with /job/NAME");
+    check_group("/instance/x/job/a", "the path does not begin with /job/NAME");
+    check_group("/job@base64/=", "the job's name is empty");
+    check_group("/job/a/b", "label \"b\" has no value");
+    check_group("/job/a/b-c/d", "label name \"b-c\" is invalid");
+    check_group("/job/a/__name__/d", "label name \"__name__\" is invalid");
+    check_group("/job/a/b/c/b/d", "label \"b\" appears more than once");
+    check_group(
+        "/job@base64/!!",
+        "the value of \"job\" is not valid base64 of text",
+    );
+    check_group("/job/%f", "the path is not valid percent-encoding of text");
+    check_group("/job/%ff", "the path is not valid percent-encoding of text");
+}
+
+#[test]
+fn a_group_owns_its_labels_and_its_time() {
+    let group = parse_group("/job/batch/instance/i").unwrap();
+    let body = "# TYPE a gauge\na{job=\"mine\",b=\"c\"} 1\na 2\n";
+    let batch = parse_body(body.as_bytes(), Format::Prometheus, &group, 7).unwrap();
+    assert_eq!(
+        summary(&batch),
+        "a{b=\"c\", instance=\"i\", job=\"batch\"} 1@7\na{instance=\"i\", job=\"batch\"} 2@7\na: gauge \"\" \"\""
+    );
+    let error = parse_body(b"a{x=\"y\"} 1 5\n", Format::Prometheus, &group, 7).unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "the series a{x=\"y\"} has a timestamp, which a push may not have"
+    );
+    let error = parse_body(b"a\n", Format::Prometheus, &group, 7).unwrap_err();
+    assert_eq!(
+        chain(&error),
+        "the body does not parse: line 1, column 2: the value is missing"
+    );
+}
+
+const LIMITS: StatsdLimits = StatsdLimits {
+    series_max: 4,
+    set_values_max: 3,
+    idle_ms: 1000,
+};
+
+#[test]
+fn statsd_adds_up() {
+    let mut statsd = Statsd::new(LIMITS);
+    let (taken, rejects) = statsd.ingest(
+        b"api.hits:1|c|@0.1|#code:200\napi.hits:2|c|#code:200\r\nload:5|g\nload:+2|g\nload:-1|g\n\
+          users:a|s\nusers:b|s\nusers:a|s\nlat:500:1000|ms\nlat:0|ms|@0.5\n",
+        100,
+    );
+    assert_eq!((taken, rejects), (10, vec![]));
+    assert_eq!(
+        summary(&statsd.flush(200)),
+        "api_hits{code=\"200\"} 12@200 since 100\n\
+         lat Int { count: 4, zero: 2, positive: [1, 1], negative: [] }@200 since 100\n\
+         load 6@200\nusers 2@200\n\
+         api_hits: counter \"\" \"\"\nlat: histogram \"\" \"seconds\"\nload: gauge \"\" \"\"\nusers: gauge \"\" \"\""
+    );
+    statsd.ingest(b"api.hits:1|c|#code:200\nusers:c|s", 300);
+    let batch = statsd.flush(400);
+    assert_eq!(batch.series[0].samples[0].value, 13.0);
+    assert_eq!(batch.series[3].samples[0].value, 1.0);
+    for (_, histogram) in batch.series.iter().flat_map(|s| &s.histograms) {
+        assert_eq!(histogram.validate(), Ok(()));
+        assert_eq!(histogram.sum, 1.5);
+    }
+}
+
+#[test]
+fn statsd_is_bounded_and_forgets() {
+    let mut statsd = Statsd::new(LIMITS);
+    let (taken, rejects) = statsd.ingest(
+        b"a:1|c\nb:1|c\nc:1|c\ns:1|s\ne:1|c\na:1|g\na:x|c\ns:2|s\ns:3|s\ns:4|s",
+        0,
+    );
+    assert_eq!(taken, 7);
+    let reasons: Vec<String> = rejects.iter().map(|r| chain(r)).collect();
+    assert_eq!(
+        reasons,
+        [
+            "4 series are kept already",
+            "the metric was of another type before",
+            "the line does not parse: \"x\" is not a number"
+        ]
+    );
+    let batch = statsd.flush(1);
+    assert_eq!(batch.series[3].samples[0].value, 3.0);
+    statsd.ingest(b"a:1|c", 1500);
+    assert_eq!(
+        summary(&statsd.flush(2000)),
+        "a 2@2000 since 0\na: counter \"\" \"\""
+    );
+    assert_eq!(statsd.series_count(), 1);
+}
+
+proptest! {
+    #[test]
+    fn export_lines_come_back(
+        labels in strategies::labels(),
+        samples in vec((any::<i64>(), strategies::value()), 0..5),
+    ) {
+        let samples: Vec<Sample> = samples.into_iter().map(|(t_ms, value)| Sample { t_ms, value }).collect();
+        let mut text = String::new();
+        export_line(&mut text, &labels, &samples);
+        let read: Vec<_> = import_lines(text.as_bytes()).collect::<Result<_, _>>().unwrap();
+        prop_assert_eq!(read.len(), 1);
+        prop_assert_eq!((&read[0].labels, &read[0].samples), (&labels, &samples));
+    }
+
+    #[test]
+    fn a_group_path_of_any_text_never_panics(path in "(/|job|@base64|=|%|2|é|U__|a){0,12}", bytes: Vec<u8>) {
+        let _ = parse_group(&path);
+        let _ = parse_push(&bytes, 0);
+        let _ = import_lines(&bytes).count();
+        let _ = parse_body(&bytes, Format::Prometheus, &Labels::empty(), 0);
+        let mut statsd = Statsd::new(LIMITS);
+        statsd.ingest(&bytes, 0);
+        statsd.flush(1);
+    }
+}

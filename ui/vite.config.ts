@@ -1,0 +1,18 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { defineConfig } from 'vitest/config'
+
+const server = process.env.LAPWING_URL ?? 'http://127.0.0.1:9595'
+
+export default defineConfig({
+  plugins: [svelte()],
+  build: {
+    outDir: '../crates/ui/dist',
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: { host: '127.0.0.1', port: 5173, proxy: { '/api': server, '/-': server } },
+  test: { include: ['src/**/*.test.ts'], environment: 'node' },
+})

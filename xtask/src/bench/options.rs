@@ -1,0 +1,104 @@
+//! What a bench can be told on the command line, with bounds, so that a slip of a digit does not fill a disk.
+
+use anyhow::{Context, Result, bail};
+
+use super::servers::SERVERS;
+use crate::load::SERIES_PER_HOST;
+
+/// Samples in all; 100 000 series of a day at 15 s is 576 million.
+const SAMPLES_MAX: usize = 2_000_000_000;
+
+#[derive(Debug, PartialEq)]
+pub(super) struct Options {
+    pub(super) hosts: usize,
+    pub(super) steps: usize,
+    pub(super) repeat: usize,
+    /// Names of servers; empty means all that are installed.
+    pub(super) servers: Vec<String>,
+}
+
+impl Options {
+    pub(super) fn parse(args: &[String]) -> Result<Options> {
+        let mut options = Options {
+            hosts: 200,
+            steps: 240,
+            repeat: 10,
+            servers: Vec::new(),
+        };
+        let mut words = args.iter().filter(|a| *a != "--");
+        while let Some(word) = words.next() {
+            let mut value = || words.next().with_context(|| format!("{word} needs a value"));
+            match word.as_str() {
+                "--series" => options.hosts = number(value()?)?.div_ceil(SERIES_PER_HOST),
+                "--steps" => options.steps = number(value()?)?,
+                "--repeat" => options.repeat = number(value()?)?,
+                "--servers" => options.servers = value()?.split(',').map(str::to_owned).collect(),
+                "--full" => (options.hosts, options.steps) = (1_000, 1_440),
+                _ => bail!("no option `{word}`: see `cargo xtask bench --help`"),
+            }
+        }
+        if let Some(unknown) = options
+            .servers
+            .iter()
+            .find(|n| SERVERS.iter().all(|s| s.name != **n))
+        {
+            bail!("no server `{unknown}`: see `cargo xtask bench --help`");
+        }
+        if options.samples() > SAMPLES_MAX {
+            bail!("{} samples, {SAMPLES_MAX} are allowed", options.samples());
+        }
+        Ok(options)
+    }
+
+    pub(super) fn samples(&self) -> usize {
+        self.hosts
+            .saturating_mul(SERIES_PER_HOST)
+            .saturating_mul(self.steps)
+    }
+}
+
+fn number(text: &str) -> Result<usize> {
+    let number: usize = text
+        .replace('_', "")
+        .parse()
+        .with_context(|| format!("`{text}` is not a number"))?;
+    if number == 0 {
+        bail!("0 measures nothing");
+    }
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options> {
+        Options::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_are_read_and_bounded() {
+        let options =
+            parse("--series 1_050 --steps 8 --repeat 3 --servers lapwing,prometheus").expect("valid");
+        assert_eq!(
+            (
+                options.hosts,
+                options.steps,
+                options.repeat,
+                options.servers.len()
+            ),
+            (11, 8, 3, 2)
+        );
+        assert_eq!(parse("--full").expect("valid").samples(), 144_000_000);
+        for bad in [
+            "--series",
+            "--series x",
+            "--steps 0",
+            "--servers nagios",
+            "--fast",
+            "--full --steps 99999999",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}
