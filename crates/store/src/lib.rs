@@ -7,5 +7,6 @@
 
 pub mod metrics;
 mod source;
+pub mod state;
 
 pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};

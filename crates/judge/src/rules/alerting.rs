@@ -310,7 +310,7 @@ fn generator_url(external_url: &str, expr: &str) -> String {
     for byte in expr.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                encoded.push(char::from(byte))
+                encoded.push(char::from(byte));
             }
             b' ' => encoded.push('+'),
             byte => encoded.push_str(&format!("%{byte:02X}")),

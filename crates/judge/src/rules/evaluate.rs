@@ -32,6 +32,9 @@ pub struct EvalError {
 pub trait Evaluate {
     fn instant(&self, expr: &str, at_ms: i64) -> Result<Vec<Evaluated>, EvalError>;
 
+    /// What will surely be asked, and does not depend on what this tick records: a chance to work in parallel.
+    fn prepare(&mut self, _questions: Vec<(String, i64)>) {}
+
     /// What rules of this tick recorded; later rules and later slots must see it, though the store does not have it
     /// yet.
     fn remember(&mut self, written: &[SeriesWrite]);

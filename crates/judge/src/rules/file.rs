@@ -141,7 +141,7 @@ impl Reader<'_> {
         let rules = raw
             .rules
             .into_iter()
-            .filter_map(|rule| self.rule(rule, &raw.labels))
+            .filter_map(|rule| self.rule(&rule, &raw.labels))
             .collect();
         RuleGroup {
             file: self.file.to_owned(),
@@ -153,7 +153,7 @@ impl Reader<'_> {
         }
     }
 
-    fn rule(&mut self, spanned: Spanned<RawRule>, group_labels: &BTreeMap<String, String>) -> Option<Rule> {
+    fn rule(&mut self, spanned: &Spanned<RawRule>, group_labels: &BTreeMap<String, String>) -> Option<Rule> {
         let errors_before = self.errors.len();
         let line = spanned.referenced.line();
         let (name, is_alert) = match (&spanned.value.record, &spanned.value.alert) {
@@ -164,18 +164,18 @@ impl Reader<'_> {
                 return None;
             }
             (None, None) => {
-                self.error(&spanned, "one of 'record' or 'alert' must be set");
+                self.error(spanned, "one of 'record' or 'alert' must be set");
                 return None;
             }
         };
         let Some(expr) = &spanned.value.expr else {
-            self.error(&spanned, "field 'expr' must be set in rule");
+            self.error(spanned, "field 'expr' must be set in rule");
             return None;
         };
         if let Err(reason) = (self.check)(&expr.value) {
             self.error(expr, format!("could not parse expression: {reason}"));
         }
-        self.names(&spanned, is_alert);
+        self.names(spanned, is_alert);
         let raw = &spanned.value;
         let (for_ms, keep_firing_for_ms) = (
             self.duration(&raw.for_, 0),

@@ -8,8 +8,8 @@ use super::condition::{Comparison, Condition, NoData};
 use super::file::RuleFileError;
 use super::group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
 use super::{names, template};
+use lapwing_query::promql::{Expr, ExprKind, UnaryOp, parse};
 use lapwing_types::{Severity, format_duration_ms, parse_duration_ms};
-use promql_parser::parser::Expr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -154,7 +154,7 @@ fn compile(rule: &OwnRule) -> Result<Rule, String> {
         .map(|m| format!("model={m:?}"))
         .unwrap_or_default();
     let promql = to_promql(&rule.condition, &matchers);
-    let parsed = promql_parser::parser::parse(&promql).map_err(|e| {
+    let parsed = parse(&promql).map_err(|e| {
         format!(
             "condition {:?} is not understood: {e} (read as {promql})",
             rule.condition
@@ -222,12 +222,11 @@ fn default_summary(rule: &OwnRule, condition: &Condition) -> String {
 }
 
 fn condition_of(parsed: &Expr, promql: &str, recover: Option<&str>) -> Result<Condition, String> {
-    let threshold = match parsed {
-        Expr::Binary(b) if !b.modifier.as_ref().is_some_and(|m| m.return_bool) => {
-            let op = Comparison::ALL
-                .into_iter()
-                .find(|c| b.op.to_string() == c.as_str());
-            op.zip(literal(&b.rhs)).map(|(op, n)| (b.lhs.to_string(), op, n))
+    let threshold = match &parsed.kind {
+        ExprKind::Binary(b) if !b.return_bool => {
+            let op = Comparison::ALL.into_iter().find(|c| b.op.as_str() == c.as_str());
+            op.zip(literal(&b.right))
+                .map(|(op, n)| (b.left.to_string(), op, n))
         }
         _ => None,
     };
@@ -264,10 +263,11 @@ fn condition_of(parsed: &Expr, promql: &str, recover: Option<&str>) -> Result<Co
 }
 
 fn literal(expr: &Expr) -> Option<f64> {
-    match expr {
-        Expr::NumberLiteral(n) => Some(n.val),
-        Expr::Paren(p) => literal(&p.expr),
-        Expr::Unary(u) => literal(&u.expr).map(|n| -n),
+    match &expr.kind {
+        ExprKind::Number { value, .. } => Some(*value),
+        ExprKind::Paren(inner) => literal(inner),
+        ExprKind::Unary(UnaryOp::Minus, inner) => literal(inner).map(|n| -n),
+        ExprKind::Unary(UnaryOp::Plus, inner) => literal(inner),
         _ => None,
     }
 }

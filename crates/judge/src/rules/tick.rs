@@ -53,6 +53,7 @@ impl Rules {
     pub fn tick(&self, now_ms: i64, evaluator: &mut dyn Evaluate, state: &mut RulesState) -> Tick {
         let mut tick = Tick::default();
         self.forget_removed(now_ms, state, &mut tick);
+        evaluator.prepare(self.questions(now_ms, state));
         for group in &self.groups {
             let key = group.key();
             let Some(memory) = state.groups.get(&key).cloned() else {
@@ -68,7 +69,6 @@ impl Rules {
             let mut previous_ms = memory.last_slot_ms;
             for slot_ms in &due.slots_ms {
                 let written = self.slot(group, (*slot_ms, previous_ms), (evaluator, state), &mut tick);
-                evaluator.remember(&written);
                 tick.samples.series.extend(written);
                 previous_ms = *slot_ms;
             }
@@ -82,6 +82,40 @@ impl Rules {
         }
         tick.decisions = tick.events.iter().map(decision).collect();
         tick
+    }
+
+    /// Expressions of alerting rules that are due and read nothing that rules write: these are independent of each other.
+    fn questions(&self, now_ms: i64, state: &RulesState) -> Vec<(String, i64)> {
+        let recorded: HashSet<&str> = self
+            .groups
+            .iter()
+            .flat_map(|g| &g.rules)
+            .filter(|r| matches!(r.kind, RuleKind::Recording))
+            .map(|r| r.name.as_str())
+            .chain(["ALERTS", "ALERTS_FOR_STATE"])
+            .collect();
+        let depends = |expr: &str| {
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+            // A selector that names no metric may read anything.
+            expr.contains("__name__") || expr.split(|c| !is_word(c)).any(|w| recorded.contains(w))
+        };
+        let mut questions = Vec::new();
+        for group in &self.groups {
+            let Some(memory) = state.groups.get(&group.key()) else {
+                continue;
+            };
+            for slot_ms in due(group, memory.last_slot_ms, now_ms, &self.options).slots_ms {
+                for rule in &group.rules {
+                    if let RuleKind::Alerting(alerting) = &rule.kind
+                        && !depends(alerting.condition.expr())
+                    {
+                        let at_ms = slot_ms - group.query_offset_ms;
+                        questions.push((alerting.condition.expr().to_owned(), at_ms));
+                    }
+                }
+            }
+        }
+        questions
     }
 
     fn slot(

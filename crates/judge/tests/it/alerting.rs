@@ -155,7 +155,7 @@ fn missed_evaluations_are_caught_up_in_order() {
     let times: Vec<i64> = tick.samples.series.iter().map(|s| s.samples[0].t_ms).collect();
     assert!(times.len() >= 5 && times.is_sorted());
     assert!(times.windows(2).all(|w| w[1] - w[0] == 10_000));
-    assert_eq!(tick.samples.series.len(), world.table.remembered.len() / 2);
+    assert_eq!(tick.samples.series.len(), world.table.remembered.len());
     world.set("sum(y)", &[]);
     let tick = world.after(10_000);
     assert!(is_stale(tick.samples.series[0].samples[0].value));

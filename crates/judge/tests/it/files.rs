@@ -1,10 +1,6 @@
 //! Rule files: what they mean, and every mistake with its place.
 
-use lapwing_judge::rules::{RuleKind, RulesOptions, load_rule_file};
-
-fn check(expr: &str) -> Result<(), String> {
-    promql_parser::parser::parse(expr).map(|_| ())
-}
+use lapwing_judge::rules::{RuleKind, RulesOptions, check_expr as check, load_rule_file};
 
 #[test]
 fn reads_prometheus_files_unchanged() {

@@ -2,4 +2,5 @@
 
 mod alerting;
 mod files;
+mod promql;
 mod table;

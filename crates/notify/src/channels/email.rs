@@ -1,0 +1,181 @@
+//! E-mail: text and HTML, STARTTLS or TLS, threaded by group.
+
+use super::outgoing::{BuildError, Mail, Outgoing};
+use crate::config::{Global, Secret};
+use crate::message::Context;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmailConfig {
+    pub send_resolved: bool,
+    pub to: String,
+    pub from: Option<String>,
+    pub hello: Option<String>,
+    pub smarthost: Option<String>,
+    pub auth_username: Option<String>,
+    pub auth_password: Option<Secret>,
+    pub auth_password_file: Option<String>,
+    pub auth_secret: Option<Secret>,
+    pub auth_secret_file: Option<String>,
+    pub auth_identity: Option<String>,
+    pub headers: BTreeMap<String, String>,
+    pub html: Option<String>,
+    pub text: Option<String>,
+    pub require_tls: Option<bool>,
+    pub implicit_tls: Option<bool>,
+    pub force_implicit_tls: Option<bool>,
+    pub tls_config: Option<super::http::TlsConfig>,
+    pub threading: Option<Threading>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Threading {
+    pub enabled: bool,
+    pub thread_by_date: Option<String>,
+}
+
+const SUBJECT: &str = r#"{{ template "email.default.subject" . }}"#;
+const HTML: &str = r#"{{ template "email.default.html" . }}"#;
+const TEXT: &str = r#"{{ template "email.default.text" . }}"#;
+
+impl EmailConfig {
+    pub(crate) fn resolve(&mut self, global: &Global) -> Result<(), String> {
+        if self.to.is_empty() {
+            return Err("missing to address in email config".to_owned());
+        }
+        let inherit = |own: &mut Option<String>, from: &Option<String>| {
+            if own.is_none() {
+                own.clone_from(from);
+            }
+        };
+        inherit(&mut self.smarthost, &global.smtp_smarthost);
+        inherit(&mut self.from, &global.smtp_from);
+        inherit(&mut self.hello, &global.smtp_hello);
+        inherit(&mut self.auth_username, &global.smtp_auth_username);
+        inherit(&mut self.auth_identity, &global.smtp_auth_identity);
+        if self.auth_password.is_none() && self.auth_password_file.is_none() {
+            self.auth_password = global.smtp_auth_password.clone();
+            self.auth_password_file = global.smtp_auth_password_file.clone();
+        }
+        self.require_tls = self.require_tls.or(global.smtp_require_tls);
+        self.implicit_tls = self
+            .implicit_tls
+            .or(self.force_implicit_tls)
+            .or(global.smtp_force_implicit_tls);
+        if self.tls_config.is_none() {
+            self.tls_config = global
+                .smtp_tls_config
+                .clone()
+                .map(serde_json::from_value)
+                .transpose()
+                .map_err(|e| format!("smtp_tls_config: {e}"))?;
+        }
+        let smarthost = self
+            .smarthost
+            .as_deref()
+            .ok_or("no SMTP smarthost set, here or globally")?;
+        address(smarthost)?;
+        if self.from.is_none() {
+            return Err("no SMTP from address set, here or globally".to_owned());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn build(&self, context: &Context<'_>) -> Result<Outgoing, BuildError> {
+        let n = context.notification;
+        let (host, port) = address(self.smarthost.as_deref().unwrap_or_default())?;
+        let login = match &self.auth_username {
+            Some(user) if !user.is_empty() => {
+                let password =
+                    context.secret(self.auth_password.as_ref(), self.auth_password_file.as_deref())?;
+                Some((user.clone(), password))
+            }
+            _ => None,
+        };
+        let mut headers = Vec::new();
+        let mut subject = SUBJECT;
+        for (name, value) in &self.headers {
+            if name.eq_ignore_ascii_case("subject") {
+                subject = value;
+            } else if !["from", "to"].contains(&name.to_ascii_lowercase().as_str()) {
+                headers.push((name.clone(), one_line(&context.text(name, value))));
+            }
+        }
+        headers.insert(
+            0,
+            ("Subject".to_owned(), one_line(&context.text("subject", subject))),
+        );
+        headers.push((
+            "Message-ID".to_owned(),
+            format!("<{}.{}@lapwing>", n.id, n.attempt),
+        ));
+        let thread = format!(
+            "<{:016x}@lapwing>",
+            xxhash_rust::xxh3::xxh3_64(n.group_key.as_bytes())
+        );
+        headers.push(("References".to_owned(), thread.clone()));
+        headers.push(("In-Reply-To".to_owned(), thread));
+        let html = context.html("html", self.html.as_deref().unwrap_or(HTML));
+        let text = context.text("text", self.text.as_deref().unwrap_or(TEXT));
+        let to = context.exact("to", &self.to, "");
+        Ok(Outgoing::Mail(Box::new(Mail {
+            host,
+            port,
+            hello: self.hello.clone(),
+            // Port 465 speaks TLS from the first byte.
+            implicit_tls: self.implicit_tls.unwrap_or(port == 465),
+            require_tls: self.require_tls.unwrap_or(true),
+            insecure_skip_verify: self.tls_config.as_ref().is_some_and(|t| t.insecure_skip_verify),
+            login,
+            from: context.exact("from", self.from.as_deref().unwrap_or_default(), ""),
+            to: split_addresses(&to),
+            headers,
+            text,
+            html,
+        })))
+    }
+
+    pub(crate) fn templates(&self) -> Vec<&str> {
+        let mut all = vec![self.to.as_str()];
+        all.extend(
+            [&self.from, &self.html, &self.text]
+                .into_iter()
+                .flatten()
+                .map(String::as_str),
+        );
+        all.extend(self.headers.values().map(String::as_str));
+        all
+    }
+}
+
+/// A header must not become two.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Commas in quotes do not separate.
+fn split_addresses(text: &str) -> Vec<String> {
+    let mut quoted = false;
+    text.split(|c| {
+        if c == '"' {
+            quoted = !quoted;
+        }
+        c == ',' && !quoted
+    })
+    .map(|a| a.trim().to_owned())
+    .filter(|a| !a.is_empty())
+    .collect()
+}
+
+fn address(smarthost: &str) -> Result<(String, u16), String> {
+    let wrong = || format!("smarthost {smarthost:?} is not host:port");
+    let (host, port) = smarthost.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    Ok((host.trim_matches(['[', ']']).to_owned(), port))
+}

@@ -1,0 +1,133 @@
+//! `http_config` as Alertmanager and Prometheus write it.
+
+use super::outgoing::{HttpRequest, Judge};
+use crate::config::Secret;
+use crate::message::Context;
+use base64::Engine as _;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// An attempt may take this long unless the channel says otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    pub basic_auth: Option<BasicAuth>,
+    pub authorization: Option<Authorization>,
+    pub bearer_token: Option<Secret>,
+    pub bearer_token_file: Option<String>,
+    pub proxy_url: Option<String>,
+    pub no_proxy: Option<String>,
+    pub proxy_from_environment: Option<bool>,
+    pub follow_redirects: Option<bool>,
+    pub enable_http2: Option<bool>,
+    pub tls_config: Option<TlsConfig>,
+    pub http_headers: BTreeMap<String, HeaderValues>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BasicAuth {
+    pub username: Option<String>,
+    pub username_file: Option<String>,
+    pub password: Option<Secret>,
+    pub password_file: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Authorization {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub credentials: Option<Secret>,
+    pub credentials_file: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    pub insecure_skip_verify: bool,
+    pub ca: Option<String>,
+    pub ca_file: Option<String>,
+    pub server_name: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HeaderValues {
+    pub values: Vec<String>,
+    pub secrets: Vec<Secret>,
+    pub files: Vec<String>,
+}
+
+impl HttpConfig {
+    fn headers(&self, context: &Context<'_>) -> Result<Vec<(String, String)>, String> {
+        let mut headers = Vec::new();
+        if let Some(auth) = &self.basic_auth {
+            let user = match &auth.username_file {
+                Some(file) => context.secret(None, Some(file))?,
+                None => auth.username.clone().unwrap_or_default(),
+            };
+            let password = context.secret(auth.password.as_ref(), auth.password_file.as_deref())?;
+            let token = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            headers.push(("authorization".to_owned(), format!("Basic {token}")));
+        }
+        if let Some(auth) = &self.authorization {
+            let token = context.secret(auth.credentials.as_ref(), auth.credentials_file.as_deref())?;
+            let kind = auth.kind.as_deref().unwrap_or("Bearer");
+            headers.push(("authorization".to_owned(), format!("{kind} {token}")));
+        }
+        if self.bearer_token.is_some() || self.bearer_token_file.is_some() {
+            let token = context.secret(self.bearer_token.as_ref(), self.bearer_token_file.as_deref())?;
+            headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+        }
+        for (name, values) in &self.http_headers {
+            let mut all = values.values.clone();
+            for secret in &values.secrets {
+                all.push(secret.expose().to_owned());
+            }
+            for file in &values.files {
+                all.push(context.secret(None, Some(file))?);
+            }
+            headers.extend(all.into_iter().map(|v| (name.to_ascii_lowercase(), v)));
+        }
+        Ok(headers)
+    }
+}
+
+/// A POST of JSON with the channel's `http_config`.
+pub(crate) fn post_json(
+    context: &Context<'_>,
+    url: &str,
+    body: &impl serde::Serialize,
+    config: Option<&HttpConfig>,
+) -> Result<HttpRequest, String> {
+    let body = serde_json::to_vec(body).map_err(|e| format!("encoding the payload: {e}"))?;
+    post(context, url, body, config)
+}
+
+pub(crate) fn post(
+    context: &Context<'_>,
+    url: &str,
+    body: Vec<u8>,
+    config: Option<&HttpConfig>,
+) -> Result<HttpRequest, String> {
+    let url = url.trim().to_owned();
+    if url.is_empty() {
+        return Err("the address of this receiver is empty".to_owned());
+    }
+    let config = config.cloned().unwrap_or_default();
+    let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    headers.extend(config.headers(context)?);
+    Ok(HttpRequest {
+        method: "POST",
+        url,
+        headers,
+        body,
+        config,
+        timeout: TIMEOUT,
+        judge: Judge::Status,
+    })
+}

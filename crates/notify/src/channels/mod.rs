@@ -1,0 +1,28 @@
+//! Ways out of the house, one file each.
+//!
+//! A channel *builds* what goes out ([`Outgoing`]): pure, tested against golden payloads. [`Transport`] carries it: the
+//! only place with sockets, processes and files.
+
+pub mod command;
+pub mod discord;
+pub mod email;
+pub mod http;
+pub mod line;
+pub mod ntfy;
+pub mod opsgenie;
+mod outgoing;
+pub mod pagerduty;
+pub mod signed;
+pub mod slack;
+pub mod teams;
+pub mod telegram;
+mod transport;
+pub mod webhook;
+
+pub use outgoing::{BuildError, Call, HttpRequest, Judge, LineTarget, Mail, Outgoing, Sent};
+pub use transport::Transport;
+
+/// Receivers that say when an alert ended, unless the config says otherwise.
+pub(crate) fn yes() -> bool {
+    true
+}

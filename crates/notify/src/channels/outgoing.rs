@@ -1,0 +1,145 @@
+//! What leaves the house, before it left; and what became of it.
+
+use super::http::HttpConfig;
+use std::time::Duration;
+
+/// Ready to be carried.
+#[derive(Clone, Debug)]
+pub enum Outgoing {
+    /// In order; the first that fails stops the rest.
+    Http(Vec<HttpRequest>),
+    Mail(Box<Mail>),
+    Command(Call),
+    Line(LineTarget, String),
+}
+
+#[derive(Clone, Debug)]
+pub struct HttpRequest {
+    pub method: &'static str,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub config: HttpConfig,
+    pub timeout: Duration,
+    pub judge: Judge,
+}
+
+/// How an answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// 2xx is taken; 429 and 5xx are tried again; the rest never will be taken.
+    Status,
+    /// Slack answers 200 with `{"ok": false, "error": "..."}`.
+    Slack,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mail {
+    pub host: String,
+    pub port: u16,
+    pub hello: Option<String>,
+    pub implicit_tls: bool,
+    pub require_tls: bool,
+    pub insecure_skip_verify: bool,
+    pub login: Option<(String, String)>,
+    pub from: String,
+    pub to: Vec<String>,
+    pub headers: Vec<(String, String)>,
+    pub text: String,
+    pub html: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub program: String,
+    pub args: Vec<String>,
+    pub environment: Vec<(String, String)>,
+    pub stdin: Vec<u8>,
+    pub timeout: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineTarget {
+    Console,
+    File(String),
+}
+
+/// The payload could not even be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct BuildError {
+    pub reason: String,
+}
+
+impl From<String> for BuildError {
+    fn from(reason: String) -> Self {
+        BuildError { reason }
+    }
+}
+
+/// What became of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    Delivered {
+        detail: String,
+    },
+    /// May work later; the receiver may have said when.
+    Later {
+        reason: String,
+        retry_after_ms: Option<i64>,
+    },
+    /// Will never work as it is.
+    Refused {
+        reason: String,
+    },
+}
+
+impl Judge {
+    pub fn judge(self, status: u16, retry_after_ms: Option<i64>, body: &str) -> Sent {
+        let said: String = body.chars().take(300).collect();
+        match status {
+            200..=299 => match self {
+                Judge::Slack => slack(&said, body),
+                Judge::Status => Sent::Delivered {
+                    detail: format!("HTTP {status}"),
+                },
+            },
+            408 | 425 | 429 | 500..=599 => Sent::Later {
+                reason: format!("HTTP {status}: {said}"),
+                retry_after_ms,
+            },
+            _ => Sent::Refused {
+                reason: format!("HTTP {status}: {said}"),
+            },
+        }
+    }
+}
+
+fn slack(said: &str, body: &str) -> Sent {
+    let answer: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    match answer.get("ok").and_then(serde_json::Value::as_bool) {
+        Some(false) => {
+            let error = answer.get("error").and_then(|e| e.as_str()).unwrap_or(said);
+            let passing = [
+                "ratelimited",
+                "rate_limited",
+                "internal_error",
+                "fatal_error",
+                "service_unavailable",
+            ];
+            if passing.contains(&error) {
+                Sent::Later {
+                    reason: error.to_owned(),
+                    retry_after_ms: None,
+                }
+            } else {
+                Sent::Refused {
+                    reason: error.to_owned(),
+                }
+            }
+        }
+        _ => Sent::Delivered {
+            detail: "HTTP 200".to_owned(),
+        },
+    }
+}

@@ -1,0 +1,296 @@
+//! Slack: an incoming webhook, or a bot token with `chat.postMessage`.
+
+use super::http::{HttpConfig, post_json};
+use super::outgoing::{BuildError, Judge, Outgoing};
+use crate::config::{Global, Secret};
+use crate::message::Context;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlackConfig {
+    pub send_resolved: bool,
+    pub http_config: Option<HttpConfig>,
+    pub api_url: Option<Secret>,
+    #[serde(alias = "webhook_url_file")]
+    pub api_url_file: Option<String>,
+    pub app_url: Option<String>,
+    pub app_token: Option<Secret>,
+    pub app_token_file: Option<String>,
+    pub channel: Option<String>,
+    pub username: Option<String>,
+    pub color: Option<String>,
+    pub title: Option<String>,
+    pub title_link: Option<String>,
+    pub pretext: Option<String>,
+    pub text: Option<String>,
+    pub message_text: Option<String>,
+    pub fields: Vec<SlackField>,
+    pub short_fields: bool,
+    pub footer: Option<String>,
+    pub fallback: Option<String>,
+    pub callback_id: Option<String>,
+    pub icon_emoji: Option<String>,
+    pub icon_url: Option<String>,
+    pub image_url: Option<String>,
+    pub thumb_url: Option<String>,
+    pub link_names: bool,
+    pub mrkdwn_in: Option<Vec<String>>,
+    pub actions: Vec<SlackAction>,
+    pub update_message: bool,
+    pub timeout: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlackField {
+    pub title: String,
+    pub value: String,
+    pub short: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlackAction {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub text: String,
+    pub url: Option<String>,
+    pub style: Option<String>,
+    pub name: Option<String>,
+    pub value: Option<String>,
+    pub confirm: Option<SlackConfirm>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlackConfirm {
+    pub title: Option<String>,
+    pub text: String,
+    pub ok_text: Option<String>,
+    pub dismiss_text: Option<String>,
+}
+
+/// What Slack takes in an attachment's title, in characters.
+const TITLE_CHARS_MAX: usize = 1024;
+const APP_URL: &str = "https://slack.com/api/chat.postMessage";
+const COLOR: &str = r#"{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}"#;
+
+impl SlackConfig {
+    pub(crate) fn resolve(&mut self, global: &Global) -> Result<(), String> {
+        if self.api_url.is_none()
+            && self.api_url_file.is_none()
+            && self.app_token.is_none()
+            && self.app_token_file.is_none()
+        {
+            self.api_url = global.slack_api_url.clone();
+            self.api_url_file = global.slack_api_url_file.clone();
+            self.app_token = global.slack_app_token.clone();
+            self.app_token_file = global.slack_app_token_file.clone();
+        }
+        if self.app_url.is_none() {
+            self.app_url = global.slack_app_url.clone();
+        }
+        let has_url = self.api_url.is_some() || self.api_url_file.is_some();
+        if !has_url && !self.is_bot() {
+            return Err("no Slack API URL nor app token set, here or globally".to_owned());
+        }
+        for action in &self.actions {
+            if action.kind.is_empty() || action.text.is_empty() {
+                return Err("an action needs a type and a text".to_owned());
+            }
+        }
+        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        Ok(())
+    }
+
+    fn is_bot(&self) -> bool {
+        self.app_token.is_some() || self.app_token_file.is_some()
+    }
+
+    pub(crate) fn build(&self, context: &Context<'_>) -> Result<Outgoing, BuildError> {
+        let has_url = self.api_url.is_some() || self.api_url_file.is_some();
+        let url = if has_url {
+            context.secret(self.api_url.as_ref(), self.api_url_file.as_deref())?
+        } else {
+            self.app_url.clone().unwrap_or_else(|| APP_URL.to_owned())
+        };
+        let mut request = post_json(context, &url, &self.payload(context), self.http_config.as_ref())?;
+        if self.is_bot() {
+            let token = context.secret(self.app_token.as_ref(), self.app_token_file.as_deref())?;
+            request
+                .headers
+                .push(("authorization".to_owned(), format!("Bearer {token}")));
+        }
+        request.judge = Judge::Slack;
+        Ok(Outgoing::Http(vec![request]))
+    }
+
+    fn payload(&self, context: &Context<'_>) -> Value {
+        let text = |field: &str, own: &Option<String>, default: &str| {
+            context.text(field, own.as_deref().unwrap_or(default))
+        };
+        let mut attachment = Map::new();
+        let title: String = text("title", &self.title, r#"{{ template "slack.default.title" . }}"#)
+            .chars()
+            .take(TITLE_CHARS_MAX)
+            .collect();
+        attachment.insert("title".to_owned(), title.into());
+        let optional = [
+            (
+                "title_link",
+                &self.title_link,
+                r#"{{ template "slack.default.titlelink" . }}"#,
+            ),
+            (
+                "pretext",
+                &self.pretext,
+                r#"{{ template "slack.default.pretext" . }}"#,
+            ),
+            ("text", &self.text, r#"{{ template "slack.default.text" . }}"#),
+            (
+                "fallback",
+                &self.fallback,
+                r#"{{ template "slack.default.fallback" . }}"#,
+            ),
+            (
+                "callback_id",
+                &self.callback_id,
+                r#"{{ template "slack.default.callbackid" . }}"#,
+            ),
+            (
+                "footer",
+                &self.footer,
+                r#"{{ template "slack.default.footer" . }}"#,
+            ),
+            ("image_url", &self.image_url, ""),
+            ("thumb_url", &self.thumb_url, ""),
+            ("color", &self.color, COLOR),
+        ];
+        for (name, own, default) in optional {
+            let value = text(name, own, default);
+            if !value.is_empty() {
+                attachment.insert(name.to_owned(), value.into());
+            }
+        }
+        let marked = self
+            .mrkdwn_in
+            .clone()
+            .unwrap_or_else(|| ["fallback", "pretext", "text"].map(str::to_owned).to_vec());
+        attachment.insert("mrkdwn_in".to_owned(), json!(marked));
+        if !self.fields.is_empty() {
+            attachment.insert("fields".to_owned(), self.fields(context));
+        }
+        if !self.actions.is_empty() {
+            attachment.insert("actions".to_owned(), self.actions(context));
+        }
+        let mut message = Map::new();
+        let around = [
+            ("channel", &self.channel, ""),
+            (
+                "username",
+                &self.username,
+                r#"{{ template "slack.default.username" . }}"#,
+            ),
+            (
+                "icon_emoji",
+                &self.icon_emoji,
+                r#"{{ template "slack.default.iconemoji" . }}"#,
+            ),
+            (
+                "icon_url",
+                &self.icon_url,
+                r#"{{ template "slack.default.iconurl" . }}"#,
+            ),
+            ("text", &self.message_text, ""),
+        ];
+        for (name, own, default) in around {
+            let value = match name {
+                "channel" => context.exact(name, own.as_deref().unwrap_or(default), ""),
+                _ => text(name, own, default),
+            };
+            if !value.is_empty() {
+                message.insert(name.to_owned(), value.into());
+            }
+        }
+        if self.link_names {
+            message.insert("link_names".to_owned(), true.into());
+        }
+        message.insert("attachments".to_owned(), json!([attachment]));
+        Value::Object(message)
+    }
+
+    fn fields(&self, context: &Context<'_>) -> Value {
+        self.fields
+            .iter()
+            .map(|f| {
+                json!({
+                    "title": context.text("fields.title", &f.title),
+                    "value": context.text("fields.value", &f.value),
+                    "short": f.short.unwrap_or(self.short_fields),
+                })
+            })
+            .collect()
+    }
+
+    fn actions(&self, context: &Context<'_>) -> Value {
+        self.actions
+            .iter()
+            .map(|a| {
+                let mut action = Map::new();
+                action.insert("type".to_owned(), context.text("actions.type", &a.kind).into());
+                action.insert("text".to_owned(), context.text("actions.text", &a.text).into());
+                for (name, value) in [
+                    ("url", &a.url),
+                    ("style", &a.style),
+                    ("name", &a.name),
+                    ("value", &a.value),
+                ] {
+                    if let Some(value) = value {
+                        action.insert(name.to_owned(), context.text(name, value).into());
+                    }
+                }
+                if let Some(c) = &a.confirm {
+                    let text =
+                        |t: &Option<String>| context.text("actions.confirm", t.as_deref().unwrap_or(""));
+                    action.insert(
+                        "confirm".to_owned(),
+                        json!({"title": text(&c.title), "text": context.text("actions.confirm", &c.text),
+                               "ok_text": text(&c.ok_text), "dismiss_text": text(&c.dismiss_text)}),
+                    );
+                }
+                Value::Object(action)
+            })
+            .collect()
+    }
+
+    pub(crate) fn templates(&self) -> Vec<&str> {
+        let optional = [
+            &self.channel,
+            &self.username,
+            &self.color,
+            &self.title,
+            &self.title_link,
+            &self.pretext,
+            &self.text,
+            &self.message_text,
+            &self.footer,
+            &self.fallback,
+            &self.callback_id,
+            &self.icon_emoji,
+            &self.icon_url,
+            &self.image_url,
+            &self.thumb_url,
+        ];
+        let mut all: Vec<&str> = optional.into_iter().flatten().map(String::as_str).collect();
+        for field in &self.fields {
+            all.extend([field.title.as_str(), field.value.as_str()]);
+        }
+        for action in &self.actions {
+            all.push(&action.text);
+            all.extend(action.url.as_deref());
+        }
+        all
+    }
+}

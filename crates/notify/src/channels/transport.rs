@@ -1,0 +1,301 @@
+//! Carries what was built out of the house. The only part of this crate with sockets, processes and files.
+//!
+//! Never panics on what a receiver answers: bodies are read up to a bound, times are bounded, and every failure becomes a
+//! [`Sent::Later`] or [`Sent::Refused`] with words an operator can use. Secrets never stand in those words.
+
+use super::http::HttpConfig;
+use super::outgoing::{Call, HttpRequest, LineTarget, Mail, Outgoing, Sent};
+use crate::message::{Context, Notification, Templates};
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+
+/// An answer longer than this is cut: it is only read for an error message.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Cheap to clone; keeps connections between pages.
+#[derive(Clone, Debug, Default)]
+pub struct Transport {
+    clients: Arc<Mutex<HashMap<String, reqwest::Client>>>,
+}
+
+impl Transport {
+    pub fn new() -> Self {
+        Transport::default()
+    }
+
+    /// Builds and carries one notification. The second part names templates that failed (the page left all the same).
+    pub async fn send(&self, notification: &Notification, templates: &Templates) -> (Sent, Vec<String>) {
+        let read = |path: &str| std::fs::read_to_string(path).map_err(|e| format!("reading {path}: {e}"));
+        let (built, failures) = {
+            let context = Context::new(notification, templates, &read);
+            let built = notification.channel.build(&context);
+            (built, context.failures())
+        };
+        let sent = match built {
+            // A missing secret file may come back.
+            Err(error) => Sent::Later {
+                reason: error.reason,
+                retry_after_ms: None,
+            },
+            Ok(outgoing) => self.carry(outgoing).await,
+        };
+        (sent, failures)
+    }
+
+    pub async fn carry(&self, outgoing: Outgoing) -> Sent {
+        match outgoing {
+            Outgoing::Http(requests) => {
+                let mut last = Sent::Refused {
+                    reason: "nothing to send".to_owned(),
+                };
+                for request in requests {
+                    last = self.http(request).await;
+                    if !matches!(last, Sent::Delivered { .. }) {
+                        break;
+                    }
+                }
+                last
+            }
+            Outgoing::Mail(mail) => match send_mail(*mail).await {
+                Ok(sent) | Err(sent) => sent,
+            },
+            Outgoing::Command(call) => run(call).await,
+            Outgoing::Line(target, line) => write_line(target, line).await,
+        }
+    }
+
+    async fn http(&self, request: HttpRequest) -> Sent {
+        let client = match self.client(&request.config) {
+            Ok(client) => client,
+            Err(reason) => return Sent::Refused { reason },
+        };
+        let method = reqwest::Method::from_bytes(request.method.as_bytes()).unwrap_or(reqwest::Method::POST);
+        let mut builder = client
+            .request(method, &request.url)
+            .timeout(request.timeout)
+            .body(request.body);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        let later = |error: reqwest::Error| {
+            let refused = error.is_builder();
+            // The address may hold a secret (Slack's does).
+            let reason = words(&error.without_url());
+            if refused {
+                Sent::Refused { reason }
+            } else {
+                Sent::Later {
+                    reason,
+                    retry_after_ms: None,
+                }
+            }
+        };
+        let mut response = match builder.send().await {
+            Ok(response) => response,
+            Err(error) => return later(error),
+        };
+        let status = response.status().as_u16();
+        let retry_after_ms = response
+            .headers()
+            .get("retry-after")
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.trim().parse::<i64>().ok())
+            .map(|seconds| seconds.clamp(0, 86_400) * 1000);
+        let mut body = Vec::new();
+        while body.len() < BODY_BYTES_MAX {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                // The status has arrived: what is missing is only a text.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        body.truncate(BODY_BYTES_MAX);
+        request
+            .judge
+            .judge(status, retry_after_ms, &String::from_utf8_lossy(&body))
+    }
+
+    fn client(&self, config: &HttpConfig) -> Result<reqwest::Client, String> {
+        let key = format!(
+            "{:?}{:?}{:?}",
+            config.proxy_url, config.tls_config, config.follow_redirects
+        );
+        let mut clients = self
+            .clients
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let mut builder =
+            reqwest::Client::builder().user_agent(concat!("Lapwing/", env!("CARGO_PKG_VERSION")));
+        if config.follow_redirects == Some(false) {
+            builder = builder.redirect(reqwest::redirect::Policy::none());
+        }
+        if let Some(proxy) = &config.proxy_url {
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|e| words(&e))?);
+        }
+        if let Some(tls) = &config.tls_config {
+            builder = builder.tls_danger_accept_invalid_certs(tls.insecure_skip_verify);
+            let pem = match (&tls.ca, &tls.ca_file) {
+                (Some(pem), _) => Some(pem.clone()),
+                (_, Some(path)) => {
+                    Some(std::fs::read_to_string(path).map_err(|e| format!("reading {path}: {e}"))?)
+                }
+                _ => None,
+            };
+            if let Some(pem) = pem {
+                let authority = reqwest::Certificate::from_pem(pem.as_bytes()).map_err(|e| words(&e))?;
+                builder = builder.tls_certs_merge([authority]);
+            }
+        }
+        let client = builder.build().map_err(|e| words(&e))?;
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+/// An error and its causes in one line.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+async fn send_mail(mail: Mail) -> Result<Sent, Sent> {
+    let refused = |reason: String| Sent::Refused { reason };
+    let mailbox = |text: &str| -> Result<Mailbox, Sent> {
+        text.parse::<Mailbox>().map_err(|e| Sent::Refused {
+            reason: format!("address {text:?}: {e}"),
+        })
+    };
+    let mut builder = Message::builder().from(mailbox(&mail.from)?);
+    for to in &mail.to {
+        builder = builder.to(mailbox(to)?);
+    }
+    for (name, value) in &mail.headers {
+        let header =
+            HeaderName::new_from_ascii(name.clone()).map_err(|e| refused(format!("header {name:?}: {e}")))?;
+        builder = builder.raw_header(HeaderValue::new(header, value.clone()));
+    }
+    let message = builder
+        .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))
+        .map_err(|e| refused(format!("composing the mail: {e}")))?;
+    let parameters = TlsParameters::builder(mail.host.clone())
+        .dangerous_accept_invalid_certs(mail.insecure_skip_verify)
+        .build()
+        .map_err(|e| refused(words(&e)))?;
+    let tls = match (mail.implicit_tls, mail.require_tls) {
+        (true, _) => Tls::Wrapper(parameters),
+        (_, true) => Tls::Required(parameters),
+        _ => Tls::Opportunistic(parameters),
+    };
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&mail.host)
+        .port(mail.port)
+        .tls(tls)
+        .timeout(Some(MAIL_TIMEOUT));
+    if let Some(name) = mail.hello {
+        transport = transport.hello_name(ClientId::Domain(name));
+    }
+    if let Some((user, password)) = mail.login {
+        transport = transport.credentials(Credentials::new(user, password));
+    }
+    match transport.build().send(message).await {
+        Ok(response) => Ok(Sent::Delivered {
+            detail: format!("SMTP {}", response.code()),
+        }),
+        Err(error) if error.is_permanent() => Err(refused(words(&error))),
+        Err(error) => Err(Sent::Later {
+            reason: words(&error),
+            retry_after_ms: None,
+        }),
+    }
+}
+
+async fn run(call: Call) -> Sent {
+    let later = |reason: String| Sent::Later {
+        reason,
+        retry_after_ms: None,
+    };
+    let child = tokio::process::Command::new(&call.program)
+        .args(&call.args)
+        .envs(call.environment)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(e) => return later(format!("starting {}: {e}", call.program)),
+    };
+    let stdin = child.stdin.take();
+    let work = async move {
+        if let Some(mut stdin) = stdin {
+            // A program that does not read its input is no failure.
+            let _ = stdin.write_all(&call.stdin).await;
+        }
+        child.wait_with_output().await
+    };
+    match tokio::time::timeout(call.timeout, work).await {
+        Err(_) => later(format!("no end after {:?}", call.timeout)),
+        Ok(Err(e)) => later(format!("waiting for {}: {e}", call.program)),
+        Ok(Ok(output)) if output.status.success() => Sent::Delivered {
+            detail: "exit 0".to_owned(),
+        },
+        Ok(Ok(output)) => {
+            let said: String = String::from_utf8_lossy(&output.stderr)
+                .chars()
+                .take(300)
+                .collect();
+            later(format!("{}: {}", output.status, said.trim()))
+        }
+    }
+}
+
+async fn write_line(target: LineTarget, line: String) -> Sent {
+    let written = match &target {
+        LineTarget::Console => {
+            let mut out = tokio::io::stdout();
+            match out.write_all(format!("{line}\n").as_bytes()).await {
+                Ok(()) => out.flush().await,
+                Err(e) => Err(e),
+            }
+        }
+        LineTarget::File(path) => append(path, &line).await,
+    };
+    match written {
+        Ok(()) => Sent::Delivered {
+            detail: "written".to_owned(),
+        },
+        Err(e) => Sent::Later {
+            reason: format!("writing the line: {e}"),
+            retry_after_ms: None,
+        },
+    }
+}
+
+async fn append(path: &str, line: &str) -> std::io::Result<()> {
+    let mut file = tokio::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .await?;
+    file.write_all(format!("{line}\n").as_bytes()).await?;
+    file.sync_data().await
+}

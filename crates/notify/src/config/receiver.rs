@@ -1,0 +1,101 @@
+//! A receiver and its channels. A new kind of channel is one file in `channels`, one line in [`channel_kinds`].
+
+use super::raw::Global;
+use crate::channels::{
+    command::CommandConfig, discord::DiscordConfig, email::EmailConfig, line::FileConfig, line::LogConfig,
+    ntfy::NtfyConfig, opsgenie::OpsgenieConfig, pagerduty::PagerdutyConfig, signed::SignedWebhookConfig,
+    slack::SlackConfig, teams::TeamsConfig, telegram::TelegramConfig, webhook::WebhookConfig,
+};
+use serde::Deserialize;
+use std::sync::Arc;
+
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    pub name: String,
+    /// For filters of the API.
+    pub labels: std::collections::BTreeMap<String, String>,
+    pub channels: Vec<Arc<Channel>>,
+}
+
+macro_rules! channel_kinds {
+    ($($variant:ident $key:ident $kind:literal $config:ty),+ $(,)?) => {
+        /// One way to tell someone.
+        #[derive(Clone, Debug)]
+        pub enum Channel {
+            $($variant(Box<$config>),)+
+        }
+
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct RawReceiver {
+            #[serde(default)]
+            pub(crate) name: String,
+            #[serde(default)]
+            pub(crate) labels: std::collections::BTreeMap<String, String>,
+            $(#[serde(default)] pub(crate) $key: Vec<$config>,)+
+        }
+
+        impl Channel {
+            /// The word for this kind in the ledger and in metrics.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Channel::$variant(_) => $kind,)+
+                }
+            }
+
+            pub fn sends_resolved(&self) -> bool {
+                match self {
+                    $(Channel::$variant(c) => c.send_resolved,)+
+                }
+            }
+
+            /// What goes out, without sending it.
+            pub fn build(&self, context: &crate::message::Context<'_>) -> Result<crate::channels::Outgoing, crate::channels::BuildError> {
+                match self {
+                    $(Channel::$variant(c) => c.build(context),)+
+                }
+            }
+
+            /// Every template text of this channel, for the check at load.
+            pub fn templates(&self) -> Vec<&str> {
+                match self {
+                    $(Channel::$variant(c) => c.templates(),)+
+                }
+            }
+        }
+
+        impl Receiver {
+            pub(crate) fn compile(raw: RawReceiver, global: &Global) -> Result<Receiver, Vec<(String, String)>> {
+                let mut channels = Vec::new();
+                let mut errors = Vec::new();
+                $(for (i, mut config) in raw.$key.into_iter().enumerate() {
+                    match config.resolve(global) {
+                        Ok(()) => channels.push(Arc::new(Channel::$variant(Box::new(config)))),
+                        Err(reason) => errors.push((format!("{}[{i}]", stringify!($key)), reason)),
+                    }
+                })+
+                if errors.is_empty() {
+                    Ok(Receiver { name: raw.name, labels: raw.labels, channels })
+                } else {
+                    Err(errors)
+                }
+            }
+        }
+    };
+}
+
+channel_kinds! {
+    Webhook webhook_configs "webhook" WebhookConfig,
+    SignedWebhook signed_webhook_configs "signed_webhook" SignedWebhookConfig,
+    Slack slack_configs "slack" SlackConfig,
+    Email email_configs "email" EmailConfig,
+    Pagerduty pagerduty_configs "pagerduty" PagerdutyConfig,
+    Opsgenie opsgenie_configs "opsgenie" OpsgenieConfig,
+    Teams msteamsv2_configs "msteamsv2" TeamsConfig,
+    Discord discord_configs "discord" DiscordConfig,
+    Telegram telegram_configs "telegram" TelegramConfig,
+    Ntfy ntfy_configs "ntfy" NtfyConfig,
+    Command command_configs "command" CommandConfig,
+    Log log_configs "log" LogConfig,
+    File file_configs "file" FileConfig,
+}

@@ -1,0 +1,162 @@
+//! The dispatcher: configuration, state, and what it has decided since the last commit.
+
+use super::inhibition::Inhibition;
+use super::silence::CompiledSilences;
+use super::state::DispatchState;
+use crate::config::NotifyConfig;
+use crate::message::Notification;
+use lapwing_types::{Alert, Decision, DecisionReason, DecisionStep, Fingerprint, LedgerEntry, StateBatch};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct Dispatcher {
+    pub(crate) config: Arc<NotifyConfig>,
+    pub(crate) state: DispatchState,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) ledger: Vec<LedgerEntry>,
+    pub(crate) silences: CompiledSilences,
+    /// The last reason told per alert and group, so that a record says what changed and not what stayed.
+    pub(crate) last_reason: HashMap<(Fingerprint, String), DecisionReason>,
+    /// When groups were opened lately, by receiver.
+    pub(crate) opened: HashMap<String, Vec<i64>>,
+    /// Deliveries that are not dead letters, by lane, the oldest first.
+    pub(crate) lanes: HashMap<String, VecDeque<String>>,
+    pub(crate) sequence: u64,
+}
+
+impl Dispatcher {
+    /// Takes up where the state stands: nothing is told that was told, deliveries in flight are tried again, and a
+    /// sender's deadline that passed while we were away is extended by one resolve timeout.
+    pub fn new(config: Arc<NotifyConfig>, state: DispatchState, now_ms: i64) -> Self {
+        let mut dispatcher = Dispatcher {
+            silences: CompiledSilences::default(),
+            config,
+            state,
+            decisions: Vec::new(),
+            ledger: Vec::new(),
+            last_reason: HashMap::new(),
+            opened: HashMap::new(),
+            lanes: HashMap::new(),
+            sequence: 0,
+        };
+        dispatcher.silences.rebuild(&dispatcher.state.silences);
+        dispatcher.index_lanes();
+        dispatcher.recover_deliveries(now_ms);
+        dispatcher.extend_deadlines(now_ms);
+        dispatcher.regroup(now_ms);
+        dispatcher
+    }
+
+    pub fn config(&self) -> &Arc<NotifyConfig> {
+        &self.config
+    }
+
+    pub fn state(&self) -> &DispatchState {
+        &self.state
+    }
+
+    /// A new configuration: alerts move to the groups it names; groups that stay keep their timers and their memory.
+    pub fn reload(&mut self, config: Arc<NotifyConfig>, now_ms: i64) {
+        self.config = config;
+        self.regroup(now_ms);
+    }
+
+    /// Everything that is due: expiries, flushes, escalations, and the deliveries whose time has come. What is returned
+    /// must not be sent before [`Dispatcher::take_batch`] is synced.
+    pub fn due(&mut self, now_ms: i64) -> Vec<Notification> {
+        self.expire(now_ms);
+        let keys: Vec<String> = self
+            .state
+            .groups
+            .iter()
+            .filter(|(_, g)| g.next_flush_ms <= now_ms)
+            .map(|(k, _)| k.to_owned())
+            .collect();
+        if !keys.is_empty() {
+            let config = self.config.clone();
+            let inhibition = Inhibition::new(&config.inhibit_rules, &self.state.alerts);
+            for key in keys {
+                self.flush(&key, &inhibition, now_ms);
+            }
+        }
+        self.escalate(now_ms);
+        self.take_due_deliveries(now_ms)
+    }
+
+    /// When `due` has something to do again, unless something new arrives.
+    pub fn next_wake_ms(&self) -> Option<i64> {
+        let groups = self.state.groups.values().map(|g| g.next_flush_ms);
+        let deliveries = self.state.deliveries.values().filter_map(|d| d.wakes_at_ms());
+        let alerts = self
+            .state
+            .alerts
+            .values()
+            .filter(|a| !a.is_resolved)
+            .filter_map(|a| a.alert.ends_at_ms);
+        let acks = self.state.acks.values().filter_map(|a| a.expires_at_ms);
+        let escalations = self.state.escalations.values().map(|e| e.next_ms);
+        groups
+            .chain(deliveries)
+            .chain(alerts)
+            .chain(acks)
+            .chain(escalations)
+            .min()
+    }
+
+    /// What has to be synced before anything that `due` returned may leave.
+    pub fn take_batch(&mut self) -> StateBatch {
+        StateBatch {
+            changes: self.state.take_changes(),
+            decisions: std::mem::take(&mut self.decisions),
+            ledger: std::mem::take(&mut self.ledger),
+        }
+    }
+
+    pub(crate) fn decide(
+        &mut self,
+        at_ms: i64,
+        alert: &Alert,
+        step: DecisionStep,
+        why: (DecisionReason, String),
+    ) {
+        self.decisions.push(Decision {
+            at_ms,
+            fingerprint: alert.fingerprint(),
+            alertname: alert.name().to_owned(),
+            step,
+            reason: why.0,
+            detail: why.1,
+        });
+    }
+
+    /// As [`Dispatcher::decide`], but only where the reason differs from the last one of this alert in this group.
+    pub(crate) fn decide_once(
+        &mut self,
+        (at_ms, group): (i64, &str),
+        alert: &Alert,
+        step: DecisionStep,
+        why: (DecisionReason, String),
+    ) {
+        let key = (alert.fingerprint(), group.to_owned());
+        if self.last_reason.insert(key, why.0) != Some(why.0) {
+            self.decide(at_ms, alert, step, why);
+        }
+    }
+
+    /// An id that no other call returns: in the shape of a UUID, from what is being identified, the time and a counter.
+    pub(crate) fn new_id(&mut self, what: &str, now_ms: i64) -> String {
+        self.sequence += 1;
+        let seed = format!("{what}\n{now_ms}\n{}", self.sequence);
+        let h = xxhash_rust::xxh3::xxh3_128(seed.as_bytes());
+        let hex = format!("{h:032x}");
+        format!(
+            "{}-{}-4{}-8{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[13..16],
+            &hex[17..20],
+            &hex[20..]
+        )
+    }
+}

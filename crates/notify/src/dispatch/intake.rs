@@ -1,0 +1,262 @@
+//! Alerts come in, change, and end; each stands in the groups that its routes name.
+
+use super::dispatcher::Dispatcher;
+use super::state::{Group, KeptAlert, group_key};
+use lapwing_types::{Alert, AlertEvent, AlertEventKind, DecisionReason, DecisionStep, Fingerprint};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Dispatcher {
+    /// What our own rules found out.
+    pub fn apply_events(&mut self, events: &[AlertEvent], now_ms: i64) {
+        for event in events.iter().filter(|e| e.kind.concerns_dispatch()) {
+            let mut alert = event.alert.clone();
+            let reason = match event.kind {
+                AlertEventKind::Resolved => DecisionReason::Resolved,
+                AlertEventKind::RuleRemoved => DecisionReason::RuleRemoved,
+                _ => {
+                    alert.ends_at_ms = None;
+                    DecisionReason::Firing
+                }
+            };
+            self.take_in(alert, reason, now_ms);
+        }
+    }
+
+    /// What a sender posted. A firing alert without an end ends by itself unless it is repeated in time.
+    pub fn apply_alerts(&mut self, alerts: impl IntoIterator<Item = Alert>, now_ms: i64) {
+        for mut alert in alerts {
+            alert.updated_at_ms = now_ms;
+            if alert.starts_at_ms == 0 {
+                alert.starts_at_ms = alert.ends_at_ms.unwrap_or(now_ms).min(now_ms);
+            }
+            if alert.ends_at_ms.is_none() {
+                alert.ends_at_ms = Some(now_ms + self.config.resolve_timeout_ms);
+                alert.expires = true;
+            }
+            // Prometheus sends a deadline as `endsAt`: one that lies ahead was not observed.
+            alert.expires |= !alert.is_resolved_at(now_ms);
+            let reason = if alert.is_resolved_at(now_ms) {
+                DecisionReason::Resolved
+            } else {
+                DecisionReason::Firing
+            };
+            self.take_in(alert, reason, now_ms);
+        }
+    }
+
+    fn take_in(&mut self, mut alert: Alert, reason: DecisionReason, now_ms: i64) {
+        let print = alert.fingerprint();
+        let key = print.to_string();
+        let is_resolved = alert.is_resolved_at(now_ms);
+        let old = self.state.alerts.get(&key);
+        let was_firing = old.is_some_and(|o| !o.is_resolved);
+        if is_resolved && !was_firing {
+            return;
+        }
+        if let Some(old) = old.filter(|o| !o.is_resolved) {
+            // The same firing goes on: it began when it first began.
+            alert.starts_at_ms = alert.starts_at_ms.min(old.alert.starts_at_ms);
+            if is_resolved && alert.annotations.is_empty() {
+                alert.annotations = old.alert.annotations.clone();
+            }
+        }
+        if was_firing == is_resolved {
+            self.note_change(print, now_ms);
+            let detail = format!("received, severity {}", alert.severity());
+            self.decide(now_ms, &alert, DecisionStep::Receive, (reason, detail));
+        }
+        let row = KeptAlert { alert, is_resolved };
+        self.group_alert(print, &row, now_ms);
+        self.state.alerts.insert(key, row);
+    }
+
+    /// Puts a firing alert into the groups that its routes name.
+    fn group_alert(&mut self, print: Fingerprint, row: &KeptAlert, now_ms: i64) {
+        if row.is_resolved {
+            return;
+        }
+        let config = self.config.clone();
+        for route in config.route.matching(&row.alert.labels) {
+            let labels = route.group_by.labels_of(&row.alert.labels);
+            let key = group_key(&route.id, &labels);
+            let overdue = row.alert.starts_at_ms + route.group_wait_ms <= now_ms;
+            let first_flush_ms = now_ms + if overdue { 0 } else { route.group_wait_ms };
+            match self.state.groups.get(&key) {
+                Some(group) if group.members.contains(&print) => continue,
+                Some(group) => {
+                    let hurries = !group.was_flushed && overdue;
+                    if let Some(group) = self.state.groups.get_mut(&key) {
+                        group.members.insert(print);
+                        if hurries {
+                            group.next_flush_ms = group.next_flush_ms.min(now_ms);
+                        }
+                    }
+                    let why = (DecisionReason::GroupJoined, format!("group {key}"));
+                    self.decide(now_ms, &row.alert, DecisionStep::Group, why);
+                }
+                None => {
+                    let group = Group {
+                        route: route.id.clone(),
+                        receiver: route.receiver.clone(),
+                        labels,
+                        members: BTreeSet::from([print]),
+                        next_flush_ms: first_flush_ms,
+                        was_flushed: false,
+                        lanes: BTreeMap::new(),
+                    };
+                    self.state.groups.insert(key.clone(), group);
+                    let detail = format!("route {:?}, receiver {:?}", route.id, route.receiver);
+                    self.decide(
+                        now_ms,
+                        &row.alert,
+                        DecisionStep::Route,
+                        (DecisionReason::RouteMatched, detail),
+                    );
+                    let detail = format!("group {key}, first page in {} ms", first_flush_ms - now_ms);
+                    self.decide(
+                        now_ms,
+                        &row.alert,
+                        DecisionStep::Group,
+                        (DecisionReason::GroupOpened, detail),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Ends what has passed its end: senders that fell silent, acks, silences.
+    pub(super) fn expire(&mut self, now_ms: i64) {
+        let over: Vec<String> = self
+            .state
+            .alerts
+            .iter()
+            .filter(|(_, a)| !a.is_resolved && a.alert.is_resolved_at(now_ms))
+            .map(|(k, _)| k.to_owned())
+            .collect();
+        for key in over {
+            let Some(row) = self.state.alerts.get_mut(&key) else {
+                continue;
+            };
+            row.is_resolved = true;
+            let alert = row.alert.clone();
+            self.note_change(alert.fingerprint(), now_ms);
+            let why = (
+                DecisionReason::SenderSilent,
+                "its sender did not repeat it in time".to_owned(),
+            );
+            self.decide(now_ms, &alert, DecisionStep::Receive, why);
+        }
+        self.expire_acks(now_ms);
+        self.expire_silences(now_ms);
+        self.forget_cooldowns(now_ms);
+        self.forget_flaps(now_ms);
+    }
+
+    /// After a start: nobody could repeat an alert to us while we were away.
+    pub(super) fn extend_deadlines(&mut self, now_ms: i64) {
+        let until_ms = now_ms + self.config.resolve_timeout_ms;
+        let waiting: Vec<String> = self
+            .state
+            .alerts
+            .iter()
+            .filter(|(_, a)| {
+                !a.is_resolved && a.alert.expires && a.alert.ends_at_ms.is_some_and(|e| e < until_ms)
+            })
+            .map(|(k, _)| k.to_owned())
+            .collect();
+        for key in waiting {
+            if let Some(row) = self.state.alerts.get_mut(&key) {
+                row.alert.ends_at_ms = Some(until_ms);
+            }
+        }
+    }
+
+    /// Makes groups agree with the routes: after a start and after a reload.
+    pub(super) fn regroup(&mut self, now_ms: i64) {
+        let config = self.config.clone();
+        let mut gone = Vec::new();
+        let mut moved = Vec::new();
+        for (key, group) in self.state.groups.iter() {
+            match config.route.find(&group.route) {
+                None => gone.push(key.to_owned()),
+                Some(route) if group_key(&route.id, &route.group_by.labels_of(&group.labels)) != key => {
+                    gone.push(key.to_owned());
+                }
+                Some(route) if route.receiver != group.receiver => {
+                    moved.push((key.to_owned(), route.receiver.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+        for key in gone {
+            self.state.groups.remove(&key);
+        }
+        for (key, receiver) in moved {
+            if let Some(group) = self.state.groups.get_mut(&key) {
+                group.receiver = receiver;
+            }
+        }
+        let rows: Vec<KeptAlert> = self.state.alerts.values().cloned().collect();
+        for row in rows {
+            let print = row.alert.fingerprint();
+            self.leave_wrong_groups(print, &row);
+            self.group_alert(print, &row, now_ms);
+        }
+        self.forget_alerts();
+    }
+
+    fn leave_wrong_groups(&mut self, print: Fingerprint, row: &KeptAlert) {
+        let config = self.config.clone();
+        let right: BTreeSet<String> = config
+            .route
+            .matching(&row.alert.labels)
+            .into_iter()
+            .map(|r| group_key(&r.id, &r.group_by.labels_of(&row.alert.labels)))
+            .collect();
+        let wrong: Vec<String> = self
+            .state
+            .groups
+            .iter()
+            .filter(|(k, g)| g.members.contains(&print) && !right.contains(*k))
+            .map(|(k, _)| k.to_owned())
+            .collect();
+        for key in wrong {
+            if let Some(group) = self.state.groups.get_mut(&key) {
+                group.members.remove(&print);
+            }
+        }
+    }
+
+    /// Ended alerts that no group needs any more, and groups without members.
+    pub(super) fn forget_alerts(&mut self) {
+        let empty: Vec<String> = self
+            .state
+            .groups
+            .iter()
+            .filter(|(_, g)| g.members.is_empty())
+            .map(|(k, _)| k.to_owned())
+            .collect();
+        for key in empty {
+            self.state.groups.remove(&key);
+        }
+        let needed: BTreeSet<Fingerprint> = self
+            .state
+            .groups
+            .values()
+            .flat_map(|g| g.members.iter().copied())
+            .collect();
+        let over: Vec<(String, Fingerprint)> = self
+            .state
+            .alerts
+            .iter()
+            .filter(|(_, a)| a.is_resolved)
+            .map(|(k, a)| (k.to_owned(), a.alert.fingerprint()))
+            .filter(|(_, print)| !needed.contains(print))
+            .collect();
+        for (key, print) in over {
+            self.state.alerts.remove(&key);
+            self.state.acks.remove(&key);
+            self.last_reason.retain(|(p, _), _| *p != print);
+        }
+    }
+}

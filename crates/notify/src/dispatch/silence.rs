@@ -1,0 +1,273 @@
+//! Silences: API v2's nouns. Written down at once, so that neither a crash nor a restart un-silences anything; an ended one
+//! never comes back.
+
+use super::dispatcher::Dispatcher;
+use lapwing_types::{Alert, Kept, Labels, MatchOp, Matcher};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An ended silence is shown for this long.
+const KEEP_ENDED_MS: i64 = 5 * 24 * 3_600_000;
+const MATCHERS_MAX: usize = 100;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SilenceMatcher {
+    pub name: String,
+    pub value: String,
+    #[serde(default)]
+    pub is_regex: bool,
+    #[serde(default = "yes")]
+    pub is_equal: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Silence {
+    pub id: String,
+    pub matchers: Vec<SilenceMatcher>,
+    pub starts_at_ms: i64,
+    pub ends_at_ms: i64,
+    pub updated_at_ms: i64,
+    pub created_by: String,
+    pub comment: String,
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// Ends by itself when nothing that it matches is firing any more.
+    #[serde(default)]
+    pub until_resolved: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SilenceState {
+    Pending,
+    Active,
+    Expired,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SilenceError {
+    #[error("silence {id:?} not found")]
+    NotFound { id: String },
+    #[error("silence invalid: {reason}")]
+    Invalid { reason: String },
+}
+
+impl SilenceState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SilenceState::Pending => "pending",
+            SilenceState::Active => "active",
+            SilenceState::Expired => "expired",
+        }
+    }
+}
+
+impl SilenceMatcher {
+    pub fn compile(&self) -> Result<Matcher, SilenceError> {
+        let op = match (self.is_regex, self.is_equal) {
+            (false, true) => MatchOp::Equal,
+            (false, false) => MatchOp::NotEqual,
+            (true, true) => MatchOp::Regex,
+            (true, false) => MatchOp::NotRegex,
+        };
+        Matcher::new(op, &*self.name, &*self.value).map_err(|e| SilenceError::Invalid {
+            reason: e.to_string(),
+        })
+    }
+}
+
+impl Silence {
+    pub fn state(&self, now_ms: i64) -> SilenceState {
+        if now_ms >= self.ends_at_ms {
+            SilenceState::Expired
+        } else if now_ms < self.starts_at_ms {
+            SilenceState::Pending
+        } else {
+            SilenceState::Active
+        }
+    }
+
+    fn validate(&self) -> Result<(), SilenceError> {
+        let invalid = |reason: &str| {
+            Err(SilenceError::Invalid {
+                reason: reason.to_owned(),
+            })
+        };
+        if self.matchers.is_empty() {
+            return invalid("at least one matcher required");
+        }
+        if self.matchers.len() > MATCHERS_MAX {
+            return invalid("too many matchers");
+        }
+        let mut all_match_empty = true;
+        for matcher in &self.matchers {
+            if matcher.name.is_empty() {
+                return invalid("a matcher's label name is empty");
+            }
+            all_match_empty &= matcher.compile()?.matches("");
+        }
+        if all_match_empty {
+            return invalid("at least one matcher must not match the empty string");
+        }
+        if self.ends_at_ms <= self.starts_at_ms {
+            return invalid("end time must not be before start time");
+        }
+        Ok(())
+    }
+}
+
+/// Matchers are compiled once per change, not per alert.
+#[derive(Debug, Default)]
+pub(crate) struct CompiledSilences {
+    all: Vec<(String, Vec<Matcher>)>,
+}
+
+impl CompiledSilences {
+    pub(crate) fn rebuild(&mut self, silences: &Kept<Silence>) {
+        self.all = silences
+            .iter()
+            .filter_map(|(id, silence)| {
+                let matchers: Result<Vec<Matcher>, _> =
+                    silence.matchers.iter().map(SilenceMatcher::compile).collect();
+                matchers.ok().map(|m| (id.to_owned(), m))
+            })
+            .collect();
+    }
+
+    fn matching<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = &'a str> {
+        self.all
+            .iter()
+            .filter(|(_, matchers)| matchers.iter().all(|m| m.matches_labels(labels)))
+            .map(|(id, _)| id.as_str())
+    }
+}
+
+impl Dispatcher {
+    /// Ids of the active silences that match.
+    pub fn silences_of(&self, labels: &Labels, now_ms: i64) -> Vec<String> {
+        self.silences
+            .matching(labels)
+            .filter(|id| {
+                let silence = self.state.silences.get(id);
+                silence.is_some_and(|s| s.state(now_ms) == SilenceState::Active)
+            })
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Creates (empty id) or changes a silence; returns its id. As in Alertmanager, a change of what an active silence
+    /// means ends the old one and begins a new one.
+    pub fn set_silence(&mut self, mut silence: Silence, now_ms: i64) -> Result<String, SilenceError> {
+        silence.updated_at_ms = now_ms;
+        if silence.id.is_empty() {
+            silence.starts_at_ms = silence.starts_at_ms.max(now_ms);
+            if silence.ends_at_ms <= now_ms {
+                return Err(SilenceError::Invalid {
+                    reason: "end time can't be in the past".to_owned(),
+                });
+            }
+        }
+        silence.validate()?;
+        if !silence.id.is_empty() {
+            let old = self
+                .state
+                .silences
+                .get(&silence.id)
+                .ok_or_else(|| SilenceError::NotFound {
+                    id: silence.id.clone(),
+                })?;
+            let extends = old.matchers == silence.matchers
+                && match old.state(now_ms) {
+                    SilenceState::Active => {
+                        old.starts_at_ms == silence.starts_at_ms && silence.ends_at_ms >= now_ms
+                    }
+                    SilenceState::Pending => silence.starts_at_ms >= now_ms,
+                    SilenceState::Expired => false,
+                };
+            if !extends {
+                if old.state(now_ms) != SilenceState::Expired {
+                    let id = silence.id.clone();
+                    self.end_silence(&id, now_ms)?;
+                }
+                silence.id = String::new();
+                silence.starts_at_ms = silence.starts_at_ms.max(now_ms);
+            }
+        }
+        if silence.id.is_empty() {
+            silence.id = self.new_id("silence", now_ms);
+        }
+        let id = silence.id.clone();
+        self.state.silences.insert(id.clone(), silence);
+        self.silences.rebuild(&self.state.silences);
+        Ok(id)
+    }
+
+    pub fn end_silence(&mut self, id: &str, now_ms: i64) -> Result<(), SilenceError> {
+        let silence = self
+            .state
+            .silences
+            .get_mut(id)
+            .ok_or_else(|| SilenceError::NotFound { id: id.to_owned() })?;
+        silence.starts_at_ms = silence.starts_at_ms.min(now_ms);
+        silence.ends_at_ms = silence.ends_at_ms.min(now_ms);
+        silence.updated_at_ms = now_ms;
+        // What it hid is weighed again at the next flush, and said in the record.
+        self.last_reason
+            .retain(|_, reason| *reason != lapwing_types::DecisionReason::Silenced);
+        Ok(())
+    }
+
+    pub fn silence(&self, id: &str) -> Option<&Silence> {
+        self.state.silences.get(id)
+    }
+
+    /// How many firing alerts a silence would hide: the warning before one that hides too much.
+    pub fn would_hide(&self, silence: &Silence) -> Result<Vec<Alert>, SilenceError> {
+        let matchers: Vec<Matcher> = silence
+            .matchers
+            .iter()
+            .map(SilenceMatcher::compile)
+            .collect::<Result<_, _>>()?;
+        let hidden = self
+            .state
+            .alerts
+            .values()
+            .filter(|a| !a.is_resolved && matchers.iter().all(|m| m.matches_labels(&a.alert.labels)));
+        Ok(hidden.map(|a| a.alert.clone()).collect())
+    }
+
+    pub(super) fn expire_silences(&mut self, now_ms: i64) {
+        let over: Vec<String> = self
+            .state
+            .silences
+            .iter()
+            .filter(|(_, s)| now_ms - s.ends_at_ms > KEEP_ENDED_MS)
+            .map(|(k, _)| k.to_owned())
+            .collect();
+        let has_gone = !over.is_empty();
+        for id in over {
+            self.state.silences.remove(&id);
+        }
+        if has_gone {
+            self.silences.rebuild(&self.state.silences);
+        }
+        let until: Vec<String> = self
+            .state
+            .silences
+            .iter()
+            .filter(|(_, s)| s.until_resolved && s.state(now_ms) == SilenceState::Active)
+            .filter(|(_, s)| self.would_hide(s).is_ok_and(|hidden| hidden.is_empty()))
+            .map(|(k, _)| k.to_owned())
+            .collect();
+        for id in until {
+            if let Some(silence) = self.state.silences.get_mut(&id) {
+                silence.ends_at_ms = now_ms;
+                silence.updated_at_ms = now_ms;
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What a channel needs to build its payload: the notification, the templates, and secrets from files.
+//!
+//! A template that fails does not lose the page: the text becomes a plain one that says so, and the failure is noted
+//! for the decision record.
+
+use super::data::Notification;
+use super::templates::Templates;
+use crate::config::Secret;
+use lapwing_template::{Escape, Value};
+use lapwing_types::Alert;
+use std::cell::RefCell;
+
+pub struct Context<'a> {
+    pub notification: &'a Notification,
+    templates: &'a Templates,
+    data: Value,
+    read_file: &'a dyn Fn(&str) -> Result<String, String>,
+    failures: RefCell<Vec<String>>,
+}
+
+/// A plain text names at most this many alerts.
+const PLAIN_ALERTS_MAX: usize = 20;
+
+impl<'a> Context<'a> {
+    pub fn new(
+        notification: &'a Notification,
+        templates: &'a Templates,
+        read_file: &'a dyn Fn(&str) -> Result<String, String>,
+    ) -> Self {
+        Context {
+            data: notification.data(),
+            notification,
+            templates,
+            read_file,
+            failures: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Renders a text; `field` names it where it fails.
+    pub fn text(&self, field: &str, template: &str) -> String {
+        self.render(field, template, Escape::None)
+    }
+
+    pub fn html(&self, field: &str, template: &str) -> String {
+        self.render(field, template, Escape::Html)
+    }
+
+    fn render(&self, field: &str, template: &str, escape: Escape) -> String {
+        let now_ms = self.notification.now_ms;
+        match self.templates.render(template, &self.data, escape, now_ms) {
+            Ok(text) => text,
+            Err(error) => {
+                self.failures.borrow_mut().push(format!("{field}: {error}"));
+                let plain = format!("{} (the template of {field} failed: {error})", self.plain());
+                match escape {
+                    Escape::None => plain,
+                    Escape::Html => plain
+                        .replace('&', "&amp;")
+                        .replace('<', "&lt;")
+                        .replace('>', "&gt;"),
+                }
+            }
+        }
+    }
+
+    /// Renders a value that must not become prose when its template fails (an address, a severity, a key).
+    pub fn exact(&self, field: &str, template: &str, fallback: &str) -> String {
+        let now_ms = self.notification.now_ms;
+        match self.templates.render(template, &self.data, Escape::None, now_ms) {
+            Ok(text) => text,
+            Err(error) => {
+                self.failures.borrow_mut().push(format!("{field}: {error}"));
+                fallback.to_owned()
+            }
+        }
+    }
+
+    /// What is wrong, without any template.
+    pub fn plain(&self) -> String {
+        let n = self.notification;
+        let mut lines = vec![format!(
+            "[{}:{}] {}",
+            n.status().to_uppercase(),
+            n.alerts.len(),
+            n.group_labels
+        )];
+        for alert in n.alerts.iter().take(PLAIN_ALERTS_MAX) {
+            let state = if alert.is_resolved_at(n.now_ms) {
+                "resolved"
+            } else {
+                "firing"
+            };
+            lines.push(format!("{state}: {} {}", alert.labels, about(alert)));
+        }
+        if n.alerts.len() > PLAIN_ALERTS_MAX {
+            lines.push(format!("and {} more", n.alerts.len() - PLAIN_ALERTS_MAX));
+        }
+        lines.join("\n")
+    }
+
+    /// A secret given in the file or beside it.
+    pub fn secret(&self, inline: Option<&Secret>, file: Option<&str>) -> Result<String, String> {
+        match (inline, file) {
+            (Some(secret), _) if !secret.is_empty() => Ok(secret.expose().to_owned()),
+            (_, Some(path)) => (self.read_file)(path).map(|text| text.trim().to_owned()),
+            _ => Ok(String::new()),
+        }
+    }
+
+    /// Templates that failed so far.
+    pub fn failures(&self) -> Vec<String> {
+        self.failures.borrow().clone()
+    }
+}
+
+fn about(alert: &Alert) -> &str {
+    ["summary", "description", "message"]
+        .iter()
+        .find_map(|name| alert.annotations.get(name))
+        .unwrap_or("")
+}

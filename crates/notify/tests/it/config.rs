@@ -1,0 +1,159 @@
+//! Alertmanager's files are read unchanged, and every mistake is told.
+
+use lapwing_notify::config::{Route, load_notify_config};
+use lapwing_types::Labels;
+
+/// After Alertmanager's own documentation: every part that people use.
+const FULL: &str = r#"
+global:
+  resolve_timeout: 5m
+  smtp_smarthost: 'localhost:25'
+  smtp_from: 'lapwing@example.org'
+  smtp_auth_username: 'lapwing'
+  smtp_auth_password: 'password'
+  slack_api_url: 'https://hooks.slack.example/x'
+templates:
+  - '/etc/alertmanager/template/*.tmpl'
+route:
+  group_by: ['alertname', 'cluster', 'service']
+  group_wait: 30s
+  group_interval: 5m
+  repeat_interval: 3h
+  receiver: team-X-mails
+  routes:
+    - matchers: [ service=~"foo1|foo2|baz" ]
+      receiver: team-X-mails
+      routes:
+        - matchers: [ severity="critical" ]
+          receiver: team-X-pager
+    - match: { service: files }
+      match_re: { host: 'web.*' }
+      receiver: team-Y-mails
+      continue: true
+    - matchers: [ '{service="files"}' ]
+      receiver: team-X-pager
+      mute_time_intervals: [ offhours ]
+    - matchers: [ owner=team-DB ]
+      group_by: [ ... ]
+      receiver: team-DB
+inhibit_rules:
+  - source_matchers: [ severity="critical" ]
+    target_matchers: [ severity="warning" ]
+    equal: [ alertname, cluster, service ]
+time_intervals:
+  - name: offhours
+    time_intervals:
+      - weekdays: ['saturday', 'sunday']
+receivers:
+  - name: 'team-X-mails'
+    email_configs:
+      - to: 'team-X+alerts@example.org'
+        headers: { Subject: '{{ .GroupLabels.alertname }}' }
+  - name: 'team-X-pager'
+    pagerduty_configs:
+      - service_key: abc
+    opsgenie_configs:
+      - api_key: k
+        responders: [{ name: ops, type: team }]
+  - name: 'team-Y-mails'
+    slack_configs:
+      - channel: '#y'
+        send_resolved: true
+        title: '{{ template "slack.default.title" . }}'
+        fields: [{ title: Env, value: '{{ .CommonLabels.env }}', short: true }]
+        actions: [{ type: button, text: Runbook, url: '{{ (index .Alerts 0).Annotations.runbook_url }}' }]
+  - name: 'team-DB'
+    webhook_configs:
+      - url: http://127.0.0.1:5001/
+        max_alerts: 5
+        http_config: { basic_auth: { username: u, password: p } }
+    msteamsv2_configs: [{ webhook_url: 'https://teams.example/x' }]
+    discord_configs: [{ webhook_url: 'https://discord.example/x' }]
+    telegram_configs: [{ bot_token: t, chat_id: 42, parse_mode: HTML }]
+"#;
+
+fn receivers(route: &Route, labels: &[(&str, &str)]) -> Vec<String> {
+    let labels = Labels::from_pairs(labels.iter().copied()).unwrap();
+    route
+        .matching(&labels)
+        .iter()
+        .map(|r| r.receiver.clone())
+        .collect()
+}
+
+#[test]
+fn alertmanagers_file_is_read_unchanged() {
+    let config = load_notify_config(FULL, &[], "http://x/").unwrap_or_else(|e| panic!("{e:?}"));
+    let route = &config.route;
+    assert_eq!(receivers(route, &[("service", "foo1")]), ["team-X-mails"]);
+    assert_eq!(
+        receivers(route, &[("service", "foo1"), ("severity", "critical")]),
+        ["team-X-pager"]
+    );
+    assert_eq!(
+        receivers(route, &[("service", "files"), ("host", "web1")]),
+        ["team-Y-mails", "team-X-pager"]
+    );
+    assert_eq!(receivers(route, &[("service", "files")]), ["team-X-pager"]);
+    assert_eq!(receivers(route, &[("owner", "team-DB")]), ["team-DB"]);
+    assert_eq!(receivers(route, &[]), ["team-X-mails"]);
+    let db = &config.receivers["team-DB"];
+    assert_eq!(
+        db.channels.iter().map(|c| c.kind()).collect::<Vec<_>>(),
+        ["webhook", "msteamsv2", "discord", "telegram"]
+    );
+    assert!(
+        !format!("{config:?}").contains("hooks.slack.example") || config.original.contains("hooks.slack")
+    );
+    assert_eq!(
+        lapwing_notify::config::template_globs(FULL).unwrap(),
+        ["/etc/alertmanager/template/*.tmpl"]
+    );
+}
+
+#[track_caller]
+fn mistakes(yaml: &str) -> Vec<String> {
+    match load_notify_config(yaml, &[], "") {
+        Ok(_) => panic!("no mistake was found"),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let told = mistakes(
+        r#"
+route:
+  receiver: a
+  routes:
+    - receiver: ghost
+      matchers: [ 'x' ]
+    - group_interval: 0s
+      mute_time_intervals: [ never ]
+receivers:
+  - name: a
+    webhook_configs: [{}]
+  - name: a
+    slack_configs: [{ api_url: x, title: '{{ template "ghost" . }}' }]
+inhibit_rules: [{ source_matchers: [ 'a=~"("' ] }]
+time_intervals: [{ name: t, time_intervals: [{ weekdays: [someday] }] }]
+lapwing: { fallback_receiver: nobody }
+"#,
+    );
+    let all = told.join("\n");
+    for expect in [
+        "undefined receiver \"ghost\"",
+        "bad matcher \"x\"",
+        "group_interval and repeat_interval cannot be zero",
+        "undefined time interval \"never\"",
+        "one of url or url_file must be configured",
+        "template \"ghost\" is not defined",
+        "invalid regular expression",
+        "\"someday\" is not a range",
+        "undefined receiver \"nobody\"",
+    ] {
+        assert!(all.contains(expect), "{expect} is missing in\n{all}");
+    }
+    assert!(mistakes("route: {receiver: a}\nreceivers: [{name: a, sluck_configs: []}]")[0].starts_with("2:"));
+    assert!(mistakes("receivers: []")[0].contains("no route provided"));
+}

@@ -1,0 +1,411 @@
+//! From alert to page: grouping, timers, inhibition, silences, retries, kills.
+
+use crate::world::{START_MS, World, alert};
+use lapwing_notify::dispatch::{AlertFilter, Silence, SilenceMatcher, SilenceState};
+use lapwing_types::parse_duration_ms;
+
+const BASIC: &str = r#"
+route:
+  receiver: a
+  group_by: [alertname]
+  group_wait: 30s
+  group_interval: 5m
+  repeat_interval: 1h
+receivers:
+  - name: a
+    webhook_configs: [{url: http://a/}]
+  - name: b
+    webhook_configs: [{url: http://b/}]
+"#;
+
+fn seconds(text: &str) -> i64 {
+    parse_duration_ms(text).unwrap() / 1000
+}
+
+#[test]
+fn the_three_timers_of_a_group() {
+    let mut w = World::new(BASIC);
+    w.fire(&[("alertname", "X"), ("i", "1")]);
+    w.pass(29);
+    assert!(w.told().is_empty());
+    w.pass(1);
+    assert_eq!(w.told(), ["a: +{alertname=\"X\", i=\"1\"}"]);
+    w.fire(&[("alertname", "X"), ("i", "2")]);
+    w.pass(seconds("5m") - 1);
+    assert!(w.told().is_empty());
+    w.pass(1);
+    assert_eq!(
+        w.told(),
+        ["a: +{alertname=\"X\", i=\"1\"} +{alertname=\"X\", i=\"2\"}"]
+    );
+    w.resolve(&[("alertname", "X"), ("i", "1")]);
+    w.pass(seconds("5m"));
+    assert_eq!(
+        w.told(),
+        ["a: +{alertname=\"X\", i=\"2\"} -{alertname=\"X\", i=\"1\"}"]
+    );
+    w.pass(seconds("55m"));
+    assert!(w.told().is_empty());
+    w.pass(seconds("5m"));
+    assert_eq!(w.told(), ["a: +{alertname=\"X\", i=\"2\"}"], "a repeat");
+    w.resolve(&[("alertname", "X"), ("i", "2")]);
+    w.pass(seconds("5m"));
+    assert_eq!(w.told(), ["a: -{alertname=\"X\", i=\"2\"}"]);
+    w.pass(seconds("3h"));
+    assert!(w.told().is_empty());
+    assert!(
+        w.dispatcher
+            .groups_view(&AlertFilter::default(), w.now_ms)
+            .is_empty()
+    );
+    assert_eq!(
+        w.reasons("X")[..6],
+        [
+            "firing",
+            "route_matched",
+            "group_opened",
+            "notify",
+            "send_intended",
+            "delivered"
+        ]
+    );
+}
+
+#[test]
+fn a_resolved_alert_is_told_even_within_a_cooldown_and_leaves_the_active_ones() {
+    // Seed 0 looked for the end only after the cooldown, told nobody of it, and kept the alert in its dict.
+    let yaml = format!("{BASIC}lapwing: {{cooldown: {{warning: 2h}}}}\n");
+    let mut w = World::new(&yaml);
+    w.fire(&[("alertname", "X"), ("severity", "warning")]);
+    w.pass(60);
+    w.resolve(&[("alertname", "X"), ("severity", "warning")]);
+    w.pass(300);
+    assert_eq!(w.told().len(), 2);
+    assert!(
+        w.dispatcher
+            .alerts_view(&AlertFilter::default(), w.now_ms)
+            .is_empty()
+    );
+    w.fire(&[("alertname", "X"), ("severity", "warning")]);
+    w.pass(seconds("1h"));
+    assert!(w.told().is_empty(), "the second firing is held back");
+    assert!(w.reasons("X").contains(&"cooling_down".to_owned()));
+    w.pass(seconds("1h"));
+    assert_eq!(w.told().len(), 1, "and told when the cooldown is over");
+}
+
+#[test]
+fn a_cooldown_never_holds_back_a_higher_severity() {
+    // Seed 1's sample: one name, one cooldown; a warning held back the critical alert after it.
+    let yaml = format!("{BASIC}lapwing: {{cooldown: {{warning: 2h, error: 2h, critical: 2h}}}}\n");
+    let mut w = World::new(&yaml);
+    for severity in ["warning", "error", "critical", "critical"] {
+        w.fire(&[("alertname", "X"), ("severity", severity)]);
+        w.pass(330);
+        assert_eq!(w.told().len(), 1, "{severity}");
+        w.resolve(&[("alertname", "X"), ("severity", severity)]);
+        w.pass(330);
+        assert_eq!(w.told().len(), 1, "{severity} ended");
+    }
+}
+
+#[test]
+fn an_inhibited_alert_is_not_told_after_a_kill_either() {
+    let yaml = format!(
+        "{BASIC}inhibit_rules: [{{source_matchers: [alertname=Down], target_matchers: [alertname=Slow], equal: [host]}}]\n"
+    );
+    let mut w = World::new(&yaml);
+    w.fire(&[("alertname", "Down"), ("host", "h")]);
+    w.fire(&[("alertname", "Slow"), ("host", "h")]);
+    w.fire(&[("alertname", "Slow"), ("host", "other")]);
+    w.pass(10);
+    w.kill();
+    w.pass(30);
+    let told = w.told();
+    assert_eq!(told.len(), 2);
+    assert!(
+        told.iter()
+            .all(|t| !t.contains("host=\"h\"") || t.contains("Down"))
+    );
+    let views = w.dispatcher.alerts_view(&AlertFilter::default(), w.now_ms);
+    let suppressed: Vec<_> = views.iter().filter(|v| v.status.state == "suppressed").collect();
+    assert_eq!(suppressed.len(), 1);
+    assert!(w.reasons("Slow").contains(&"inhibited".to_owned()));
+}
+
+fn silence(name: &str, hours: i64) -> Silence {
+    Silence {
+        id: String::new(),
+        matchers: vec![SilenceMatcher {
+            name: "alertname".to_owned(),
+            value: name.to_owned(),
+            is_regex: false,
+            is_equal: true,
+        }],
+        starts_at_ms: 0,
+        ends_at_ms: START_MS + hours * 3_600_000,
+        updated_at_ms: 0,
+        created_by: "me".to_owned(),
+        comment: "c".to_owned(),
+        annotations: Default::default(),
+        until_resolved: false,
+    }
+}
+
+#[test]
+fn a_silence_outlives_a_kill_and_never_comes_back() {
+    let mut w = World::new(BASIC);
+    let id = w.dispatcher.set_silence(silence("X", 1), w.now_ms).unwrap();
+    w.commit();
+    w.fire(&[("alertname", "X")]);
+    w.kill();
+    w.fire(&[("alertname", "X")]);
+    w.pass(60);
+    assert!(w.told().is_empty());
+    w.dispatcher.end_silence(&id, w.now_ms).unwrap();
+    w.commit();
+    w.kill();
+    w.pass(300);
+    assert_eq!(w.told().len(), 1, "what it hid is told when it ends");
+    assert_eq!(
+        w.dispatcher.silence(&id).unwrap().state(w.now_ms),
+        SilenceState::Expired
+    );
+    w.pass(seconds("6d") / 100);
+    assert!(
+        w.dispatcher.set_silence(silence("", 1), w.now_ms).is_err(),
+        "it would silence everything"
+    );
+}
+
+#[test]
+fn silence_until_resolved() {
+    let mut w = World::new(BASIC);
+    w.fire(&[("alertname", "X")]);
+    let made = Silence {
+        until_resolved: true,
+        ..silence("X", 10_000)
+    };
+    let id = w.dispatcher.set_silence(made, w.now_ms).unwrap();
+    w.pass(60);
+    w.resolve(&[("alertname", "X")]);
+    w.pass(60);
+    assert_eq!(
+        w.dispatcher.silence(&id).unwrap().state(w.now_ms),
+        SilenceState::Expired
+    );
+    w.fire(&[("alertname", "X")]);
+    w.pass(300);
+    assert_eq!(w.told().len(), 1);
+}
+
+#[test]
+fn a_page_outlives_a_dead_receiver_and_a_kill() {
+    let mut w = World::new(BASIC);
+    w.down.insert("a".to_owned());
+    w.fire(&[("alertname", "X")]);
+    w.pass(seconds("20m"));
+    w.kill();
+    w.pass(seconds("20m"));
+    assert!(w.told().is_empty());
+    w.resolve(&[("alertname", "X")]);
+    w.pass(seconds("10m"));
+    w.down.clear();
+    w.pass(seconds("5m"));
+    assert_eq!(
+        w.told(),
+        ["a: +{alertname=\"X\"}", "a: -{alertname=\"X\"}"],
+        "in order, nothing lost"
+    );
+    assert!(w.dispatcher.pending().is_empty());
+}
+
+#[test]
+fn the_fallback_receiver_takes_over_and_a_dead_letter_pages_too() {
+    let yaml = format!("{BASIC}lapwing: {{fallback_receiver: b, fallback_after: 2m, give_up_after: 1h}}\n");
+    let mut w = World::new(&yaml);
+    w.down.insert("a".to_owned());
+    w.fire(&[("alertname", "X")]);
+    w.pass(seconds("6m"));
+    assert_eq!(w.told(), ["b: +{alertname=\"X\"}"]);
+    assert!(w.dispatcher.pending().is_empty(), "the fallback's yes is enough");
+    w.down.insert("b".to_owned());
+    w.fire(&[("alertname", "Y")]);
+    w.pass(seconds("70m"));
+    let dead = w.dispatcher.dead_letters();
+    assert!(dead.iter().any(|d| d.group_key.contains("Y")));
+    w.down.clear();
+    w.pass(seconds("10m"));
+    assert!(w.told().iter().any(|t| t.contains("LapwingNotificationFailed")));
+}
+
+#[test]
+fn a_receiver_that_refuses_is_a_dead_letter_at_once_and_told() {
+    let yaml = BASIC.replace("routes:", "") + "lapwing: {fallback_receiver: b}\n";
+    let mut w = World::new(&yaml);
+    w.refusing.insert("a".to_owned());
+    w.fire(&[("alertname", "X")]);
+    w.pass(32);
+    assert_eq!(w.told(), ["b: +{alertname=\"X\"}"]);
+    assert_eq!(w.dispatcher.dead_letters().len(), 1);
+}
+
+#[test]
+fn a_sender_that_falls_silent_ends_its_alert_but_our_own_absence_does_not() {
+    let mut w = World::new(BASIC);
+    w.dispatcher
+        .apply_alerts([alert(&[("alertname", "X")])], w.now_ms);
+    w.pass(60);
+    assert_eq!(w.told().len(), 1);
+    // Down for an hour: nobody could have repeated it to us.
+    w.now_ms += 3_600_000;
+    w.kill();
+    w.pass(seconds("4m"));
+    assert!(w.told().iter().all(|t| !t.contains('-')));
+    w.pass(seconds("10m"));
+    assert!(w.told().iter().any(|t| t.contains('-')));
+    assert!(w.reasons("X").contains(&"sender_silent".to_owned()));
+}
+
+#[test]
+fn what_fired_and_ended_between_two_flushes_was_still_a_page() {
+    let mut w = World::new(BASIC);
+    w.fire(&[("alertname", "X"), ("i", "1")]);
+    w.pass(40);
+    w.fire(&[("alertname", "X"), ("i", "2")]);
+    w.pass(60);
+    w.resolve(&[("alertname", "X"), ("i", "2")]);
+    w.fire(&[("alertname", "X"), ("i", "3")]);
+    w.pass(5);
+    w.resolve(&[("alertname", "X"), ("i", "3")]);
+    w.pass(300);
+    let told = w.told();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[1].contains("+{alertname=\"X\", i=\"2\"}"));
+    assert!(told[2].contains("-{alertname=\"X\", i=\"2\"}"));
+    assert!(
+        told.iter().all(|t| !t.contains("i=\"3\"")),
+        "shorter than group_wait"
+    );
+}
+
+#[test]
+fn a_reload_keeps_timers_and_what_was_told() {
+    let mut w = World::new(BASIC);
+    w.fire(&[("alertname", "X")]);
+    w.pass(60);
+    w.told();
+    let longer = BASIC.replace("repeat_interval: 1h", "repeat_interval: 2h");
+    w.config = crate::world::config(&longer);
+    w.dispatcher.reload(w.config.clone(), w.now_ms);
+    w.pass(seconds("110m"));
+    assert!(w.told().is_empty());
+    w.pass(seconds("15m"));
+    assert_eq!(w.told().len(), 1);
+}
+
+#[test]
+fn mute_times_hold_back_and_the_end_is_told_afterwards() {
+    // START_MS is Tuesday, 22:13:20 UTC.
+    let yaml = BASIC.replace(
+        "receivers:",
+        "  routes: [{receiver: a, mute_time_intervals: [night]}]\ntime_intervals: [{name: night, time_intervals: [{times: [{start_time: '22:20', end_time: '23:00'}]}]}]\nreceivers:",
+    );
+    let mut w = World::new(&yaml);
+    w.fire(&[("alertname", "X")]);
+    w.pass(seconds("5m"));
+    assert_eq!(w.told().len(), 1);
+    w.pass(seconds("5m"));
+    w.resolve(&[("alertname", "X")]);
+    w.pass(seconds("30m"));
+    assert!(w.told().is_empty());
+    w.pass(seconds("15m"));
+    assert_eq!(w.told(), ["a: -{alertname=\"X\"}"]);
+    assert!(w.reasons("X").contains(&"muted_by_time".to_owned()));
+}
+
+#[test]
+fn an_ack_stops_repeats_and_a_forgotten_one_does_not() {
+    let mut w = World::new(BASIC);
+    w.fire(&[("alertname", "X")]);
+    w.pass(60);
+    w.told();
+    let print = alert(&[("alertname", "X")]).fingerprint();
+    let until_ms = w.now_ms + 3 * 3_600_000;
+    w.dispatcher
+        .acknowledge(print, ("ann", "on it"), Some(until_ms), w.now_ms)
+        .unwrap();
+    w.pass(seconds("2h"));
+    w.kill();
+    w.pass(seconds("50m"));
+    assert!(w.told().is_empty());
+    w.pass(seconds("15m"));
+    assert_eq!(w.told().len(), 1, "forgotten");
+    assert!(w.reasons("X").contains(&"ack_expired".to_owned()));
+}
+
+#[test]
+fn escalation_waits_for_an_ack_and_outlives_a_kill() {
+    let yaml = format!(
+        "{BASIC}lapwing: {{escalations: [{{name: e, matchers: [severity=critical], steps: [{{after: 10m, receiver: b, repeat: 1}}]}}]}}\n"
+    );
+    let mut w = World::new(&yaml);
+    w.fire(&[("alertname", "X"), ("severity", "critical")]);
+    w.pass(seconds("5m"));
+    w.kill();
+    w.pass(seconds("6m"));
+    let told = w.told();
+    assert_eq!(told.iter().filter(|t| t.starts_with("b:")).count(), 1, "{told:?}");
+    let print = alert(&[("alertname", "X"), ("severity", "critical")]).fingerprint();
+    w.dispatcher
+        .acknowledge(print, ("ann", ""), None, w.now_ms)
+        .unwrap();
+    w.pass(seconds("1h"));
+    assert!(w.told().iter().all(|t| !t.starts_with("b:")));
+    w.dispatcher.unacknowledge(print);
+    w.pass(seconds("11m"));
+    assert_eq!(
+        w.told().iter().filter(|t| t.starts_with("b:")).count(),
+        1,
+        "the repeat"
+    );
+    w.pass(seconds("50m"));
+    assert!(w.told().iter().all(|t| !t.starts_with("b:")), "the chain is done");
+}
+
+#[test]
+fn a_flapping_alert_is_told_once_until_it_rests() {
+    let yaml = BASIC.replace("group_interval: 5m", "group_interval: 1m")
+        + "lapwing: {flap: {window: 30m, changes: 4}}\n";
+    let mut w = World::new(&yaml);
+    for _ in 0..10 {
+        w.fire(&[("alertname", "X")]);
+        w.pass(90);
+        w.resolve(&[("alertname", "X")]);
+        w.pass(90);
+    }
+    let told = w.told();
+    assert!(told.len() <= 4, "{told:?}");
+    w.pass(seconds("40m"));
+    assert_eq!(w.told(), ["a: -{alertname=\"X\"}"], "at rest");
+}
+
+#[test]
+fn a_storm_becomes_one_page_but_critical_stays_alone() {
+    let yaml = BASIC.replace("[alertname]", "['...']") + "lapwing: {storm: {groups: 3, window: 1m}}\n";
+    let mut w = World::new(&yaml);
+    for i in 0..50 {
+        w.fire(&[("alertname", "X"), ("i", &i.to_string())]);
+    }
+    w.fire(&[("alertname", "C"), ("severity", "critical")]);
+    w.pass(40);
+    let told = w.told();
+    assert!(told.len() <= 6, "{}", told.len());
+    assert!(told.iter().any(|t| t.matches('+').count() >= 40));
+    assert!(
+        told.iter()
+            .any(|t| t.contains("critical") && t.matches('+').count() == 1)
+    );
+    let all = told.join("");
+    assert!((0..50).all(|i| all.contains(&format!("i=\"{i}\""))));
+}

@@ -1,0 +1,5 @@
+//! Dispatch on an injected clock, channels against golden payloads.
+
+mod config;
+mod dispatch;
+mod world;

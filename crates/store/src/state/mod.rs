@@ -1,0 +1,62 @@
+//! State that must not be lost: rule timers, alerts, silences, acks, what we owe to whom, and why it was decided so.
+//!
+//! One trait, [`StateStore`]; one transaction per tick, synced when [`StateStore::commit`] returns. What leaves the
+//! process (a page) leaves after the commit that says so.
+//!
+//! Useful for: surviving kill -9, reload and upgrade; "why was I, or was I not, paged?".
+//! Not for: samples (`metrics`), and not for deciding anything.
+
+mod memory;
+mod queries;
+mod schema;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+pub use memory::MemoryState;
+pub use queries::{DecisionQuery, LedgerQuery};
+pub use sqlite::SqliteState;
+
+use lapwing_types::{Decision, LedgerEntry, StateBatch, StateKind};
+use std::path::PathBuf;
+
+/// Where state is kept.
+pub trait StateStore: Send + Sync {
+    /// All rows of a kind, as key and JSON, ascending by key.
+    fn load(&self, kind: StateKind) -> Result<Vec<(String, String)>, StateError>;
+
+    /// All or nothing; synced to disk when this returns. After a failure the store is poisoned: nothing may be sent on
+    /// the strength of state that might not be there.
+    fn commit(&self, batch: &StateBatch) -> Result<(), StateError>;
+
+    /// Decision records, the newest first.
+    fn decisions(&self, query: &DecisionQuery) -> Result<Vec<Decision>, StateError>;
+
+    /// The notification ledger's history, the newest first.
+    fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerEntry>, StateError>;
+
+    /// Removes decisions and ledger entries older than this; returns how many.
+    fn forget_before(&self, before_ms: i64) -> Result<u64, StateError>;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("opening the state database {path}")]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("{what}")]
+    Database {
+        what: &'static str,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error(
+        "the state database has schema {found}, this program knows up to {known}: it was written by a newer one"
+    )]
+    TooNew { found: i64, known: i64 },
+    #[error("the state database failed earlier ({reason}); nothing is written to it until a restart")]
+    Poisoned { reason: String },
+}
