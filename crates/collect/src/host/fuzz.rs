@@ -1,6 +1,8 @@
 //! No text of a kernel, however odd, makes a parser panic.
 
-use super::{cgroup, cpu, disk, filesystem, kernel, load, memory, netstat, network, pressure, stat, vmstat};
+use super::{
+    cgroup, cpu, disk, filesystem, infiniband, kernel, load, memory, netstat, network, pressure, stat, vmstat,
+};
 use proptest::prelude::*;
 
 /// Lines of words that look like what parsers expect, in any order and number.
@@ -37,6 +39,7 @@ proptest! {
         let _ = kernel::parse_filefd(&text);
         let _ = kernel::parse_schedstat(&text);
         let _ = cgroup::parse_membership(&text, "memory");
+        let _ = infiniband::parse_rate(&text);
         let _ = cgroup::flat_value(&text, "cpu");
     }
 }

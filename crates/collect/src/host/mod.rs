@@ -11,6 +11,7 @@ mod filesystem;
 #[cfg(test)]
 mod fuzz;
 mod identity;
+mod infiniband;
 mod kernel;
 mod load;
 mod memory;
