@@ -356,3 +356,43 @@ async fn a_real_exporter_is_scraped_whole() {
     );
     assert!(again.series.iter().all(|s| s.labels.get("instance") == Some("i")));
 }
+
+#[tokio::test]
+async fn misbehaving_targets_do_not_hold_up_the_others() {
+    let mut addresses = Vec::new();
+    for (silent, endless) in [(true, false), (false, true)] {
+        let server = Server {
+            silent,
+            endless,
+            ..Server::default()
+        };
+        addresses.push(server.start().await);
+    }
+    let good = Server::default().start().await;
+    addresses.push(good.clone());
+    let job = Job::new(config(|_| ()), ScrapeDefaults::default()).unwrap();
+    let (scraper, mut batches) = scraper();
+    let targets: Vec<Labels> = addresses
+        .iter()
+        .map(|a| Labels::from_pairs([("__address__", a.as_str())]).unwrap())
+        .collect();
+    scraper.set_targets(&Arc::new(job), &targets);
+    let mut good_scrapes = 0;
+    while good_scrapes < 3 {
+        let batch = batches.recv().await.unwrap();
+        let up = batch
+            .series
+            .iter()
+            .find(|s| s.labels.metric_name() == Some("up"))
+            .unwrap();
+        let is_good = up.labels.get("instance") == Some(good.as_str());
+        assert_eq!(up.samples[0].value, if is_good { 1.0 } else { 0.0 });
+        good_scrapes += u32::from(is_good);
+    }
+    let up = scraper
+        .targets()
+        .iter()
+        .filter(|t| t.health == Health::Up)
+        .count();
+    assert_eq!(up, 1);
+}
