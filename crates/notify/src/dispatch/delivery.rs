@@ -116,8 +116,16 @@ impl Dispatcher {
             .get(&lane)
             .and_then(VecDeque::back)
             .and_then(|id| self.state.deliveries.get(id))
-            .filter(|d| d.status == DeliveryStatus::Waiting)
-            .cloned();
+            .filter(|d| d.status == DeliveryStatus::Waiting);
+        let storm = tail.filter(|t| t.why == Why::Storm && t.attempts == 0);
+        if let Some(id) = storm.filter(|_| intent.why == Why::Storm).map(|t| t.id.clone()) {
+            // A storm of thousands only appends; what is said twice is folded when the digest leaves.
+            if let Some(row) = self.state.deliveries.get_mut(&id) {
+                row.alerts.extend(intent.alerts.into_iter().map(snapshot(now_ms)));
+            }
+            return;
+        }
+        let tail = tail.cloned();
         let alerts: Vec<Alert> = intent.alerts.into_iter().map(snapshot(now_ms)).collect();
         let mut made = Delivery {
             id: self.new_delivery_id(now_ms),
@@ -144,7 +152,11 @@ impl Dispatcher {
                 made.created_ms = old.created_ms;
                 made.next_attempt_ms = old.next_attempt_ms;
                 made.attempts = old.attempts;
-                made.fell_back = old.fell_back;
+                // The fallback was told of the older content only.
+                made.fell_back = old.fell_back && firing(&made.alerts).is_subset(&firing(&old.alerts));
+                if made.fell_back {
+                    self.cover_also(&old.id, &made.id);
+                }
                 made.last_error.clone_from(&old.last_error);
                 self.drop_delivery(&old.id);
                 self.log(&old, LedgerEvent::Superseded, format!("by {}", made.id), now_ms);
@@ -163,6 +175,22 @@ impl Dispatcher {
             .or_default()
             .push_back(made.id.clone());
         self.state.deliveries.insert(made.id.clone(), made);
+    }
+
+    /// Whoever stands in for one delivery stands in for the one that took its place.
+    fn cover_also(&mut self, old: &str, new: &str) {
+        let standing_in: Vec<String> = self
+            .state
+            .deliveries
+            .iter()
+            .filter(|(_, d)| d.fallback_of.iter().any(|id| id == old))
+            .map(|(k, _)| k.to_owned())
+            .collect();
+        for id in standing_in {
+            if let Some(row) = self.state.deliveries.get_mut(&id) {
+                row.fallback_of.push(new.to_owned());
+            }
+        }
     }
 
     /// The row is gone, and its lane goes on.
@@ -195,22 +223,27 @@ impl Dispatcher {
     /// The oldest delivery of each lane whose time has come, the worst first.
     pub(super) fn take_due_deliveries(&mut self, now_ms: i64) -> Vec<Notification> {
         let mut under_way = 0;
-        let mut due: Vec<(std::cmp::Reverse<Severity>, i64, String)> = Vec::new();
+        let mut due: Vec<(std::cmp::Reverse<Severity>, i64, &str)> = Vec::new();
         let heads = self.lanes.values().filter_map(VecDeque::front);
         for delivery in heads.filter_map(|id| self.state.deliveries.get(id)) {
             match delivery.status {
                 DeliveryStatus::InFlight => under_way += 1,
                 DeliveryStatus::Waiting if delivery.next_attempt_ms <= now_ms => {
                     let worst_first = std::cmp::Reverse(delivery.severity());
-                    due.push((worst_first, delivery.next_attempt_ms, delivery.id.clone()));
+                    due.push((worst_first, delivery.next_attempt_ms, &delivery.id));
                 }
                 _ => {}
             }
         }
-        due.sort();
-        due.truncate(IN_FLIGHT_MAX.saturating_sub(under_way));
-        due.into_iter()
-            .filter_map(|(_, _, id)| self.start_attempt(&id, now_ms))
+        let free = IN_FLIGHT_MAX.saturating_sub(under_way);
+        if due.len() > free {
+            due.select_nth_unstable(free);
+            due.truncate(free);
+        }
+        due.sort_unstable();
+        let ids: Vec<String> = due.into_iter().map(|(_, _, id)| id.to_owned()).collect();
+        ids.into_iter()
+            .filter_map(|id| self.start_attempt(&id, now_ms))
             .collect()
     }
 
@@ -229,6 +262,9 @@ impl Dispatcher {
         let row = self.state.deliveries.get_mut(id)?;
         row.status = DeliveryStatus::InFlight;
         row.attempts += 1;
+        if row.why == Why::Storm {
+            row.alerts = merged(&std::mem::take(&mut row.alerts), Vec::new());
+        }
         let row = row.clone();
         self.log(&row, LedgerEvent::Attempted, String::new(), now_ms);
         Some(Notification {
@@ -486,10 +522,8 @@ fn can_merge(old: &Delivery, new: &Delivery) -> bool {
 
 /// The newer state of each alert; what the newer one does not mention stays.
 fn merged(old: &[Alert], new: Vec<Alert>) -> Vec<Alert> {
-    let mut all: BTreeMap<Fingerprint, Alert> = old.iter().map(|a| (a.fingerprint(), a.clone())).collect();
-    for alert in new {
-        all.insert(alert.fingerprint(), alert);
-    }
+    let both = old.iter().cloned().chain(new);
+    let all: BTreeMap<Fingerprint, Alert> = both.map(|a| (a.fingerprint(), a)).collect();
     let mut all: Vec<Alert> = all.into_values().collect();
     all.sort_by_key(|a| (a.ends_at_ms.is_some(), a.starts_at_ms));
     all

@@ -64,7 +64,7 @@ impl Dispatcher {
                 firing: &weighed.firing,
                 resolved: &weighed.resolved,
                 send_resolved: channel.sends_resolved(),
-                group_wait_ms: route.group_wait_ms,
+                deserving: &weighed.deserving,
                 repeat_interval_ms: route.repeat_interval_ms,
                 all_acked,
                 now_ms,
