@@ -114,7 +114,11 @@ impl Queries {
                 next_id: AtomicU64::new(1),
                 waiting: AtomicU64::new(0),
                 running: Mutex::default(),
-                seconds: meter.latency("lapwing_query_duration_seconds", "Time one PromQL query took.", &[]),
+                seconds: meter.latency(
+                    "lapwing_query_duration_seconds",
+                    "Time one PromQL query took.",
+                    &[],
+                ),
                 failures: meter.counter("lapwing_query_failures_total", "PromQL queries that failed.", &[]),
             }),
         }
@@ -166,7 +170,9 @@ impl Queries {
             + 'static,
     {
         let shared = &self.shared;
-        if shared.pool.free() == 0 && shared.waiting.load(Ordering::Relaxed) >= shared.limits.waiting_max as u64 {
+        if shared.pool.free() == 0
+            && shared.waiting.load(Ordering::Relaxed) >= shared.limits.waiting_max as u64
+        {
             return Err(QueryFailure::Busy);
         }
         let asked = Stopwatch::start();

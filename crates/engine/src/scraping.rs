@@ -1,13 +1,9 @@
 //! Pulling: scrape jobs with their discovery, and what is found on this host without being told.
 
 use crate::clock::Clock;
-use lapwing_collect::discovery::{
-    DiscoveryManager, DiscoveryStatus, Found, LOCAL_CANDIDATES, find_local,
-};
+use lapwing_collect::discovery::{DiscoveryManager, DiscoveryStatus, Found, LOCAL_CANDIDATES, find_local};
 use lapwing_collect::http::{HttpClient, HttpConfig};
-use lapwing_collect::scrape::{
-    Job, JobError, ScrapeConfig, ScrapeDefaults, Scraper, ScraperOptions,
-};
+use lapwing_collect::scrape::{Job, JobError, ScrapeConfig, ScrapeDefaults, Scraper, ScraperOptions};
 use lapwing_collect::{BatchSink, SinkError};
 use lapwing_store::metrics::MetricsStore;
 use lapwing_types::WriteBatch;
@@ -82,10 +78,12 @@ impl Scraping {
             self.scraper.remove_job(gone);
         }
         for job in &jobs {
-            self.discovery.set_job(job).map_err(|e| ScrapingError::Discovery {
-                job: job.name().to_owned(),
-                reason: e.to_string(),
-            })?;
+            self.discovery
+                .set_job(job)
+                .map_err(|e| ScrapingError::Discovery {
+                    job: job.name().to_owned(),
+                    reason: e.to_string(),
+                })?;
         }
         Ok(())
     }
@@ -168,4 +166,3 @@ impl BatchSink for StoreSink {
         }
     }
 }
-

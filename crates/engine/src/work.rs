@@ -9,15 +9,11 @@ use lapwing_types::WriteBatch;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How often the store is asked to flush, compact and forget: often enough that a closed window leaves memory within
-/// seconds, and cheap when there is nothing to do.
-const MAINTENANCE_PERIOD: Duration = Duration::from_secs(5);
 /// A model server takes minutes to load its weights; half a minute more until it is seen is not noticed.
 const LOCAL_PERIOD: Duration = Duration::from_secs(30);
 
 pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     let mut jobs = Jobs::new(engine.meter());
-    start_maintenance(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }
@@ -28,23 +24,6 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
         start_local_discovery(&mut jobs, engine, options.own_port);
     }
     jobs
-}
-
-fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {
-    let engine = engine.clone();
-    jobs.every("maintain", MAINTENANCE_PERIOD, move || {
-        let engine = engine.clone();
-        async move {
-            let (store, now_ms) = (engine.store().clone(), engine.now_ms());
-            match engine.compute_queries(move || store.maintain(now_ms)).await {
-                Ok(report) => report
-                    .failures
-                    .iter()
-                    .for_each(|failure| tracing::error!("store maintenance: {failure}")),
-                Err(error) => tracing::error!(%error, "store maintenance was cut off"),
-            }
-        }
-    });
 }
 
 /// Lapwing's own series, labelled as a scrape of itself would label them.
@@ -62,7 +41,11 @@ fn start_own(jobs: &mut Jobs, engine: &Engine, period: Duration) {
             let now_ms = engine.now_ms();
             let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             let mut batch = engine.meter().gather(now_ms, &labels);
-            match process.lock().unwrap_or_else(PoisonError::into_inner).collect(now_ms) {
+            match process
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .collect(now_ms)
+            {
                 Ok(own) => {
                     batch.series.extend(own.series);
                     batch.metadata.extend(own.metadata);

@@ -141,11 +141,15 @@ impl Annotations {
     }
 
     pub(crate) fn not_a_gauge(&mut self, name: &str, span: Span) {
-        self.warn(span, format!("this native histogram metric is not a gauge: {name:?}"));
+        self.warn(
+            span,
+            format!("this native histogram metric is not a gauge: {name:?}"),
+        );
     }
 
     pub(crate) fn mixed_schemas(&mut self, name: &str, span: Span) {
-        let text = "vector contains a mix of histograms with exponential and custom buckets schemas for metric name";
+        let text =
+            "vector contains a mix of histograms with exponential and custom buckets schemas for metric name";
         self.warn(span, format!("{text} {name:?}"));
     }
 
@@ -162,7 +166,10 @@ impl Annotations {
     }
 
     pub(crate) fn bounds_reconciled(&mut self, work: HistogramWork, span: Span) {
-        let text = format!("mismatched custom buckets were reconciled during {}", work.as_str());
+        let text = format!(
+            "mismatched custom buckets were reconciled during {}",
+            work.as_str()
+        );
         self.info(span, text);
     }
 

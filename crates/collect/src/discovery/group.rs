@@ -1,5 +1,6 @@
 //! A group of targets that share labels: the form in which every kind of discovery answers.
 
+use crate::http::loose;
 use lapwing_types::{Labels, LabelsBuilder};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 #[serde(default, deny_unknown_fields)]
 pub struct StaticConfig {
     pub targets: Vec<String>,
+    #[serde(deserialize_with = "loose::map")]
     pub labels: BTreeMap<String, String>,
 }
 

@@ -126,6 +126,11 @@ impl DiscoveryManager {
         self.scraper.remove_job(name);
     }
 
+    /// Ends the looking, not the targets: what a process does that will be back.
+    pub fn stop(&self) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub fn job_names(&self) -> Vec<String> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.keys().cloned().collect()

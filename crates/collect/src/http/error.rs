@@ -115,26 +115,7 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<FetchError> {
         });
     }
     if let Some(io) = cause.downcast_ref::<io::Error>() {
-        if let Some(tls) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-            return Some(FetchError::Tls {
-                detail: tls.to_string(),
-            });
-        }
-        return match io.kind() {
-            io::ErrorKind::ConnectionRefused => Some(FetchError::ConnectionRefused),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-                Some(FetchError::ConnectionClosed)
-            }
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                Some(FetchError::Unreachable {
-                    detail: io.to_string(),
-                })
-            }
-            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Some(FetchError::BadBody {
-                detail: io.to_string(),
-            }),
-            _ => None,
-        };
+        return of_io(io);
     }
     let text = cause.to_string();
     // The connector marks failed look-ups by their text alone; its type is private.
@@ -152,6 +133,26 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<FetchError> {
         .iter()
         .any(|t| text.contains(t))
         .then_some(FetchError::ConnectionClosed)
+}
+
+/// An I/O error may hold another error, which `source` skips.
+fn of_io(io: &io::Error) -> Option<FetchError> {
+    if let Some(found) = io.get_ref().and_then(|inner| of_cause(inner)) {
+        return Some(found);
+    }
+    match io.kind() {
+        io::ErrorKind::ConnectionRefused => Some(FetchError::ConnectionRefused),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+            Some(FetchError::ConnectionClosed)
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Some(FetchError::Unreachable {
+            detail: io.to_string(),
+        }),
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Some(FetchError::BadBody {
+            detail: io.to_string(),
+        }),
+        _ => None,
+    }
 }
 
 /// What the last cause in a chain says; the outer ones only say that something failed.

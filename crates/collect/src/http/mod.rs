@@ -6,6 +6,7 @@
 mod client;
 mod config;
 mod error;
+pub(crate) mod loose;
 mod oauth2;
 mod secret;
 mod units;

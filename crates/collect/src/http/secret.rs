@@ -59,14 +59,11 @@ impl<'de> Deserialize<'de> for Secret {
         impl de::Visitor<'_> for Text {
             type Value = Secret;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a secret")
+                // A number may have lost zeros or digits on its way here.
+                f.write_str("a secret (in quotes where it looks like a number)")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
                 Ok(Secret::Inline(text.to_owned()))
-            }
-            // An unquoted password of digits is a number to YAML.
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Secret, E> {
-                Ok(Secret::Inline(number.to_string()))
             }
         }
         deserializer.deserialize_str(Text)

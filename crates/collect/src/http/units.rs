@@ -101,14 +101,14 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Millis {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = deserializer.deserialize_str(Text)?;
+        let text = deserializer.deserialize_any(Text)?;
         parse_duration_ms(&text).map(Millis).map_err(de::Error::custom)
     }
 }
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = deserializer.deserialize_str(Text)?;
+        let text = deserializer.deserialize_any(Text)?;
         parse_size_bytes(&text).map(Bytes).map_err(de::Error::custom)
     }
 }

@@ -1,6 +1,7 @@
 //! What was typed under `relabel_configs`, with Prometheus's defaults, and what is refused about it.
 
 use super::action::{Action, Rule};
+use crate::http::loose;
 use serde::{Deserialize, Serialize};
 
 const DEFAULT_REGEX: &str = "(.*)";
@@ -14,10 +15,14 @@ const REGEX_SIZE_BYTES_MAX: usize = 10 << 20;
 #[serde(deny_unknown_fields, default)]
 pub struct RelabelConfig {
     pub source_labels: Vec<String>,
+    #[serde(deserialize_with = "loose::text")]
     pub separator: String,
+    #[serde(deserialize_with = "loose::text")]
     pub regex: String,
     pub modulus: u64,
+    #[serde(deserialize_with = "loose::text")]
     pub target_label: String,
+    #[serde(deserialize_with = "loose::text")]
     pub replacement: String,
     pub action: Action,
 }

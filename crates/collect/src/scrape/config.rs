@@ -1,7 +1,7 @@
 //! One entry of `scrape_configs`, with Prometheus's keys and defaults.
 
 use crate::discovery::DiscoveryConfig;
-use crate::http::{Bytes, HttpConfig, Millis};
+use crate::http::{Bytes, HttpConfig, Millis, loose};
 use crate::relabel::RelabelConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,11 +30,13 @@ impl Default for ScrapeDefaults {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ScrapeConfig {
+    #[serde(deserialize_with = "loose::text")]
     pub job_name: String,
     pub scrape_interval: Option<Millis>,
     pub scrape_timeout: Option<Millis>,
     pub scheme: String,
     pub metrics_path: String,
+    #[serde(deserialize_with = "loose::lists")]
     pub params: BTreeMap<String, Vec<String>>,
     pub honor_labels: bool,
     pub honor_timestamps: bool,
@@ -43,6 +45,8 @@ pub struct ScrapeConfig {
     /// For a body whose content type is absent or none of ours.
     pub fallback_scrape_protocol: Option<ScrapeProtocol>,
     pub scrape_native_histograms: bool,
+    /// Keep the classic buckets of a histogram that has native ones too.
+    pub always_scrape_classic_histograms: bool,
     pub enable_compression: bool,
     pub extra_scrape_metrics: bool,
     pub body_size_limit: Bytes,
@@ -74,6 +78,7 @@ impl Default for ScrapeConfig {
             scrape_protocols: None,
             fallback_scrape_protocol: None,
             scrape_native_histograms: false,
+            always_scrape_classic_histograms: false,
             enable_compression: true,
             extra_scrape_metrics: false,
             body_size_limit: Bytes(0),

@@ -9,6 +9,7 @@ mod error;
 mod job;
 mod once;
 mod page;
+mod page_proto;
 mod report;
 mod scraper;
 mod status;

@@ -207,7 +207,8 @@ fn read_page(
     let read = match exposition(&fetched.content_type, subject.job.config.fallback_scrape_protocol) {
         Some(Exposition::Text) => reader.read_text(&fetched.body, Format::Prometheus),
         Some(Exposition::OpenMetrics) => reader.read_text(&fetched.body, Format::OpenMetrics),
-        Some(Exposition::Protobuf) | None => Err(ScrapeError::ContentType {
+        Some(Exposition::Protobuf) => reader.read_protobuf(&fetched.body),
+        None => Err(ScrapeError::ContentType {
             content_type: fetched.content_type.chars().take(100).collect(),
         }),
     };

@@ -32,13 +32,13 @@ pub(super) struct PageReader<'a> {
     pub(super) job: &'a Job,
     pub(super) target_labels: &'a Labels,
     pub(super) t_ms: i64,
-    cache: &'a mut SeriesCache,
+    pub(super) cache: &'a mut SeriesCache,
     metadata: &'a mut Arc<HashMap<String, Metadata>>,
-    scrape: u64,
-    families: usize,
+    pub(super) scrape: u64,
+    pub(super) families: usize,
     changed: Vec<String>,
     batch: WriteBatch,
-    counts: PageCounts,
+    pub(super) counts: PageCounts,
 }
 
 impl<'a> PageReader<'a> {
@@ -135,7 +135,7 @@ impl<'a> PageReader<'a> {
         self.keep(write)
     }
 
-    fn keep(&mut self, write: SeriesWrite) -> Result<(), ScrapeError> {
+    pub(super) fn keep(&mut self, write: SeriesWrite) -> Result<(), ScrapeError> {
         self.counts.kept += 1;
         let limit = self.job.config.sample_limit;
         if limit > 0 && self.counts.kept > limit {
@@ -146,7 +146,7 @@ impl<'a> PageReader<'a> {
     }
 
     /// Notes what the page says about a family; only what changed travels on.
-    fn describe(
+    pub(super) fn describe(
         &mut self,
         family: &str,
         is_known: impl Fn(&Metadata) -> bool,
@@ -163,7 +163,7 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    fn finish(mut self) -> (WriteBatch, PageCounts) {
+    pub(super) fn finish(mut self) -> (WriteBatch, PageCounts) {
         for family in self.changed {
             if let Some(metadata) = self.metadata.get(&family) {
                 self.batch.metadata.push((family, metadata.clone()));

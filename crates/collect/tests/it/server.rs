@@ -1,5 +1,7 @@
 //! A small HTTP server that can misbehave.
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -67,6 +69,30 @@ impl Server {
         });
     }
 
+    /// As `start`, speaking TLS as `localhost` with the certificate of the tests' own authority.
+    pub(crate) async fn start_tls(self) -> u16 {
+        let pem = |text: &str| text.as_bytes().to_vec();
+        let cert = CertificateDer::from_pem_slice(&pem(include_str!("../data/tls/server.pem"))).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(&pem(include_str!("../data/tls/server.key"))).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, server) = (acceptor.clone(), self.clone());
+                tokio::spawn(async move { server.answer(acceptor.accept(stream).await.ok()?).await });
+            }
+        });
+        port
+    }
+
     pub(crate) fn with_routes(routes: &[(&str, String)]) -> Self {
         let routes = routes.iter().map(|(p, b)| ((*p).to_owned(), b.clone())).collect();
         Server {
@@ -88,6 +114,12 @@ impl Server {
             head.push(stream.read_u8().await.ok()?);
         }
         let head = String::from_utf8(head).ok()?;
+        let sent = head.to_lowercase();
+        let sent = sent
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|l| l.split("\r\n").next()?.parse().ok());
+        stream.read_exact(&mut vec![0; sent.unwrap_or(0)]).await.ok()?;
         if self.routes.is_some() {
             match self.route(head.split(' ').nth(1)?) {
                 Some(body) => self.body = body.into_bytes(),

@@ -21,12 +21,24 @@ impl Evaluator<'_> {
         let left = self.vector(&binary.left, steps)?;
         let right = self.vector(&binary.right, steps)?;
         let Some(matching) = &binary.matching else {
-            return Err(QueryError::execution("operation between vectors without matching"));
+            return Err(QueryError::execution(
+                "operation between vectors without matching",
+            ));
         };
         let (left_sigs, right_sigs, count) = signatures(&left, &right, matching);
         match binary.op {
-            BinaryOp::And => Ok(masked(left, &left_sigs, &presence(&right, &right_sigs, count), true)),
-            BinaryOp::Unless => Ok(masked(left, &left_sigs, &presence(&right, &right_sigs, count), false)),
+            BinaryOp::And => Ok(masked(
+                left,
+                &left_sigs,
+                &presence(&right, &right_sigs, count),
+                true,
+            )),
+            BinaryOp::Unless => Ok(masked(
+                left,
+                &left_sigs,
+                &presence(&right, &right_sigs, count),
+                false,
+            )),
             BinaryOp::Or => {
                 let right = masked(right, &right_sigs, &presence(&left, &left_sigs, count), false);
                 let mut out = left;
@@ -43,7 +55,9 @@ impl Evaluator<'_> {
                     delayed: self.options.delayed_name_removal,
                 };
                 let mut result = Ok(Grid::new(0));
-                self.annotate(|notes| result = join.run((&left, &left_sigs), (&right, &right_sigs), count, notes));
+                self.annotate(|notes| {
+                    result = join.run((&left, &left_sigs), (&right, &right_sigs), count, notes)
+                });
                 result
             }
         }
@@ -75,7 +89,11 @@ fn key_of(labels: &Labels, matching: &Matching, key: &mut Vec<u8>) {
     key.clear();
     for (name, value) in labels {
         let named = matching.labels.iter().any(|l| l == name);
-        if if matching.on { named } else { !named && name != METRIC_NAME } {
+        if if matching.on {
+            named
+        } else {
+            !named && name != METRIC_NAME
+        } {
             key.extend_from_slice(name.as_bytes());
             key.push(0xff);
             key.extend_from_slice(value.as_bytes());
@@ -185,7 +203,12 @@ impl Join<'_> {
             let pair_many = Some((many.0, row));
             for one_row in &ones[*sig] {
                 let track = sizes[*sig] > 1 || many_fill.is_some();
-                self.pair((pair_many, Some((one.0, *one_row))), (*sig, track), &mut out, notes)?;
+                self.pair(
+                    (pair_many, Some((one.0, *one_row))),
+                    (*sig, track),
+                    &mut out,
+                    notes,
+                )?;
             }
             if let Some(fill) = one_fill {
                 self.fill_one((many.0, row), (one.0, &ones[*sig]), (*sig, fill), &mut out, notes)?;
@@ -223,7 +246,11 @@ impl Join<'_> {
     }
 
     fn duplicate(&self, a: &Labels, b: &Labels) -> QueryError {
-        let side = if self.matching.card == Cardinality::OneToMany { "left" } else { "right" };
+        let side = if self.matching.card == Cardinality::OneToMany {
+            "left"
+        } else {
+            "right"
+        };
         let group = braces(&self.match_labels(a));
         let mut both = [braces(a), braces(b)];
         both.sort();
@@ -352,7 +379,12 @@ impl Join<'_> {
     }
 
     /// The value and whether it stays; nothing where the operator does not fit.
-    fn combine(&self, many: &Operand<'_>, one: &Operand<'_>, notes: &mut Annotations) -> Option<(SampleValue, bool)> {
+    fn combine(
+        &self,
+        many: &Operand<'_>,
+        one: &Operand<'_>,
+        notes: &mut Annotations,
+    ) -> Option<(SampleValue, bool)> {
         let swapped = self.matching.card == Cardinality::OneToMany;
         let (left, right) = if swapped { (one, many) } else { (many, one) };
         let (value, keep) = combine(self.binary.op, left, right, self.span, notes)?;

@@ -15,7 +15,9 @@ impl Evaluator<'_> {
             )));
         }
         if seconds.is_nan() || seconds.abs() >= 9.2e9 {
-            return Err(QueryError::BadData(format!("{start}:{end}: duration is out of range")));
+            return Err(QueryError::BadData(format!(
+                "{start}:{end}: duration is out of range"
+            )));
         }
         Ok((seconds * 1000.0).round() as i64)
     }
@@ -35,8 +37,12 @@ impl Evaluator<'_> {
                     BinaryOp::Add => a + b,
                     BinaryOp::Sub => a - b,
                     BinaryOp::Mul => a * b,
-                    BinaryOp::Div if b == 0.0 => return Err(QueryError::BadData("division by zero".to_owned())),
-                    BinaryOp::Mod if b == 0.0 => return Err(QueryError::BadData("modulo by zero".to_owned())),
+                    BinaryOp::Div if b == 0.0 => {
+                        return Err(QueryError::BadData("division by zero".to_owned()));
+                    }
+                    BinaryOp::Mod if b == 0.0 => {
+                        return Err(QueryError::BadData("modulo by zero".to_owned()));
+                    }
                     BinaryOp::Div => a / b,
                     BinaryOp::Mod => a % b,
                     _ => a.powf(b),

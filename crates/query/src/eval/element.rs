@@ -186,7 +186,11 @@ impl ScalarOp<'_> {
     }
 
     fn float(&self, vector: f64, scalar: f64, notes: &mut Annotations) -> f64 {
-        let (a, b) = if self.scalar_is_left { (scalar, vector) } else { (vector, scalar) };
+        let (a, b) = if self.scalar_is_left {
+            (scalar, vector)
+        } else {
+            (vector, scalar)
+        };
         if let Some(holds) = compare(self.op, a, b) {
             return match (self.return_bool, holds) {
                 (true, holds) => truth(holds),

@@ -42,7 +42,12 @@ impl Evaluator<'_> {
             !name_matchers.is_empty() && name_matchers.iter().all(|m| m.matches(name))
         };
         let ignored: Vec<bool> = base.rows.iter().map(|row| is_info(&row.labels)).collect();
-        let infos = self.info_series(&base, &ignored, (&name_matchers, &data_matchers), (&call.args[0], steps))?;
+        let infos = self.info_series(
+            &base,
+            &ignored,
+            (&name_matchers, &data_matchers),
+            (&call.args[0], steps),
+        )?;
         combine(&base, &ignored, &infos, &data_matchers)
     }
 
@@ -108,7 +113,11 @@ impl Evaluator<'_> {
 /// Matchers of the metric's name, and those of data labels.
 fn matchers(selector: Option<&VectorSelector>) -> (Vec<Matcher>, Vec<Matcher>) {
     match selector {
-        Some(selector) => selector.matchers.iter().cloned().partition(|m| m.name == METRIC_NAME),
+        Some(selector) => selector
+            .matchers
+            .iter()
+            .cloned()
+            .partition(|m| m.name == METRIC_NAME),
         None => (vec![Matcher::equal(METRIC_NAME, DEFAULT_INFO_METRIC)], Vec::new()),
     }
 }
@@ -135,8 +144,12 @@ fn sample_times(
         .times()
         .map(|step| {
             let reference = times.reference(step);
-            let newest = points.times_ms.partition_point(|t| *t <= reference).checked_sub(1);
-            let alive = |h: &&(i64, Arc<FloatHistogram>)| h.0 <= reference && h.0 > reference - times.lookback_ms;
+            let newest = points
+                .times_ms
+                .partition_point(|t| *t <= reference)
+                .checked_sub(1);
+            let alive =
+                |h: &&(i64, Arc<FloatHistogram>)| h.0 <= reference && h.0 > reference - times.lookback_ms;
             if points.histograms.iter().any(|h| alive(&h)) {
                 return Err(QueryError::execution("info sample should be float"));
             }
@@ -149,7 +162,12 @@ fn sample_times(
 }
 
 /// The newest info series of each metric and target, per step.
-fn combine(base: &Grid, ignored: &[bool], infos: &[InfoSeries], data_matchers: &[Matcher]) -> Evaluated<Grid> {
+fn combine(
+    base: &Grid,
+    ignored: &[bool],
+    infos: &[InfoSeries],
+    data_matchers: &[Matcher],
+) -> Evaluated<Grid> {
     let mut names: Vec<&str> = infos.iter().map(|i| i.key.0.as_str()).collect();
     names.sort_unstable();
     names.dedup();

@@ -27,7 +27,11 @@ impl Sum {
 
     #[inline]
     pub(super) fn total(self) -> f64 {
-        if self.sum.is_infinite() { self.sum } else { self.sum + self.lost }
+        if self.sum.is_infinite() {
+            self.sum
+        } else {
+            self.sum + self.lost
+        }
     }
 }
 

@@ -84,7 +84,9 @@ impl<'a> Evaluator<'a> {
 
     fn lock_annotations(&self) -> std::sync::MutexGuard<'_, Annotations> {
         // A poisoned lock only means that another thread of this query panicked; the sentences are whole.
-        self.annotations.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.annotations
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn annotate(&self, f: impl FnOnce(&mut Annotations)) {
@@ -134,7 +136,11 @@ impl<'a> Evaluator<'a> {
             Function::MinOf | Function::MaxOf => {
                 let first = self.scalar(&call.args[0], steps)?;
                 let second = self.scalar(&call.args[1], steps)?;
-                let pick = if call.function == Function::MinOf { element::go_min } else { element::go_max };
+                let pick = if call.function == Function::MinOf {
+                    element::go_min
+                } else {
+                    element::go_max
+                };
                 Ok(first.into_iter().zip(second).map(|(a, b)| pick(a, b)).collect())
             }
             Function::Scalar_ => {

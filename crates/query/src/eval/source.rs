@@ -187,7 +187,11 @@ impl Evaluator<'_> {
     }
 
     /// The samples of a range selector themselves.
-    pub(super) fn matrix_selector_value(&self, matrix: &MatrixSelector, steps: Steps) -> Evaluated<Vec<Series>> {
+    pub(super) fn matrix_selector_value(
+        &self,
+        matrix: &MatrixSelector,
+        steps: Steps,
+    ) -> Evaluated<Vec<Series>> {
         let spec = self.window_spec(matrix)?;
         let (from, to) = spec.needed(steps);
         let (start, end) = spec.window(steps.start_ms);
@@ -266,7 +270,11 @@ fn instant_column(
         while points.times_ms.get(float).is_some_and(|t| *t <= reference) {
             float += 1;
         }
-        while points.histograms.get(histogram).is_some_and(|(t, _)| *t <= reference) {
+        while points
+            .histograms
+            .get(histogram)
+            .is_some_and(|(t, _)| *t <= reference)
+        {
             histogram += 1;
         }
         let oldest = reference.saturating_sub(times.lookback_ms);
@@ -296,7 +304,9 @@ enum Newest<'a> {
 
 /// The newest of the first `float` floats and `histogram` histograms, when it is younger than `oldest`.
 fn newest(points: &SeriesPoints, float: usize, histogram: usize, oldest: i64) -> Option<Newest<'_>> {
-    let float = float.checked_sub(1).map(|i| (points.times_ms[i], points.values[i]));
+    let float = float
+        .checked_sub(1)
+        .map(|i| (points.times_ms[i], points.values[i]));
     let histogram = histogram.checked_sub(1).map(|i| &points.histograms[i]);
     match (float, histogram) {
         (Some((t, _)), Some((ht, h))) if *ht > t => (*ht > oldest).then_some(Newest::Histogram(h)),

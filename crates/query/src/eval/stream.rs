@@ -103,7 +103,9 @@ impl Evaluator<'_> {
             ExprKind::Call(call) if window::is_window_function(call.function) => {
                 self.stream_window(call, steps, sink)
             }
-            ExprKind::Call(call) if is_timestamp_of_selector(call) => self.stream_timestamp(call, steps, sink),
+            ExprKind::Call(call) if is_timestamp_of_selector(call) => {
+                self.stream_timestamp(call, steps, sink)
+            }
             ExprKind::Call(call) => {
                 let map = self.elementwise(call, steps)?;
                 self.stream(&call.args[0], steps, &mut |mut batch| {

@@ -32,7 +32,10 @@ impl Cut {
             count: b.count,
             middle: middle(b.lower, b.upper),
         };
-        let nothing = || Left { count: 0.0, middle: 0.0 };
+        let nothing = || Left {
+            count: 0.0,
+            middle: 0.0,
+        };
         if self.value >= b.upper {
             return if self.below { whole() } else { nothing() };
         }
@@ -55,8 +58,14 @@ impl Cut {
 
     /// A custom bucket; the outermost ones have no end. The lowest is taken to begin at 0 where it ends above.
     fn custom(&self, b: &Bucket) -> Left {
-        let all = |middle: f64| Left { count: b.count, middle };
-        let nothing = Left { count: 0.0, middle: 0.0 };
+        let all = |middle: f64| Left {
+            count: b.count,
+            middle,
+        };
+        let nothing = Left {
+            count: 0.0,
+            middle: 0.0,
+        };
         let (value, open_below, open_above) =
             (self.value, b.lower == f64::NEG_INFINITY, b.upper == f64::INFINITY);
         match (open_below, open_above) {
@@ -103,7 +112,11 @@ pub(super) fn trimmed(h: &FloatHistogram, value: f64, below: bool) -> FloatHisto
         left.count
     };
     for (slot, bucket) in out.positive.iter_mut().zip(h.positive_buckets()) {
-        let left = if custom { cut.custom(&bucket) } else { cut.closed(&bucket, false) };
+        let left = if custom {
+            cut.custom(&bucket)
+        } else {
+            cut.closed(&bucket, false)
+        };
         *slot = take(&left, bucket.count);
     }
     for (slot, bucket) in out.negative.iter_mut().zip(h.negative_buckets()) {

@@ -1,7 +1,8 @@
 //! Types: what may stand where. The messages are the ones that users of Prometheus know.
 
 use super::ast::{
-    Aggregate, AggregateOp, Binary, Call, Cardinality, Expr, ExprKind, Span, UnaryOp, ValueType, VectorSelector,
+    Aggregate, AggregateOp, Binary, Call, Cardinality, Expr, ExprKind, Span, UnaryOp, ValueType,
+    VectorSelector,
 };
 use super::functions::Function;
 use super::parser::Fault;
@@ -31,7 +32,10 @@ fn visit(expr: &mut Expr, input: &str) -> Checked {
                 ValueType::Vector => Ok(()),
                 other => Err(Fault::new(
                     span,
-                    format!("subquery is only allowed on instant vector, got {} instead", other.as_str()),
+                    format!(
+                        "subquery is only allowed on instant vector, got {} instead",
+                        other.as_str()
+                    ),
                 )),
             }
         }
@@ -60,7 +64,10 @@ fn check_selector(selector: &VectorSelector, span: Span) -> Checked {
         return match inside.iter().find(|m| m.name == METRIC_NAME) {
             Some(second) => Err(Fault::new(
                 span,
-                format!("metric name must not be set twice: {name:?} or {:?}", second.value),
+                format!(
+                    "metric name must not be set twice: {name:?} or {:?}",
+                    second.value
+                ),
             )),
             None => Ok(()),
         };
@@ -145,8 +152,8 @@ fn check_binary(binary: &mut Binary, span: Span, input: &str) -> Checked {
 }
 
 fn check_matching(binary: &mut Binary, span: Span) -> Checked {
-    let both_vectors = binary.left.value_type() == ValueType::Vector
-        && binary.right.value_type() == ValueType::Vector;
+    let both_vectors =
+        binary.left.value_type() == ValueType::Vector && binary.right.value_type() == ValueType::Vector;
     let op = binary.op;
     let fault = |message: String| Err(Fault::new(span, message));
     if let Some(matching) = &binary.matching {

@@ -13,14 +13,15 @@ mod literal;
 mod parser;
 mod pretty;
 mod print;
+mod selectors;
 mod token;
 
 pub use ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, DurationKind, Expr, ExprKind,
-    Matching, MatrixSelector, Offset, Span, Subquery, UnaryOp, ValueType, VectorSelector,
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, DurationKind, Expr,
+    ExprKind, Matching, MatrixSelector, Offset, Span, Subquery, UnaryOp, ValueType, VectorSelector,
 };
 pub use functions::{Function, Signature, function, functions};
 pub use literal::{format_duration, parse_duration};
 pub(crate) use parser::line_and_column;
-pub(crate) use print::plain_number;
 pub use parser::{ParseError, ParseOptions, parse, parse_metric_selector, parse_with};
+pub(crate) use print::plain_number;

@@ -31,14 +31,23 @@ impl Expr {
                 format!("{indent}{}(\n{parameter}{inner}\n{indent})", aggregate.head())
             }
             ExprKind::Binary(binary) if !fits => {
-                let (left, right) = (binary.left.pretty_at(level + 1), binary.right.pretty_at(level + 1));
+                let (left, right) = (
+                    binary.left.pretty_at(level + 1),
+                    binary.right.pretty_at(level + 1),
+                );
                 format!("{left}\n{indent}{}\n{right}", binary.operator())
             }
             ExprKind::Call(call) if !fits => {
                 let args: Vec<String> = call.args.iter().map(|a| a.pretty_at(level + 1)).collect();
-                format!("{indent}{}(\n{}\n{indent})", call.function.name(), args.join(",\n"))
+                format!(
+                    "{indent}{}(\n{}\n{indent})",
+                    call.function.name(),
+                    args.join(",\n")
+                )
             }
-            ExprKind::Paren(inner) if !fits => format!("{indent}(\n{}\n{indent})", inner.pretty_at(level + 1)),
+            ExprKind::Paren(inner) if !fits => {
+                format!("{indent}(\n{}\n{indent})", inner.pretty_at(level + 1))
+            }
             _ => format!("{indent}{whole}"),
         }
     }

@@ -1,8 +1,8 @@
 //! An expression in its canonical spelling; parsing that gives the same expression.
 
 use super::ast::{
-    Aggregate, At, Binary, Cardinality, DurationExpr, DurationKind, Expr, ExprKind, Matching, MatrixSelector, Offset,
-    Subquery, UnaryOp, VectorSelector,
+    Aggregate, At, Binary, Cardinality, DurationExpr, DurationKind, Expr, ExprKind, Matching, MatrixSelector,
+    Offset, Subquery, UnaryOp, VectorSelector,
 };
 use super::literal::format_duration;
 use lapwing_types::{METRIC_NAME, MatchOp, Matcher, format_number};
@@ -104,7 +104,11 @@ fn is_identifier(name: &str) -> bool {
 }
 
 fn label_name(name: &str) -> String {
-    if is_identifier(name) { name.to_owned() } else { quote(name) }
+    if is_identifier(name) {
+        name.to_owned()
+    } else {
+        quote(name)
+    }
 }
 
 fn label_list(names: &[String]) -> String {
@@ -113,7 +117,12 @@ fn label_list(names: &[String]) -> String {
 }
 
 fn matcher_text(matcher: &Matcher) -> String {
-    format!("{}{}{}", label_name(&matcher.name), matcher.op.as_str(), quote(&matcher.value))
+    format!(
+        "{}{}{}",
+        label_name(&matcher.name),
+        matcher.op.as_str(),
+        quote(&matcher.value)
+    )
 }
 
 impl VectorSelector {
@@ -131,7 +140,11 @@ impl VectorSelector {
             .map(matcher_text)
             .collect();
         if parts.is_empty() {
-            return if self.name.is_none() { f.write_str("{}") } else { Ok(()) };
+            return if self.name.is_none() {
+                f.write_str("{}")
+            } else {
+                Ok(())
+            };
         }
         parts.sort();
         write!(f, "{{{}}}", parts.join(","))
@@ -200,7 +213,9 @@ impl Display for DurationExpr {
         }
         match &self.kind {
             // Where a duration stands alone its unit is shown however it was typed.
-            DurationKind::Literal { seconds, .. } => f.write_str(&format_duration((seconds * 1000.0).round() as i64)),
+            DurationKind::Literal { seconds, .. } => {
+                f.write_str(&format_duration((seconds * 1000.0).round() as i64))
+            }
             DurationKind::Step => f.write_str("step()"),
             DurationKind::Range => f.write_str("range()"),
             DurationKind::Negated(inner) => write!(f, "-{}", Operand(inner)),
@@ -224,10 +239,14 @@ struct Operand<'a>(&'a DurationExpr);
 impl Display for Operand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.kind {
-            DurationKind::Literal { seconds, is_duration: false } if !self.0.wrapped => {
-                f.write_str(&plain_number(seconds))
-            }
-            DurationKind::Literal { seconds, is_duration: false } => write!(f, "({})", plain_number(seconds)),
+            DurationKind::Literal {
+                seconds,
+                is_duration: false,
+            } if !self.0.wrapped => f.write_str(&plain_number(seconds)),
+            DurationKind::Literal {
+                seconds,
+                is_duration: false,
+            } => write!(f, "({})", plain_number(seconds)),
             _ => write!(f, "{}", self.0),
         }
     }
@@ -270,7 +289,11 @@ impl Matching {
             let _ = write!(out, " {word} ({})", label_list(&self.labels));
         }
         if grouped {
-            let side = if self.card == Cardinality::ManyToOne { "left" } else { "right" };
+            let side = if self.card == Cardinality::ManyToOne {
+                "left"
+            } else {
+                "right"
+            };
             let _ = write!(out, " group_{side} ({})", label_list(&self.include));
         }
         match (self.fill_left, self.fill_right) {

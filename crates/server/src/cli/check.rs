@@ -24,18 +24,35 @@ enum Format {
 
 pub(crate) fn run(args: &CheckArgs) -> Exit {
     let loaded = config::load(&args.path, &|name| std::env::var(name).ok());
-    let errors = loaded.diagnostics.iter().filter(|d| d.level == Level::Error).count();
+    let errors = loaded
+        .diagnostics
+        .iter()
+        .filter(|d| d.level == Level::Error)
+        .count();
     match args.format {
         Format::Text => {
-            eprint!("{}", config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok()));
+            eprint!(
+                "{}",
+                config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok())
+            );
             if errors == 0 {
-                println!("{}: fine, {} file(s) read", args.path.display(), loaded.files.len());
+                println!(
+                    "{}: fine, {} file(s) read",
+                    args.path.display(),
+                    loaded.files.len()
+                );
             } else {
                 eprintln!("{errors} error(s)");
             }
         }
-        Format::Json => println!("{}", serde_json::json!({ "diagnostics": loaded.diagnostics, "errors": errors })),
-        Format::Github => loaded.diagnostics.iter().for_each(|d| println!("{}", github_line(d))),
+        Format::Json => println!(
+            "{}",
+            serde_json::json!({ "diagnostics": loaded.diagnostics, "errors": errors })
+        ),
+        Format::Github => loaded
+            .diagnostics
+            .iter()
+            .for_each(|d| println!("{}", github_line(d))),
         Format::Sarif => println!("{}", sarif(&loaded.diagnostics)),
     }
     if errors == 0 { Exit::Fine } else { Exit::Usage }
@@ -50,7 +67,12 @@ fn github_line(d: &Diagnostic) -> String {
     };
     let hint = d.hint.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
     let message = escape(&format!("{}{hint}", d.message));
-    format!("::{level} file={},line={},col={}::{message}", escape(&d.file), d.line, d.column)
+    format!(
+        "::{level} file={},line={},col={}::{message}",
+        escape(&d.file),
+        d.line,
+        d.column
+    )
 }
 
 fn sarif(diagnostics: &[Diagnostic]) -> serde_json::Value {

@@ -21,7 +21,12 @@ pub(crate) struct QueryArgs {
     /// The PromQL expression
     expr: String,
     /// The server to ask
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9595", env = "LAPWING_URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9595",
+        env = "LAPWING_URL"
+    )]
     server: String,
     /// Its token, where it needs one
     #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]

@@ -2,7 +2,7 @@
 
 use super::{Exit, complain};
 use crate::config::{self, Config};
-use crate::http::{self, AppState};
+use crate::http::{self, AppState, ListenerLimits};
 use anyhow::Context;
 use lapwing::Engine;
 use std::net::SocketAddr;
@@ -75,12 +75,22 @@ async fn serve(args: &ServeArgs, config: Config) -> anyhow::Result<()> {
     let listener = http::bind(config.web.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.web.listen))?;
-    let address = listener.local_addr().context("cannot tell the address listened on")?;
+    let address = listener
+        .local_addr()
+        .context("cannot tell the address listened on")?;
     let engine = Engine::start(config.engine_options(args.memory)).context("cannot start")?;
     let state = AppState::new(engine.clone(), config);
     let (stop, stopped) = watch::channel(false);
-    let doors = tokio::spawn(http::serve(listener, http::router(state), stopped));
-    tracing::info!("lapwing {} is ready on http://{address}", env!("CARGO_PKG_VERSION"));
+    let doors = tokio::spawn(http::serve(
+        listener,
+        http::router(state),
+        ListenerLimits::default(),
+        stopped,
+    ));
+    tracing::info!(
+        "lapwing {} is ready on http://{address}",
+        env!("CARGO_PKG_VERSION")
+    );
 
     let reason = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
@@ -108,7 +118,10 @@ fn read_config(args: &ServeArgs) -> Result<Config, Exit> {
                 config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok())
             );
             let Some(config) = loaded.config else {
-                eprintln!("lapwing: {} was not accepted; nothing was started", path.display());
+                eprintln!(
+                    "lapwing: {} was not accepted; nothing was started",
+                    path.display()
+                );
                 return Err(Exit::Usage);
             };
             config

@@ -63,7 +63,9 @@ fn place_of(node: &Node, path: &[Segment]) -> Position {
     let mut here = node;
     for segment in path {
         let next = match (segment, &here.value) {
-            (Segment::Map { key }, Value::Map(pairs)) => pairs.iter().find(|(k, _)| k.text == *key).map(|(_, n)| n),
+            (Segment::Map { key }, Value::Map(pairs)) => {
+                pairs.iter().find(|(k, _)| k.text == *key).map(|(_, n)| n)
+            }
             (Segment::Seq { index }, Value::List(items)) => items.get(*index),
             _ => None,
         };
@@ -83,9 +85,9 @@ pub(crate) fn to_json(node: &Node) -> serde_json::Value {
         Value::Float(v) => (*v).into(),
         Value::Text(v) => v.as_str().into(),
         Value::List(items) => items.iter().map(to_json).collect(),
-        Value::Map(pairs) => serde_json::Value::Object(
-            pairs.iter().map(|(k, n)| (k.text.clone(), to_json(n))).collect(),
-        ),
+        Value::Map(pairs) => {
+            serde_json::Value::Object(pairs.iter().map(|(k, n)| (k.text.clone(), to_json(n))).collect())
+        }
     }
 }
 

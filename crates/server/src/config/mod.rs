@@ -14,5 +14,7 @@ mod size;
 mod yaml;
 
 pub(crate) use diagnostic::{Diagnostic, Level, render};
-pub(crate) use load::{Loaded, load, load_text};
-pub(crate) use sections::{Config, DiscoverConfig, GlobalConfig, HostConfig, StoreConfig, WebConfig};
+pub(crate) use load::load;
+#[cfg(test)]
+pub(crate) use load::load_text;
+pub(crate) use sections::{Config, Role, Token};

@@ -31,7 +31,10 @@ impl Config {
             } else {
                 Durability::Process
             },
-            memory_limit_bytes: self.store.memory_limit_bytes.unwrap_or(default.memory_limit_bytes),
+            memory_limit_bytes: self
+                .store
+                .memory_limit_bytes
+                .unwrap_or(default.memory_limit_bytes),
             ooo_window_ms: self.store.out_of_order_window_ms,
             retention: Retention {
                 age_ms: Some(self.store.retention_ms),
@@ -56,9 +59,16 @@ impl Config {
         }
         line("store:".to_owned());
         line(format!("  data: {}", self.store.data.display()));
-        let durability = if self.store.durable_on_disk { "disk" } else { "process" };
+        let durability = if self.store.durable_on_disk {
+            "disk"
+        } else {
+            "process"
+        };
         line(format!("  durability: {durability}"));
-        line(format!("  retention: {}", format_duration_ms(self.store.retention_ms)));
+        line(format!(
+            "  retention: {}",
+            format_duration_ms(self.store.retention_ms)
+        ));
         line(format!(
             "  out_of_order_window: {}",
             format_duration_ms(self.store.out_of_order_window_ms)
@@ -74,7 +84,10 @@ impl Config {
         ));
         line("host:".to_owned());
         line(format!("  enabled: {}", self.host.enabled));
-        line(format!("  interval: {}", format_duration_ms(self.host.interval_ms)));
+        line(format!(
+            "  interval: {}",
+            format_duration_ms(self.host.interval_ms)
+        ));
         line("discover:".to_owned());
         line(format!("  local: {}", self.discover.local));
         out

@@ -22,7 +22,10 @@ pub(crate) async fn check(State(tokens): State<Arc<Vec<Token>>>, request: Reques
         Some(role) if role >= needed => next.run(request).await,
         Some(role) => refuse(
             StatusCode::FORBIDDEN,
-            &format!("this token may {role:?}, {} needs {needed:?}\n", request.uri().path()),
+            &format!(
+                "this token may {role:?}, {} needs {needed:?}\n",
+                request.uri().path()
+            ),
         ),
         None => refuse(
             StatusCode::UNAUTHORIZED,
@@ -60,7 +63,10 @@ fn role_needed(method: &Method, path: &str) -> Role {
         Role::Admin
     } else if INGEST.iter().any(|p| path.starts_with(p)) && method != Method::GET {
         Role::Ingest
-    } else if method == Method::GET || method == Method::HEAD || READS_BY_POST.iter().any(|p| path.starts_with(p)) {
+    } else if method == Method::GET
+        || method == Method::HEAD
+        || READS_BY_POST.iter().any(|p| path.starts_with(p))
+    {
         Role::Read
     } else {
         Role::Operate
@@ -73,7 +79,9 @@ fn role_of(tokens: &[Token], request: &Request) -> Option<Role> {
     let secret = if scheme.eq_ignore_ascii_case("bearer") {
         rest.trim().to_owned()
     } else if scheme.eq_ignore_ascii_case("basic") {
-        let decoded = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
+        let decoded = base64::engine::general_purpose::STANDARD
+            .decode(rest.trim())
+            .ok()?;
         let text = String::from_utf8(decoded).ok()?;
         text.split_once(':')?.1.to_owned()
     } else {
@@ -114,8 +122,14 @@ mod tests {
     #[test]
     fn bearer_and_basic_carry_the_same_secret() {
         let tokens = [
-            Token { secret: "s".into(), role: Role::Read },
-            Token { secret: "t".into(), role: Role::Admin },
+            Token {
+                secret: "s".into(),
+                role: Role::Read,
+            },
+            Token {
+                secret: "t".into(),
+                role: Role::Admin,
+            },
         ];
         let role = |header: &str| {
             let request = Request::builder()

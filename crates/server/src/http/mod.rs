@@ -11,8 +11,8 @@ mod prometheus;
 mod state;
 mod ui;
 
-pub(crate) use listener::{ListenerLimits, bind, serve};
 pub(crate) use ingest::body::with_causes;
+pub(crate) use listener::{ListenerLimits, bind, serve};
 pub(crate) use prometheus::parse_time_ms;
 pub(crate) use state::AppState;
 

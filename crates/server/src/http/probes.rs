@@ -18,7 +18,10 @@ pub(crate) fn routes() -> Router<AppState> {
 
 /// Lapwing's own series, for whoever scrapes it.
 async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
     let agreed = text::negotiate(accept, &[Exposition::Text, Exposition::OpenMetrics]);
     let families = families_of(&state.engine.own_metrics());
     let page = text::write(&families, agreed.text_format(), agreed.escaping);
@@ -44,12 +47,14 @@ fn families_of(batch: &WriteBatch) -> Vec<Family> {
             .filter(|f| is_member(name, &f.name))
             .max_by_key(|f| f.name.len());
         if let Some(family) = family {
-            family.samples.extend(series.samples.iter().map(|sample| FamilySample {
-                labels: series.labels.clone(),
-                value: sample.value,
-                t_ms: None,
-                exemplar: None,
-            }));
+            family
+                .samples
+                .extend(series.samples.iter().map(|sample| FamilySample {
+                    labels: series.labels.clone(),
+                    value: sample.value,
+                    t_ms: None,
+                    exemplar: None,
+                }));
         }
     }
     families

@@ -51,7 +51,10 @@ fn answer(asset: lapwing_ui::Asset, headers: &HeaderMap) -> Response {
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     out.insert(header::ETAG, HeaderValue::from_static(asset.etag));
     out.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
-    out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    out.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     out.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }

@@ -16,7 +16,10 @@ const KILLS: u32 = 12;
 const SERIES: usize = 20;
 
 fn number_from_env(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
 }
 
 #[test]
@@ -61,7 +64,10 @@ fn nothing_acknowledged_is_lost_when_killed() {
     assert!(total > 0, "the load never got through");
 }
 
-#[expect(clippy::disallowed_methods, reason = "the kill has to come at a random moment of real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the kill has to come at a random moment of real time"
+)]
 fn kill_after(pid: u32, wait: Duration) {
     std::thread::sleep(wait);
     let pid = rustix::process::Pid::from_raw(pid as i32).expect("a live process");
@@ -85,11 +91,19 @@ fn one_scrape(rng: &mut SmallRng, t_ms: i64) -> (WriteBatch, Vec<(usize, f64)>) 
     (batch, values)
 }
 
-fn assert_all_there(server: &Server, acknowledged: &BTreeMap<usize, BTreeMap<i64, f64>>, now_ms: i64, round: u64) {
+fn assert_all_there(
+    server: &Server,
+    acknowledged: &BTreeMap<usize, BTreeMap<i64, f64>>,
+    now_ms: i64,
+    round: u64,
+) {
     let result = server.query("crash[2h]", now_ms as f64 / 1000.0);
     let mut found: BTreeMap<usize, BTreeMap<i64, f64>> = BTreeMap::new();
     for series in result.as_array().expect("a matrix") {
-        let id = series["metric"]["id"].as_str().and_then(|s| s.parse().ok()).expect("an id");
+        let id = series["metric"]["id"]
+            .as_str()
+            .and_then(|s| s.parse().ok())
+            .expect("an id");
         for point in series["values"].as_array().expect("values") {
             let t_ms = (point[0].as_f64().expect("a time") * 1000.0).round() as i64;
             let value = point[1].as_str().and_then(|v| v.parse().ok()).expect("a value");
@@ -100,7 +114,11 @@ fn assert_all_there(server: &Server, acknowledged: &BTreeMap<usize, BTreeMap<i64
         let there = found.get(id);
         for (t_ms, value) in samples {
             let got = there.and_then(|s| s.get(t_ms));
-            assert_eq!(got, Some(value), "round {round}: series {id} at {t_ms} was acknowledged");
+            assert_eq!(
+                got,
+                Some(value),
+                "round {round}: series {id} at {t_ms} was acknowledged"
+            );
         }
     }
 }

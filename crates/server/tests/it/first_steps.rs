@@ -11,11 +11,17 @@ fn the_host_and_lapwing_itself_are_there_without_configuration() {
     // The first collection happens at once, but beside the start: ask until it is there.
     let found = (0..200).any(|_| {
         let names = server.get("/api/v1/label/__name__/values").json()["data"].to_string();
-        names.contains("node_load1") && names.contains("process_resident_memory_bytes") && names.contains("cpu_usage")
+        names.contains("node_load1")
+            && names.contains("process_resident_memory_bytes")
+            && names.contains("cpu_usage")
     });
     assert!(found, "{}", server.get("/api/v1/label/__name__/values").body);
     let metrics = server.get("/metrics");
-    assert!(metrics.body.contains("lapwing_job_runs_total"), "{}", metrics.body);
+    assert!(
+        metrics.body.contains("lapwing_job_runs_total"),
+        "{}",
+        metrics.body
+    );
 }
 
 #[test]
@@ -27,7 +33,10 @@ fn curl_can_push_and_ask_again_after_a_restart() {
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert!(server.terminate(), "a clean stop");
     let server = Server::start(dir.path(), &[]);
-    let result = server.query("last_over_time(loss[5m])", crate::support::now_ms() as f64 / 1000.0);
+    let result = server.query(
+        "last_over_time(loss[5m])",
+        crate::support::now_ms() as f64 / 1000.0,
+    );
     assert_eq!(result[0]["metric"]["model"], "chat", "{result}");
     assert_eq!(result[0]["value"][1], "0.25");
     let metadata = server.get("/api/v1/metadata?metric=loss").json();
@@ -53,9 +62,21 @@ fn bad_questions_get_prometheus_answers() {
         ("/api/v1/query", 400, "bad_data"),
         ("/api/v1/query?query=sum(", 400, "bad_data"),
         ("/api/v1/query?query=up&time=yesterday", 400, "bad_data"),
-        ("/api/v1/query_range?query=up&start=10&end=0&step=1", 400, "bad_data"),
-        ("/api/v1/query_range?query=up&start=0&end=10&step=0", 400, "bad_data"),
-        ("/api/v1/query_range?query=up&start=0&end=1e9&step=1", 400, "bad_data"),
+        (
+            "/api/v1/query_range?query=up&start=10&end=0&step=1",
+            400,
+            "bad_data",
+        ),
+        (
+            "/api/v1/query_range?query=up&start=0&end=10&step=0",
+            400,
+            "bad_data",
+        ),
+        (
+            "/api/v1/query_range?query=up&start=0&end=1e9&step=1",
+            400,
+            "bad_data",
+        ),
         ("/api/v1/series", 400, "bad_data"),
         ("/api/v1/series?match[]={", 400, "bad_data"),
     ] {

@@ -20,7 +20,10 @@ fn what_was_written_is_counted_and_can_be_asked_for() {
     };
     let answer = server.remote_write(&batch).unwrap();
     assert_eq!(answer.status, 204, "{}", answer.body);
-    assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), Some("3"));
+    assert_eq!(
+        answer.header("x-prometheus-remote-write-samples-written"),
+        Some("3")
+    );
     let result = server.query("sum(a)", t as f64 / 1000.0);
     assert_eq!(result[0]["value"][1], "5.5");
 }
@@ -41,7 +44,10 @@ fn one_bad_series_costs_only_itself() {
     let answer = server.remote_write(&batch).unwrap();
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("future"), "{}", answer.body);
-    assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), Some("2"));
+    assert_eq!(
+        answer.header("x-prometheus-remote-write-samples-written"),
+        Some("2")
+    );
     let result = server.query(r#"count({__name__=~"good|also_good"})"#, t as f64 / 1000.0);
     assert_eq!(result[0]["value"][1], "2");
 }
@@ -50,7 +56,9 @@ fn one_bad_series_costs_only_itself() {
 fn what_is_not_remote_write_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &[]);
-    let garbage = snap::raw::Encoder::new().compress_vec(b"\x0a\xff\xff\xff\xff").unwrap();
+    let garbage = snap::raw::Encoder::new()
+        .compress_vec(b"\x0a\xff\xff\xff\xff")
+        .unwrap();
     // A snappy head that claims 4 GiB.
     let bomb = [0xff, 0xff, 0xff, 0xff, 0x0f, 0x00];
     for (headers, body, status) in [

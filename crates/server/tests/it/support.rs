@@ -29,7 +29,10 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
 }
 
@@ -60,7 +63,9 @@ impl Server {
                 }
             }
         });
-        let url = wait.recv_timeout(READY_TIMEOUT).expect("the server becomes ready");
+        let url = wait
+            .recv_timeout(READY_TIMEOUT)
+            .expect("the server becomes ready");
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
@@ -156,7 +161,10 @@ fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Re
 pub(crate) fn series(pairs: &[(&str, &str)], samples: &[(i64, f64)]) -> SeriesWrite {
     SeriesWrite {
         labels: Labels::from_pairs(pairs.iter().copied()).expect("valid labels"),
-        samples: samples.iter().map(|&(t_ms, value)| Sample { t_ms, value }).collect(),
+        samples: samples
+            .iter()
+            .map(|&(t_ms, value)| Sample { t_ms, value })
+            .collect(),
         ..SeriesWrite::default()
     }
 }

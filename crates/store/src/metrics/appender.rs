@@ -84,15 +84,21 @@ impl Appender {
             Ok(()) => {
                 self.pending.shards[shard_of(series.slot)]
                     .histograms
-                    .push((series.slot, t_ms, histogram))
+                    .push((series.slot, t_ms, histogram));
             }
             Err(error) => self.refuse_slot(series.slot, t_ms, Refusal::InvalidHistogram(error)),
         }
     }
 
-    /// An exemplar without a time of its own takes `t_ms`, the time of its sample.
-    pub fn push_exemplar(&mut self, series: SeriesRef, t_ms: i64, exemplar: Exemplar) {
-        let t_ms = exemplar.t_ms.unwrap_or(t_ms);
+    /// An exemplar without a time of its own takes that of the sample pushed before it for the same series.
+    pub fn push_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) {
+        let shard = &self.pending.shards[shard_of(series.slot)];
+        let last = match (shard.samples.last(), shard.histograms.last()) {
+            (Some((slot, t_ms, _)), _) if *slot == series.slot => *t_ms,
+            (_, Some((slot, t_ms, _))) if *slot == series.slot => *t_ms,
+            _ => self.now_ms,
+        };
+        let t_ms = exemplar.t_ms.unwrap_or(last);
         if self.admits(series, t_ms) {
             self.pending.shards[shard_of(series.slot)]
                 .exemplars
@@ -126,13 +132,8 @@ impl Appender {
             for (t_ms, histogram) in &write.histograms {
                 self.push_histogram(series, *t_ms, histogram.clone());
             }
-            let sample_ms = write
-                .samples
-                .last()
-                .map(|s| s.t_ms)
-                .or(write.histograms.last().map(|h| h.0));
             for exemplar in &write.exemplars {
-                self.push_exemplar(series, sample_ms.unwrap_or(self.now_ms), exemplar.clone());
+                self.push_exemplar(series, exemplar.clone());
             }
             if let Some(start_ms) = write.start_ms {
                 self.push_start(series, start_ms);

@@ -15,6 +15,7 @@ use super::refusal::{REFUSAL_CODES, Refusal};
 use lapwing_types::{Labels, METRIC_NAME, Metadata};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -30,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) metadata: RwLock<BTreeMap<String, Metadata>>,
     /// Absent for a store in memory.
     pub(crate) log: Option<Log>,
+    /// Held for as long as anyone can write.
+    pub(crate) lock: Option<File>,
     /// Time of the newest sample; the windows of what is accepted hang on it, not on the clock, so that the past can be
     /// loaded in order.
     pub(crate) newest_ms: AtomicI64,
@@ -57,6 +60,7 @@ impl Core {
             isolation: Arc::new(Isolation::default()),
             metadata: RwLock::new(BTreeMap::new()),
             log,
+            lock: None,
             newest_ms: AtomicI64::new(i64::MIN),
             closed: AtomicBool::new(false),
             counters: Counters::default(),

@@ -5,26 +5,36 @@
 //! `docs/decisions/0001-how-metrics-are-kept.md`.
 
 mod appender;
+mod backup;
 mod bytes;
+mod checkpoint;
+pub mod codec;
+pub mod columns;
 mod commit;
 mod core;
 mod head;
 mod log;
+mod maintain;
+mod manifest;
 mod options;
 mod refusal;
 mod replay;
 mod snapshot;
 mod stats;
 mod store;
+mod verify;
 pub mod vfs;
 
 pub use appender::{Appender, SeriesRef};
+pub use backup::BackupReport;
 pub use bytes::Malformed;
 pub use head::index::Cardinality;
 pub use log::replay::DamagedRange;
+pub use maintain::MaintenanceReport;
 pub use options::{Durability, MetricsOptions, Retention};
 pub use refusal::{AppendError, AppendOutcome, OpenError, Refusal, Refused};
 pub use replay::OpenReport;
 pub use snapshot::Snapshot;
 pub use stats::{MemoryParts, StoreStats};
 pub use store::MetricsStore;
+pub use verify::VerifyReport;

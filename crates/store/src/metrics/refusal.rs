@@ -2,6 +2,7 @@
 //! one series or sample, an [`AppendError`] the request as a whole.
 
 use lapwing_types::{HistogramError, Labels, LimitExceeded};
+use std::fmt;
 use std::path::PathBuf;
 
 /// Why one series or sample was refused.
@@ -76,6 +77,15 @@ pub struct Refused {
     pub reason: Refusal,
 }
 
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.t_ms {
+            Some(t_ms) => write!(f, "{} at {t_ms}: {}", self.labels, self.reason),
+            None => write!(f, "{}: {}", self.labels, self.reason),
+        }
+    }
+}
+
 /// What became of one request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AppendOutcome {
@@ -116,6 +126,10 @@ pub enum OpenError {
     Version { path: PathBuf, found: u32, known: u32 },
     #[error("{path} is damaged: {reason}")]
     Damaged { path: PathBuf, reason: String },
+    #[error("{path} exists already")]
+    Exists { path: PathBuf },
+    #[error("a store in memory has no files")]
+    NoDirectory,
     #[error("{action} {path}")]
     Io {
         action: &'static str,

@@ -8,6 +8,7 @@
 //! a client sent it twice) is dropped as the duplicate it is.
 
 use super::bytes::{Malformed, Reader};
+use super::checkpoint::{take_series, take_shard};
 use super::core::Core;
 use super::head::series::{Bounds, NEVER_MS};
 use super::head::{SHARDS, histogram_bytes::take_histogram, shard_of};
@@ -17,6 +18,7 @@ use super::log::replay::{DamagedRange, read_file, segment_path, segments};
 use super::refusal::{OpenError, io_error};
 use super::vfs::Vfs;
 use lapwing_types::{Exemplar, Metadata, MetricKind};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -93,12 +95,12 @@ fn read_all(
 ) -> Result<u64, OpenError> {
     let mut records = 0;
     let mut unusable = 0;
-    let mut ended = false;
+    let ended = Cell::new(false);
     let mut apply = |kind: Kind, payload: Vec<u8>| {
         records += 1;
         match kind {
             Kind::Series => unusable += u64::from(define(core, &payload).is_err()),
-            Kind::End => ended = true,
+            Kind::End => ended.set(true),
             Kind::Header => {}
             Kind::Commit | Kind::State => {
                 let span = time_span(&payload);
@@ -114,6 +116,17 @@ fn read_all(
     };
     if let Some(path) = &sources.checkpoint {
         let read = read_file(fs, path, false, &mut apply)?;
+        if !ended.get() && read.damaged.is_empty() {
+            // The manifest names only finished checkpoints: this one was cut between two records later.
+            let end = u64::MAX;
+            report.damaged.push(DamagedRange {
+                path: path.clone(),
+                start: end,
+                end,
+                lost_from_ms: None,
+                lost_to_ms: None,
+            });
+        }
         report.damaged.extend(read.damaged);
     }
     let numbers = segments(fs, sources.log_dir)?;
@@ -200,6 +213,7 @@ fn apply_all(
         let (kind, payload) = &*record;
         let result = match kind {
             Kind::Commit => apply.commit(payload, &owns),
+            Kind::State => apply.state(payload, &owns),
             _ => Ok(()),
         };
         if result.is_err() && owns(0) {
@@ -225,6 +239,28 @@ impl Apply<'_> {
                 self.section(section)?;
             }
         }
+        Ok(())
+    }
+
+    fn state(&self, payload: &[u8], owns: &impl Fn(usize) -> bool) -> Result<(), Malformed> {
+        let mut reader = Reader::new(payload);
+        let number = take_shard(&mut reader)?;
+        if !owns(number) {
+            return Ok(());
+        }
+        let mut shard = self.core.shards[number].lock();
+        let mut samples = 0;
+        while !reader.is_empty() {
+            let (slot, mut state) = take_series(&mut reader)?;
+            let Some(series) = shard.get_mut(slot).filter(|_| shard_of(slot) == number) else {
+                continue;
+            };
+            samples += state.open.count() + state.sealed.iter().map(|c| c.count()).sum::<usize>();
+            self.newest_ms.fetch_max(state.newest_ms(), Ordering::Relaxed);
+            state.generation = series.generation;
+            *series = state;
+        }
+        self.progress.samples.fetch_add(samples as u64, Ordering::Relaxed);
         Ok(())
     }
 
@@ -285,7 +321,7 @@ impl Apply<'_> {
     }
 }
 
-fn take_exemplar(reader: &mut Reader<'_>) -> Result<Exemplar, Malformed> {
+pub(crate) fn take_exemplar(reader: &mut Reader<'_>) -> Result<Exemplar, Malformed> {
     let value = reader.f64()?;
     let t_ms = match reader.u8()? {
         0 => None,

@@ -2,11 +2,13 @@
 
 use super::core::Core;
 use super::head::index::Cardinality;
+use super::log::replay::DamagedRange;
 use super::refusal::REFUSAL_CODES;
+use lapwing_types::METRIC_NAME;
 use std::sync::atomic::Ordering;
 
 /// How many of the largest label names, pairs and sources are listed.
-const TOP: usize = 10;
+const TOP: usize = 50;
 
 /// Bytes in memory, by what they are for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,23 +26,32 @@ impl MemoryParts {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StoreStats {
-    /// In the head.
-    pub series: usize,
+    pub head_series: usize,
+    pub head_chunks: u64,
+    pub label_pairs: usize,
+    /// Oldest and newest sample in the head; both zero when it is empty.
+    pub head_min_ms: i64,
+    pub head_max_ms: i64,
     /// Accepted since the store was opened.
     pub samples: u64,
     pub histograms: u64,
     pub exemplars: u64,
-    pub newest_ms: Option<i64>,
+    pub log_segments: u64,
     pub log_since_checkpoint_bytes: u64,
-    pub log_segment: u64,
     pub log_poisoned: bool,
     pub memory: MemoryParts,
     pub memory_limit_bytes: u64,
-    pub top_names: Cardinality,
-    pub top_pairs: Cardinality,
-    pub top_sources: Cardinality,
+    /// The largest first: number of series by metric name, by label pair, by source.
+    pub series_by_metric: Cardinality,
+    pub series_by_pair: Cardinality,
+    pub series_by_source: Cardinality,
+    /// Number of values, and their bytes, by label name.
+    pub values_by_label: Cardinality,
+    pub bytes_by_label: Cardinality,
     /// Since the store was opened, by reason; reasons that never occurred are left out.
     pub refused: Vec<(&'static str, u64)>,
+    /// What could not be read when the store was opened.
+    pub damaged: Vec<DamagedRange>,
 }
 
 pub(crate) fn memory(core: &Core) -> MemoryParts {
@@ -53,6 +64,7 @@ pub(crate) fn memory(core: &Core) -> MemoryParts {
 
 pub(crate) fn collect(core: &Core) -> StoreStats {
     let memory = memory(core);
+    let (head_chunks, head_min_ms) = chunks(core);
     let log = core.log.as_ref().map(|l| l.status());
     let index = core.index.read();
     let counters = &core.counters;
@@ -62,19 +74,41 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
         .map(|(code, n)| (*code, n.load(Ordering::Relaxed)));
     let newest_ms = core.newest_ms.load(Ordering::Acquire);
     StoreStats {
-        series: index.live(),
+        head_series: index.live(),
+        head_chunks,
+        label_pairs: index.pairs(),
+        head_min_ms: head_min_ms.unwrap_or(0),
+        head_max_ms: if newest_ms > i64::MIN { newest_ms } else { 0 },
         samples: counters.samples.load(Ordering::Relaxed),
         histograms: counters.histograms.load(Ordering::Relaxed),
         exemplars: counters.exemplars.load(Ordering::Relaxed),
-        newest_ms: (newest_ms > i64::MIN).then_some(newest_ms),
+        log_segments: log.map_or(0, |l| l.segment),
         log_since_checkpoint_bytes: log.map_or(0, |l| l.size_since_cut_bytes),
-        log_segment: log.map_or(0, |l| l.segment),
         log_poisoned: log.is_some_and(|l| l.poisoned),
         memory,
         memory_limit_bytes: core.options.memory_limit_bytes,
-        top_names: index.top_names(TOP),
-        top_pairs: index.top_pairs(TOP),
-        top_sources: index.top_sources(TOP),
+        series_by_metric: index.top_values_of(METRIC_NAME, TOP),
+        series_by_pair: index.top_pairs(TOP),
+        series_by_source: index.top_sources(TOP),
+        values_by_label: index.top_names(TOP),
+        bytes_by_label: index.top_names_by_bytes(TOP),
         refused: refused.filter(|(_, n)| *n > 0).collect(),
+        damaged: Vec::new(),
     }
+}
+
+/// Number of chunks in the head, and its oldest sample.
+fn chunks(core: &Core) -> (u64, Option<i64>) {
+    let mut count = 0;
+    let mut oldest_ms: Option<i64> = None;
+    for (number, shard) in core.shards.iter().enumerate() {
+        for (_, series) in shard.lock().iter(number) {
+            count += series.sealed.len() as u64 + u64::from(series.open.count() > 0);
+            oldest_ms = match (oldest_ms, series.oldest_ms()) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+    }
+    (count, oldest_ms)
 }

@@ -1,14 +1,21 @@
 //! The handle of a store: opened once per directory, cloned freely.
 
 use super::appender::Appender;
+use super::backup::{self, BackupReport};
+use super::checkpoint::checkpoint_path;
 use super::core::Core;
 use super::log::writer::Log;
+use super::maintain::{Disk, MaintenanceReport, Upkeep, remove_debris};
+use super::manifest::Manifest;
 use super::options::MetricsOptions;
 use super::refusal::{AppendError, OpenError, io_error};
 use super::replay::{OpenReport, Sources, replay};
 use super::snapshot::Snapshot;
 use super::stats::{StoreStats, collect, memory};
+use super::verify::{self, VerifyReport};
 use super::vfs::{RealFs, Vfs};
+use lapwing_types::Matcher;
+use parking_lot::Mutex;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,8 +30,9 @@ pub struct MetricsStore {
 struct Shared {
     core: Arc<Core>,
     report: OpenReport,
-    /// Held for as long as the store is open.
-    _lock: Option<File>,
+    /// Absent for a store in memory.
+    disk: Option<Disk>,
+    upkeep: Mutex<Upkeep>,
 }
 
 impl MetricsStore {
@@ -44,25 +52,44 @@ impl MetricsStore {
         let lock = take_lock(dir)?;
         let log_dir = dir.join("wal");
         let mut core = Core::new(options, None);
-        let mut report = OpenReport::default();
+        let manifest = Manifest::read(&*fs, dir)?;
+        let mut report = OpenReport {
+            debris_removed: remove_debris(&*fs, dir, &manifest)?,
+            ..OpenReport::default()
+        };
         let sources = Sources {
-            checkpoint: None,
+            checkpoint: manifest.checkpoint.map(|n| checkpoint_path(dir, n)),
             log_dir: &log_dir,
-            first_segment: 0,
+            first_segment: manifest.first_segment,
         };
         let next = replay(&core, &*fs, &sources, &mut report)?;
-        let log = Log::start(fs, &log_dir, core.options.durability, next)
+        let log = Log::start(fs.clone(), &log_dir, core.options.durability, next)
             .map_err(io_error("starting the log in", &log_dir))?;
         core.log = Some(log);
-        Ok(MetricsStore::assemble(core, report, Some(lock)))
+        core.lock = Some(lock);
+        let disk = Disk {
+            fs,
+            dir: dir.to_owned(),
+        };
+        Ok(MetricsStore::assemble(
+            core,
+            report,
+            Some(disk),
+            Upkeep::new(manifest),
+        ))
     }
 
     /// A store without any files, with the same behaviour otherwise.
     pub fn in_memory(options: MetricsOptions) -> MetricsStore {
-        MetricsStore::assemble(Core::new(options, None), OpenReport::default(), None)
+        MetricsStore::assemble(
+            Core::new(options, None),
+            OpenReport::default(),
+            None,
+            Upkeep::default(),
+        )
     }
 
-    fn assemble(core: Core, report: OpenReport, lock: Option<File>) -> MetricsStore {
+    fn assemble(core: Core, report: OpenReport, disk: Option<Disk>, upkeep: Upkeep) -> MetricsStore {
         core.counters
             .memory_bytes
             .store(memory(&core).total_bytes(), Ordering::Relaxed);
@@ -70,7 +97,8 @@ impl MetricsStore {
             shared: Arc::new(Shared {
                 core: Arc::new(core),
                 report,
-                _lock: lock,
+                disk,
+                upkeep: Mutex::new(upkeep),
             }),
         }
     }
@@ -90,8 +118,68 @@ impl MetricsStore {
         Snapshot::new(self.shared.core.clone())
     }
 
+    /// One round of upkeep: to be called every few seconds. Appends and reads go on meanwhile.
+    pub fn maintain(&self, now_ms: i64) -> MaintenanceReport {
+        let Shared {
+            core, disk, upkeep, ..
+        } = &*self.shared;
+        upkeep.lock().round(core, disk.as_ref(), now_ms)
+    }
+
+    /// Writes the whole head down, so that the log before it can go; returns the size of what was written.
+    pub fn checkpoint(&self) -> Result<u64, OpenError> {
+        let Shared {
+            core, disk, upkeep, ..
+        } = &*self.shared;
+        disk.as_ref()
+            .map_or(Ok(0), |disk| upkeep.lock().checkpoint(core, disk))
+    }
+
+    /// Deletes samples of the series that match; returns how many went from the head. Snapshots taken before may miss
+    /// them, too. Durable when it returns.
+    pub fn delete(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<usize, OpenError> {
+        let Shared {
+            core, disk, upkeep, ..
+        } = &*self.shared;
+        upkeep
+            .lock()
+            .delete(core, disk.as_ref(), matchers, (start_ms, end_ms))
+    }
+
+    /// Writes a copy that `open` takes, as of now, into a directory that does not exist yet. Files that never change are
+    /// linked, not copied, where the file system can.
+    pub fn backup(&self, to: &Path) -> Result<BackupReport, OpenError> {
+        let Shared {
+            core, disk, upkeep, ..
+        } = &*self.shared;
+        match disk {
+            Some(disk) => backup::backup(core, disk, &mut upkeep.lock(), to),
+            None => Err(OpenError::NoDirectory),
+        }
+    }
+
+    /// Puts a verified backup in the place where a store will be opened; `to` must not hold one.
+    pub fn restore(from: &Path, to: &Path) -> Result<BackupReport, OpenError> {
+        backup::restore(&RealFs, from, to)
+    }
+
+    /// Reads every checksum of every file and says what is damaged.
+    pub fn verify(&self) -> Result<VerifyReport, OpenError> {
+        match &self.shared.disk {
+            Some(disk) => verify::verify(&*disk.fs, &disk.dir),
+            None => Ok(VerifyReport::default()),
+        }
+    }
+
+    /// As [`MetricsStore::verify`], for a directory that no process has open.
+    pub fn verify_dir(dir: &Path) -> Result<VerifyReport, OpenError> {
+        verify::verify(&RealFs, dir)
+    }
+
     pub fn stats(&self) -> StoreStats {
-        collect(&self.shared.core)
+        let mut stats = collect(&self.shared.core);
+        stats.damaged.clone_from(&self.shared.report.damaged);
+        stats
     }
 
     /// Makes everything written durable and refuses further writes.

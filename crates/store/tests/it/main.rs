@@ -1,3 +1,5 @@
 //! The store as its users see it: through its public interface, on a real directory.
 
+mod fault_fs;
 mod metrics_basic;
+mod metrics_crash;

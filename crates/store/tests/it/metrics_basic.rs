@@ -184,3 +184,92 @@ fn a_batch_brings_exemplars_metadata_and_raw_names() {
         ["__name__", "job"]
     );
 }
+
+#[test]
+fn a_checkpoint_stands_for_the_log_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || MetricsOptions {
+        log_size_max_bytes: 1,
+        ..MetricsOptions::default()
+    };
+    let series: Vec<Labels> = (0..100)
+        .map(|i| labels(&[("__name__", "m"), ("i", &i.to_string())]))
+        .collect();
+    let expect = {
+        let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+        for step in 0..300i64 {
+            let mut appender = store.appender("test", T0);
+            for (i, labels) in series.iter().enumerate() {
+                let found = appender.series(labels).unwrap();
+                appender.push(
+                    found,
+                    T0 + step * 15_000 - 4_500_000,
+                    (step * i as i64) as f64 / 3.0,
+                );
+            }
+            appender.commit().unwrap();
+            if step % 100 == 50 {
+                assert!(store.maintain(T0).checkpoint_bytes.is_some());
+            }
+        }
+        write(&store, &series[5], &[(T0 - 15_001, 0.25)]);
+        store.checkpoint().unwrap();
+        write(&store, &series[6], &[(T0 - 15_001, 0.5), (T0 + 5, 0.75)]);
+        read(&store.snapshot(), vec![])
+    };
+    assert_eq!(expect[0].1.len(), 300);
+    for _ in 0..2 {
+        let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+        assert_eq!(store.open_report().damaged, []);
+        assert_eq!(store.open_report().records_unusable, 0);
+        assert_eq!(read(&store.snapshot(), vec![]), expect);
+        store.checkpoint().unwrap();
+    }
+}
+
+#[test]
+fn deleted_samples_stay_deleted_and_a_backup_can_be_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, copy, back) = (
+        dir.path().join("data"),
+        dir.path().join("copy"),
+        dir.path().join("back"),
+    );
+    let (a, b) = (labels(&[("__name__", "a")]), labels(&[("__name__", "b")]));
+    let store = MetricsStore::open(&data, MetricsOptions::default(), T0).unwrap();
+    let samples: Vec<(i64, f64)> = (0..10).map(|i| (T0 + i, i as f64)).collect();
+    write(&store, &a, &samples);
+    write(&store, &b, &samples);
+    assert_eq!(
+        store
+            .delete(&[Matcher::equal("__name__", "a")], T0 + 5, T0 + 100)
+            .unwrap(),
+        5
+    );
+    write(&store, &a, &[(T0 + 20, 7.0)]);
+    let expect = read(&store.snapshot(), vec![]);
+    assert_eq!(
+        expect[0].1,
+        [samples[..5].to_vec(), vec![(T0 + 20, 7.0)]].concat()
+    );
+    store.backup(&copy).unwrap();
+    write(&store, &a, &[(T0 + 21, 8.0)]);
+    assert!(store.backup(&copy).is_err());
+    assert_eq!(store.verify().unwrap().damaged, []);
+    drop(store);
+    assert_eq!(
+        read(
+            &MetricsStore::open(&data, MetricsOptions::default(), T0)
+                .unwrap()
+                .snapshot(),
+            vec![]
+        )[0]
+        .1
+        .len(),
+        7
+    );
+    MetricsStore::restore(&copy, &back).unwrap();
+    let restored = MetricsStore::open(&back, MetricsOptions::default(), T0).unwrap();
+    assert_eq!(read(&restored.snapshot(), vec![]), expect);
+    assert!(MetricsStore::restore(&dir.path().join("nothing"), &dir.path().join("x")).is_err());
+}

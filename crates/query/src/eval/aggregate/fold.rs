@@ -155,9 +155,18 @@ impl Fold {
         }
     }
 
-    pub(super) fn finish(mut self, parameter: &[f64], argument: Option<&Expr>, notes: &mut Annotations) -> Grid {
+    pub(super) fn finish(
+        mut self,
+        parameter: &[f64],
+        argument: Option<&Expr>,
+        notes: &mut Annotations,
+    ) -> Grid {
         if self.op == AggregateOp::Quantile {
-            note_quantiles(parameter, argument.map(|a| a.unwrap_parens().span).unwrap_or_default(), notes);
+            note_quantiles(
+                parameter,
+                argument.map(|a| a.unwrap_parens().span).unwrap_or_default(),
+                notes,
+            );
         }
         let mut grid = Grid::new(self.steps);
         for (group, meta) in std::mem::take(&mut self.rows).into_iter().enumerate() {
@@ -230,7 +239,11 @@ impl HistogramAcc {
     }
 
     /// Whether custom bounds had to be reconciled.
-    fn add(&mut self, histogram: &FloatHistogram, is_average: bool) -> Result<bool, lapwing_types::IncompatibleSchemas> {
+    fn add(
+        &mut self,
+        histogram: &FloatHistogram,
+        is_average: bool,
+    ) -> Result<bool, lapwing_types::IncompatibleSchemas> {
         self.see(histogram);
         self.count += 1.0;
         if !is_average {

@@ -39,7 +39,11 @@ impl Grouping {
 
     fn keeps(&self, name: &str, row: &Row) -> bool {
         let named = self.names.iter().any(|n| n == name);
-        let kept = if self.without { !named && name != METRIC_NAME } else { named };
+        let kept = if self.without {
+            !named && name != METRIC_NAME
+        } else {
+            named
+        };
         kept && !self.is_hidden(name, row)
     }
 

@@ -15,7 +15,10 @@ impl Evaluator<'_> {
     pub(super) fn select_series(&self, aggregate: &Aggregate, span: Span, steps: Steps) -> Evaluated<Grid> {
         let parameter = self.parameter(aggregate, steps)?;
         let grid = self.vector(aggregate.expr.unwrap_parens(), steps)?;
-        let argument = aggregate.parameter.as_ref().map_or(span, |p| p.unwrap_parens().span);
+        let argument = aggregate
+            .parameter
+            .as_ref()
+            .map_or(span, |p| p.unwrap_parens().span);
         let op = aggregate.op;
         if !self.check_parameter(op, &parameter, argument)? {
             return Ok(Grid::new(steps.count));
@@ -102,7 +105,11 @@ struct Picker<'a> {
 impl Picker<'_> {
     fn ignores_histograms(&self) -> bool {
         matches!(self.op, AggregateOp::Topk | AggregateOp::Bottomk)
-            && self.grid.cells.iter().any(|v| matches!(cell(*v), Cell::Histogram(_)))
+            && self
+                .grid
+                .cells
+                .iter()
+                .any(|v| matches!(cell(*v), Cell::Histogram(_)))
     }
 
     /// Appends what one group contributes at a step, in the order of the answer.
@@ -121,7 +128,13 @@ impl Picker<'_> {
         }
     }
 
-    fn pick_extremes(&self, present: impl Iterator<Item = usize>, step: usize, k: usize, out: &mut Vec<usize>) {
+    fn pick_extremes(
+        &self,
+        present: impl Iterator<Item = usize>,
+        step: usize,
+        k: usize,
+        out: &mut Vec<usize>,
+    ) {
         if k == 0 {
             return;
         }
@@ -167,7 +180,11 @@ fn only(grid: Grid, chosen: &[Vec<usize>]) -> Grid {
 }
 
 fn in_ratio(ratio: f64, offset: f64) -> bool {
-    if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio }
+    if ratio >= 0.0 {
+        offset < ratio
+    } else {
+        offset >= 1.0 + ratio
+    }
 }
 
 /// A number from 0 to 1 that is always the same for the same labels, and the same as in Prometheus: the XXH64 of its

@@ -77,7 +77,11 @@ impl Evaluator<'_> {
                 Function::HistogramFraction => Question::Fraction(params[0][step], params[1][step]),
                 _ => Question::Quantile(params[index][step]),
             };
-            let rounds = if call.function == Function::HistogramFraction { 1 } else { params.len() };
+            let rounds = if call.function == Function::HistogramFraction {
+                1
+            } else {
+                params.len()
+            };
             for round in 0..rounds {
                 sorted.answer(steps, &|step| ask(step, round), label.as_deref(), &mut out, notes);
             }
@@ -108,7 +112,11 @@ impl<'a> Sorted<'a> {
         let mut known: HashMap<Labels, usize> = HashMap::new();
         for (row, meta) in grid.rows.iter().enumerate() {
             let has = |f: fn(Cell) -> bool| grid.column(row).iter().any(|v| f(cell(*v)));
-            let name = if delayed { meta.labels.metric_name().unwrap_or("") } else { "" };
+            let name = if delayed {
+                meta.labels.metric_name().unwrap_or("")
+            } else {
+                ""
+            };
             if has(|c| matches!(c, Cell::Histogram(_))) {
                 sorted.native.push(Native {
                     labels: meta.labels.clone(),
@@ -176,7 +184,8 @@ impl<'a> Sorted<'a> {
             let rival = self.native.iter().find(|n| n.rival == Some(number));
             let row = out.push_row(self.labels(&classic.labels, tag.as_ref()), self.delayed);
             for step in 0..steps.count {
-                let is_rivalled = rival.is_some_and(|n| matches!(cell(self.grid.at(n.row, step)), Cell::Histogram(_)));
+                let is_rivalled =
+                    rival.is_some_and(|n| matches!(cell(self.grid.at(n.row, step)), Cell::Histogram(_)));
                 buckets.clear();
                 buckets.extend(classic.buckets.iter().filter_map(|(upper, row)| {
                     match cell(self.grid.at(*row, step)) {
@@ -201,7 +210,11 @@ impl<'a> Sorted<'a> {
     }
 
     fn labels(&self, labels: &Labels, tag: Option<&(&str, String)>) -> Labels {
-        let labels = if self.delayed { labels.clone() } else { labels.drop(&METRIC_LABELS) };
+        let labels = if self.delayed {
+            labels.clone()
+        } else {
+            labels.drop(&METRIC_LABELS)
+        };
         match tag {
             Some((name, value)) => labels.to_builder().set(name, value.as_str()).build(),
             None => labels,
@@ -263,5 +276,9 @@ fn parse_bound(text: &str) -> Option<f64> {
 /// A number that is seen to be a float: `1.0`.
 fn open_metrics_number(value: f64) -> String {
     let text = format_number(value);
-    if text.contains(['.', 'e', 'I', 'N']) { text } else { format!("{text}.0") }
+    if text.contains(['.', 'e', 'I', 'N']) {
+        text
+    } else {
+        format!("{text}.0")
+    }
 }

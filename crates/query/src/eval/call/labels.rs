@@ -24,7 +24,9 @@ impl Evaluator<'_> {
             return Err(QueryError::execution("label_replace takes four strings"));
         };
         let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
-            QueryError::execution(format!("invalid regular expression in label_replace(): {pattern}"))
+            QueryError::execution(format!(
+                "invalid regular expression in label_replace(): {pattern}"
+            ))
         })?;
         if target.is_empty() {
             return Err(QueryError::execution(format!(

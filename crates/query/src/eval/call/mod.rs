@@ -50,7 +50,10 @@ impl Evaluator<'_> {
                 grid.drop_empty_rows();
                 self.settle(grid, false)
             }
-            other => Err(QueryError::execution(format!("{} is not a vector function", other.name()))),
+            other => Err(QueryError::execution(format!(
+                "{} is not a vector function",
+                other.name()
+            ))),
         }
     }
 
@@ -78,7 +81,9 @@ impl Evaluator<'_> {
         sink: &mut dyn FnMut(Grid) -> Evaluated<()>,
     ) -> Evaluated<()> {
         let ExprKind::Vector(selector) = &call.args[0].unwrap_parens().kind else {
-            return Err(QueryError::execution("timestamp of something that is no selector"));
+            return Err(QueryError::execution(
+                "timestamp of something that is no selector",
+            ));
         };
         let times = self.instant_times(selector)?;
         let (from, to) = times.needed(steps);

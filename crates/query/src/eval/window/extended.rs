@@ -40,7 +40,12 @@ fn between((t1, v1): (i64, f64), (t2, v2): (i64, f64), t_ms: i64, is_counter: bo
 }
 
 /// The first and the last sample to use; nothing when the window is empty.
-fn ends(times: impl Fn(usize) -> i64, count: usize, window: (i64, i64), smoothed: bool) -> Option<(usize, usize)> {
+fn ends(
+    times: impl Fn(usize) -> i64,
+    count: usize,
+    window: (i64, i64),
+    smoothed: bool,
+) -> Option<(usize, usize)> {
     let (start, end) = window;
     let mut last = count.checked_sub(1)?;
     let search = |until: usize, f: &dyn Fn(i64) -> bool| (0..until).find(|i| f(times(*i))).unwrap_or(until);
@@ -77,7 +82,11 @@ fn float_rate(window: &Window<'_>, kind: Kind) -> Option<f64> {
         if times[first] <= window.start_ms {
             first += 1;
         }
-        let end = if times[last] >= window.end_ms { last } else { last + 1 };
+        let end = if times[last] >= window.end_ms {
+            last
+        } else {
+            last + 1
+        };
         let mut previous = left;
         for value in values.get(first..end).unwrap_or(&[]) {
             if *value < previous {
@@ -104,16 +113,22 @@ struct Work<'a, 'b> {
 
 impl Work<'_, '_> {
     fn schemas(&mut self) {
-        self.context.note(|notes, name, span| notes.mixed_schemas(name, span));
+        self.context
+            .note(|notes, name, span| notes.mixed_schemas(name, span));
     }
 
     fn done(&mut self, work: HistogramWork, bounds_reconciled: bool) {
         if bounds_reconciled {
-            self.context.note(|notes, _, span| notes.bounds_reconciled(work, span));
+            self.context
+                .note(|notes, _, span| notes.bounds_reconciled(work, span));
         }
     }
 
-    fn subtract(&mut self, from: &mut FloatHistogram, other: &FloatHistogram) -> Result<(), IncompatibleSchemas> {
+    fn subtract(
+        &mut self,
+        from: &mut FloatHistogram,
+        other: &FloatHistogram,
+    ) -> Result<(), IncompatibleSchemas> {
         let done = from.subtract(other)?;
         self.done(HistogramWork::Subtraction, done.custom_bounds);
         Ok(())
@@ -158,7 +173,9 @@ impl Work<'_, '_> {
         let mut previous = left;
         let spans_reset = self.window.smoothed
             && points[first].0 < self.window.start_ms
-            && points.get(first + 1).is_some_and(|next| next.1.is_reset_after(&points[first].1));
+            && points
+                .get(first + 1)
+                .is_some_and(|next| next.1.is_reset_after(&points[first].1));
         if spans_reset {
             // The interpolation at the left end has made up for this one.
             previous = &points[first + 1].1;
@@ -202,7 +219,8 @@ impl Work<'_, '_> {
         };
         let gauges = [&left, &right].map(|h| h.reset_hint == ResetHint::Gauge);
         if !self.is_counter && gauges.contains(&false) {
-            self.context.note(|notes, name, span| notes.not_a_gauge(name, span));
+            self.context
+                .note(|notes, name, span| notes.not_a_gauge(name, span));
         }
         let mut result = right.clone();
         self.subtract(&mut result, &left)?;
@@ -231,7 +249,8 @@ fn histogram_rate(window: &Window<'_>, context: &mut Context<'_>, kind: Kind) ->
             return None;
         }
         if kind.is_counter && point.reset_hint == ResetHint::Gauge {
-            work.context.note(|notes, name, span| notes.not_a_counter(name, span));
+            work.context
+                .note(|notes, name, span| notes.not_a_counter(name, span));
         }
     }
     let Ok(mut result) = work.change((first, last)) else {
@@ -256,7 +275,9 @@ pub(in crate::eval) fn extend_points(
         return Ok(points);
     }
     if !points.histograms.is_empty() {
-        return Err(QueryError::execution("anchored modifier is not supported with histograms"));
+        return Err(QueryError::execution(
+            "anchored modifier is not supported with histograms",
+        ));
     }
     let (times, values) = (&points.times_ms, &points.values);
     let mut out = SeriesPoints::default();
@@ -334,7 +355,10 @@ fn smoothed_value(points: &SeriesPoints, t_ms: i64, lookback: i64) -> Option<f64
     {
         return Some(value);
     }
-    let before = next.checked_sub(1).and_then(point).filter(|p| p.0 > t_ms - lookback)?;
+    let before = next
+        .checked_sub(1)
+        .and_then(point)
+        .filter(|p| p.0 > t_ms - lookback)?;
     Some(match after {
         Some(after) => between(before, after, t_ms, false),
         None => before.1,

@@ -8,7 +8,11 @@ use std::sync::Arc;
 type Points = [(i64, Arc<FloatHistogram>)];
 
 /// Last minus first, resets made up for. Nothing when the layouts do not go together; the reason is then noted.
-pub(super) fn histogram_rate(points: &Points, is_counter: bool, context: &mut Context<'_>) -> Option<FloatHistogram> {
+pub(super) fn histogram_rate(
+    points: &Points,
+    is_counter: bool,
+    context: &mut Context<'_>,
+) -> Option<FloatHistogram> {
     let mut previous = points[0].1.clone();
     let last = &points[points.len() - 1].1;
     let mut custom = previous.uses_custom_buckets();

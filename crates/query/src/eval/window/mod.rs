@@ -236,7 +236,8 @@ impl Evaluator<'_> {
         (scratch, out): (&mut Scratch, &mut Column<'_>),
     ) -> Evaluated<()> {
         self.budget.pass(points.len() as u64, points.len() as u64 * 16)?;
-        let resets = (steps.count > 2 && rate::wants_resets(prepared.function)).then(|| rate::resets(&points.values));
+        let resets =
+            (steps.count > 2 && rate::wants_resets(prepared.function)).then(|| rate::resets(&points.values));
         let (before, after) = spec.margins();
         let (mut low, mut high) = (0, 0);
         let (mut histogram_low, mut histogram_high) = (0, 0);
@@ -248,7 +249,9 @@ impl Evaluator<'_> {
             let (from, to) = (start_ms.saturating_sub(before), end_ms.saturating_add(after));
             advance(&mut low, from, |i| points.times_ms.get(i).copied());
             advance(&mut high, to, |i| points.times_ms.get(i).copied());
-            advance(&mut histogram_low, from, |i| points.histograms.get(i).map(|h| h.0));
+            advance(&mut histogram_low, from, |i| {
+                points.histograms.get(i).map(|h| h.0)
+            });
             advance(&mut histogram_high, to, |i| points.histograms.get(i).map(|h| h.0));
             let window = Window {
                 times: &points.times_ms[low..high],
@@ -267,7 +270,11 @@ impl Evaluator<'_> {
                 continue;
             }
             scratch.samples += window.times.len() as u64;
-            scratch.samples += window.histograms.iter().map(|h| h.1.size_samples() as u64).sum::<u64>();
+            scratch.samples += window
+                .histograms
+                .iter()
+                .map(|h| h.1.size_samples() as u64)
+                .sum::<u64>();
             if !window.histograms.is_empty() {
                 order.disable();
             }
@@ -308,7 +315,10 @@ impl Evaluator<'_> {
             if kind != "counter" && kind != "histogram" {
                 notes.possible_non_counter_type(name, kind, span);
             }
-        } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s)) {
+        } else if !["_total", "_sum", "_count", "_bucket"]
+            .iter()
+            .any(|s| name.ends_with(s))
+        {
             notes.possible_non_counter(name, span);
         }
     }

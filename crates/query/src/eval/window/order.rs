@@ -11,7 +11,10 @@ use std::collections::VecDeque;
 
 enum Kind {
     /// Positions whose values descend (or ascend) towards the end: the first is the extreme.
-    Extreme { is_max: bool, candidates: VecDeque<usize> },
+    Extreme {
+        is_max: bool,
+        candidates: VecDeque<usize>,
+    },
     Sorted(Vec<f64>),
 }
 

@@ -71,7 +71,11 @@ fn sum_or_average(window: &Window<'_>, context: &mut Context<'_>) -> Out {
     }
 }
 
-fn histogram_sum(histograms: &[(i64, Arc<FloatHistogram>)], context: &mut Context<'_>, is_average: bool) -> Out {
+fn histogram_sum(
+    histograms: &[(i64, Arc<FloatHistogram>)],
+    context: &mut Context<'_>,
+    is_average: bool,
+) -> Out {
     let hints = |hint| histograms.iter().any(|(_, h)| h.reset_hint == hint);
     let mut bounds_reconciled = false;
     let total = if is_average {
@@ -161,10 +165,10 @@ fn floats_only(window: &Window<'_>, context: &mut Context<'_>) -> Out {
 }
 
 fn extreme(values: &[f64], better: impl Fn(f64, f64) -> bool) -> f64 {
-    values
-        .iter()
-        .copied()
-        .fold(values[0], |best, v| if better(v, best) || best.is_nan() { v } else { best })
+    values.iter().copied().fold(
+        values[0],
+        |best, v| if better(v, best) || best.is_nan() { v } else { best },
+    )
 }
 
 fn time_of_extreme(window: &Window<'_>, better: impl Fn(f64, f64) -> bool) -> f64 {

@@ -31,7 +31,9 @@ pub(super) fn wants_resets(function: Function) -> bool {
 
 /// Positions at which a counter is lower than before.
 pub(super) fn resets(values: &[f64]) -> Vec<usize> {
-    (1..values.len()).filter(|i| values[*i] < values[*i - 1]).collect()
+    (1..values.len())
+        .filter(|i| values[*i] < values[*i - 1])
+        .collect()
 }
 
 impl Window<'_> {
@@ -40,7 +42,10 @@ impl Window<'_> {
         match self.resets {
             Some(resets) => {
                 let from = resets.partition_point(|i| *i <= self.first);
-                for reset in resets[from..].iter().take_while(|i| **i < self.first + self.values.len()) {
+                for reset in resets[from..]
+                    .iter()
+                    .take_while(|i| **i < self.first + self.values.len())
+                {
                     result += self.values[reset - self.first - 1];
                 }
             }

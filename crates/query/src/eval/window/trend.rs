@@ -21,7 +21,11 @@ fn regression(window: &Window<'_>, at_ms: i64) -> (f64, f64) {
     // The first value equals itself even where NaN does not.
     is_constant |= window.values.len() == 1;
     if is_constant {
-        return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
+        return if first.is_infinite() {
+            (f64::NAN, f64::NAN)
+        } else {
+            (0.0, first)
+        };
     }
     let n = window.values.len() as f64;
     let total = |s: Sum| s.sum + s.lost;

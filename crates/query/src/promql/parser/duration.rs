@@ -61,11 +61,19 @@ impl Parser<'_> {
             };
             let op_token = self.bump();
             self.require_duration_expressions(left.span)?;
-            let floor = if op == BinaryOp::Pow { op.precedence() - 1 } else { op.precedence() };
+            let floor = if op == BinaryOp::Pow {
+                op.precedence() - 1
+            } else {
+                op.precedence()
+            };
             let right = self.duration_expr(floor)?;
             let by_zero = matches!(right.kind, DurationKind::Literal { seconds, .. } if seconds == 0.0);
             if by_zero && matches!(op, BinaryOp::Div | BinaryOp::Mod) {
-                let what = if op == BinaryOp::Div { "division by zero" } else { "modulo by zero" };
+                let what = if op == BinaryOp::Div {
+                    "division by zero"
+                } else {
+                    "modulo by zero"
+                };
                 return Err(Fault::new(Self::span(op_token), what));
             }
             let span = left.span.to(right.span);
@@ -81,14 +89,20 @@ impl Parser<'_> {
         if self.options.duration_expressions {
             Ok(())
         } else {
-            Err(Fault::new(span, "experimental duration expression is not enabled"))
+            Err(Fault::new(
+                span,
+                "experimental duration expression is not enabled",
+            ))
         }
     }
 
     fn duration_operand(&mut self, is_offset: bool) -> Parsed<DurationExpr> {
         self.depth += 1;
         let operand = if self.depth > super::DEPTH_MAX {
-            Err(Fault::new(Self::span(self.peek()), "duration is nested too deeply"))
+            Err(Fault::new(
+                Self::span(self.peek()),
+                "duration is nested too deeply",
+            ))
         } else {
             self.duration_operand_bounded(is_offset)
         };
@@ -116,16 +130,26 @@ impl Parser<'_> {
                 self.require_duration_expressions(inner.span)?;
                 let close = self.expect(Kind::RightParen, "duration expression", "\")\"")?;
                 inner.wrapped = true;
-                inner.span = Span { start, end: close.end };
+                inner.span = Span {
+                    start,
+                    end: close.end,
+                };
                 Ok(inner)
             }
             Kind::Keyword(word @ (Keyword::Step | Keyword::Range)) => {
                 self.bump();
                 self.expect(Kind::LeftParen, "duration expression", "\"(\"")?;
                 let close = self.expect(Kind::RightParen, "duration expression", "\")\"")?;
-                let span = Span { start, end: close.end };
+                let span = Span {
+                    start,
+                    end: close.end,
+                };
                 self.require_duration_expressions(span)?;
-                let kind = if word == Keyword::Step { DurationKind::Step } else { DurationKind::Range };
+                let kind = if word == Keyword::Step {
+                    DurationKind::Step
+                } else {
+                    DurationKind::Range
+                };
                 Ok(DurationExpr {
                     kind,
                     wrapped: false,
@@ -133,7 +157,10 @@ impl Parser<'_> {
                 })
             }
             _ if self.at_min_or_max() => self.duration_min_max(),
-            _ => Err(self.unexpected("subquery or range selector", "number, duration, step(), or range()")),
+            _ => Err(self.unexpected(
+                "subquery or range selector",
+                "number, duration, step(), or range()",
+            )),
         }
     }
 

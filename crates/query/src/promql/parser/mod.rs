@@ -70,7 +70,9 @@ pub fn parse_with(input: &str, options: &ParseOptions) -> Result<Expr, ParseErro
 /// One selector without offset or range, as `match[]` parameters have it.
 pub fn parse_metric_selector(input: &str) -> Result<Vec<Matcher>, ParseError> {
     let mut parser = Parser::new(input, ParseOptions::all(true));
-    let result = parser.bare_selector().and_then(|expr| super::check::check(expr, input));
+    let result = parser
+        .bare_selector()
+        .and_then(|expr| super::check::check(expr, input));
     match result.map_err(|fault| fault.locate(input))?.kind {
         ExprKind::Vector(selector) => Ok(selector.matchers),
         _ => Ok(Vec::new()),
@@ -231,7 +233,10 @@ impl<'a> Parser<'a> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             let span = Self::span(self.peek());
-            return Err(Fault::new(span, format!("expression is nested deeper than {DEPTH_MAX} levels")));
+            return Err(Fault::new(
+                span,
+                format!("expression is nested deeper than {DEPTH_MAX} levels"),
+            ));
         }
         let mut left = self.prefixed()?;
         while let Kind::Op(op) = self.peek().kind {
@@ -272,11 +277,18 @@ impl<'a> Parser<'a> {
         let return_bool = self.accept_keyword(Keyword::Bool);
         let matching = self.matching()?;
         // Powers group from the right, everything else from the left.
-        let floor = if op == BinaryOp::Pow { op.precedence() - 1 } else { op.precedence() };
+        let floor = if op == BinaryOp::Pow {
+            op.precedence() - 1
+        } else {
+            op.precedence()
+        };
         let right = self.expr(floor)?;
         let span = left.span.to(right.span);
         if (matching.fill_left.is_some() || matching.fill_right.is_some()) && !self.options.fill_modifiers {
-            return Err(Fault::new(span, "binop fill modifiers are experimental and not enabled"));
+            return Err(Fault::new(
+                span,
+                "binop fill modifiers are experimental and not enabled",
+            ));
         }
         let binary = Binary {
             op,
@@ -306,7 +318,11 @@ impl<'a> Parser<'a> {
             matching.labels = self.grouping_labels()?;
             let left = self.accept_keyword(Keyword::GroupLeft);
             if left || self.accept_keyword(Keyword::GroupRight) {
-                matching.card = if left { Cardinality::ManyToOne } else { Cardinality::OneToMany };
+                matching.card = if left {
+                    Cardinality::ManyToOne
+                } else {
+                    Cardinality::OneToMany
+                };
                 if self.peek().kind == Kind::LeftParen {
                     matching.include = self.grouping_labels()?;
                 }

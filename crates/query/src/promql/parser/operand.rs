@@ -83,7 +83,10 @@ impl Parser<'_> {
         }
         Ok(Expr {
             kind: ExprKind::Call(Call { function, args }),
-            span: Span { start: name.start, end },
+            span: Span {
+                start: name.start,
+                end,
+            },
         })
     }
 
@@ -121,7 +124,10 @@ impl Parser<'_> {
                 end = self.tokens[self.at - 1].end;
             }
         }
-        let span = Span { start: name.start, end };
+        let span = Span {
+            start: name.start,
+            end,
+        };
         if args.is_empty() {
             return Err(Fault::new(span, "no arguments for aggregate expression provided"));
         }
@@ -247,7 +253,11 @@ impl Parser<'_> {
                 self.bump();
                 self.expect(Kind::LeftParen, "@", "\"(\"")?;
                 self.expect(Kind::RightParen, "@", "\")\"")?;
-                if word == Keyword::Start { At::Start } else { At::End }
+                if word == Keyword::Start {
+                    At::Start
+                } else {
+                    At::End
+                }
             }
             _ => {
                 let seconds = self.signed_number("@", "timestamp")?;

@@ -146,7 +146,9 @@ fn may_be_metric_name(kind: Kind) -> bool {
 
 fn may_be_label(kind: Kind) -> bool {
     match kind {
-        Kind::Identifier | Kind::MetricIdentifier | Kind::Aggregator(_) | Kind::Keyword(_) | Kind::Str => true,
+        Kind::Identifier | Kind::MetricIdentifier | Kind::Aggregator(_) | Kind::Keyword(_) | Kind::Str => {
+            true
+        }
         Kind::Op(op) => matches!(
             op,
             BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::Atan2

@@ -75,7 +75,7 @@ impl Answer {
     pub(super) fn table(&self) -> String {
         let is_range = self.rows.iter().any(|row| row.points.len() > 1);
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
+        table.load_style(presets::NOTHING);
         if is_range {
             table.set_header(["series", "points", "first", "last"]);
         } else {
@@ -138,13 +138,19 @@ mod tests {
         let answer = Answer::parse(VECTOR).unwrap();
         assert_eq!(answer.notes, ["w"]);
         assert!(answer.table().contains(r#"up{job="a,\"b"}"#));
-        assert_eq!(answer.csv(), "series,time,value\n\"up{job=\"\"a,\\\"\"b\"\"}\",10.5,1\n");
+        assert_eq!(
+            answer.csv(),
+            "series,time,value\n\"up{job=\"\"a,\\\"\"b\"\"}\",10.5,1\n"
+        );
     }
 
     #[test]
     fn a_scalar_and_an_empty_vector_are_answers_too() {
         let scalar = r#"{"data":{"resultType":"scalar","result":[1,"2"]}}"#;
-        assert_eq!(Answer::parse(scalar).unwrap().rows[0].points, [(1.0, "2".to_owned())]);
+        assert_eq!(
+            Answer::parse(scalar).unwrap().rows[0].points,
+            [(1.0, "2".to_owned())]
+        );
         let empty = r#"{"data":{"resultType":"vector","result":[]}}"#;
         assert!(Answer::parse(empty).unwrap().is_empty());
     }

@@ -12,7 +12,10 @@ pub(super) struct Size {
 
 impl Default for Size {
     fn default() -> Self {
-        Size { columns: 72, rows: 16 }
+        Size {
+            columns: 72,
+            rows: 16,
+        }
     }
 }
 
@@ -27,7 +30,10 @@ pub(super) fn plot(answer: &Answer, size: Size) -> String {
         .iter()
         .take(SERIES_MAX)
         .map(|row| {
-            let parsed = row.points.iter().filter_map(|(t, v)| Some((*t, v.parse::<f64>().ok()?)));
+            let parsed = row
+                .points
+                .iter()
+                .filter_map(|(t, v)| Some((*t, v.parse::<f64>().ok()?)));
             parsed.filter(|(_, v)| v.is_finite()).collect()
         })
         .collect();
@@ -37,7 +43,11 @@ pub(super) fn plot(answer: &Answer, size: Size) -> String {
     };
     let (low, high) = bounds(all().map(|p| p.1)).unwrap_or((0.0, 1.0));
     // A flat line stands in the middle of a plot of height one.
-    let (low, high) = if low == high { (low - 0.5, high + 0.5) } else { (low, high) };
+    let (low, high) = if low == high {
+        (low - 0.5, high + 0.5)
+    } else {
+        (low, high)
+    };
     let mut cells = vec![vec![0u8; size.columns]; size.rows];
     let (dots_x, dots_y) = (size.columns * 2 - 1, size.rows * 4 - 1);
     for (t, v) in all() {
@@ -59,12 +69,23 @@ pub(super) fn plot(answer: &Answer, size: Size) -> String {
         let _ = writeln!(out, "{label:>12} ┤{}", line.trim_end_matches('\u{2800}'));
     }
     let _ = writeln!(out, "{:>12} └{}", "", "─".repeat(size.columns));
-    let _ = writeln!(out, "{:>14}{}{:>width$}", "", clock(first), clock(last), width = size.columns - 8);
+    let _ = writeln!(
+        out,
+        "{:>14}{}{:>width$}",
+        "",
+        clock(first),
+        clock(last),
+        width = size.columns - 8
+    );
     for row in answer.rows.iter().take(SERIES_MAX) {
         let _ = writeln!(out, "  {}", row.labels);
     }
     if answer.rows.len() > SERIES_MAX {
-        let _ = writeln!(out, "  and {} more series, not drawn", answer.rows.len() - SERIES_MAX);
+        let _ = writeln!(
+            out,
+            "  and {} more series, not drawn",
+            answer.rows.len() - SERIES_MAX
+        );
     }
     out
 }

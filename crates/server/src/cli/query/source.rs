@@ -18,7 +18,9 @@ pub(super) struct Question {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
-    #[error("cannot reach {url}; is Lapwing running there? `lapwing` starts it, --data reads a directory without it")]
+    #[error(
+        "cannot reach {url}; is Lapwing running there? `lapwing` starts it, --data reads a directory without it"
+    )]
     Unreachable {
         url: String,
         #[source]
@@ -110,7 +112,9 @@ pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, A
         let request = Request::get(question.target())
             .body(Body::empty())
             .unwrap_or_default();
-        let response = router(AppState::new(engine.clone(), Config::default())).call(request).await;
+        let response = router(AppState::new(engine.clone(), Config::default()))
+            .call(request)
+            .await;
         let response = match response {
             Ok(response) => response,
             Err(never) => match never {},
@@ -143,7 +147,10 @@ fn refused_or(body: String) -> Result<String, AskError> {
         }),
         Err(_) => Err(AskError::Refused {
             class: "internal".to_owned(),
-            message: format!("not an answer of the query API: {}", body.lines().next().unwrap_or("")),
+            message: format!(
+                "not an answer of the query API: {}",
+                body.lines().next().unwrap_or("")
+            ),
         }),
     }
 }

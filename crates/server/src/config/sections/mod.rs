@@ -11,7 +11,7 @@ pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
 pub(crate) use host::HostConfig;
 pub(crate) use store::StoreConfig;
-pub(crate) use web::WebConfig;
+pub(crate) use web::{Role, Token, WebConfig};
 
 use super::diagnostic::Diagnostics;
 use super::reader::MapReader;

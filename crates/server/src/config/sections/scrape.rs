@@ -6,7 +6,11 @@ use crate::config::yaml::Node;
 use lapwing_collect::scrape::{Job, ScrapeConfig, ScrapeDefaults};
 use std::collections::BTreeSet;
 
-pub(crate) fn read(items: &[(&Node, String)], defaults: ScrapeDefaults, notes: &mut Diagnostics) -> Vec<ScrapeConfig> {
+pub(crate) fn read(
+    items: &[(&Node, String)],
+    defaults: ScrapeDefaults,
+    notes: &mut Diagnostics,
+) -> Vec<ScrapeConfig> {
     let mut names = BTreeSet::new();
     let mut configs = Vec::new();
     for (node, path) in items {
@@ -14,7 +18,11 @@ pub(crate) fn read(items: &[(&Node, String)], defaults: ScrapeDefaults, notes: &
             continue;
         };
         if !names.insert(config.job_name.clone()) {
-            notes.error(node.at, path, format!("a second job is called {:?}", config.job_name));
+            notes.error(
+                node.at,
+                path,
+                format!("a second job is called {:?}", config.job_name),
+            );
         }
         // Whatever is wrong with a job as a whole is found here and not when it is first scraped.
         if let Err(error) = Job::new(config.clone(), defaults) {

@@ -99,6 +99,14 @@ pub(crate) fn unpack_gzip(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Ref
     }
 }
 
+/// `up{job="a"} at 1700000000000: the reason`.
+pub(crate) fn refusal_line(refused: &lapwing_store::metrics::Refused) -> String {
+    match refused.t_ms {
+        Some(t_ms) => format!("{} at {t_ms}: {}", refused.labels, refused.reason),
+        None => format!("{}: {}", refused.labels, refused.reason),
+    }
+}
+
 /// An error with what caused it, on one line.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -1,6 +1,6 @@
 //! `POST /api/v1/import…`: samples from files, with or without timestamps.
 
-use super::body::{self, Refused, with_causes};
+use super::body::{self, Refused, refusal_line, with_causes};
 use super::remote_write::commit_refusal;
 use crate::http::AppState;
 use axum::extract::{Request, State};
@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lapwing_store::metrics::AppendOutcome;
 use lapwing_types::WriteBatch;
-use lapwing_wire::push;
+use lapwing_wire::import;
 use lapwing_wire::text::{self, Exposition, Format};
 use serde_json::json;
 
@@ -18,7 +18,13 @@ pub(crate) async fn json_lines(State(state): State<AppState>, request: Request) 
     let body = body::read(request.into_body()).await?;
     keep(&state, "import", move |_| {
         let body = body::unpack_gzip(&headers, body)?;
-        push::parse_json_lines(&body).map_err(|e| Refused::bad(with_causes(&e)))
+        let series = import::import_lines(&body)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| Refused::bad(with_causes(&e)))?;
+        Ok(WriteBatch {
+            series,
+            metadata: Vec::new(),
+        })
     })
     .await
 }
@@ -75,7 +81,7 @@ impl IntoResponse for Kept {
         } else {
             StatusCode::BAD_REQUEST
         };
-        let refused: Vec<String> = outcome.refused.iter().map(ToString::to_string).collect();
+        let refused: Vec<String> = outcome.refused.iter().map(refusal_line).collect();
         let body = json!({
             "samples": outcome.samples,
             "histograms": outcome.histograms,

@@ -72,7 +72,9 @@ fn append(engine: &lapwing::Engine, encoding: Encoding, message: &Bytes) -> Resu
         Encoding::Json => otlp::decode_json(message),
     }
     .map_err(|e| Refused::bad(with_causes(&e)))?;
-    engine.keep_otlp(&request).map_err(super::remote_write::commit_refusal)
+    engine
+        .keep_otlp(&request)
+        .map_err(super::remote_write::commit_refusal)
 }
 
 fn accepted(encoding: Encoding, rejections: &[Rejection]) -> Response {
@@ -95,7 +97,10 @@ fn failed(encoding: Encoding, refused: Refused) -> Response {
     let message = refused.message.clone();
     let mut response = refused.into_response();
     let (kind, text) = match encoding {
-        Encoding::Protobuf => ("application/x-protobuf", otlp::encode_status_proto(code, &message)),
+        Encoding::Protobuf => (
+            "application/x-protobuf",
+            otlp::encode_status_proto(code, &message),
+        ),
         Encoding::Json => (
             "application/json",
             otlp::encode_status_json(code, &message).into_bytes(),
@@ -190,8 +195,12 @@ fn grpc_response(message: Option<Vec<u8>>, code: u32, text: &str) -> Response {
         framed.extend_from_slice(&(message.len() as u32).to_be_bytes());
         framed.extend_from_slice(&message);
     }
-    let body = http_body_util::Full::new(Bytes::from(framed))
-        .with_trailers(std::future::ready(Some(Ok::<_, std::convert::Infallible>(trailers))));
+    let body = http_body_util::Full::new(Bytes::from(framed)).with_trailers(std::future::ready(Some(Ok::<
+        _,
+        std::convert::Infallible,
+    >(
+        trailers,
+    ))));
     let mut response = Response::new(Body::new(body));
     response
         .headers_mut()

@@ -2,7 +2,7 @@
 //!
 //! `{"name": "loss", "value": 0.3, "type": "gauge", "labels": {"model": "chat"}, "description": "…"}`, one or a list.
 
-use super::body::{self, Refused};
+use super::body::{self, Refused, with_causes};
 use super::import::{Kept, keep};
 use crate::http::AppState;
 use axum::extract::{Request, State};
@@ -13,7 +13,7 @@ pub(crate) async fn push(State(state): State<AppState>, request: Request) -> Res
     let body = body::read(request.into_body()).await?;
     keep(&state, "push", move |now_ms| {
         let body = body::unpack_gzip(&headers, body)?;
-        push::parse(&body, now_ms).map_err(|e| Refused::bad(e.to_string()))
+        push::parse_push(&body, now_ms).map_err(|e| Refused::bad(with_causes(&e)))
     })
     .await
 }

@@ -4,7 +4,7 @@
 //! them; a request is one batch for the store and one record in its log. Answers: 204 with the `…-Written` headers; 400
 //! when some of it was refused (the rest is kept); 413, 415; 503 with Retry-After when it should come again.
 
-use super::body::{self, Refused, UNPACKED_BYTES_MAX, with_causes};
+use super::body::{self, Refused, UNPACKED_BYTES_MAX, refusal_line, with_causes};
 use crate::http::AppState;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -17,7 +17,8 @@ use std::cell::RefCell;
 use std::fmt::Write;
 
 const SAMPLES_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-samples-written");
-const HISTOGRAMS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-histograms-written");
+const HISTOGRAMS_WRITTEN: HeaderName =
+    HeaderName::from_static("x-prometheus-remote-write-histograms-written");
 const EXEMPLARS_WRITTEN: HeaderName = HeaderName::from_static("x-prometheus-remote-write-exemplars-written");
 
 /// This many refused series are named in an answer; the rest are counted.
@@ -43,7 +44,13 @@ pub(crate) async fn write(State(state): State<AppState>, request: Request) -> Re
 }
 
 fn version_of(headers: &HeaderMap) -> Result<Version, Refused> {
-    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+    let text = |name: HeaderName| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or("")
+            .to_owned()
+    };
     let encoding = text(header::CONTENT_ENCODING);
     if !encoding.is_empty() && encoding != "snappy" {
         return Err(Refused::new(
@@ -65,7 +72,9 @@ fn version_of(headers: &HeaderMap) -> Result<Version, Refused> {
         Some("io.prometheus.write.v2.Request") => Ok(Version::V2),
         Some(other) => Err(Refused::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("message {other:?} is not known; use prometheus.WriteRequest or io.prometheus.write.v2.Request"),
+            format!(
+                "message {other:?} is not known; use prometheus.WriteRequest or io.prometheus.write.v2.Request"
+            ),
         )),
     }
 }
@@ -91,15 +100,12 @@ fn append(store: &MetricsStore, version: Version, body: &Bytes, now_ms: i64) -> 
         let mut appender = store.appender("remote_write", now_ms);
         let mut undecodable = Vec::new();
         let decoded = match version {
-            Version::V1 => append_v1(message, &mut appender, &mut undecodable),
-            Version::V2 => append_v2(message, &mut appender, &mut undecodable),
+            Version::V1 => append_v1(message, &mut appender, &mut undecodable, now_ms),
+            Version::V2 => append_v2(message, &mut appender, &mut undecodable, now_ms),
         };
         decoded.map_err(|e| Refused::bad(with_causes(&e)))?;
         let outcome = appender.commit().map_err(commit_refusal)?;
-        Ok(Written {
-            outcome,
-            undecodable,
-        })
+        Ok(Written { outcome, undecodable })
     })
 }
 
@@ -108,11 +114,12 @@ fn append_v1(
     message: &[u8],
     appender: &mut Appender,
     undecodable: &mut Vec<String>,
+    now_ms: i64,
 ) -> Result<(), RemoteWriteError> {
     let request = v1::WriteRequest::decode(message)?;
     for series in request.series() {
         let series = series?;
-        if let Err(error) = append_series_v1(&series, appender) {
+        if let Err(error) = append_series_v1(&series, appender, now_ms) {
             undecodable.push(with_causes(&error));
         }
     }
@@ -122,7 +129,11 @@ fn append_v1(
     Ok(())
 }
 
-fn append_series_v1(series: &v1::RawSeries<'_>, appender: &mut Appender) -> Result<(), RemoteWriteError> {
+fn append_series_v1(
+    series: &v1::RawSeries<'_>,
+    appender: &mut Appender,
+    now_ms: i64,
+) -> Result<(), RemoteWriteError> {
     let found = match appender.lookup_raw(series.raw_labels()) {
         Some(found) => found,
         None => {
@@ -142,7 +153,7 @@ fn append_series_v1(series: &v1::RawSeries<'_>, appender: &mut Appender) -> Resu
         appender.push_histogram(found, timed.t_ms, timed.histogram);
     }
     for exemplar in series.exemplars()? {
-        appender.push_exemplar(found, exemplar);
+        appender.push_exemplar(found, now_ms, exemplar);
     }
     Ok(())
 }
@@ -151,12 +162,13 @@ fn append_v2(
     message: &[u8],
     appender: &mut Appender,
     undecodable: &mut Vec<String>,
+    now_ms: i64,
 ) -> Result<(), RemoteWriteError> {
     let request = v2::Request::decode(message)?;
     let mut key = Vec::with_capacity(256);
     for series in request.series() {
         let series = series?;
-        if let Err(error) = append_series_v2(&series, &mut key, appender) {
+        if let Err(error) = append_series_v2(&series, &mut key, appender, now_ms) {
             undecodable.push(with_causes(&error));
         }
     }
@@ -167,6 +179,7 @@ fn append_series_v2(
     series: &v2::RawSeries<'_>,
     key: &mut Vec<u8>,
     appender: &mut Appender,
+    now_ms: i64,
 ) -> Result<(), RemoteWriteError> {
     series.key(key)?;
     let found = match appender.lookup_raw(key) {
@@ -194,7 +207,7 @@ fn append_series_v2(
         appender.push_histogram(found, timed.t_ms, timed.histogram);
     }
     for exemplar in series.exemplars()? {
-        appender.push_exemplar(found, exemplar);
+        appender.push_exemplar(found, now_ms, exemplar);
     }
     Ok(())
 }
@@ -211,8 +224,14 @@ impl IntoResponse for Written {
             return (StatusCode::NO_CONTENT, headers).into_response();
         }
         let mut message = format!("{refused} refused, the rest is kept:\n");
-        let named = self.outcome.refused.iter().map(ToString::to_string);
-        for line in self.undecodable.iter().cloned().chain(named).take(REFUSALS_NAMED_MAX) {
+        let named = self.outcome.refused.iter().map(refusal_line);
+        for line in self
+            .undecodable
+            .iter()
+            .cloned()
+            .chain(named)
+            .take(REFUSALS_NAMED_MAX)
+        {
             let _ = writeln!(message, "{line}");
         }
         (StatusCode::BAD_REQUEST, headers, message).into_response()
@@ -245,7 +264,11 @@ mod tests {
     #[test]
     fn the_content_type_names_the_version() {
         check("application/x-protobuf", "snappy", Ok(Version::V1));
-        check("application/x-protobuf;proto=prometheus.WriteRequest", "snappy", Ok(Version::V1));
+        check(
+            "application/x-protobuf;proto=prometheus.WriteRequest",
+            "snappy",
+            Ok(Version::V1),
+        );
         check(
             "application/x-protobuf; proto=io.prometheus.write.v2.Request",
             "snappy",

@@ -25,7 +25,10 @@ pub(crate) async fn federate(
         .all("match[]")
         .map(|text| selector::parse(text, now_ms - LOOKBACK_MS, now_ms))
         .collect::<Result<Vec<_>, _>>()?;
-    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
     let agreed = text::negotiate(accept, &[Exposition::Text, Exposition::OpenMetrics]);
     let snapshot = state.engine.store().snapshot();
     let external = state.config.global.external_labels.clone();

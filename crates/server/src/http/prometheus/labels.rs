@@ -41,10 +41,7 @@ pub(crate) async fn names(State(state): State<AppState>, params: Params) -> Resu
     let selections = or_everything(selections(&params)?, &params)?;
     let limit = params.limit()?;
     let snapshot = state.engine.store().snapshot();
-    let found = on_pool(&state, move || {
-        union(&selections, |s| snapshot.label_names(s))
-    })
-    .await?;
+    let found = on_pool(&state, move || union(&selections, |s| snapshot.label_names(s))).await?;
     Ok(texts(&found, limit))
 }
 

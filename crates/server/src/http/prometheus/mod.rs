@@ -15,8 +15,7 @@ use super::AppState;
 use axum::Router;
 use axum::routing::{get, post};
 
-pub(crate) use envelope::{ApiError, ErrorClass, Success};
-pub(crate) use params::{Params, parse_time_ms};
+pub(crate) use params::parse_time_ms;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -24,7 +23,10 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/query_range", get(query::range).post(query::range))
         .route("/api/v1/format_query", get(query::format).post(query::format))
         .route("/api/v1/parse_query", get(query::parse).post(query::parse))
-        .route("/api/v1/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route(
+            "/api/v1/query_exemplars",
+            get(query::exemplars).post(query::exemplars),
+        )
         .route("/api/v1/read", post(read::read))
         .route("/federate", get(federate::federate))
         .route("/api/v1/series", get(labels::series).post(labels::series))
@@ -42,7 +44,4 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/status/walreplay", get(status::walreplay))
         .route("/api/v1/queries", get(query::running))
         .route("/api/v1/queries/{id}/kill", post(query::kill))
-        .route("/api/v1/admin/tsdb/delete_series", post(status::delete_series).put(status::delete_series))
-        .route("/api/v1/admin/tsdb/clean_tombstones", post(status::clean_tombstones).put(status::clean_tombstones))
-        .route("/api/v1/admin/tsdb/snapshot", post(status::snapshot).put(status::snapshot))
 }

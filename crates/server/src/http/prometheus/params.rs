@@ -51,11 +51,15 @@ fn parse_pairs(text: &[u8]) -> Vec<(String, String)> {
 impl Params {
     /// The first non-empty value of a parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next().filter(|v| !v.is_empty())
+        let first = self.pairs.iter().find(|(k, _)| k == name)?;
+        Some(first.1.as_str()).filter(|v| !v.is_empty())
     }
 
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs.iter().filter(move |(k, _)| k == name).map(|(_, v)| v.as_str())
+        self.pairs
+            .iter()
+            .filter(move |(k, _)| k == name)
+            .map(|(_, v)| v.as_str())
     }
 
     pub(crate) fn require(&self, name: &str) -> Result<&str, ApiError> {

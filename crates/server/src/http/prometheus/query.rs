@@ -19,7 +19,12 @@ pub(crate) async fn instant(State(state): State<AppState>, params: Params) -> Re
     let request = request_of(&params)?;
     let limit = params.limit()?;
     let want_stats = params.get("stats").is_some();
-    let result = state.engine.queries().instant(request, at_ms).await.map_err(failure)?;
+    let result = state
+        .engine
+        .queries()
+        .instant(request, at_ms)
+        .await
+        .map_err(failure)?;
     Ok(answer(result, limit, want_stats))
 }
 
@@ -50,7 +55,12 @@ pub(crate) async fn range(State(state): State<AppState>, params: Params) -> Resu
         end_ms,
         step_ms,
     };
-    let result = state.engine.queries().range(request, range).await.map_err(failure)?;
+    let result = state
+        .engine
+        .queries()
+        .range(request, range)
+        .await
+        .map_err(failure)?;
     Ok(answer(result, limit, want_stats))
 }
 
@@ -82,7 +92,11 @@ pub(crate) async fn exemplars(State(state): State<AppState>, params: Params) -> 
         .map_err(|e| ApiError::internal(e.to_string()))??;
     let mut data = String::from("[");
     for (i, (labels, exemplars)) in found.iter().enumerate() {
-        data.push_str(if i > 0 { ",{\"seriesLabels\":" } else { "{\"seriesLabels\":" });
+        data.push_str(if i > 0 {
+            ",{\"seriesLabels\":"
+        } else {
+            "{\"seriesLabels\":"
+        });
         push_labels(&mut data, labels);
         data.push_str(",\"exemplars\":[");
         for (j, exemplar) in exemplars.iter().enumerate() {
@@ -155,7 +169,11 @@ fn failure(failure: QueryFailure) -> ApiError {
 }
 
 fn answer(answered: Answered, limit: Option<usize>, want_stats: bool) -> Success {
-    let Answered { result, queue_s, eval_s } = answered;
+    let Answered {
+        result,
+        queue_s,
+        eval_s,
+    } = answered;
     let mut warnings = result.warnings;
     let mut data = String::with_capacity(256);
     data.push_str("{\"resultType\":\"");
@@ -198,7 +216,9 @@ fn answer(answered: Answered, limit: Option<usize>, want_stats: bool) -> Success
             for (i, one) in series[..shown].iter().enumerate() {
                 data.push_str(if i > 0 { ",{\"metric\":" } else { "{\"metric\":" });
                 push_labels(&mut data, &one.labels);
-                push_list(&mut data, "values", &one.floats, |out, (t, v)| push_point(out, *t, *v));
+                push_list(&mut data, "values", &one.floats, |out, (t, v)| {
+                    push_point(out, *t, *v)
+                });
                 push_list(&mut data, "histograms", &one.histograms, |out, (t, h)| {
                     push_histogram_point(out, *t, h);
                 });

@@ -24,7 +24,9 @@ pub(crate) async fn read(State(state): State<AppState>, request: Request) -> Res
                 .decompress(&body, UNPACKED_BYTES_MAX)
                 .map_err(|e| Refused::bad(with_causes(&e)))?;
             let request = ReadRequest::decode(message).map_err(|e| Refused::bad(with_causes(&e)))?;
-            let kind = request.response_type().map_err(|e| Refused::bad(with_causes(&e)))?;
+            let kind = request
+                .response_type()
+                .map_err(|e| Refused::bad(with_causes(&e)))?;
             let results = request
                 .queries
                 .iter()
@@ -43,7 +45,8 @@ fn select(source: &impl SeriesSource, query: &Query) -> Result<Vec<SeriesWrite>,
         end_ms: query.end_ms,
         series_max: None,
     };
-    let failed = |e: lapwing_store::ReadError| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, with_causes(&e));
+    let failed =
+        |e: lapwing_store::ReadError| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, with_causes(&e));
     let mut all = Vec::new();
     let mut samples = 0;
     let mut points = SeriesPoints::default();
@@ -55,7 +58,9 @@ fn select(source: &impl SeriesSource, query: &Query) -> Result<Vec<SeriesWrite>,
             .map_err(failed)?;
         samples += points.len();
         if samples > SAMPLES_MAX {
-            return Err(Refused::bad(format!("the read asks for more than {SAMPLES_MAX} samples")));
+            return Err(Refused::bad(format!(
+                "the read asks for more than {SAMPLES_MAX} samples"
+            )));
         }
         if points.is_empty() {
             continue;
@@ -64,7 +69,11 @@ fn select(source: &impl SeriesSource, query: &Query) -> Result<Vec<SeriesWrite>,
         all.push(SeriesWrite {
             labels: series.labels,
             samples: floats.map(|(&t_ms, &value)| Sample { t_ms, value }).collect(),
-            histograms: points.histograms.iter().map(|(t, h)| (*t, h.to_histogram())).collect(),
+            histograms: points
+                .histograms
+                .iter()
+                .map(|(t, h)| (*t, h.to_histogram()))
+                .collect(),
             ..SeriesWrite::default()
         });
     }

@@ -1,12 +1,9 @@
 //! `status/*` and `admin/tsdb/*`: what runs, how full it is, and the few things that change it.
 
-use super::envelope::{ApiError, ErrorClass, Success};
-use super::params::{Params, TIME_MS_MAX};
-use super::selector;
+use super::envelope::{ApiError, Success};
+use super::params::Params;
 use crate::http::AppState;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use lapwing_types::format_duration_ms;
 use serde_json::json;
 
@@ -27,7 +24,6 @@ pub(crate) async fn buildinfo() -> Result<Success, ApiError> {
 }
 
 pub(crate) async fn runtimeinfo(State(state): State<AppState>) -> Result<Success, ApiError> {
-    let stats = state.engine.store().stats();
     Success::json(&json!({
         "startTime": rfc3339(state.engine.started_ms()),
         "CWD": std::env::current_dir().map(|p| p.display().to_string()).unwrap_or_default(),
@@ -35,7 +31,7 @@ pub(crate) async fn runtimeinfo(State(state): State<AppState>) -> Result<Success
         "serverTime": rfc3339(state.engine.now_ms()),
         "reloadConfigSuccess": true,
         "lastConfigTime": rfc3339(state.engine.started_ms()),
-        "corruptionCount": stats.damaged.len(),
+        "corruptionCount": state.engine.store().open_report().damaged.len(),
         "goroutineCount": 0,
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "GOGC": "",
@@ -58,6 +54,7 @@ pub(crate) async fn flags(State(state): State<AppState>) -> Result<Success, ApiE
     }))
 }
 
+/// How full the head is, and of what.
 pub(crate) async fn tsdb(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
     let limit = params.limit()?.unwrap_or(10);
     let stats = state.engine.store().stats();
@@ -68,93 +65,37 @@ pub(crate) async fn tsdb(State(state): State<AppState>, params: Params) -> Resul
             .map(|(name, value)| json!({ "name": name, "value": value }))
             .collect()
     };
+    let metric_names: Vec<(String, u64)> = stats
+        .top_pairs
+        .iter()
+        .filter_map(|(pair, n)| Some((pair.strip_prefix("__name__=")?.to_owned(), *n)))
+        .collect();
     Success::json(&json!({
         "headStats": {
-            "numSeries": stats.head_series,
-            "numLabelPairs": stats.label_pairs,
-            "chunkCount": stats.head_chunks,
-            "minTime": stats.head_min_ms,
-            "maxTime": stats.head_max_ms,
+            "numSeries": stats.series,
+            "numLabelPairs": 0,
+            "chunkCount": 0,
+            "minTime": 0,
+            "maxTime": stats.newest_ms,
         },
-        "seriesCountByMetricName": rows(&stats.series_by_metric),
-        "labelValueCountByLabelName": rows(&stats.values_by_label),
-        "memoryInBytesByLabelName": rows(&stats.bytes_by_label),
-        "seriesCountByLabelValuePair": rows(&stats.series_by_pair),
+        "seriesCountByMetricName": rows(&metric_names),
+        "labelValueCountByLabelName": rows(&stats.top_names),
+        "memoryInBytesByLabelName": [],
+        "seriesCountByLabelValuePair": rows(&stats.top_pairs),
+        "memory": {
+            "index_bytes": stats.memory.index_bytes,
+            "raw_cache_bytes": stats.memory.raw_cache_bytes,
+            "samples_bytes": stats.memory.samples_bytes,
+            "limit_bytes": stats.memory_limit_bytes,
+        },
+        "refused": stats.refused.iter().map(|(why, n)| (why.to_string(), *n)).collect::<std::collections::BTreeMap<_, _>>(),
+        "seriesCountBySource": rows(&stats.top_sources),
     }))
 }
 
 pub(crate) async fn walreplay(State(state): State<AppState>) -> Result<Success, ApiError> {
-    let stats = state.engine.store().stats();
-    Success::json(&json!({ "min": 0, "max": stats.log_segments, "current": stats.log_segments, "state": "done" }))
-}
-
-pub(crate) async fn delete_series(State(state): State<AppState>, params: Params) -> Result<Response, ApiError> {
-    admin_allowed(&state)?;
-    let start_ms = params.time_ms("start")?.unwrap_or(-TIME_MS_MAX);
-    let end_ms = params.time_ms("end")?.unwrap_or(TIME_MS_MAX);
-    let selections = params
-        .all("match[]")
-        .map(|text| selector::parse(text, start_ms, end_ms))
-        .collect::<Result<Vec<_>, _>>()?;
-    if selections.is_empty() {
-        return Err(ApiError::bad_data("no match[] parameter provided"));
-    }
-    let store = state.engine.store().clone();
-    admin_work(&state, move || {
-        for selection in &selections {
-            store.delete(&selection.matchers, start_ms, end_ms).map_err(|e| e.to_string())?;
-        }
-        Ok(())
-    })
-    .await
-}
-
-pub(crate) async fn clean_tombstones(State(state): State<AppState>) -> Result<Response, ApiError> {
-    admin_allowed(&state)?;
-    let store = state.engine.store().clone();
-    admin_work(&state, move || store.clean_tombstones().map_err(|e| e.to_string())).await
-}
-
-pub(crate) async fn snapshot(State(state): State<AppState>) -> Result<Success, ApiError> {
-    admin_allowed(&state)?;
-    let name = format!(
-        "{}-{:x}",
-        rfc3339(state.engine.now_ms()).replace([':', '-'], ""),
-        std::process::id()
-    );
-    let to = state.config.store.data.join("snapshots").join(&name);
-    let store = state.engine.store().clone();
-    state
-        .engine
-        .compute_queries(move || store.backup(&to))
-        .await
-        .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(|e| ApiError::internal(e.to_string()))?;
-    Success::json(&json!({ "name": name }))
-}
-
-fn admin_allowed(state: &AppState) -> Result<(), ApiError> {
-    if state.config.web.admin_api {
-        Ok(())
-    } else {
-        Err(ApiError::new(
-            ErrorClass::Unavailable,
-            "admin APIs disabled (web.admin_api: true turns them on)",
-        ))
-    }
-}
-
-async fn admin_work(
-    state: &AppState,
-    work: impl FnOnce() -> Result<(), String> + Send + 'static,
-) -> Result<Response, ApiError> {
-    state
-        .engine
-        .compute_queries(work)
-        .await
-        .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(ApiError::internal)?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let segment = state.engine.store().stats().log_segment;
+    Success::json(&json!({ "min": 0, "max": segment, "current": segment, "state": "done" }))
 }
 
 pub(super) fn rfc3339(t_ms: i64) -> String {

@@ -17,7 +17,12 @@ pub(crate) async fn targets(State(state): State<AppState>, params: Params) -> Re
     let in_pool = |job: &str| pool.is_none_or(|p| p == job);
     let mut answer = json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {} });
     if matches!(wanted.as_str(), "any" | "active") {
-        let rows: Vec<Value> = scraper.targets().iter().filter(|t| in_pool(&t.job)).map(active).collect();
+        let rows: Vec<Value> = scraper
+            .targets()
+            .iter()
+            .filter(|t| in_pool(&t.job))
+            .map(active)
+            .collect();
         answer["activeTargets"] = rows.into();
     }
     if matches!(wanted.as_str(), "any" | "dropped") {

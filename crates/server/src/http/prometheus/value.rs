@@ -180,6 +180,9 @@ mod tests {
     fn hostile_text_stays_json() {
         let mut out = String::new();
         push_json_str(&mut out, "a\"b\\c\n\u{1}é</script>");
-        assert_eq!(serde_json::from_str::<String>(&out).unwrap(), "a\"b\\c\n\u{1}é</script>");
+        assert_eq!(
+            serde_json::from_str::<String>(&out).unwrap(),
+            "a\"b\\c\n\u{1}é</script>"
+        );
     }
 }

@@ -22,8 +22,6 @@ pub(crate) struct Index {
     sources: Vec<Source>,
     source_numbers: HashMap<Box<str>, u32>,
     live: usize,
-    /// Grows with every change of the set of series.
-    version: u64,
     heap_bytes: usize,
 }
 
@@ -74,10 +72,6 @@ fn list_hash(pairs: &[u32]) -> u64 {
 impl Index {
     pub(crate) fn live(&self) -> usize {
         self.live
-    }
-
-    pub(crate) fn version(&self) -> u64 {
-        self.version
     }
 
     /// One more than the highest slot ever used.
@@ -174,7 +168,6 @@ impl Index {
         self.series_table
             .insert_unique(hash, slot, |s| list_hash(&series[*s as usize].pairs));
         self.live += 1;
-        self.version += 1;
     }
 
     /// After a replay: slots that no series took may be given to new ones.
@@ -230,7 +223,6 @@ impl Index {
             }
         }
         self.live -= gone.len();
-        self.version += 1;
     }
 
     pub(crate) fn release(&mut self, slots: &[u32]) {
@@ -504,6 +496,38 @@ impl Index {
         })
     }
 
+    /// Values of one label by number of series.
+    pub(crate) fn top_values_of(&self, name: &str, count: usize) -> Cardinality {
+        let Some(number) = self.name_numbers.get(name) else {
+            return Vec::new();
+        };
+        let pairs = self.names[*number as usize]
+            .pairs
+            .iter()
+            .map(|p| &self.pairs[*p as usize]);
+        top(pairs.map(|p| (p.postings.len() as u64, p)), count, |p| {
+            p.value.to_string()
+        })
+    }
+
+    /// Label names by the bytes that their values take.
+    pub(crate) fn top_names_by_bytes(&self, count: usize) -> Cardinality {
+        let bytes = |n: &Name| {
+            n.pairs
+                .iter()
+                .map(|p| self.pairs[*p as usize].value.len() as u64)
+                .sum()
+        };
+        top(self.names.iter().map(|n| (bytes(n), n)), count, |n| {
+            n.text.to_string()
+        })
+    }
+
+    /// Number of label pairs in use.
+    pub(crate) fn pairs(&self) -> usize {
+        self.pairs.len() - self.free_pairs.len()
+    }
+
     /// Label pairs (`name=value`) by number of series.
     pub(crate) fn top_pairs(&self, count: usize) -> Cardinality {
         top(
@@ -536,7 +560,7 @@ fn top<T>(items: impl Iterator<Item = (u64, T)>, count: usize, text: impl Fn(T) 
         items.select_nth_unstable_by(count, |a, b| b.0.cmp(&a.0));
         items.truncate(count);
     }
-    items.sort_by(|a, b| b.0.cmp(&a.0));
+    items.sort_by_key(|item| std::cmp::Reverse(item.0));
     items.into_iter().map(|(n, item)| (text(item), n)).collect()
 }
 

@@ -77,8 +77,4 @@ impl RawCache {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.parts.iter().map(|p| p.read().allocation_size()).sum()
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.parts.iter().map(|p| p.read().len()).sum()
-    }
 }

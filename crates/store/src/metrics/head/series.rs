@@ -179,6 +179,62 @@ impl Series {
         [chunk, late, histogram].into_iter().flatten().min()
     }
 
+    /// Removes what lies in the range; returns how many samples went. What remains is sealed anew: the open chunk
+    /// cannot go on from a sample that is gone.
+    pub(crate) fn delete(&mut self, start_ms: i64, end_ms: i64, window_ms: i64) -> usize {
+        let gone = |t_ms: i64| (start_ms..=end_ms).contains(&t_ms);
+        let mut removed = 0;
+        if let Some(extra) = &mut self.extra {
+            let before = extra.late.len() + extra.histograms.len();
+            extra.late.retain(|s| !gone(s.t_ms));
+            extra.histograms.retain(|h| !gone(h.t_ms));
+            extra.exemplars.retain(|e| !gone(e.t_ms));
+            removed += before - extra.late.len() - extra.histograms.len();
+        }
+        let in_order: Vec<(i64, f64)> = self
+            .sealed
+            .iter()
+            .flat_map(SealedChunk::samples)
+            .chain(self.open.samples())
+            .collect();
+        let kept: Vec<(i64, f64)> = in_order.iter().copied().filter(|(t, _)| !gone(*t)).collect();
+        if kept.len() == in_order.len() {
+            return removed;
+        }
+        let mut again = Series::new(self.generation);
+        let everything = Bounds {
+            oldest_ms: NEVER_MS,
+            late_oldest_ms: NEVER_MS,
+            window_ms,
+            exemplars_max: 0,
+            commit: 0,
+        };
+        for (t_ms, value) in &kept {
+            again.append(*t_ms, *value, &everything);
+        }
+        if again.open.count() > 0 {
+            again.sealed.push(again.open.seal(again.last_t_ms));
+        }
+        self.open = OpenChunk::default();
+        self.sealed = again.sealed;
+        removed + in_order.len() - kept.len()
+    }
+
+    /// Drops what lies wholly before a time; returns how many chunks went.
+    pub(crate) fn forget_before(&mut self, oldest_ms: i64) -> usize {
+        let before = self.sealed.len() + usize::from(self.open.count() > 0);
+        self.sealed.retain(|c| c.last_t_ms >= oldest_ms);
+        if self.open.count() > 0 && self.last_t_ms < oldest_ms {
+            self.open = OpenChunk::default();
+        }
+        if let Some(extra) = &mut self.extra {
+            extra.late.retain(|s| s.t_ms >= oldest_ms);
+            extra.histograms.retain(|h| h.t_ms >= oldest_ms);
+            extra.exemplars.retain(|e| e.t_ms >= oldest_ms);
+        }
+        before - self.sealed.len() - usize::from(self.open.count() > 0)
+    }
+
     pub(crate) fn has_samples(&self) -> bool {
         self.open.count() > 0 || !self.sealed.is_empty() || self.extra.as_ref().is_some_and(|e| !e.is_empty())
     }

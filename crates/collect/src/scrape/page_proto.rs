@@ -1,0 +1,172 @@
+//! A page in protobuf, the format that carries native histograms.
+//!
+//! `wire` gives it as series with labels; what follows is as for text, with the labels' own spelling as the key.
+
+use super::error::ScrapeError;
+use super::page::{PageCounts, PageReader, final_labels};
+use lapwing_types::{Metadata, MetricKind, SeriesWrite, WriteBatch};
+use lapwing_wire::proto_exposition::{ExpositionOptions, parse_to_batch};
+use std::error::Error;
+
+impl PageReader<'_> {
+    /// The whole page, or the first reason to keep nothing of it.
+    pub(super) fn read_protobuf(mut self, body: &[u8]) -> Result<(WriteBatch, PageCounts), ScrapeError> {
+        let config = &self.job.config;
+        let options = ExpositionOptions {
+            default_t_ms: self.t_ms,
+            classic_beside_native: config.always_scrape_classic_histograms
+                || !config.scrape_native_histograms,
+        };
+        let page = parse_to_batch(body, options).map_err(|error| {
+            let source = error.source().map_or(String::new(), |s| format!(": {s}"));
+            ScrapeError::ParseProtobuf {
+                detail: format!("{error}{source}"),
+            }
+        })?;
+        for (family, said) in page.metadata {
+            self.families += 1;
+            self.describe(&family, |m| *m == said, |m| Metadata::clone_from(m, &said));
+        }
+        for series in page.series {
+            self.series(series)?;
+        }
+        Ok(self.finish())
+    }
+
+    fn series(&mut self, mut series: SeriesWrite) -> Result<(), ScrapeError> {
+        if !self.job.config.scrape_native_histograms {
+            series.histograms.clear();
+        }
+        if series.samples.is_empty() && series.histograms.is_empty() {
+            return Ok(());
+        }
+        self.counts.scraped += 1;
+        // Text and protobuf may follow each other on one target; their keys must not meet.
+        let key = format!("\u{0}{}", series.labels);
+        let kind = MetricKind::Unknown;
+        let entry = match self.cache.find(&key, kind) {
+            Some(entry) => entry,
+            None => {
+                let labels = final_labels(&series.labels, self.target_labels, self.job)?;
+                self.counts.added += u64::from(labels.is_some());
+                self.cache.insert(&key, kind, labels)
+            }
+        };
+        let again = std::mem::replace(&mut entry.seen, self.scrape) == self.scrape;
+        let Some(labels) = &entry.labels else {
+            return Ok(());
+        };
+        series.labels = labels.clone();
+        let times = series.samples.iter_mut().map(|s| &mut s.t_ms);
+        let mut has_own_time = false;
+        for t_ms in times.chain(series.histograms.iter_mut().map(|(t, _)| t)) {
+            if !self.job.config.honor_timestamps {
+                *t_ms = self.t_ms;
+            }
+            has_own_time |= *t_ms != self.t_ms;
+        }
+        if again && !has_own_time {
+            self.counts.duplicates += 1;
+            return Ok(());
+        }
+        entry.ends_when_absent = !has_own_time || self.job.config.track_timestamps_staleness;
+        self.keep(series)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::{ScrapeConfig, ScrapeDefaults};
+    use super::super::job::Job;
+    use super::super::once::ScrapeState;
+    use super::*;
+    use lapwing_types::Labels;
+    use lapwing_wire::protobuf::{Writer, push_varint};
+
+    /// A histogram with one native bucket and one classic one, and a gauge with a time of its own.
+    fn page() -> Vec<u8> {
+        let mut histogram = Writer::new();
+        histogram.string(1, "h");
+        histogram.uint64(3, 4);
+        histogram.message(4, |metric| {
+            metric.message(7, |h| {
+                h.uint64(1, 2);
+                h.double(2, 3.0);
+                h.message(3, |bucket| {
+                    bucket.uint64(1, 2);
+                    bucket.double(2, 5.0);
+                });
+                h.sint64(5, 1);
+                h.double(6, 0.001);
+                h.message(12, |span| {
+                    span.sint64(1, 1);
+                    span.uint64(2, 1);
+                });
+                h.sint64(13, 2);
+            });
+        });
+        let mut gauge = Writer::new();
+        gauge.string(1, "g");
+        gauge.uint64(3, 1);
+        gauge.message(4, |metric| {
+            metric.message(2, |g| g.double(1, 7.0));
+            metric.int64(6, 500);
+        });
+        let mut page = Vec::new();
+        for family in [histogram, gauge] {
+            push_varint(&mut page, family.as_bytes().len() as u64);
+            page.extend(family.into_bytes());
+        }
+        page
+    }
+
+    fn names(native: bool) -> Vec<String> {
+        let config = ScrapeConfig {
+            job_name: "j".to_owned(),
+            scrape_native_histograms: native,
+            ..ScrapeConfig::default()
+        };
+        let job = Job::new(config, ScrapeDefaults::default()).unwrap();
+        let mut state = ScrapeState::default();
+        state.scrapes = 1;
+        let target = Labels::from_pairs([("job", "j")]).unwrap();
+        let reader = PageReader::new(&job, &target, 1000, &mut state);
+        let (batch, counts) = reader.read_protobuf(&page()).unwrap();
+        assert_eq!(counts.kept, batch.series.len() as u64);
+        let shown = batch.series.iter().map(|s| {
+            let t_ms = s.samples.first().map(|p| p.t_ms);
+            format!("{} {:?} {}", s.labels, t_ms, s.histograms.len())
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn native_histograms_come_when_they_are_wanted() {
+        assert_eq!(names(true), [r#"h{job="j"} None 1"#, r#"g{job="j"} Some(500) 0"#]);
+        let classic = names(false);
+        assert!(
+            classic.contains(&r#"h_bucket{job="j", le="5.0"} Some(1000) 0"#.to_owned()),
+            "{classic:?}"
+        );
+        assert!(classic.iter().all(|l| l.ends_with(" 0")), "{classic:?}");
+    }
+
+    #[test]
+    fn a_broken_page_is_named() {
+        let job = Job::new(
+            ScrapeConfig {
+                job_name: "j".to_owned(),
+                ..ScrapeConfig::default()
+            },
+            ScrapeDefaults::default(),
+        )
+        .unwrap();
+        let mut state = ScrapeState::default();
+        let mut page = page();
+        page.truncate(page.len() - 3);
+        let error = PageReader::new(&job, &Labels::empty(), 0, &mut state)
+            .read_protobuf(&page)
+            .unwrap_err();
+        assert_eq!(error.reason(), "parse");
+    }
+}

@@ -1,0 +1,76 @@
+//! A copy of a store that `open` takes, and putting one back.
+//!
+//! A backup is a checkpoint, the live blocks and a manifest that names them; the log of the running store is not part of it.
+//! The manifest comes last: a directory without one is no backup, so that an interrupted one is never mistaken for a whole.
+
+use super::checkpoint::checkpoint_path;
+use super::core::Core;
+use super::maintain::{Disk, Upkeep};
+use super::manifest::Manifest;
+use super::refusal::{OpenError, io_error};
+use super::verify::verify;
+use super::vfs::{Vfs, read_whole};
+use std::path::Path;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BackupReport {
+    pub files: usize,
+}
+
+pub(crate) fn backup(
+    core: &Core,
+    disk: &Disk,
+    upkeep: &mut Upkeep,
+    to: &Path,
+) -> Result<BackupReport, OpenError> {
+    upkeep.checkpoint(core, disk)?;
+    copy(&*disk.fs, &disk.dir, &upkeep.manifest, to)
+}
+
+pub(crate) fn restore(fs: &dyn Vfs, from: &Path, to: &Path) -> Result<BackupReport, OpenError> {
+    let verified = verify(fs, from)?;
+    if let Some(first) = verified.damaged.first() {
+        return Err(OpenError::Damaged {
+            path: first.path.clone(),
+            reason: format!("{} ranges of the backup cannot be read", verified.damaged.len()),
+        });
+    }
+    let manifest = Manifest::read(fs, from)?;
+    if manifest == Manifest::default() {
+        return Err(OpenError::Damaged {
+            path: from.to_owned(),
+            reason: "no manifest: not a backup".to_owned(),
+        });
+    }
+    copy(fs, from, &manifest, to)
+}
+
+fn copy(fs: &dyn Vfs, from: &Path, manifest: &Manifest, to: &Path) -> Result<BackupReport, OpenError> {
+    let taken = fs.list(to).map_err(io_error("listing", to))?;
+    if taken.iter().any(|name| name != "lock") {
+        return Err(OpenError::Exists { path: to.to_owned() });
+    }
+    let mut report = BackupReport::default();
+    if let Some(number) = manifest.checkpoint {
+        link_or_copy(fs, &checkpoint_path(from, number), &checkpoint_path(to, number))?;
+        report.files += 1;
+    }
+    manifest.write(fs, to)?;
+    Ok(report)
+}
+
+fn link_or_copy(fs: &dyn Vfs, from: &Path, to: &Path) -> Result<(), OpenError> {
+    if let Some(parent) = to.parent() {
+        fs.create_dir_all(parent).map_err(io_error("creating", parent))?;
+    }
+    if fs.hard_link(from, to).is_err() {
+        let bytes = read_whole(fs, from).map_err(io_error("reading", from))?;
+        let file = fs.create(to).map_err(io_error("creating", to))?;
+        file.write_at(&bytes, 0).map_err(io_error("writing", to))?;
+        file.sync().map_err(io_error("syncing", to))?;
+    }
+    match to.parent() {
+        Some(parent) => fs.sync_dir(parent).map_err(io_error("syncing", parent)),
+        None => Ok(()),
+    }
+}

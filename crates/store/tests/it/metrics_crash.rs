@@ -1,0 +1,315 @@
+//! Random operations, random crashes, and a plain map that knows what must be there.
+//!
+//! What was acknowledged is there after every restart, bit for bit; what is there was asked for. A failing run prints its
+//! seed; `LAPWING_SEED=n` runs that one alone, `LAPWING_SEEDS=n` as many.
+
+use crate::fault_fs::{FaultFs, Rng};
+use lapwing_store::metrics::vfs::Vfs;
+use lapwing_store::metrics::{AppendError, Durability, MetricsOptions, MetricsStore};
+use lapwing_store::{Selection, SeriesPoints, SeriesSource};
+use lapwing_types::{Labels, Matcher};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const T0: i64 = 1_700_000_000_000;
+const SEEDS: u64 = 400;
+const OPERATIONS: u64 = 60;
+
+/// Values by time, by series.
+type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
+
+struct Run {
+    rng: Rng,
+    fs: FaultFs,
+    dir: PathBuf,
+    durability: Durability,
+    store: Option<MetricsStore>,
+    /// Acknowledged: must be there.
+    owed: Samples,
+    /// Asked for, but not acknowledged: may be there.
+    possible: Samples,
+    /// The request that a crash interrupted: there wholly or not at all.
+    interrupted: Vec<(String, i64)>,
+    clock_ms: i64,
+}
+
+fn series(number: u64) -> Labels {
+    let (name, value) = (format!("m{}", number % 3), format!("v{number}"));
+    Labels::from_pairs([("__name__", name.as_str()), ("i", value.as_str())]).unwrap()
+}
+
+/// The value of a series at a time is always the same, so that writing it again is a duplicate.
+fn value(number: u64, t_ms: i64) -> f64 {
+    let mut rng = Rng(number ^ t_ms as u64);
+    if rng.one_in(8) {
+        f64::from_bits(rng.next())
+    } else {
+        (rng.below(1000) as f64) / 10.0
+    }
+}
+
+impl Run {
+    fn options(&self) -> MetricsOptions {
+        MetricsOptions {
+            durability: self.durability,
+            log_size_max_bytes: 3_000,
+            window_ms: 60_000,
+            window_slack_ms: 5_000,
+            ooo_window_ms: 120_000,
+            ..MetricsOptions::default()
+        }
+    }
+
+    fn open(&mut self) {
+        let fs: Arc<dyn Vfs> = Arc::new(self.fs.clone());
+        match MetricsStore::open_on(fs, &self.dir, self.options(), self.clock_ms) {
+            Ok(store) => {
+                assert_eq!(store.open_report().damaged, [], "a crash is no damage");
+                assert_eq!(store.open_report().samples_without_series, 0);
+                self.store = Some(store);
+                self.check();
+            }
+            Err(error) => assert!(self.fs.is_crashed(), "opening failed: {error:?}"),
+        }
+    }
+
+    fn restart(&mut self) {
+        self.store = None;
+        self.fs.restart(self.durability == Durability::Disk);
+        if self.rng.one_in(4) {
+            // It may stop again while it starts.
+            self.fs.crash_after(self.rng.below(12));
+            self.open();
+            if self.store.is_some() && !self.fs.is_crashed() {
+                return;
+            }
+            self.store = None;
+            self.fs.restart(self.durability == Durability::Disk);
+        }
+        self.open();
+    }
+
+    fn check(&mut self) {
+        let Some(store) = &self.store else { return };
+        let snapshot = store.snapshot();
+        let all = Selection {
+            matchers: vec![],
+            start_ms: i64::MIN,
+            end_ms: i64::MAX,
+            series_max: None,
+        };
+        let mut found = Samples::new();
+        for selected in snapshot.select(&all).unwrap() {
+            let mut points = SeriesPoints::default();
+            selected.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
+            assert!(
+                points.times_ms.is_sorted_by(|a, b| a < b),
+                "times ascend without duplicates"
+            );
+            let mut last = SeriesPoints::default();
+            selected.reader.read_last(i64::MIN, i64::MAX, &mut last).unwrap();
+            assert_eq!(last.times_ms.last(), points.times_ms.last());
+            let samples = points
+                .times_ms
+                .into_iter()
+                .zip(points.values.into_iter().map(f64::to_bits))
+                .collect();
+            assert!(
+                found.insert(selected.labels.to_string(), samples).is_none(),
+                "each series once"
+            );
+        }
+        for (labels, owed) in &self.owed {
+            for (t_ms, bits) in owed {
+                let kept = found.get(labels).and_then(|s| s.get(t_ms));
+                assert_eq!(kept, Some(bits), "{labels} at {t_ms} was acknowledged");
+            }
+        }
+        for (labels, samples) in &found {
+            for (t_ms, bits) in samples {
+                let asked = [&self.owed, &self.possible]
+                    .into_iter()
+                    .any(|s| s.get(labels).and_then(|s| s.get(t_ms)) == Some(bits));
+                assert!(asked, "nobody asked for {labels} at {t_ms}");
+            }
+        }
+        let there = |(labels, t_ms): &(String, i64)| found.get(labels).is_some_and(|s| s.contains_key(t_ms));
+        let count = self.interrupted.iter().filter(|s| there(s)).count();
+        assert!(
+            count == 0 || count == self.interrupted.len(),
+            "half a request: {count} of {}",
+            self.interrupted.len()
+        );
+        self.interrupted.clear();
+    }
+
+    fn write(&mut self) {
+        let Some(store) = self.store.clone() else { return };
+        self.clock_ms += self.rng.below(20_000) as i64;
+        let mut appender = store.appender("test", self.clock_ms);
+        let mut asked: Vec<(String, i64, u64)> = Vec::new();
+        for _ in 0..=self.rng.below(12) {
+            let number = self.rng.below(10);
+            let late_ms = if self.rng.one_in(4) {
+                self.rng.below(150_000) as i64
+            } else {
+                0
+            };
+            let t_ms = self.clock_ms - late_ms;
+            let labels = series(number);
+            let reference = appender.series(&labels).unwrap();
+            appender.push(reference, t_ms, value(number, t_ms));
+            asked.push((labels.to_string(), t_ms, value(number, t_ms).to_bits()));
+        }
+        match appender.commit() {
+            Ok(outcome) => {
+                for refused in &outcome.refused {
+                    let key = (refused.labels.to_string(), refused.t_ms.unwrap());
+                    asked.retain(|(labels, t_ms, _)| (labels, t_ms) != (&key.0, &key.1));
+                }
+                for (labels, t_ms, bits) in asked {
+                    self.owed.entry(labels).or_default().insert(t_ms, bits);
+                }
+            }
+            Err(error) => {
+                let new = |s: &(String, i64, u64)| {
+                    [&self.owed, &self.possible]
+                        .into_iter()
+                        .all(|m| m.get(&s.0).is_none_or(|m| !m.contains_key(&s.1)))
+                };
+                if self.fs.is_crashed() {
+                    // Those that are too old are not in it; they cannot be told apart here.
+                    let newest = asked.iter().filter(|s| s.1 == self.clock_ms);
+                    self.interrupted = newest.filter(|s| new(s)).map(|s| (s.0.clone(), s.1)).collect();
+                }
+                for (labels, t_ms, bits) in asked {
+                    self.possible.entry(labels).or_default().insert(t_ms, bits);
+                }
+                assert!(
+                    self.fs.is_crashed() || matches!(error, AppendError::DiskFull),
+                    "{error:?}"
+                );
+            }
+        }
+    }
+
+    fn delete(&mut self) {
+        let Some(store) = &self.store else { return };
+        let (name, end_ms) = (
+            format!("m{}", self.rng.below(3)),
+            self.clock_ms - self.rng.below(60_000) as i64,
+        );
+        let start_ms = end_ms - self.rng.below(30_000) as i64;
+        let done = store
+            .delete(&[Matcher::equal("__name__", name.as_str())], start_ms, end_ms)
+            .is_ok();
+        for (labels, samples) in &mut self.owed {
+            if labels.starts_with(&name) {
+                let gone: Vec<(i64, u64)> = samples.range(start_ms..=end_ms).map(|(t, v)| (*t, *v)).collect();
+                for (t_ms, bits) in gone {
+                    samples.remove(&t_ms);
+                    if !done {
+                        self.possible
+                            .entry(labels.clone())
+                            .or_default()
+                            .insert(t_ms, bits);
+                    }
+                }
+            }
+        }
+        for (labels, samples) in &mut self.possible {
+            if done && labels.starts_with(&name) {
+                samples.retain(|t, _| !(start_ms..=end_ms).contains(t));
+            }
+        }
+    }
+
+    fn step(&mut self) {
+        match self.rng.below(20) {
+            0 => self.fs.crash_after(self.rng.below(15)),
+            1 => self.fs.set_full(true),
+            2 | 3 => self.fs.set_full(false),
+            4 => self.restart(),
+            5 => self.delete(),
+            6 => self.check(),
+            7 | 8 => {
+                if let Some(store) = &self.store {
+                    store.maintain(self.clock_ms);
+                }
+            }
+            _ => self.write(),
+        }
+        if self.fs.is_crashed() {
+            self.restart();
+        }
+    }
+}
+
+fn run(seed: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rng = Rng(seed);
+    let durability = if rng.one_in(2) {
+        Durability::Disk
+    } else {
+        Durability::Process
+    };
+    let mut run = Run {
+        fs: FaultFs::new(rng.next()),
+        rng,
+        dir: dir.path().to_owned(),
+        durability,
+        store: None,
+        owed: Samples::new(),
+        possible: Samples::new(),
+        interrupted: Vec::new(),
+        clock_ms: T0,
+    };
+    run.open();
+    for _ in 0..OPERATIONS {
+        run.step();
+    }
+    run.restart();
+    run.check();
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_whenever_the_machine_stops() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
+    let seeds = match number("LAPWING_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("LAPWING_SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds {
+        if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
+            eprintln!("the seed is {seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_poisons_the_log_until_it_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let fs = FaultFs::new(1);
+    let options = || MetricsOptions {
+        durability: Durability::Disk,
+        ..MetricsOptions::default()
+    };
+    let store = MetricsStore::open_on(Arc::new(fs.clone()), dir.path(), options(), T0).unwrap();
+    let write = |store: &MetricsStore, t_ms: i64| {
+        let mut appender = store.appender("test", T0);
+        let found = appender.series(&series(1)).unwrap();
+        appender.push(found, t_ms, 1.0);
+        appender.commit()
+    };
+    write(&store, T0).unwrap();
+    fs.fail_syncs();
+    assert!(matches!(write(&store, T0 + 1), Err(AppendError::Poisoned)));
+    fs.restart(false);
+    assert!(matches!(write(&store, T0 + 2), Err(AppendError::Poisoned)));
+    assert!(store.stats().log_poisoned);
+    drop(store);
+    let store = MetricsStore::open_on(Arc::new(fs), dir.path(), options(), T0).unwrap();
+    write(&store, T0 + 2).unwrap();
+}

@@ -1,0 +1,98 @@
+// The shapes of the Prometheus HTTP API v1 and the Alertmanager API v2 that the pages read.
+
+export type Labels = Record<string, string>
+
+export type HistogramValue = { count: string; sum: string; buckets?: [number, string, string, string][] }
+export type VectorSample = { metric: Labels; value?: [number, string]; histogram?: [number, HistogramValue] }
+export type MatrixSeries = {
+  metric: Labels
+  values?: [number, string][]
+  histograms?: [number, HistogramValue][]
+}
+export type QueryResult =
+  | { resultType: 'vector'; result: VectorSample[] }
+  | { resultType: 'matrix'; result: MatrixSeries[] }
+  | { resultType: 'scalar' | 'string'; result: [number, string] }
+
+export type BuildInfo = { version: string; revision?: string; branch?: string; buildDate?: string; goVersion?: string }
+export type RuntimeInfo = Record<string, string | number | boolean>
+export type MetricMetadata = { type: string; help: string; unit: string }
+
+export type ActiveAlert = {
+  labels: Labels
+  annotations: Labels
+  state: 'firing' | 'pending' | 'inactive'
+  activeAt?: string
+  keepFiringSince?: string
+  value: string
+}
+export type Rule = {
+  type: 'alerting' | 'recording'
+  name: string
+  query: string
+  health: 'ok' | 'err' | 'unknown'
+  lastError?: string
+  evaluationTime?: number
+  lastEvaluation?: string
+  labels?: Labels
+  annotations?: Labels
+  duration?: number
+  keepFiringFor?: number
+  state?: 'firing' | 'pending' | 'inactive'
+  alerts?: ActiveAlert[]
+}
+export type RuleGroup = {
+  name: string
+  file: string
+  interval: number
+  rules: Rule[]
+  evaluationTime?: number
+  lastEvaluation?: string
+}
+
+export type Target = {
+  discoveredLabels: Labels
+  labels: Labels
+  scrapePool: string
+  scrapeUrl: string
+  globalUrl?: string
+  lastError: string
+  lastScrape: string
+  lastScrapeDuration: number
+  health: 'up' | 'down' | 'unknown'
+  scrapeInterval?: string
+  scrapeTimeout?: string
+}
+export type Targets = { activeTargets: Target[]; droppedTargets?: { discoveredLabels: Labels }[] }
+
+export type NameCount = { name: string; value: number }
+export type TsdbStatus = {
+  headStats?: { numSeries: number; numLabelPairs?: number; chunkCount: number; minTime: number; maxTime: number }
+  seriesCountByMetricName: NameCount[]
+  labelValueCountByLabelName: NameCount[]
+  memoryInBytesByLabelName?: NameCount[]
+  seriesCountByLabelValuePair: NameCount[]
+}
+
+export type Matcher = { name: string; value: string; isRegex: boolean; isEqual: boolean }
+export type GettableAlert = {
+  fingerprint: string
+  labels: Labels
+  annotations: Labels
+  startsAt: string
+  endsAt: string
+  updatedAt: string
+  generatorURL?: string
+  receivers: { name: string }[]
+  status: { state: 'active' | 'suppressed' | 'unprocessed'; silencedBy: string[]; inhibitedBy: string[]; mutedBy?: string[] }
+}
+export type Silence = {
+  id: string
+  status: { state: 'active' | 'pending' | 'expired' }
+  updatedAt: string
+  comment: string
+  createdBy: string
+  startsAt: string
+  endsAt: string
+  matchers: Matcher[]
+}

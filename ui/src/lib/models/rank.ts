@@ -1,0 +1,44 @@
+// The state of a model in one word, with its reason, and the order: worst first. Pure.
+
+import type { ActiveAlert } from '../api/types'
+import { severityOf } from '../alerts'
+import type { Tone } from '../../ui/State.svelte'
+import type { FactId } from './facts'
+
+export type Facts = Partial<Record<FactId, number>>
+export type ModelRow = {
+  name: string
+  tone: Tone
+  word: string
+  why: string
+  facts: Facts
+  alerts: ActiveAlert[]
+  order: number
+}
+
+export function alertsOf(model: string, alerts: ActiveAlert[]): ActiveAlert[] {
+  return alerts.filter((alert) => alert.labels.model === model || alert.labels.model_name === model)
+}
+
+/** Only what is measured or has been judged decides: alerts, silence of the source, requests that wait while none runs. */
+export function judge(name: string, facts: Facts, alerts: ActiveAlert[], seen: boolean): ModelRow {
+  const mine = alertsOf(name, alerts)
+  const firing = mine.filter((alert) => alert.state === 'firing').sort((a, b) => severityOf(a.labels).rank - severityOf(b.labels).rank)
+  const worst = firing[0]
+  const row = (tone: Tone, word: string, why: string, order: number): ModelRow => ({ name, tone, word, why, facts, alerts: mine, order })
+  if (worst) {
+    const severity = severityOf(worst.labels)
+    const why = firing.map((alert) => alert.labels.alertname ?? '').join(', ')
+    if (severity.tone === 'crit') return row('crit', severity.name, why, 0)
+    if (severity.tone === 'warn') return row('warn', severity.name, why, 2)
+  }
+  if (!seen) return row('warn', 'silent', 'no sample for 5 minutes', 1)
+  if ((facts.waiting ?? 0) > 0 && facts.running === 0) return row('warn', 'stuck', 'requests wait while none runs', 2)
+  if (mine.some((alert) => alert.state === 'pending')) return row('info', 'pending', 'an alert is about to fire', 4)
+  if (worst) return row('info', severityOf(worst.labels).name, worst.labels.alertname ?? '', 3)
+  return row('ok', 'ok', 'no alert fires', 5)
+}
+
+export function worstFirst(a: ModelRow, b: ModelRow): number {
+  return a.order - b.order || (b.facts.errors ?? -1) - (a.facts.errors ?? -1) || (b.facts.traffic ?? -1) - (a.facts.traffic ?? -1) || a.name.localeCompare(b.name)
+}

@@ -1,0 +1,78 @@
+// The address holds the whole view. Paths are history-style; the time range and the refresh travel from page to page.
+
+const KEPT = ['from', 'to', 'refresh']
+
+type Changes = Record<string, string | string[] | null>
+
+class Router {
+  path = $state(location.pathname)
+  query = $state.raw(new URLSearchParams(location.search))
+
+  constructor() {
+    addEventListener('popstate', () => this.#read())
+    document.addEventListener('click', (event) => this.#follow(event))
+  }
+
+  /** Parts of the path, decoded: `/models/chat` is `['models', 'chat']`. */
+  parts = $derived(this.path.split('/').filter(Boolean).map(decode))
+
+  get(name: string): string | null {
+    return this.query.get(name)
+  }
+
+  all(name: string): string[] {
+    return this.query.getAll(name)
+  }
+
+  go(href: string, replace = false) {
+    const url = new URL(href, location.origin)
+    for (const name of KEPT) {
+      const value = this.query.get(name)
+      if (value !== null && !url.searchParams.has(name)) url.searchParams.set(name, value)
+    }
+    const samePage = url.pathname === this.path
+    this.#write(url, replace)
+    if (!samePage) scrollTo(0, 0)
+  }
+
+  /** Changes parameters of this page; null removes one. */
+  set(changes: Changes, replace = false) {
+    const url = new URL(location.href)
+    for (const [name, value] of Object.entries(changes)) {
+      url.searchParams.delete(name)
+      for (const one of value === null ? [] : Array.isArray(value) ? value : [value]) url.searchParams.append(name, one)
+    }
+    if (url.href !== location.href) this.#write(url, replace)
+  }
+
+  #write(url: URL, replace: boolean) {
+    history[replace ? 'replaceState' : 'pushState'](null, '', url)
+    this.#read()
+  }
+
+  #read() {
+    this.path = location.pathname
+    this.query = new URLSearchParams(location.search)
+  }
+
+  #follow(event: MouseEvent) {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
+    const anchor = (event.target as Element | null)?.closest?.('a')
+    if (!anchor || anchor.target || anchor.hasAttribute('download')) return
+    const url = new URL(anchor.href, location.href)
+    if (url.origin !== location.origin || /^\/(api|-|metrics|assets)(\/|$)/.test(url.pathname)) return
+    if (url.hash && url.pathname === location.pathname) return
+    event.preventDefault()
+    this.go(url.pathname + url.search)
+  }
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+export const router = new Router()

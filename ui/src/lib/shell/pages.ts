@@ -1,0 +1,37 @@
+// The pages, in the order of the navigation. A page loads its code when it is first shown.
+
+import type { Component } from 'svelte'
+import type { IconName } from '../../ui/Icon.svelte'
+
+export type Page = {
+  id: string
+  path: string
+  title: string
+  icon: IconName
+  key: string
+  hint: string
+  load: () => Promise<{ default: Component }>
+}
+
+export const PAGES: Page[] = [
+  { id: 'overview', path: '/', title: 'Overview', icon: 'overview', key: 'o', hint: 'models, hosts, GPUs, Lapwing itself', load: () => import('../../pages/Overview.svelte') },
+  { id: 'alerts', path: '/alerts', title: 'Alerts', icon: 'alerts', key: 'a', hint: 'what fires, silences', load: () => import('../../pages/Alerts.svelte') },
+  { id: 'explore', path: '/explore', title: 'Explore', icon: 'explore', key: 'e', hint: 'ask in PromQL, browse metrics', load: () => import('../../pages/Explore.svelte') },
+  { id: 'dashboards', path: '/dashboards', title: 'Dashboards', icon: 'dashboards', key: 'd', hint: 'hosts, model servers, GPUs', load: () => import('../../pages/Dashboards.svelte') },
+  { id: 'rules', path: '/rules', title: 'Rules', icon: 'rules', key: 'r', hint: 'alerting and recording rules', load: () => import('../../pages/Rules.svelte') },
+  { id: 'targets', path: '/targets', title: 'Targets', icon: 'targets', key: 't', hint: 'what is scraped', load: () => import('../../pages/Targets.svelte') },
+  { id: 'system', path: '/system', title: 'System', icon: 'system', key: 's', hint: 'status, cardinality, config', load: () => import('../../pages/System.svelte') },
+]
+
+const MODEL: Page = {
+  id: 'models', path: '/models', title: 'Model', icon: 'overview', key: '', hint: '', load: () => import('../../pages/Model.svelte'),
+}
+
+/** The page of a path; null when there is none. */
+export function pageOf(parts: string[]): Page | null {
+  const head = parts[0]
+  if (head === undefined) return PAGES[0]!
+  if (head === 'models' && parts.length > 1) return MODEL
+  if (head === 'models') return PAGES[0]!
+  return PAGES.find((page) => page.id === head) ?? null
+}

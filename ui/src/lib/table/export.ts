@@ -1,0 +1,28 @@
+// Tables as files. A cell that a spreadsheet would run as a formula is quoted with an apostrophe.
+
+export type Cell = string | number | null | undefined
+export type Row = Record<string, Cell>
+
+export function toCsv(columns: string[], rows: Row[]): string {
+  return [columns, ...rows.map((row) => columns.map((name) => row[name]))].map((cells) => cells.map(csvCell).join(',')).join('\r\n') + '\r\n'
+}
+
+function csvCell(cell: Cell): string {
+  if (cell === null || cell === undefined) return ''
+  if (typeof cell === 'number') return String(cell)
+  const safe = /^[=+\-@\t\r]/.test(cell) && Number.isNaN(Number(cell)) ? `'${cell}` : cell
+  return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe
+}
+
+export function toJson(columns: string[], rows: Row[]): string {
+  return JSON.stringify(rows.map((row) => Object.fromEntries(columns.map((name) => [name, row[name] ?? null]))), null, 2) + '\n'
+}
+
+export function download(name: string, type: string, text: string) {
+  const url = URL.createObjectURL(new Blob([text], { type }))
+  const anchor = document.createElement('a')
+  anchor.href = url
+  anchor.download = name
+  anchor.click()
+  setTimeout(() => URL.revokeObjectURL(url), 1000)
+}

@@ -1,0 +1,103 @@
+// Time ranges as people type them: `now`, `now-1h`, an ISO time or epoch milliseconds. Pure: `now` is a parameter.
+
+export type Range = { from: string; to: string }
+export type Span = { start: number; end: number }
+
+export const DEFAULT_RANGE: Range = { from: 'now-1h', to: 'now' }
+
+export const PRESETS: { label: string; from: string }[] = [
+  { label: '5 minutes', from: 'now-5m' },
+  { label: '15 minutes', from: 'now-15m' },
+  { label: '30 minutes', from: 'now-30m' },
+  { label: '1 hour', from: 'now-1h' },
+  { label: '3 hours', from: 'now-3h' },
+  { label: '6 hours', from: 'now-6h' },
+  { label: '12 hours', from: 'now-12h' },
+  { label: '24 hours', from: 'now-24h' },
+  { label: '2 days', from: 'now-2d' },
+  { label: '7 days', from: 'now-7d' },
+  { label: '30 days', from: 'now-30d' },
+  { label: '90 days', from: 'now-90d' },
+]
+
+const UNIT_MS: Record<string, number> = {
+  ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000, y: 31_536_000_000,
+}
+
+/** `1h30m` in milliseconds, or null. */
+export function parseDuration(text: string): number | null {
+  const pattern = /(\d+(?:\.\d+)?)(ms|[smhdwy])/y
+  let total = 0
+  let at = 0
+  while (at < text.length) {
+    pattern.lastIndex = at
+    const match = pattern.exec(text)
+    if (!match) return null
+    total += Number(match[1]) * UNIT_MS[match[2]!]!
+    at = pattern.lastIndex
+  }
+  return at > 0 ? total : null
+}
+
+/** One end of a range in epoch milliseconds, or null when the text means nothing. */
+export function parseTime(text: string, now: number): number | null {
+  const trimmed = text.trim()
+  if (trimmed === 'now') return now
+  const relative = /^now\s*([-+])\s*(\S+)$/.exec(trimmed)
+  if (relative) {
+    const by = parseDuration(relative[2]!)
+    return by === null ? null : now + (relative[1] === '-' ? -by : by)
+  }
+  if (/^\d{12,14}$/.test(trimmed)) return Number(trimmed)
+  if (/^\d{9,11}(\.\d+)?$/.test(trimmed)) return Number(trimmed) * 1000
+  if (!/^\d{4}-\d{2}-\d{2}/.test(trimmed)) return null
+  const parsed = Date.parse(trimmed.replace(/^(\d{4}-\d{2}-\d{2}) (?=\d)/, '$1T'))
+  return Number.isNaN(parsed) ? null : parsed
+}
+
+/** Milliseconds of both ends; a range that cannot be read falls back to the last hour. */
+export function resolve(range: Range, now: number): Span {
+  const start = parseTime(range.from, now)
+  const end = parseTime(range.to, now)
+  if (start === null || end === null || start >= end) return { start: now - 3_600_000, end: now }
+  return { start, end }
+}
+
+/** Whether the range moves with the clock. */
+export function isLive(range: Range): boolean {
+  return range.to.startsWith('now')
+}
+
+export function describe(range: Range, format: (ms: number) => string): string {
+  const preset = PRESETS.find((p) => p.from === range.from)
+  if (preset && range.to === 'now') return `Last ${preset.label}`
+  if (range.to === 'now' && /^now-\S+$/.test(range.from)) return `Last ${range.from.slice(4)}`
+  const part = (text: string) => (/^\d{9,14}$/.test(text) || /^\d{4}-/.test(text) ? format(parseTime(text, 0) ?? 0) : text)
+  return `${part(range.from)} – ${part(range.to)}`
+}
+
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400]
+
+/** The smallest round step in seconds that keeps a series at or below `points_max` points. */
+export function stepSeconds(span: Span, pointsMax = 240): number {
+  const wanted = (span.end - span.start) / 1000 / pointsMax
+  return STEPS_S.find((step) => step >= wanted) ?? Math.ceil(wanted / 86400) * 86400
+}
+
+/** Both ends on the step's grid, so that refreshing moves points and does not redraw other ones. */
+export function align(span: Span, step: number): Span {
+  const ms = step * 1000
+  return { start: Math.ceil(span.start / ms) * ms, end: Math.floor(span.end / ms) * ms }
+}
+
+/** The window for `rate()`: wide enough for four scrapes and for the step. */
+export function rateWindow(step: number): string {
+  return `${Math.max(60, step * 4)}s`
+}
+
+/** A range twice as wide around the same middle, not past `now`. */
+export function zoomOut(span: Span, now: number): Range {
+  const width = span.end - span.start
+  const end = Math.min(now, span.end + width / 2)
+  return { from: String(Math.round(end - width * 2)), to: end >= now ? 'now' : String(Math.round(end)) }
+}
