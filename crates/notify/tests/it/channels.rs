@@ -145,6 +145,31 @@ fn every_channel_says_what_its_golden_file_says() {
         "opsgenie_configs: [{api_key: k, priority: P1, tags: 'a,b', responders: [{name: ops, type: team}]}]",
     );
     check("msteamsv2", "msteamsv2_configs: [{webhook_url: 'http://x/'}]");
+    check("msteams", "msteams_configs: [{webhook_url: 'http://x/'}]");
+    check(
+        "pushover",
+        "pushover_configs: [{user_key: u, token: t, retry: 1m, sound: siren}]",
+    );
+    check(
+        "victorops",
+        "victorops_configs: [{api_key: k, routing_key: 'r-{{ .CommonLabels.model }}', custom_fields: {model: '{{ .CommonLabels.model }}'}}]",
+    );
+    check(
+        "webex",
+        "webex_configs: [{room_id: r, http_config: {authorization: {credentials: c}}}]",
+    );
+    check(
+        "rocketchat",
+        "rocketchat_configs: [{token: t, token_id: i, channel: '#ops'}]",
+    );
+    check(
+        "mattermost",
+        "mattermost_configs: [{webhook_url: 'http://x/', channel: ops, attachments: [{title: '{{ .Status }}', short: true}]}]",
+    );
+    check(
+        "incidentio",
+        "incidentio_configs: [{url: 'http://x/', alert_source_token: t}]",
+    );
     check(
         "discord",
         "discord_configs: [{webhook_url: 'http://x/', username: Lapwing}]",

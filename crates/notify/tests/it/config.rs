@@ -155,6 +155,8 @@ lapwing: { fallback_receiver: nobody }
         assert!(all.contains(expect), "{expect} is missing in\n{all}");
     }
     assert!(mistakes("route: {receiver: a}\nreceivers: [{name: a, sluck_configs: []}]")[0].starts_with("2:"));
+    let unspoken = mistakes("route: {receiver: a}\nreceivers: [{name: a, sns_configs: [{topic_arn: x}]}]");
+    assert!(unspoken[0].contains("receivers[a].sns_configs: this kind of receiver is not supported"));
     assert!(mistakes("receivers: []")[0].contains("no route provided"));
 }
 
