@@ -20,6 +20,20 @@ pub struct Receiver {
     pub channels: Vec<Arc<Channel>>,
 }
 
+impl Receiver {
+    /// Each channel and its place among those of its kind: that place stays when channels of other kinds come and go.
+    pub fn slots(&self) -> impl Iterator<Item = (usize, &Arc<Channel>)> {
+        self.channels.iter().enumerate().map(|(i, channel)| {
+            let same = |c: &&Arc<Channel>| c.kind() == channel.kind();
+            (self.channels[..i].iter().filter(same).count(), channel)
+        })
+    }
+
+    pub fn channel(&self, kind: &str, nth: usize) -> Option<&Arc<Channel>> {
+        self.channels.iter().filter(|c| c.kind() == kind).nth(nth)
+    }
+}
+
 macro_rules! channel_kinds {
     ($($variant:ident $key:ident $kind:literal $config:ty),+ $(,)?) => {
         /// One way to tell someone.

@@ -49,6 +49,7 @@ pub struct Delivery {
     pub group_key: String,
     pub group_labels: Labels,
     pub receiver: String,
+    /// Its place among the receiver's channels of this kind.
     pub channel: usize,
     pub kind: String,
     pub alerts: Vec<Alert>,
@@ -86,7 +87,7 @@ pub(crate) struct Intent {
 
 impl Delivery {
     fn lane(&self) -> String {
-        lane_key(&self.group_key, &self.receiver, self.channel)
+        lane_key(&self.group_key, &self.receiver, (&self.kind, self.channel))
     }
 
     pub(crate) fn wakes_at_ms(&self) -> Option<i64> {
@@ -105,7 +106,7 @@ impl Delivery {
 impl Dispatcher {
     /// Writes down that this has to arrive.
     pub(super) fn intend(&mut self, intent: Intent, now_ms: i64) {
-        let lane = lane_key(&intent.group_key, &intent.receiver, intent.channel);
+        let lane = lane_key(&intent.group_key, &intent.receiver, (intent.kind, intent.channel));
         let waiting = self.lanes.get(&lane).map_or(0, VecDeque::len);
         let tail = self
             .lanes
@@ -247,9 +248,7 @@ impl Dispatcher {
         let config = self.config.clone();
         let delivery = self.state.deliveries.get(id)?.clone();
         let receiver = config.receivers.get(&delivery.receiver);
-        let channel = receiver
-            .and_then(|r| r.channels.get(delivery.channel))
-            .filter(|c| c.kind() == delivery.kind);
+        let channel = receiver.and_then(|r| r.channel(&delivery.kind, delivery.channel));
         let Some(channel) = channel else {
             let reason = "its receiver is no longer configured".to_owned();
             self.refused(id, reason, now_ms);
@@ -326,8 +325,8 @@ impl Dispatcher {
     }
 }
 
-fn lane_key(group_key: &str, receiver: &str, channel: usize) -> String {
-    format!("{group_key}\n{receiver}\n{channel}")
+fn lane_key(group_key: &str, receiver: &str, (kind, nth): (&str, usize)) -> String {
+    format!("{group_key}\n{receiver}\n{kind}/{nth}")
 }
 
 /// In a page, an alert that fires has no end: a sender's deadline says nothing to a reader.

@@ -107,7 +107,7 @@ impl Dispatcher {
         }
         self.log(delivery, LedgerEvent::FellBack, fallback.name.clone(), now_ms);
         self.record(delivery, DecisionReason::FallbackUsed, now_ms);
-        for (channel, made) in fallback.channels.iter().enumerate() {
+        for (channel, made) in fallback.slots() {
             let intent = Intent {
                 group_key: delivery.group_key.clone(),
                 group_labels: delivery.group_labels.clone(),
