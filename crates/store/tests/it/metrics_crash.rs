@@ -53,7 +53,7 @@ impl Run {
     fn options(&self) -> MetricsOptions {
         MetricsOptions {
             durability: self.durability,
-            log_size_max_bytes: 3_000,
+            log_size_max_bytes: 400,
             window_ms: 60_000,
             window_slack_ms: 5_000,
             ooo_window_ms: 120_000,
@@ -79,7 +79,7 @@ impl Run {
         self.fs.restart(self.durability == Durability::Disk);
         if self.rng.one_in(4) {
             // It may stop again while it starts.
-            self.fs.crash_after(self.rng.below(12));
+            self.fs.crash_after(self.rng.below(20));
             self.open();
             if self.store.is_some() && !self.fs.is_crashed() {
                 return;
@@ -227,13 +227,13 @@ impl Run {
 
     fn step(&mut self) {
         match self.rng.below(20) {
-            0 => self.fs.crash_after(self.rng.below(15)),
+            0 => self.fs.crash_after(self.rng.below(40)),
             1 => self.fs.set_full(true),
             2 | 3 => self.fs.set_full(false),
             4 => self.restart(),
             5 => self.delete(),
             6 => self.check(),
-            7 | 8 => {
+            7..=9 => {
                 if let Some(store) = &self.store {
                     store.maintain(self.clock_ms);
                 }
