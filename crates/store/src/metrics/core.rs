@@ -5,6 +5,7 @@
 
 use super::head::index::Index;
 use super::head::isolation::Isolation;
+use super::head::ranks::Ranks;
 use super::head::raw_cache::RawCache;
 use super::head::shard::Shard;
 use super::head::{SHARDS, shard_of};
@@ -25,6 +26,8 @@ const SERIES_BYTES_ESTIMATE: u64 = 700;
 pub(crate) struct Core {
     pub(crate) options: MetricsOptions,
     pub(crate) index: RwLock<Index>,
+    /// A little behind the index; renewed by `maintain`.
+    pub(crate) ranks: RwLock<Arc<Ranks>>,
     pub(crate) raw_cache: RawCache,
     pub(crate) shards: [Mutex<Shard>; SHARDS],
     pub(crate) isolation: Arc<Isolation>,
@@ -55,6 +58,7 @@ impl Core {
         Core {
             options,
             index: RwLock::new(Index::default()),
+            ranks: RwLock::new(Arc::default()),
             raw_cache: RawCache::new(),
             shards: std::array::from_fn(|_| Mutex::new(Shard::default())),
             isolation: Arc::new(Isolation::default()),
@@ -112,6 +116,17 @@ impl Core {
             .memory_bytes
             .fetch_add(SERIES_BYTES_ESTIMATE, Ordering::Relaxed);
         Ok(slot)
+    }
+
+    /// Ranks the series anew if the set of them changed.
+    pub(crate) fn renew_ranks(&self) {
+        let ranked = self.ranks.read().version();
+        let index = self.index.read();
+        if index.version() != ranked {
+            let renewed = Arc::new(Ranks::of(&index));
+            drop(index);
+            *self.ranks.write() = renewed;
+        }
     }
 
     fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {

@@ -73,6 +73,40 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Labels and readers, ascending by labels: by rank where there is one, by comparing labels for newer series.
+    fn in_order(&self, visible: Vec<Visible>) -> Vec<SelectedSeries> {
+        let core = &self.inner.core;
+        let ranks = core.ranks.read().clone();
+        let index = core.index.read();
+        let mut ranked: Vec<(u32, Visible)> = Vec::with_capacity(visible.len());
+        let mut newer: Vec<SelectedSeries> = Vec::new();
+        let entry = |visible: Visible| SelectedSeries {
+            labels: index.labels(visible.slot),
+            reader: Box::new(HeadReader {
+                inner: self.inner.clone(),
+                visible,
+            }),
+        };
+        for visible in visible {
+            match ranks.place(visible.slot, index.generation(visible.slot)) {
+                Some(place) => ranked.push((place, visible)),
+                None => newer.push(entry(visible)),
+            }
+        }
+        ranked.sort_unstable_by_key(|(place, _)| *place);
+        let mut selected: Vec<SelectedSeries> = Vec::with_capacity(ranked.len() + newer.len());
+        selected.extend(ranked.into_iter().map(|(_, visible)| entry(visible)));
+        if !newer.is_empty() {
+            newer.sort_by(|a, b| a.labels.cmp(&b.labels));
+            // Two ascending runs: the sort merges them.
+            selected.extend(newer);
+            selected.sort_by(|a, b| a.labels.cmp(&b.labels));
+        }
+        selected
+    }
+}
+
 fn look(slot: u32, series: &Series, hidden_after_ms: Option<i64>, selection: &Selection) -> Option<Visible> {
     let newest_ms = match (hidden_after_ms, &series.extra) {
         // Late samples and histograms that are hidden are left out when they are read.
@@ -98,20 +132,7 @@ impl SeriesSource for Snapshot {
         if let Some(max) = selection.series_max.filter(|max| visible.len() > *max) {
             return Err(ReadError::TooManySeries { max });
         }
-        let index = self.inner.core.index.read();
-        let mut selected: Vec<SelectedSeries> = visible
-            .into_iter()
-            .map(|v| SelectedSeries {
-                labels: index.labels(v.slot),
-                reader: Box::new(HeadReader {
-                    inner: self.inner.clone(),
-                    visible: v,
-                }),
-            })
-            .collect();
-        drop(index);
-        selected.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(selected)
+        Ok(self.in_order(visible))
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {

@@ -56,7 +56,7 @@ pub struct StoreStats {
 
 pub(crate) fn memory(core: &Core) -> MemoryParts {
     MemoryParts {
-        index_bytes: core.index.read().heap_bytes() as u64,
+        index_bytes: (core.index.read().heap_bytes() + core.ranks.read().heap_bytes()) as u64,
         raw_cache_bytes: core.raw_cache.heap_bytes() as u64,
         samples_bytes: core.shards.iter().map(|s| s.lock().heap_bytes() as u64).sum(),
     }

@@ -90,6 +90,7 @@ impl MetricsStore {
     }
 
     fn assemble(core: Core, report: OpenReport, disk: Option<Disk>, upkeep: Upkeep) -> MetricsStore {
+        core.renew_ranks();
         core.counters
             .memory_bytes
             .store(memory(&core).total_bytes(), Ordering::Relaxed);
