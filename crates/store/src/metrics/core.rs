@@ -3,6 +3,7 @@
 //! Order of locks, never the other way round: index, then a shard, then the log. A shard's lock is held for one request's
 //! samples of that shard, or for one series' decoding.
 
+use super::blocks::Blocks;
 use super::head::index::Index;
 use super::head::isolation::Isolation;
 use super::head::ranks::Ranks;
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     pub(crate) metadata: RwLock<BTreeMap<String, Metadata>>,
     /// Absent for a store in memory.
     pub(crate) log: Option<Log>,
+    pub(crate) blocks: Blocks,
     /// Held for as long as anyone can write.
     pub(crate) lock: Option<File>,
     /// Time of the newest sample; the windows of what is accepted hang on it, not on the clock, so that the past can be
@@ -56,6 +58,7 @@ pub(crate) struct Counters {
 impl Core {
     pub(crate) fn new(options: MetricsOptions, log: Option<Log>) -> Core {
         Core {
+            blocks: Blocks::new(options.page_cache_bytes),
             options,
             index: RwLock::new(Index::default()),
             ranks: RwLock::new(Arc::default()),

@@ -24,6 +24,8 @@ pub(crate) struct Index {
     live: usize,
     /// Grows with every change of the set of series.
     version: u64,
+    /// Whether two slots ever had the same labels at once (see `maintain`).
+    twins: bool,
     heap_bytes: usize,
 }
 
@@ -74,6 +76,10 @@ fn list_hash(pairs: &[u32]) -> u64 {
 impl Index {
     pub(crate) fn live(&self) -> usize {
         self.live
+    }
+
+    pub(crate) fn may_have_twins(&self) -> bool {
+        self.twins
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -176,6 +182,11 @@ impl Index {
             let before = postings.heap_bytes();
             postings.insert(slot);
             self.heap_bytes = self.heap_bytes + postings.heap_bytes() - before;
+        }
+        // A series that left the look-ups and came back has two slots until the first is empty; the newer one is found.
+        while let Some(older) = self.find_list(&list) {
+            self.twins = true;
+            self.detach(&[older]);
         }
         let source = self.intern_source(source);
         self.sources[source as usize].series += 1;

@@ -10,7 +10,7 @@ use super::index::Index;
 pub(crate) struct Ranks {
     /// The index's version that the ranks were made from.
     version: u64,
-    /// By slot: generation of the series that was ranked, and its place among all.
+    /// By slot: generation of the series that was ranked, and its place among all; equal labels have equal places.
     places: Vec<(u32, u32)>,
     /// All ranked slots in order.
     order: Vec<u32>,
@@ -35,8 +35,12 @@ impl Ranks {
         let list = |slot: u32| &lists[starts[slot as usize] as usize..starts[slot as usize + 1] as usize];
         order.sort_unstable_by(|a, b| list(*a).cmp(list(*b)));
         let mut places = vec![(0, 0); index.slots()];
-        for (place, slot) in order.iter().enumerate() {
-            places[*slot as usize] = (index.generation(*slot), place as u32);
+        let mut place = 0;
+        for (i, slot) in order.iter().enumerate() {
+            if i > 0 && list(order[i - 1]) != list(*slot) {
+                place += 1;
+            }
+            places[*slot as usize] = (index.generation(*slot), place);
         }
         Ranks {
             version: index.version(),
@@ -55,6 +59,11 @@ impl Ranks {
             .get(slot as usize)
             .filter(|(ranked, _)| *ranked == generation)
             .map(|(_, place)| *place)
+    }
+
+    /// Whether two ranked slots have the same labels.
+    pub(crate) fn same(&self, a: u32, b: u32) -> bool {
+        self.places[a as usize].1 == self.places[b as usize].1
     }
 
     pub(crate) fn order(&self) -> &[u32] {
