@@ -6,6 +6,7 @@
 
 mod appender;
 mod backup;
+pub mod block;
 mod bytes;
 mod checkpoint;
 pub mod codec;
@@ -22,6 +23,7 @@ mod replay;
 mod snapshot;
 mod stats;
 mod store;
+pub mod tier;
 mod verify;
 pub mod vfs;
 
