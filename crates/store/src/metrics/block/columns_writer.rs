@@ -108,7 +108,8 @@ impl ColumnsWriter {
             }
         }
         self.encoded.clear();
-        times::encode(times_ms, self.effort, &mut self.encoded);
+        // Shared by many series, it costs next to no space, but every read of any of them decodes it: never entropy coded.
+        times::encode(times_ms, Effort::Fast, &mut self.encoded);
         let place = self.times.put(&self.encoded, pages)?;
         let number = self.times_table.len() as u32;
         self.times_table.push(TimesEntry {

@@ -38,6 +38,6 @@ pub use cache::PageCache;
 pub use error::BlockError;
 pub use merge::{Tombstone, merge};
 pub use meta::{BlockMeta, BlockOptions};
-pub use reader::{Block, BlockSeries, SeriesId};
+pub use reader::{Block, BlockSeries, SeriesExemplars, SeriesId};
 pub use verify::{Loss, VerifyReport};
 pub use writer::BlockWriter;

@@ -157,6 +157,14 @@ fn a_fleet_returns_from_hot_and_cold_blocks() {
         let block = open(&dir.path().join(name));
         assert_eq!(block.meta().samples, hot.samples);
         check_all(&block, &model);
+        let exemplars = block.exemplars(&[], (i64::MIN, i64::MAX)).unwrap();
+        let expect = model.iter().filter(|(_, c)| !c.exemplars.is_empty());
+        assert!(
+            exemplars
+                .iter()
+                .map(|(l, e)| (l, e))
+                .eq(expect.map(|(l, c)| (l, &c.exemplars)))
+        );
         let (start, end) = (hot.min_ms + 1_000_000, hot.min_ms + 2_000_000);
         for series in block.select(&[], start, end).unwrap() {
             let mut out = SeriesColumns::default();
@@ -165,6 +173,15 @@ fn a_fleet_returns_from_hot_and_cold_blocks() {
             assert_eq!((&out.times_ms, &out.values), (&expect.times_ms, &expect.values));
             assert_eq!(out.histograms, expect.histograms);
         }
+    }
+}
+
+/// A block of the first release, as it was written then.
+#[test]
+fn format_1_still_reads() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/block-v1");
+    for name in ["hot", "cold"] {
+        check_all(&open(&dir.join(name)), &fleet(2, 80));
     }
 }
 
