@@ -13,33 +13,61 @@ use std::time::{Duration, Instant};
 
 const HOT_LEN: usize = 120;
 const SERIES_PER_KIND: usize = 50;
+/// Samples that stand for one of a hundred series in the mix.
+const PRECISION: usize = 1_000_000;
 
-/// Bytes and time of one way of writing.
+/// Bytes and time of one way of writing. Times are medians over columns: the machine has other things to do as well.
 #[derive(Default)]
 struct Tally {
     samples: usize,
     bytes: usize,
-    encoding: Duration,
-    decoding: Duration,
+    encoding_ns: f64,
+    decoding_ns: f64,
 }
 
 impl Tally {
-    fn add(&mut self, other: &Tally) {
-        self.samples += other.samples;
-        self.bytes += other.bytes;
-        self.encoding += other.encoding;
-        self.decoding += other.decoding;
+    fn of(runs: &[Run]) -> Self {
+        let samples: usize = runs.iter().map(|r| r.samples).sum();
+        let median = |time: fn(&Run) -> Duration| {
+            let per_sample = runs.iter().map(|r| time(r).as_nanos() as f64 / r.samples as f64);
+            let mut per_sample: Vec<f64> = per_sample.collect();
+            per_sample.sort_by(f64::total_cmp);
+            per_sample[per_sample.len() / 2]
+        };
+        Tally {
+            samples,
+            bytes: runs.iter().map(|r| r.bytes).sum(),
+            encoding_ns: median(|r| r.encoding) * samples as f64,
+            decoding_ns: median(|r| r.decoding) * samples as f64,
+        }
+    }
+
+    /// Adds a kind that has `share` of a hundred series.
+    fn add(&mut self, kind: &Tally, share: usize) {
+        let weight = |total: f64| total * share as f64 / kind.samples as f64;
+        self.samples += share * PRECISION;
+        self.bytes += (weight(kind.bytes as f64) * PRECISION as f64) as usize;
+        self.encoding_ns += weight(kind.encoding_ns) * PRECISION as f64;
+        self.decoding_ns += weight(kind.decoding_ns) * PRECISION as f64;
     }
 
     fn show(&self) -> String {
-        let per_sample = |d: Duration| d.as_nanos() as f64 / self.samples as f64;
+        let per_sample = |total: f64| total / self.samples as f64;
         format!(
             "{:6.3} B {:6.1} ns in {:5.1} ns out",
-            self.bytes as f64 / self.samples as f64,
-            per_sample(self.encoding),
-            per_sample(self.decoding)
+            per_sample(self.bytes as f64),
+            per_sample(self.encoding_ns),
+            per_sample(self.decoding_ns)
         )
     }
+}
+
+/// One column or group, written and read back.
+struct Run {
+    samples: usize,
+    bytes: usize,
+    encoding: Duration,
+    decoding: Duration,
 }
 
 /// A small generator of its own, so that every run measures the same numbers.
@@ -166,7 +194,7 @@ fn histogram(noise: &mut Noise, len: usize) -> Vec<Vec<f64>> {
     members
 }
 
-fn measure(column: &[f64], chunk: usize, effort: Effort) -> Tally {
+fn measure(column: &[f64], chunk: usize, effort: Effort) -> Run {
     let mut bytes = Vec::new();
     let begin = Instant::now();
     for part in column.chunks(chunk) {
@@ -186,7 +214,7 @@ fn measure(column: &[f64], chunk: usize, effort: Effort) -> Tally {
             .map(|v| v.to_bits())
             .eq(column.iter().map(|v| v.to_bits()))
     );
-    Tally {
+    Run {
         samples: column.len(),
         bytes: bytes.len(),
         encoding,
@@ -194,7 +222,7 @@ fn measure(column: &[f64], chunk: usize, effort: Effort) -> Tally {
     }
 }
 
-fn measure_group(members: &[Vec<f64>]) -> Tally {
+fn measure_group(members: &[Vec<f64>]) -> Run {
     let slices: Vec<&[f64]> = members.iter().map(Vec::as_slice).collect();
     let mut bytes = Vec::new();
     let begin = Instant::now();
@@ -205,7 +233,7 @@ fn measure_group(members: &[Vec<f64>]) -> Tally {
     cold::decode_buckets(&bytes, members[0].len(), &mut out).expect("what was encoded");
     let decoding = begin.elapsed();
     assert!(out.iter().eq(members.iter().flatten()));
-    Tally {
+    Run {
         samples: out.len(),
         bytes: bytes.len(),
         encoding,
@@ -224,32 +252,21 @@ fn main() {
         println!("{name:20} hot {}   cold {}", hot.show(), cold.show());
     };
     for (name, share, make) in MIX {
-        let (mut hot, mut cold) = (Tally::default(), Tally::default());
-        for at in 0..SERIES_PER_KIND {
-            let column = make(&mut noise, len);
-            let (own_hot, own_cold) = (
-                measure(&column, HOT_LEN, Effort::Fast),
-                measure(&column, len, Effort::Small),
-            );
-            if at < share {
-                hot_all.add(&own_hot);
-                cold_all.add(&own_cold);
-            }
-            hot.add(&own_hot);
-            cold.add(&own_cold);
-        }
+        let columns: Vec<Vec<f64>> = (0..SERIES_PER_KIND).map(|_| make(&mut noise, len)).collect();
+        let runs =
+            |chunk, effort| -> Vec<Run> { columns.iter().map(|c| measure(c, chunk, effort)).collect() };
+        let hot = Tally::of(&runs(HOT_LEN, Effort::Fast));
+        let cold = Tally::of(&runs(len, Effort::Small));
+        hot_all.add(&hot, share);
+        cold_all.add(&cold, share);
         show(name, &hot, &cold);
     }
-    let (mut hot, mut cold) = (Tally::default(), Tally::default());
-    for _ in 0..BUCKET_SHARE / BUCKETS {
-        let members = histogram(&mut noise, len);
-        members
-            .iter()
-            .for_each(|m| hot.add(&measure(m, HOT_LEN, Effort::Fast)));
-        cold.add(&measure_group(&members));
-    }
-    hot_all.add(&hot);
-    cold_all.add(&cold);
+    let groups: Vec<Vec<Vec<f64>>> = (0..8).map(|_| histogram(&mut noise, len)).collect();
+    let hot = groups.iter().flatten().map(|m| measure(m, HOT_LEN, Effort::Fast));
+    let hot = Tally::of(&hot.collect::<Vec<_>>());
+    let cold = Tally::of(&groups.iter().map(|g| measure_group(g)).collect::<Vec<_>>());
+    hot_all.add(&hot, BUCKET_SHARE);
+    cold_all.add(&cold, BUCKET_SHARE);
     show("histogram buckets", &hot, &cold);
     show("the mix", &hot_all, &cold_all);
 }
