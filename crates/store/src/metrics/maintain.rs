@@ -91,6 +91,7 @@ impl Upkeep {
             }
         }
         core.renew_ranks();
+        core.raw_cache.freeze();
         core.counters
             .memory_bytes
             .store(memory(core).total_bytes(), Ordering::Relaxed);
