@@ -32,6 +32,14 @@ pub(in crate::eval) fn is_elementwise(call: &Call) -> bool {
             ))
 }
 
+/// Only needs a histogram's count and sum.
+pub(in crate::eval) fn is_histogram_number(function: Function) -> bool {
+    matches!(
+        function,
+        Function::HistogramAvg | Function::HistogramCount | Function::HistogramSum
+    )
+}
+
 fn is_histogram_function(function: Function) -> bool {
     matches!(
         function,

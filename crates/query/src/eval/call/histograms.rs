@@ -20,13 +20,6 @@ enum Question {
     Fraction(f64, f64),
 }
 
-/// Where the sentences point.
-#[derive(Clone, Copy)]
-struct Spans {
-    first: Span,
-    vector: Span,
-}
-
 /// The rows of one classic histogram, by bound.
 struct Classic {
     labels: Labels,
@@ -54,11 +47,7 @@ impl Evaluator<'_> {
         for index in &scalars {
             params.push(self.scalar(&call.args[*index], steps)?);
         }
-        let grid = self.vector(&call.args[vector], steps)?;
-        let spans = Spans {
-            first: span(0),
-            vector: span(vector),
-        };
+        let grid = self.without_hints(|| self.vector(&call.args[vector], steps))?;
         let label = match call.function {
             Function::HistogramQuantiles => text_arguments(&call.args[1..2]).first().map(|l| (*l).to_owned()),
             _ => None,
@@ -72,7 +61,7 @@ impl Evaluator<'_> {
                     }
                 }
             }
-            let sorted = Sorted::new(&grid, self.options.delayed_name_removal, spans, notes);
+            let sorted = Sorted::new(&grid, self.options.delayed_name_removal, span(vector), notes);
             let ask = |step: usize, index: usize| match call.function {
                 Function::HistogramFraction => Question::Fraction(params[0][step], params[1][step]),
                 _ => Question::Quantile(params[index][step]),
@@ -96,17 +85,18 @@ struct Sorted<'a> {
     grid: &'a Grid,
     classic: Vec<Classic>,
     native: Vec<Native>,
-    spans: Spans,
+    /// Where the sentences point.
+    span: Span,
     delayed: bool,
 }
 
 impl<'a> Sorted<'a> {
-    fn new(grid: &'a Grid, delayed: bool, spans: Spans, notes: &mut Annotations) -> Self {
+    fn new(grid: &'a Grid, delayed: bool, span: Span, notes: &mut Annotations) -> Self {
         let mut sorted = Sorted {
             grid,
             classic: Vec::new(),
             native: Vec::new(),
-            spans,
+            span,
             delayed,
         };
         let mut known: HashMap<Labels, usize> = HashMap::new();
@@ -130,7 +120,7 @@ impl<'a> Sorted<'a> {
             }
             let bound = meta.labels.get(BUCKET_LABEL).unwrap_or("");
             let Some(upper) = parse_bound(bound) else {
-                notes.bad_bucket_label(name, bound, spans.vector);
+                notes.bad_bucket_label(name, bound, span);
                 continue;
             };
             let labels = meta.labels.drop(&[BUCKET_LABEL]);
@@ -172,7 +162,7 @@ impl<'a> Sorted<'a> {
                 };
                 let rival = native.rival.map(|r| &self.classic[r]);
                 if rival.is_some_and(|classic| self.is_present(classic, step)) {
-                    notes.mixed_classic_native(&native.name, self.spans.vector);
+                    notes.mixed_classic_native(&native.name, self.span);
                     continue;
                 }
                 let value = self.ask_native(ask(step), &self.grid.histograms[index], &native.name, notes);
@@ -227,14 +217,14 @@ impl<'a> Sorted<'a> {
                 let (value, note) = histogram_quantile(q, h);
                 match note {
                     NanNote::None => {}
-                    NanNote::Result => notes.quantile_is_nan(name, self.spans.first),
-                    NanNote::Skewed => notes.quantile_is_skewed(name, self.spans.first),
+                    NanNote::Result => notes.quantile_is_nan(name, self.span),
+                    NanNote::Skewed => notes.quantile_is_skewed(name, self.span),
                 }
                 value
             }
             Question::Fraction(lower, upper) => {
                 if h.sum.is_nan() && h.count != 0.0 {
-                    notes.fraction_has_nan(name, self.spans.first);
+                    notes.fraction_has_nan(name, self.span);
                 }
                 histogram_fraction(lower, upper, h)
             }
@@ -261,7 +251,7 @@ impl<'a> Sorted<'a> {
                         last_ms: t_ms,
                         count: 1,
                     };
-                    notes.forced_monotonicity(name, self.spans.vector, repair);
+                    notes.forced_monotonicity(name, self.span, repair);
                 }
                 value
             }

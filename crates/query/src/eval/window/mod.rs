@@ -96,10 +96,6 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    pub(super) fn name(&self) -> &str {
-        metric_name(self.labels)
-    }
-
     pub(super) fn note(&mut self, f: impl FnOnce(&mut Annotations, &str, Span)) {
         f(self.notes, metric_name(self.labels), self.span);
     }
@@ -171,9 +167,13 @@ impl Evaluator<'_> {
             grid.single_name = single_name;
             sink(grid)
         };
+        let finds_hints = self.finds_hints();
         self.batches(series.len(), steps, &mut sink, |index, scratch, out| {
             let one = &series[index];
             read(one, from, to, &mut scratch.points)?;
+            if finds_hints {
+                super::hints::find_hints(&mut scratch.points.histograms);
+            }
             let points = std::mem::take(&mut scratch.points);
             let result = self.column(&prepared, &spec, steps, (&one.labels, &points), (scratch, out));
             scratch.points = points;
@@ -192,7 +192,7 @@ impl Evaluator<'_> {
         };
         let prepared = self.prepare(call, steps)?;
         let inner_steps = self.subquery_steps(subquery, steps)?;
-        let inner = self.vector(&subquery.expr, inner_steps)?;
+        let inner = self.without_hints(|| self.vector(&subquery.expr, inner_steps))?;
         let spec = WindowSpec {
             range_ms: self.duration_ms(&subquery.range, false)?,
             offset_ms: self.offset_ms(&subquery.offset)?,

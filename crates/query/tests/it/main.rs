@@ -1,0 +1,6 @@
+//! The crate from outside: scripts in the language of Prometheus's own tests, answers compared with a real Prometheus,
+//! and what a caller relies on.
+
+mod memory;
+mod script;
+mod scripts;
