@@ -223,6 +223,10 @@ impl Evaluator<'_> {
         })?;
         let mut grid = out.unwrap_or_else(|| Grid::new(steps.count));
         grid.single_name = inner.single_name;
+        if call.function == Function::AbsentOverTime {
+            // Only whether there is anything counts, so equal labels do no harm.
+            return Ok(grid);
+        }
         self.settle(grid, true)
     }
 
