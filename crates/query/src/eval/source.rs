@@ -278,19 +278,15 @@ fn instant_column(times: InstantTimes, steps: Steps, scratch: &mut Scratch, out:
         }
         let oldest = reference.saturating_sub(times.lookback_ms);
         match newest(points, float, histogram, oldest) {
-            None => {}
-            Some(Newest::Float(value)) => {
-                if !is_stale(value) {
-                    out.cells[step] = sanitized(value);
-                    scratch.samples += 1;
-                }
+            Some(Newest::Float(value)) if !is_stale(value) => {
+                out.cells[step] = sanitized(value);
+                scratch.samples += 1;
             }
-            Some(Newest::Histogram(h)) => {
-                if !is_stale(h.sum) {
-                    scratch.samples += h.size_samples() as u64;
-                    out.set_histogram(step, h.clone());
-                }
+            Some(Newest::Histogram(h)) if !is_stale(h.sum) => {
+                scratch.samples += h.size_samples() as u64;
+                out.set_histogram(step, h.clone());
             }
+            _ => {}
         }
     }
 }

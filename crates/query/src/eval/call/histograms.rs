@@ -20,6 +20,9 @@ enum Question {
     Fraction(f64, f64),
 }
 
+/// What is asked at each step, and the label that tells the answers apart.
+type Asked<'a> = (&'a dyn Fn(usize) -> Question, Option<&'a (&'a str, String)>);
+
 /// The rows of one classic histogram, by bound.
 struct Classic {
     labels: Labels,
@@ -72,7 +75,14 @@ impl Evaluator<'_> {
                 params.len()
             };
             for round in 0..rounds {
-                sorted.answer(steps, &|step| ask(step, round), label.as_deref(), &mut out, notes);
+                let ask = |step: usize| ask(step, round);
+                // The label of a quantile is the one asked for at the first step.
+                let tag = label.as_deref().map(|label| match ask(0) {
+                    Question::Quantile(q) => (label, open_metrics_number(q)),
+                    Question::Fraction(..) => (label, String::new()),
+                });
+                sorted.answer_native(steps, (&ask, tag.as_ref()), &mut out, notes);
+                sorted.answer_classic(steps, (&ask, tag.as_ref()), &mut out, notes);
             }
         });
         out.drop_empty_rows();
@@ -141,21 +151,9 @@ impl<'a> Sorted<'a> {
         sorted
     }
 
-    fn answer(
-        &self,
-        steps: Steps,
-        ask: &dyn Fn(usize) -> Question,
-        label: Option<&str>,
-        out: &mut Grid,
-        notes: &mut Annotations,
-    ) {
-        // The label of a quantile is the one asked for at the first step.
-        let tag = label.map(|label| match ask(0) {
-            Question::Quantile(q) => (label, open_metrics_number(q)),
-            Question::Fraction(..) => (label, String::new()),
-        });
+    fn answer_native(&self, steps: Steps, (ask, tag): Asked<'_>, out: &mut Grid, notes: &mut Annotations) {
         for native in &self.native {
-            let row = out.push_row(self.labels(&native.labels, tag.as_ref()), self.delayed);
+            let row = out.push_row(self.labels(&native.labels, tag), self.delayed);
             for step in 0..steps.count {
                 let Cell::Histogram(index) = cell(self.grid.at(native.row, step)) else {
                     continue;
@@ -169,10 +167,18 @@ impl<'a> Sorted<'a> {
                 out.set(row, step, value);
             }
         }
+    }
+
+    fn answer_classic(&self, steps: Steps, (ask, tag): Asked<'_>, out: &mut Grid, notes: &mut Annotations) {
+        let mut rivals = vec![None; self.classic.len()];
+        for native in &self.native {
+            if let Some(number) = native.rival {
+                rivals[number] = Some(native);
+            }
+        }
         let mut buckets = Vec::new();
-        for (number, classic) in self.classic.iter().enumerate() {
-            let rival = self.native.iter().find(|n| n.rival == Some(number));
-            let row = out.push_row(self.labels(&classic.labels, tag.as_ref()), self.delayed);
+        for (classic, rival) in self.classic.iter().zip(rivals) {
+            let row = out.push_row(self.labels(&classic.labels, tag), self.delayed);
             for step in 0..steps.count {
                 let is_rivalled =
                     rival.is_some_and(|n| matches!(cell(self.grid.at(n.row, step)), Cell::Histogram(_)));

@@ -175,7 +175,7 @@ impl Evaluator<'_> {
                 super::hints::find_hints(&mut scratch.points.histograms);
             }
             let points = std::mem::take(&mut scratch.points);
-            let result = self.column(&prepared, &spec, steps, (&one.labels, &points), (scratch, out));
+            let result = self.column(&prepared, (&spec, steps), (&one.labels, &points), (scratch, out));
             scratch.points = points;
             result?;
             Ok(Row {
@@ -213,7 +213,7 @@ impl Evaluator<'_> {
             let mut points = std::mem::take(&mut scratch.points);
             row_points(&inner, row, inner_steps, &mut points);
             let labels = &inner.rows[row].labels;
-            let result = self.column(&prepared, &spec, steps, (labels, &points), (scratch, out));
+            let result = self.column(&prepared, (&spec, steps), (labels, &points), (scratch, out));
             scratch.points = points;
             result?;
             Ok(Row {
@@ -234,8 +234,7 @@ impl Evaluator<'_> {
     fn column(
         &self,
         prepared: &Prepared,
-        spec: &WindowSpec,
-        steps: Steps,
+        (spec, steps): (&WindowSpec, Steps),
         (labels, points): (&Labels, &SeriesPoints),
         (scratch, out): (&mut Scratch, &mut Column<'_>),
     ) -> Evaluated<()> {

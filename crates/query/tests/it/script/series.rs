@@ -267,16 +267,19 @@ fn list(text: &str) -> Result<Vec<f64>, String> {
         .collect()
 }
 
+/// The buckets, the sum and the count of one classic histogram.
+type Group<'a> = (
+    Labels,
+    Vec<(f64, &'a Sequence)>,
+    Option<&'a Sequence>,
+    Option<&'a Sequence>,
+);
+
 /// Classic histograms as native ones with custom buckets: cumulative counts by bound become counts per bucket.
 pub(super) fn to_custom_buckets(
     classic: &[(Labels, Sequence)],
 ) -> Vec<(Labels, Vec<Option<FloatHistogram>>)> {
-    let mut groups: Vec<(
-        Labels,
-        Vec<(f64, &Sequence)>,
-        Option<&Sequence>,
-        Option<&Sequence>,
-    )> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for (labels, values) in classic {
         let name = labels.metric_name().unwrap_or("");
         let suffix = ["_bucket", "_sum", "_count"]
