@@ -2,8 +2,11 @@
 //! directory is made of them.
 
 mod bits;
+mod histogram;
+mod varbit;
 mod xor;
 
+pub use histogram::decode_histograms;
 pub use xor::{decode_xor, encode_xor};
 
 /// What a chunk holds, numbered as on the wire and on disk.

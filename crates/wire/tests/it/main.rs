@@ -2,6 +2,7 @@
 
 mod cases;
 mod otlp;
+mod prom_tsdb;
 mod proto_exposition;
 mod push;
 mod remote_read;
