@@ -3,6 +3,7 @@
 mod cases;
 mod otlp;
 mod prom_tsdb;
+mod promtool;
 mod proto_exposition;
 mod push;
 mod remote_read;
