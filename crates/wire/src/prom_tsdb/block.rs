@@ -1,9 +1,10 @@
 //! A whole block: its series with their samples, what was deleted left out.
 
-use super::chunks::{ChunkSamples, decode_chunk, parse_chunk};
+use super::chunks::{decode_chunk, parse_chunk};
 use super::error::TsdbError;
 use super::index::{BlockIndex, ChunkRef, IndexedSeries};
 use super::tombstones::Tombstones;
+use crate::chunk::ChunkSamples;
 use lapwing_types::SeriesWrite;
 
 /// One file of `chunks/`, by ranges, so that a caller need not hold half a gigabyte.

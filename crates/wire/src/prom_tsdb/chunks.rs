@@ -5,20 +5,12 @@
 
 use super::cursor::Cursor;
 use super::error::TsdbError;
-use crate::chunk::{ChunkEncoding, ChunkError, decode_histograms, decode_xor};
-use lapwing_types::{Histogram, Sample};
+use crate::chunk::{self, ChunkError, ChunkSamples};
 
 const HEAD_MAGIC: u32 = 0x0130_bc91;
 const HEAD_VERSION: u8 = 1;
 /// Marks a chunk of samples that came out of order; the coding is the same.
 const OUT_OF_ORDER: u8 = 0x80;
-
-/// What chunks hold: floats or native histograms.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ChunkSamples {
-    pub floats: Vec<Sample>,
-    pub histograms: Vec<(i64, Histogram)>,
-}
 
 /// The encoding and data of the chunk that `bytes` begin with, checksum verified; `bytes` may go on. `offset` is
 /// where it lies in its file, for the error.
@@ -35,13 +27,7 @@ pub fn parse_chunk(bytes: &[u8], offset: usize) -> Result<(u8, &[u8]), TsdbError
 
 /// Appends the samples of one chunk.
 pub fn decode_chunk(encoding: u8, data: &[u8], out: &mut ChunkSamples) -> Result<(), ChunkError> {
-    match ChunkEncoding::from_code(encoding & !OUT_OF_ORDER) {
-        Some(ChunkEncoding::Xor) => decode_xor(data, &mut out.floats),
-        Some(encoding) => decode_histograms(encoding, data, &mut out.histograms),
-        None => Err(ChunkError::UnknownEncoding {
-            code: u64::from(encoding),
-        }),
-    }
+    chunk::decode(encoding & !OUT_OF_ORDER, data, out)
 }
 
 /// A chunk that had left Prometheus' memory, but not yet for a block.

@@ -21,8 +21,9 @@ mod tombstones;
 mod wal;
 mod wal_record;
 
+pub use crate::chunk::ChunkSamples;
 pub use block::{BlockReader, Segment};
-pub use chunks::{ChunkSamples, HeadChunk, decode_chunk, head_chunks, parse_chunk};
+pub use chunks::{HeadChunk, decode_chunk, head_chunks, parse_chunk};
 pub use error::TsdbError;
 pub use index::{BlockIndex, ChunkRef, IndexedSeries};
 pub use tombstones::Tombstones;

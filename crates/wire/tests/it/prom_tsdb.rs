@@ -5,6 +5,7 @@ use crate::cases::chain;
 use lapwing_types::{
     CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, Labels, ResetHint, Sample, SeriesWrite, Span, stale_nan,
 };
+use lapwing_wire::chunk::{encode_histograms, encode_xor, split_histograms};
 use lapwing_wire::prom_tsdb::{
     BlockIndex, BlockReader, ChunkSamples, Tombstones, TsdbError, WalReader, decode_chunk, head_chunks,
     parse_chunk,
@@ -263,6 +264,30 @@ fn chunks_of_the_head_are_named_by_the_log() {
         expect.histograms.truncate(found.histograms.len());
     }
     check(&found, &expect);
+}
+
+#[test]
+fn our_chunks_are_those_of_prometheus_bit_for_bit() {
+    const FLAGS: usize = 2;
+    let mut count = 0;
+    for series in BlockIndex::parse(INDEX).unwrap().series() {
+        for chunk in series.unwrap().chunks {
+            let (encoding, data) = parse_chunk(&CHUNKS[chunk.offset as usize..], 0).unwrap();
+            let mut samples = ChunkSamples::default();
+            decode_chunk(encoding, data, &mut samples).unwrap();
+            if samples.histograms.is_empty() {
+                assert_eq!(encode_xor(&samples.floats), data);
+            } else {
+                assert_eq!(split_histograms(&samples.histograms, 300).len(), 1);
+                let (code, mut ours) = encode_histograms(&samples.histograms);
+                // That the first does not follow a reset is what a reader may not rely on.
+                ours[FLAGS] = data[FLAGS];
+                assert_eq!((code.code(), ours.as_slice()), (encoding, data));
+            }
+            count += 1;
+        }
+    }
+    assert_eq!(count, 16);
 }
 
 #[test]
