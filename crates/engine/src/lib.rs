@@ -12,6 +12,7 @@ mod jobs;
 pub mod meter;
 mod options;
 mod otlp;
+mod paging;
 mod queries;
 mod scraping;
 mod work;
@@ -22,6 +23,7 @@ pub use engine::{Engine, StartError, StopError};
 pub use meter::Meter;
 pub use options::EngineOptions;
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
+pub use paging::{Paging, PagingError, PagingOptions};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
 
 /// The name of this machine, as it stands in `instance` labels.

@@ -9,11 +9,17 @@ use lapwing_types::WriteBatch;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// How often the store is asked to flush, compact and forget: often enough that a closed window leaves memory within
+/// seconds, and cheap when there is nothing to do.
+const MAINTENANCE_PERIOD: Duration = Duration::from_secs(5);
 /// A model server takes minutes to load its weights; half a minute more until it is seen is not noticed.
 const LOCAL_PERIOD: Duration = Duration::from_secs(30);
 
 pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     let mut jobs = Jobs::new(engine.meter());
+    start_maintenance(&mut jobs, engine);
+    start_rules(&mut jobs, engine);
+    start_dispatch(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }
@@ -24,6 +30,55 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
         start_local_discovery(&mut jobs, engine, options.own_port);
     }
     jobs
+}
+
+fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.every("maintain", MAINTENANCE_PERIOD, move || {
+        let engine = engine.clone();
+        async move {
+            let (store, now_ms) = (engine.store().clone(), engine.now_ms());
+            match engine.compute_queries(move || store.maintain(now_ms)).await {
+                Ok(report) => report
+                    .failures
+                    .iter()
+                    .for_each(|failure| tracing::error!("store maintenance: {failure}")),
+                Err(error) => tracing::error!(%error, "store maintenance was cut off"),
+            }
+        }
+    });
+}
+
+/// Rules are due at their own slots; a second is the finest interval that Prometheus files use in practice.
+const RULES_PERIOD: Duration = Duration::from_secs(1);
+/// A delivery that waits for its retry is looked at this often when nothing else happens.
+const DISPATCH_PERIOD: Duration = Duration::from_millis(500);
+
+fn start_rules(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.every("rules", RULES_PERIOD, move || {
+        let engine = engine.clone();
+        async move {
+            let (paging, store, now_ms) = (engine.paging().clone(), engine.store().clone(), engine.now_ms());
+            if let Err(error) = engine.compute_queries(move || paging.tick(&store, now_ms)).await {
+                tracing::error!(%error, "a tick of the rules was cut off");
+            }
+        }
+    });
+}
+
+fn start_dispatch(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.spawn("dispatch", move |mut stopped| async move {
+        loop {
+            engine.paging().dispatch_due(engine.clock()).await;
+            tokio::select! {
+                () = engine.paging().woken() => {}
+                () = tokio::time::sleep(DISPATCH_PERIOD) => {}
+                _ = stopped.wait_for(|stop| *stop) => break,
+            }
+        }
+    });
 }
 
 /// Lapwing's own series, labelled as a scrape of itself would label them.

@@ -3,6 +3,7 @@
 //! A backup is a checkpoint, the live blocks and a manifest that names them; the log of the running store is not part of it.
 //! The manifest comes last: a directory without one is no backup, so that an interrupted one is never mistaken for a whole.
 
+use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
 use super::core::Core;
 use super::maintain::{Disk, Upkeep};
@@ -29,10 +30,19 @@ pub(crate) fn backup(
 
 pub(crate) fn restore(fs: &dyn Vfs, from: &Path, to: &Path) -> Result<BackupReport, OpenError> {
     let verified = verify(fs, from)?;
-    if let Some(first) = verified.damaged.first() {
+    let damaged = verified
+        .damaged
+        .iter()
+        .map(|d| &d.path)
+        .chain(verified.blocks_damaged.iter().map(|b| &b.0))
+        .next();
+    if let Some(path) = damaged {
         return Err(OpenError::Damaged {
-            path: first.path.clone(),
-            reason: format!("{} ranges of the backup cannot be read", verified.damaged.len()),
+            path: path.clone(),
+            reason: format!(
+                "{} files or ranges of the backup cannot be read",
+                verified.damaged.len() + verified.blocks_damaged.len()
+            ),
         });
     }
     let manifest = Manifest::read(fs, from)?;
@@ -55,6 +65,17 @@ fn copy(fs: &dyn Vfs, from: &Path, manifest: &Manifest, to: &Path) -> Result<Bac
         link_or_copy(fs, &checkpoint_path(from, number), &checkpoint_path(to, number))?;
         report.files += 1;
     }
+    for name in &manifest.blocks {
+        let (source, target) = (block_path(from, name), block_path(to, name));
+        for file in fs.list(&source).map_err(io_error("listing", &source))? {
+            link_or_copy(fs, &source.join(&file), &target.join(&file))?;
+            report.files += 1;
+        }
+    }
+    let blocks = to.join("blocks");
+    fs.create_dir_all(&blocks)
+        .map_err(io_error("creating", &blocks))?;
+    fs.sync_dir(&blocks).map_err(io_error("syncing", &blocks))?;
     manifest.write(fs, to)?;
     Ok(report)
 }

@@ -216,6 +216,7 @@ pub(crate) fn take_series(reader: &mut Reader<'_>) -> Result<(u32, Series), Malf
             t_ms: reader.zigzag()?,
             value: reader.f64()?,
             commit: 0,
+            flush: 0,
         });
     }
     for _ in 0..reader.count(10)? {
@@ -229,6 +230,7 @@ pub(crate) fn take_series(reader: &mut Reader<'_>) -> Result<(u32, Series), Malf
             t_ms,
             exemplar: take_exemplar(reader)?,
             commit: 0,
+            flush: 0,
         });
     }
     if reader.u8()? != 0 {

@@ -1,5 +1,6 @@
 //! Samples of one series on their way into a block or out of it, column by column.
 
+use super::tier::TierPoint;
 use lapwing_types::{Exemplar, Histogram};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ pub struct SeriesColumns {
     pub exemplars: Vec<(i64, Exemplar)>,
     /// From the sample at the first time on, the counter is one that began at the second.
     pub start_times_ms: Vec<(i64, i64)>,
+    /// In blocks of a downsampled tier, instead of all else.
+    pub tier: Vec<TierPoint>,
 }
 
 impl SeriesColumns {
@@ -23,6 +26,7 @@ impl SeriesColumns {
         self.histograms.clear();
         self.exemplars.clear();
         self.start_times_ms.clear();
+        self.tier.clear();
     }
 
     /// Floats and histograms.
@@ -31,6 +35,9 @@ impl SeriesColumns {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.samples_len() == 0 && self.exemplars.is_empty() && self.start_times_ms.is_empty()
+        self.samples_len() == 0
+            && self.exemplars.is_empty()
+            && self.start_times_ms.is_empty()
+            && self.tier.is_empty()
     }
 }

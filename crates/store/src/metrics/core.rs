@@ -3,8 +3,10 @@
 //! Order of locks, never the other way round: index, then a shard, then the log. A shard's lock is held for one request's
 //! samples of that shard, or for one series' decoding.
 
+use super::blocks::Blocks;
 use super::head::index::Index;
 use super::head::isolation::Isolation;
+use super::head::ranks::Ranks;
 use super::head::raw_cache::RawCache;
 use super::head::shard::Shard;
 use super::head::{SHARDS, shard_of};
@@ -25,12 +27,15 @@ const SERIES_BYTES_ESTIMATE: u64 = 700;
 pub(crate) struct Core {
     pub(crate) options: MetricsOptions,
     pub(crate) index: RwLock<Index>,
+    /// A little behind the index; renewed by `maintain`.
+    pub(crate) ranks: RwLock<Arc<Ranks>>,
     pub(crate) raw_cache: RawCache,
     pub(crate) shards: [Mutex<Shard>; SHARDS],
     pub(crate) isolation: Arc<Isolation>,
     pub(crate) metadata: RwLock<BTreeMap<String, Metadata>>,
     /// Absent for a store in memory.
     pub(crate) log: Option<Log>,
+    pub(crate) blocks: Blocks,
     /// Held for as long as anyone can write.
     pub(crate) lock: Option<File>,
     /// Time of the newest sample; the windows of what is accepted hang on it, not on the clock, so that the past can be
@@ -53,8 +58,10 @@ pub(crate) struct Counters {
 impl Core {
     pub(crate) fn new(options: MetricsOptions, log: Option<Log>) -> Core {
         Core {
+            blocks: Blocks::new(options.page_cache_bytes),
             options,
             index: RwLock::new(Index::default()),
+            ranks: RwLock::new(Arc::default()),
             raw_cache: RawCache::new(),
             shards: std::array::from_fn(|_| Mutex::new(Shard::default())),
             isolation: Arc::new(Isolation::default()),
@@ -112,6 +119,17 @@ impl Core {
             .memory_bytes
             .fetch_add(SERIES_BYTES_ESTIMATE, Ordering::Relaxed);
         Ok(slot)
+    }
+
+    /// Ranks the series anew if the set of them changed.
+    pub(crate) fn renew_ranks(&self) {
+        let ranked = self.ranks.read().version();
+        let index = self.index.read();
+        if index.version() != ranked {
+            let renewed = Arc::new(Ranks::of(&index));
+            drop(index);
+            *self.ranks.write() = renewed;
+        }
     }
 
     fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {

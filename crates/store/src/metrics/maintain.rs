@@ -1,6 +1,7 @@
-//! What the engine asks for every few seconds: measuring memory, letting ended series go, writing checkpoints.
+//! What the engine asks for every few seconds: windows that are over become blocks, blocks become larger ones or go, ended
+//! series leave, the log is cut by a checkpoint, memory is measured.
 //!
-//! Nothing here stops appends for longer than one shard's lock.
+//! Nothing here stops appends for longer than one shard's lock. One round does at most one flush and one merge.
 //!
 //! A series leaves the head in three steps, since an appender may hold a reference to it and a snapshot may read it:
 //! 1. it is taken out of every look-up, so that the same labels would get a new slot;
@@ -8,11 +9,14 @@
 //!    written to in between);
 //! 3. its slot is used again only after the next checkpoint, when no log record speaks of it any more.
 
-use super::checkpoint::{self, checkpoint_path};
+use super::blocks::{Levels, LiveBlock};
+use super::checkpoint;
+use super::compact::{self, Replacement, due, expired};
 use super::core::Core;
+use super::debris::remove_debris;
+use super::flush::{Flushed, drop_flushed, write_blocks};
 use super::head::series::NEVER_MS;
 use super::head::shard_of;
-use super::log::replay::{segment_path, segments};
 use super::manifest::Manifest;
 use super::refusal::OpenError;
 use super::stats::memory;
@@ -26,7 +30,10 @@ use std::sync::atomic::Ordering;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MaintenanceReport {
     pub series_removed: usize,
+    pub blocks_written: usize,
     pub chunks_dropped: usize,
+    pub blocks_merged: usize,
+    pub blocks_expired: usize,
     pub checkpoint_bytes: Option<u64>,
     /// What did not work, in words; it is tried again in the next round.
     pub failures: Vec<String>,
@@ -42,6 +49,13 @@ pub(crate) struct Disk {
 #[derive(Default)]
 pub(crate) struct Upkeep {
     pub(crate) manifest: Manifest,
+    /// Number of the next block; those of removed blocks are not used again.
+    next_block: u64,
+    flushes: u32,
+    /// Everything in order before this was flushed.
+    flushed_until_ms: Option<i64>,
+    /// Written and visible, but still in the head as well.
+    flushed: Option<Flushed>,
     /// Step 1 is done for these, at this mark.
     leaving: Option<(Vec<u32>, u64)>,
     /// Step 2 is done for these.
@@ -50,35 +64,141 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     pub(crate) fn new(manifest: Manifest) -> Self {
+        let numbers = manifest.blocks.iter().filter_map(|name| name.parse::<u64>().ok());
+        let next_block = numbers.max().map_or(1, |n| n + 1).max(manifest.next_block);
         Upkeep {
             manifest,
+            next_block,
             ..Upkeep::default()
         }
     }
 
     pub(crate) fn round(&mut self, core: &Core, disk: Option<&Disk>, now_ms: i64) -> MaintenanceReport {
         let mut report = MaintenanceReport::default();
-        if disk.is_none() {
-            report.chunks_dropped = forget_old(core, now_ms);
-        }
         report.series_removed = self.remove_left(core);
         self.begin_leaving(core);
         match disk {
-            None => core.index.write().release(&std::mem::take(&mut self.unreleased)),
+            None => {
+                report.chunks_dropped = forget_old(core, now_ms);
+                core.index.write().release(&std::mem::take(&mut self.unreleased));
+            }
             Some(disk) => {
-                let log_bytes = core.log.as_ref().map_or(0, |l| l.status().size_since_cut_bytes);
-                if log_bytes > core.options.log_size_max_bytes {
-                    match self.checkpoint(core, disk) {
-                        Ok(size_bytes) => report.checkpoint_bytes = Some(size_bytes),
-                        Err(error) => report.failures.push(in_words(&error)),
-                    }
+                if let Err(error) = self.round_on_disk(core, disk, now_ms, &mut report) {
+                    report.failures.push(in_words(&error));
                 }
             }
         }
+        core.renew_ranks();
         core.counters
             .memory_bytes
             .store(memory(core).total_bytes(), Ordering::Relaxed);
         report
+    }
+
+    fn round_on_disk(
+        &mut self,
+        core: &Core,
+        disk: &Disk,
+        now_ms: i64,
+        report: &mut MaintenanceReport,
+    ) -> Result<(), OpenError> {
+        if let Some(done) = self.flushed.take_if(|f| core.isolation.all_gone_before(f.mark)) {
+            report.chunks_dropped = drop_flushed(core, self.flushes);
+            report.blocks_written = done.blocks.len();
+            self.manifest
+                .blocks
+                .extend(done.blocks.into_iter().map(|b| b.name));
+            report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
+        }
+        self.flush(core, disk)?;
+        let levels = Levels {
+            window_ms: core.options.window_ms,
+        };
+        let settled_ms = self
+            .flushed_until_ms
+            .unwrap_or(i64::MIN)
+            .saturating_sub(core.options.ooo_window_ms);
+        let named: Vec<LiveBlock> = self.named(core);
+        if let Some(inputs) = due(&named, levels, settled_ms) {
+            let replacement = compact::merge(core, disk, &inputs, &[], &mut self.next_block)?;
+            report.blocks_merged = inputs.len();
+            self.replace(core, disk, replacement)?;
+        }
+        let gone: Vec<String> = expired(core, now_ms)
+            .into_iter()
+            .filter(|n| self.manifest.blocks.contains(n))
+            .collect();
+        if !gone.is_empty() {
+            report.blocks_expired = gone.len();
+            self.replace(
+                core,
+                disk,
+                Replacement {
+                    gone,
+                    new: Vec::new(),
+                },
+            )?;
+        }
+        let log_bytes = core.log.as_ref().map_or(0, |l| l.status().size_since_cut_bytes);
+        if log_bytes > core.options.log_size_max_bytes {
+            report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
+        }
+        Ok(())
+    }
+
+    /// Live blocks that the manifest names; those of a flush under way are left alone.
+    fn named(&self, core: &Core) -> Vec<LiveBlock> {
+        core.blocks
+            .list()
+            .iter()
+            .filter(|b| self.manifest.blocks.contains(&b.name))
+            .cloned()
+            .collect()
+    }
+
+    fn flush(&mut self, core: &Core, disk: &Disk) -> Result<(), OpenError> {
+        let options = &core.options;
+        let newest_ms = core.newest_ms.load(Ordering::Acquire);
+        let over_ms = newest_ms
+            .saturating_sub(options.window_slack_ms)
+            .div_euclid(options.window_ms);
+        let until_ms = over_ms.saturating_mul(options.window_ms);
+        let is_due = newest_ms > NEVER_MS && self.flushed_until_ms.is_none_or(|done| done < until_ms);
+        if self.flushed.is_some() || !is_due {
+            return Ok(());
+        }
+        self.flushes += 1;
+        let blocks = write_blocks(core, disk, until_ms, self.flushes, &mut self.next_block)?;
+        self.flushed_until_ms = Some(until_ms);
+        if !blocks.is_empty() {
+            core.blocks.replace(&[], blocks.clone());
+            self.flushed = Some(Flushed {
+                mark: core.isolation.mark(),
+                blocks,
+            });
+        }
+        Ok(())
+    }
+
+    /// New blocks in place of old ones: visible, then named, then the old directories go.
+    fn replace(&mut self, core: &Core, disk: &Disk, replacement: Replacement) -> Result<(), OpenError> {
+        let Replacement { gone, new } = replacement;
+        let mut next = self.manifest.clone();
+        next.blocks.retain(|name| !gone.contains(name));
+        next.blocks.extend(new.iter().map(|b| b.name.clone()));
+        next.next_block = self.next_block;
+        next.write(&*disk.fs, &disk.dir)?;
+        self.manifest = next;
+        core.blocks.replace(&gone, new);
+        self.remove_debris(core, disk);
+        Ok(())
+    }
+
+    /// A file that stays is debris, which the next start removes.
+    fn remove_debris(&self, core: &Core, disk: &Disk) {
+        let mut live = self.manifest.clone();
+        live.blocks.extend(core.blocks.names());
+        let _ = remove_debris(&*disk.fs, &disk.dir, &live);
     }
 
     /// New segment, checkpoint, manifest, and only then the older files go.
@@ -94,16 +214,17 @@ impl Upkeep {
         let next = Manifest {
             checkpoint: Some(number),
             first_segment,
+            next_block: self.next_block,
             ..self.manifest.clone()
         };
         next.write(fs, &disk.dir)?;
         self.manifest = next;
         core.index.write().release(&std::mem::take(&mut self.unreleased));
-        // A file that stays is debris, which the next start removes.
-        let _ = remove_debris(fs, &disk.dir, &self.manifest);
+        self.remove_debris(core, disk);
         Ok(size_bytes)
     }
 
+    /// Deletes from head and blocks; one manifest names the result.
     pub(crate) fn delete(
         &mut self,
         core: &Core,
@@ -119,10 +240,24 @@ impl Upkeep {
                 removed += series.delete(start_ms, end_ms, core.options.window_ms);
             }
         }
-        // The log before still holds them: the checkpoint takes its place.
-        if let Some(disk) = disk {
-            self.checkpoint(core, disk)?;
+        let Some(disk) = disk else { return Ok(removed) };
+        // What a flush copied is in both places: it is as if it had not been flushed yet.
+        if let Some(undone) = self.flushed.take() {
+            let names: Vec<String> = undone.blocks.iter().map(|b| b.name.clone()).collect();
+            core.blocks.replace(&names, Vec::new());
+            self.flushed_until_ms = None;
         }
+        let tombstone = compact::tombstone(matchers, (start_ms, end_ms));
+        let replacement = compact::delete(core, disk, &tombstone, &mut self.next_block)?;
+        self.manifest
+            .blocks
+            .retain(|name| !replacement.gone.contains(name));
+        self.manifest
+            .blocks
+            .extend(replacement.new.iter().map(|b| b.name.clone()));
+        core.blocks.replace(&replacement.gone, replacement.new);
+        // The log before still holds them: the checkpoint takes its place, and its manifest names the blocks.
+        self.checkpoint(core, disk)?;
         Ok(removed)
     }
 
@@ -155,13 +290,12 @@ impl Upkeep {
     }
 
     fn remove_left(&mut self, core: &Core) -> usize {
-        let Some((slots, mark)) = self
+        let Some((slots, _)) = self
             .leaving
             .take_if(|(_, mark)| core.isolation.all_gone_before(*mark))
         else {
             return 0;
         };
-        debug_assert!(core.isolation.all_gone_before(mark));
         let mut index = core.index.write();
         let mut removed = Vec::with_capacity(slots.len());
         for slot in slots {
@@ -193,37 +327,6 @@ fn forget_old(core: &Core, now_ms: i64) -> usize {
         }
     }
     dropped
-}
-
-/// Removes what the manifest does not name.
-pub(crate) fn remove_debris(
-    fs: &dyn Vfs,
-    dir: &std::path::Path,
-    manifest: &Manifest,
-) -> Result<Vec<PathBuf>, OpenError> {
-    let mut debris = Vec::new();
-    let log_dir = dir.join("wal");
-    for number in segments(fs, &log_dir)? {
-        if number < manifest.first_segment {
-            debris.push(segment_path(&log_dir, number));
-        }
-    }
-    let checkpoints = dir.join("checkpoint");
-    let kept = manifest.checkpoint.map(|n| checkpoint_path(dir, n));
-    for name in fs
-        .list(&checkpoints)
-        .map_err(super::refusal::io_error("listing", &checkpoints))?
-    {
-        let path = checkpoints.join(name);
-        if kept.as_ref() != Some(&path) {
-            debris.push(path);
-        }
-    }
-    for path in &debris {
-        fs.remove_file(path)
-            .map_err(super::refusal::io_error("removing", path))?;
-    }
-    Ok(debris)
 }
 
 /// An error with its causes in one line.

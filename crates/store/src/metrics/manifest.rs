@@ -21,6 +21,9 @@ pub(crate) struct Manifest {
     /// Directories below `blocks/`.
     #[serde(default)]
     pub(crate) blocks: Vec<String>,
+    /// Numbers below this were given to blocks before.
+    #[serde(default)]
+    pub(crate) next_block: u64,
 }
 
 impl Default for Manifest {
@@ -30,6 +33,7 @@ impl Default for Manifest {
             checkpoint: None,
             first_segment: 0,
             blocks: Vec::new(),
+            next_block: 1,
         }
     }
 }

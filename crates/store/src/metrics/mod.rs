@@ -6,22 +6,29 @@
 
 mod appender;
 mod backup;
+pub mod block;
+mod blocks;
 mod bytes;
 mod checkpoint;
 pub mod codec;
 pub mod columns;
 mod commit;
+mod compact;
 mod core;
+mod debris;
+mod flush;
 mod head;
 mod log;
 mod maintain;
 mod manifest;
+mod merged;
 mod options;
 mod refusal;
 mod replay;
 mod snapshot;
 mod stats;
 mod store;
+pub mod tier;
 mod verify;
 pub mod vfs;
 

@@ -50,6 +50,8 @@ pub struct MetricsOptions {
     pub series_max_per_source: usize,
     /// Exemplars kept in memory per series; the oldest goes first.
     pub exemplars_max_per_series: usize,
+    /// Decompressed pages of blocks that are kept for the next reader.
+    pub page_cache_bytes: usize,
     /// A log longer than this since the last checkpoint causes one: it bounds the time that replay takes.
     pub log_size_max_bytes: u64,
     /// Refused samples that one outcome names; all are counted.
@@ -70,6 +72,7 @@ impl Default for MetricsOptions {
             series_max: 10_000_000,
             series_max_per_source: 2_000_000,
             exemplars_max_per_series: 16,
+            page_cache_bytes: 16 << 20,
             log_size_max_bytes: 512 << 20,
             refused_max_reported: 100,
         }

@@ -39,6 +39,8 @@ pub struct OpenReport {
     /// A half-written record at the end of the log, cut off: the usual trace of a crash, and never acknowledged.
     pub torn_tail_bytes: u64,
     pub damaged: Vec<DamagedRange>,
+    /// Blocks that could not be opened, and why; they stay where they are.
+    pub blocks_unreadable: Vec<(PathBuf, String)>,
     /// Files that no manifest names: left by a crash, removed.
     pub debris_removed: Vec<PathBuf>,
 }

@@ -3,11 +3,13 @@
 //! Selecting asks the index for slots, then each shard once for what of these series the view may see. Reading a series
 //! later takes its shard's lock for as long as its chunks are decoded.
 
+use super::blocks::{BlockList, LiveBlock};
 use super::core::Core;
 use super::head::extra::Extra;
 use super::head::isolation::View;
 use super::head::series::{NEVER_MS, Series};
 use super::head::{SHARDS, shard_of};
+use super::merged;
 use crate::source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
 use lapwing_types::{Exemplar, Labels, Metadata};
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub struct Snapshot {
 struct Inner {
     core: Arc<Core>,
     view: View,
+    /// As they were when the view was made.
+    blocks: BlockList,
 }
 
 /// A series of the head, and how much of it the view sees.
@@ -35,9 +39,11 @@ struct Visible {
 
 impl Snapshot {
     pub(crate) fn new(core: Arc<Core>) -> Self {
+        // The view first: whoever comes after a flush was marked finds its blocks in the list.
         let view = core.isolation.view();
+        let blocks = core.blocks.list();
         Snapshot {
-            inner: Arc::new(Inner { core, view }),
+            inner: Arc::new(Inner { core, view, blocks }),
         }
     }
 
@@ -49,7 +55,7 @@ impl Snapshot {
 
     /// The series of the head with something visible in the range, by slot.
     fn visible(&self, selection: &Selection) -> Vec<Visible> {
-        let Inner { core, view } = &*self.inner;
+        let Inner { core, view, .. } = &*self.inner;
         let slots = core.index.read().select(&selection.matchers);
         let mut by_shard: [Vec<u32>; SHARDS] = Default::default();
         for slot in slots {
@@ -70,6 +76,48 @@ impl Snapshot {
             }
         }
         found
+    }
+}
+
+impl Snapshot {
+    fn overlapping(&self, selection: &Selection) -> impl Iterator<Item = &LiveBlock> {
+        let (start_ms, end_ms) = (selection.start_ms, selection.end_ms);
+        self.inner.blocks.iter().filter(move |live| {
+            let meta = live.block.meta();
+            meta.resolution_ms == 0 && meta.min_ms <= end_ms && meta.max_ms >= start_ms
+        })
+    }
+
+    /// Labels and readers, ascending by labels: by rank where there is one, by comparing labels for newer series.
+    fn in_order(&self, visible: Vec<Visible>) -> Vec<SelectedSeries> {
+        let core = &self.inner.core;
+        let ranks = core.ranks.read().clone();
+        let index = core.index.read();
+        let mut ranked: Vec<(u32, Visible)> = Vec::with_capacity(visible.len());
+        let mut newer: Vec<SelectedSeries> = Vec::new();
+        let entry = |visible: Visible| SelectedSeries {
+            labels: index.labels(visible.slot),
+            reader: Box::new(HeadReader {
+                inner: self.inner.clone(),
+                visible,
+            }),
+        };
+        for visible in visible {
+            match ranks.place(visible.slot, index.generation(visible.slot)) {
+                Some(place) => ranked.push((place, visible)),
+                None => newer.push(entry(visible)),
+            }
+        }
+        ranked.sort_unstable_by_key(|(place, _)| *place);
+        let mut selected: Vec<SelectedSeries> = Vec::with_capacity(ranked.len() + newer.len());
+        selected.extend(ranked.into_iter().map(|(_, visible)| entry(visible)));
+        if !newer.is_empty() {
+            newer.sort_by(|a, b| a.labels.cmp(&b.labels));
+            // Two ascending runs: the sort merges them.
+            selected.extend(newer);
+            selected.sort_by(|a, b| a.labels.cmp(&b.labels));
+        }
+        selected
     }
 }
 
@@ -95,47 +143,59 @@ fn look(slot: u32, series: &Series, hidden_after_ms: Option<i64>, selection: &Se
 impl SeriesSource for Snapshot {
     fn select(&self, selection: &Selection) -> Result<Vec<SelectedSeries>, ReadError> {
         let visible = self.visible(selection);
+        // Series of blocks can only add to these.
         if let Some(max) = selection.series_max.filter(|max| visible.len() > *max) {
             return Err(ReadError::TooManySeries { max });
         }
-        let index = self.inner.core.index.read();
-        let mut selected: Vec<SelectedSeries> = visible
-            .into_iter()
-            .map(|v| SelectedSeries {
-                labels: index.labels(v.slot),
-                reader: Box::new(HeadReader {
-                    inner: self.inner.clone(),
-                    visible: v,
-                }),
-            })
-            .collect();
-        drop(index);
-        selected.sort_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(selected)
+        let head = self.in_order(visible);
+        let blocks: Vec<&LiveBlock> = self.overlapping(selection).collect();
+        if blocks.is_empty() && !self.inner.core.index.read().may_have_twins() {
+            return Ok(head);
+        }
+        let selected = merged::select(head, &blocks, selection)?;
+        match selection.series_max {
+            Some(max) if selected.len() > max => Err(ReadError::TooManySeries { max }),
+            _ => Ok(selected),
+        }
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
-        let index = self.inner.core.index.read();
-        let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
-        Ok(index.label_names(slots.as_deref()))
+        let mut names = {
+            let index = self.inner.core.index.read();
+            let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
+            index.label_names(slots.as_deref())
+        };
+        for live in self.overlapping(selection) {
+            let range = (selection.start_ms, selection.end_ms);
+            names.extend(
+                live.block
+                    .label_names(&selection.matchers, range)
+                    .map_err(|e| merged::read_error(live, e))?,
+            );
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     }
 
     fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError> {
-        let index = self.inner.core.index.read();
-        let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
-        Ok(index.label_values(name, slots.as_deref()))
-    }
-
-    fn series(&self, selection: &Selection) -> Result<Vec<Labels>, ReadError> {
-        let visible = self.visible(selection);
-        let index = self.inner.core.index.read();
-        let mut labels: Vec<Labels> = visible.iter().map(|v| index.labels(v.slot)).collect();
-        labels.sort();
-        Ok(labels)
+        let mut values = {
+            let index = self.inner.core.index.read();
+            let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
+            index.label_values(name, slots.as_deref())
+        };
+        for live in self.overlapping(selection) {
+            let range = (selection.start_ms, selection.end_ms);
+            let found = live.block.label_values(name, &selection.matchers, range);
+            values.extend(found.map_err(|e| merged::read_error(live, e))?);
+        }
+        values.sort_unstable();
+        values.dedup();
+        Ok(values)
     }
 
     fn exemplars(&self, selection: &Selection) -> Result<Vec<(Labels, Vec<Exemplar>)>, ReadError> {
-        let Inner { core, view } = &*self.inner;
+        let Inner { core, view, .. } = &*self.inner;
         let index = core.index.read();
         let mut found = Vec::new();
         for slot in index.select(&selection.matchers) {
@@ -165,7 +225,9 @@ impl SeriesSource for Snapshot {
                 ));
             }
         }
-        found.sort_by(|a: &(Labels, _), b| a.0.cmp(&b.0));
+        drop(index);
+        let blocks: Vec<&LiveBlock> = self.overlapping(selection).collect();
+        merged::add_exemplars(&mut found, &blocks, selection)?;
         Ok(found)
     }
 

@@ -16,11 +16,12 @@ pub struct MemoryParts {
     pub index_bytes: u64,
     pub raw_cache_bytes: u64,
     pub samples_bytes: u64,
+    pub blocks_bytes: u64,
 }
 
 impl MemoryParts {
     pub fn total_bytes(&self) -> u64 {
-        self.index_bytes + self.raw_cache_bytes + self.samples_bytes
+        self.index_bytes + self.raw_cache_bytes + self.samples_bytes + self.blocks_bytes
     }
 }
 
@@ -36,6 +37,9 @@ pub struct StoreStats {
     pub samples: u64,
     pub histograms: u64,
     pub exemplars: u64,
+    pub blocks: usize,
+    pub blocks_size_bytes: u64,
+    pub blocks_samples: u64,
     pub log_segments: u64,
     pub log_since_checkpoint_bytes: u64,
     pub log_poisoned: bool,
@@ -56,8 +60,9 @@ pub struct StoreStats {
 
 pub(crate) fn memory(core: &Core) -> MemoryParts {
     MemoryParts {
-        index_bytes: core.index.read().heap_bytes() as u64,
+        index_bytes: (core.index.read().heap_bytes() + core.ranks.read().heap_bytes()) as u64,
         raw_cache_bytes: core.raw_cache.heap_bytes() as u64,
+        blocks_bytes: core.blocks.heap_bytes() as u64,
         samples_bytes: core.shards.iter().map(|s| s.lock().heap_bytes() as u64).sum(),
     }
 }
@@ -66,6 +71,7 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
     let memory = memory(core);
     let (head_chunks, head_min_ms) = chunks(core);
     let log = core.log.as_ref().map(|l| l.status());
+    let blocks = core.blocks.list();
     let index = core.index.read();
     let counters = &core.counters;
     let refused = REFUSAL_CODES
@@ -82,6 +88,9 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
         samples: counters.samples.load(Ordering::Relaxed),
         histograms: counters.histograms.load(Ordering::Relaxed),
         exemplars: counters.exemplars.load(Ordering::Relaxed),
+        blocks: blocks.len(),
+        blocks_size_bytes: blocks.iter().map(|b| b.block.meta().size_bytes).sum(),
+        blocks_samples: blocks.iter().map(|b| b.block.meta().samples).sum(),
         log_segments: log.map_or(0, |l| l.segment),
         log_since_checkpoint_bytes: log.map_or(0, |l| l.size_since_cut_bytes),
         log_poisoned: log.is_some_and(|l| l.poisoned),

@@ -2,10 +2,12 @@
 
 use super::appender::Appender;
 use super::backup::{self, BackupReport};
+use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
 use super::core::Core;
+use super::debris::remove_debris;
 use super::log::writer::Log;
-use super::maintain::{Disk, MaintenanceReport, Upkeep, remove_debris};
+use super::maintain::{Disk, MaintenanceReport, Upkeep, in_words};
 use super::manifest::Manifest;
 use super::options::MetricsOptions;
 use super::refusal::{AppendError, OpenError, io_error};
@@ -67,6 +69,15 @@ impl MetricsStore {
             .map_err(io_error("starting the log in", &log_dir))?;
         core.log = Some(log);
         core.lock = Some(lock);
+        for name in &manifest.blocks {
+            match core.blocks.open(dir, name) {
+                Ok(block) => core.blocks.replace(&[], vec![block]),
+                // The rest serves; the directory stays for whoever can mend it.
+                Err(error) => report
+                    .blocks_unreadable
+                    .push((block_path(dir, name), in_words(&error))),
+            }
+        }
         let disk = Disk {
             fs,
             dir: dir.to_owned(),
@@ -90,6 +101,7 @@ impl MetricsStore {
     }
 
     fn assemble(core: Core, report: OpenReport, disk: Option<Disk>, upkeep: Upkeep) -> MetricsStore {
+        core.renew_ranks();
         core.counters
             .memory_bytes
             .store(memory(&core).total_bytes(), Ordering::Relaxed);

@@ -1,17 +1,28 @@
 //! Reading every checksum of a store's files, and saying what could not be read back.
 
+use super::block::{Block, PageCache};
+use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
 use super::log::replay::{DamagedRange, read_file, segment_path, segments};
+use super::maintain::in_words;
 use super::manifest::Manifest;
 use super::refusal::OpenError;
 use super::vfs::Vfs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyReport {
     pub files: usize,
     pub records: u64,
     pub damaged: Vec<DamagedRange>,
+    /// Blocks that are not whole, and in what way.
+    pub blocks_damaged: Vec<(PathBuf, String)>,
+}
+
+impl VerifyReport {
+    pub fn is_whole(&self) -> bool {
+        self.damaged.is_empty() && self.blocks_damaged.is_empty()
+    }
 }
 
 pub(crate) fn verify(fs: &dyn Vfs, dir: &Path) -> Result<VerifyReport, OpenError> {
@@ -38,5 +49,22 @@ pub(crate) fn verify(fs: &dyn Vfs, dir: &Path) -> Result<VerifyReport, OpenError
         check(&segment_path(&log_dir, number), Some(number) == last)?;
     }
     report.records = records;
+    let cache = PageCache::new(1 << 20);
+    for name in &manifest.blocks {
+        let path = block_path(dir, name);
+        match Block::open(&path, &cache).and_then(|block| block.verify()) {
+            Ok(verified) if verified.is_whole() => {}
+            Ok(verified) => {
+                let pages = verified.damaged_pages.len();
+                let lost = verified.losses_count;
+                report.blocks_damaged.push((
+                    path,
+                    format!("{pages} pages are damaged, {lost} stretches are lost"),
+                ));
+            }
+            Err(error) => report.blocks_damaged.push((path, in_words(&error))),
+        }
+        report.files += 1;
+    }
     Ok(report)
 }

@@ -7,17 +7,18 @@
 //! Layout of the stage: pcodec's own (version, chunk metadata, one page), for `u8`, `u16`, `u32` or `u64`.
 //!
 //! A classic histogram is a family of cumulative counters that differ in `le` alone. Differenced along `le` they are
-//! the counts of single buckets: smaller, and most of them still. [`encode_buckets`] writes them as one column, so
-//! that one read serves all of them.
+//! the counts of single buckets: smaller, and most of them still. [`encode_buckets`] writes them as one column group, so
+//! that one read serves all of them. Member 0 is the greatest `le` as it is; the last member is what it lacks to that (mostly
+//! nothing); those between, ascending, are differences to the one before.
 //!
 //! Layout of a bucket group:
 //!
 //! ```text
 //! members    varint
-//! per member, in ascending order of le:
+//! per member:
 //!   exceptions  count varint, then (gap of position varint, 8 bytes) each    samples that are no integer
 //!   length      varint
-//!   integers    as `ints` lays them out: this member's counts minus those of the member before
+//!   integers    as `ints` lays them out
 //! ```
 
 use super::{COLUMN_LEN_MAX, Effort, ints, values};
@@ -31,6 +32,8 @@ use pco::{ChunkConfig, DeltaSpec, ModeSpec};
 const PATCH_SHARE: usize = 64;
 /// Buckets in one group: four times the most that client libraries configure in practice.
 pub const GROUP_MEMBERS_MAX: usize = 1024;
+/// Samples of all members together: 32 MiB once decoded.
+const GROUP_CELLS_MAX: usize = 1 << 22;
 
 /// The width of the number type that `encode` should be given.
 pub(crate) fn width_of(values: &[u64]) -> u32 {
@@ -118,34 +121,44 @@ fn decode_as<T: Number + Default + Into<u64>>(
     Ok(bytes.len() - rest.len())
 }
 
-/// Writes the members of one classic histogram, ascending by `le` and of equal length. Answers false, and writes
-/// nothing, where a member is not made of integers: its series are then ordinary columns.
+/// Writes the members of one classic histogram: the greatest `le` first, then ascending, all of one length. Answers
+/// false, and writes nothing, where a member is not made of integers: its series are then ordinary columns.
 pub fn encode_buckets(members: &[&[f64]], out: &mut Vec<u8>) -> bool {
-    if members.is_empty() || members.len() > GROUP_MEMBERS_MAX {
+    let Some(count) = members.first().map(|m| m.len()) else {
+        return false;
+    };
+    if members.len() > GROUP_MEMBERS_MAX || members.len() * count > GROUP_CELLS_MAX {
         return false;
     }
     let mut encoded = Vec::new();
     put_varint(&mut encoded, members.len() as u64);
-    let mut below = vec![0i64; members[0].len()];
-    let mut column = Vec::new();
-    let mut body = Vec::new();
-    for member in members {
+    let (mut total, mut below) = (Vec::new(), vec![0i64; count]);
+    let (mut column, mut body) = (Vec::with_capacity(count), Vec::new());
+    for (at, member) in members.iter().enumerate() {
         column.clear();
         let mut exceptions = Vec::new();
         let mut last = 0;
-        for (at, value) in member.iter().enumerate() {
+        for (position, value) in member.iter().enumerate() {
             match values::exact_integer(*value) {
                 Some(integer) => last = integer,
-                None => exceptions.push((at, value.to_bits())),
+                None => exceptions.push((position, value.to_bits())),
             }
             column.push(last);
         }
-        if member.len() != below.len() || exceptions.len() > member.len() / 8 + 1 {
+        if column.len() != count || exceptions.len() > count / 8 + 1 {
             return false;
         }
         values::put_exceptions(&exceptions, &mut encoded);
-        for (below, own) in below.iter_mut().zip(&mut column) {
-            (*below, *own) = (*own, own.wrapping_sub(*below));
+        if at == 0 {
+            total.clone_from(&column);
+        } else if at == members.len() - 1 {
+            for (own, total) in column.iter_mut().zip(&total) {
+                *own = total.wrapping_sub(*own);
+            }
+        } else {
+            for (below, own) in below.iter_mut().zip(&mut column) {
+                (*below, *own) = (*own, own.wrapping_sub(*below));
+            }
         }
         body.clear();
         ints::encode(&column, Effort::Small, &mut body);
@@ -156,34 +169,84 @@ pub fn encode_buckets(members: &[&[f64]], out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Appends the `count` samples of one member to `out`; the members below it are decoded on the way.
-pub fn decode_bucket(bytes: &[u8], count: usize, member: usize, out: &mut Vec<f64>) -> Result<(), Malformed> {
-    let mut reader = Reader::new(bytes);
-    let members = reader.count(1)?;
-    if member >= members || members > GROUP_MEMBERS_MAX || count > COLUMN_LEN_MAX {
+/// The samples of member 0 alone, at the cost of one column.
+pub fn decode_total(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<(), Malformed> {
+    let mut group = GroupReader::new(bytes, count)?;
+    group.next()?;
+    group.put(out);
+    Ok(())
+}
+
+/// All members, one after the other, `count` samples each.
+pub fn decode_buckets(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<(), Malformed> {
+    let mut group = GroupReader::new(bytes, count)?;
+    if group.members * count > GROUP_CELLS_MAX {
         return Err(Malformed {
-            what: "histogram member",
+            what: "size of a bucket group",
         });
     }
-    let mut sums = vec![0i64; count];
-    let mut column = Vec::with_capacity(count);
-    for at in 0..=member {
-        let exceptions = values::take_exceptions(&mut reader, count)?;
-        let body = reader.bytes()?;
-        column.clear();
-        ints::decode(body, count, &mut column)?;
-        for (sum, own) in sums.iter_mut().zip(&column) {
-            *sum = sum.wrapping_add(*own);
-        }
-        if at == member {
-            let start = out.len();
-            out.extend(sums.iter().map(|v| *v as f64));
-            for (position, bits) in exceptions {
-                out[start + position] = f64::from_bits(bits);
+    group.next()?;
+    group.put(out);
+    let total = std::mem::take(&mut group.column);
+    let mut below = vec![0i64; count];
+    for at in 1..group.members {
+        group.next()?;
+        if at == group.members - 1 {
+            for (own, total) in group.column.iter_mut().zip(&total) {
+                *own = total.wrapping_sub(*own);
+            }
+        } else {
+            for (below, own) in below.iter_mut().zip(&mut group.column) {
+                *own = own.wrapping_add(*below);
+                *below = *own;
             }
         }
+        group.put(out);
     }
     Ok(())
+}
+
+/// Walks the stored columns of a group.
+struct GroupReader<'a> {
+    reader: Reader<'a>,
+    members: usize,
+    count: usize,
+    exceptions: Vec<(usize, u64)>,
+    column: Vec<i64>,
+}
+
+impl<'a> GroupReader<'a> {
+    fn new(bytes: &'a [u8], count: usize) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let members = reader.count(2)?;
+        if members == 0 || members > GROUP_MEMBERS_MAX || count > COLUMN_LEN_MAX {
+            return Err(Malformed {
+                what: "members of a bucket group",
+            });
+        }
+        Ok(GroupReader {
+            reader,
+            members,
+            count,
+            exceptions: Vec::new(),
+            column: Vec::new(),
+        })
+    }
+
+    fn next(&mut self) -> Result<(), Malformed> {
+        self.exceptions = values::take_exceptions(&mut self.reader, self.count)?;
+        self.column.clear();
+        ints::decode(self.reader.bytes()?, self.count, &mut self.column)?;
+        Ok(())
+    }
+
+    fn put(&self, out: &mut Vec<f64>) {
+        let start = out.len();
+        out.extend(self.column.iter().map(|v| *v as f64));
+        for (position, bits) in &self.exceptions {
+            out[start + position] = f64::from_bits(*bits);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -207,19 +270,21 @@ mod tests {
                 }
                 members.push(total.clone());
             }
+            members.rotate_right(1);
             if let Some(at) = stale {
                 members.iter_mut().for_each(|m| m[at] = lapwing_types::stale_nan());
             }
             let slices: Vec<&[f64]> = members.iter().map(Vec::as_slice).collect();
             let mut bytes = Vec::new();
             prop_assert!(encode_buckets(&slices, &mut bytes));
-            for (at, member) in members.iter().enumerate() {
-                let mut out = Vec::new();
-                decode_bucket(&bytes, 150, at, &mut out).unwrap();
-                prop_assert!(out.iter().map(|v| v.to_bits()).eq(member.iter().map(|v| v.to_bits())));
-            }
+            let mut out = Vec::new();
+            decode_buckets(&bytes, 150, &mut out).unwrap();
+            prop_assert!(out.iter().map(|v| v.to_bits()).eq(members.iter().flatten().map(|v| v.to_bits())));
+            let mut total = Vec::new();
+            decode_total(&bytes, 150, &mut total).unwrap();
+            prop_assert!(total.iter().map(|v| v.to_bits()).eq(members[0].iter().map(|v| v.to_bits())));
             for cut in 0..bytes.len() {
-                decode_bucket(&bytes[..cut], 150, members.len() - 1, &mut Vec::new()).unwrap_err();
+                decode_buckets(&bytes[..cut], 150, &mut Vec::new()).unwrap_err();
             }
         }
     }

@@ -44,21 +44,14 @@ pub(crate) fn encode(values: &[i64], effort: Effort, out: &mut Vec<u8>) {
     }
     let mut scratch = Vec::with_capacity(values.len());
     let mut sorted = Vec::new();
-    let mut best: Option<Plan> = None;
-    for order in 0..=2usize.min(values.len().saturating_sub(1)) {
-        differences(values, order, &mut scratch);
-        let plan = plan(&scratch, order, &mut sorted);
-        if best.as_ref().is_none_or(|b| plan.cost_bits < b.cost_bits) {
-            best = Some(plan);
+    let plan = match effort {
+        Effort::Fast => {
+            let order = likely_order(values);
+            differences(values, order, &mut scratch);
+            plan(&scratch, order, &mut sorted)
         }
-        if best
-            .as_ref()
-            .is_some_and(|b| b.width == 0 && b.cost_bits <= PATCH_BITS * 2)
-        {
-            break;
-        }
-    }
-    let Some(plan) = best else { return };
+        Effort::Small => best_plan(values, &mut scratch, &mut sorted),
+    };
     differences(values, plan.order, &mut scratch);
     let mut body = Vec::with_capacity(scratch.len());
     body.extend(scratch.iter().map(|v| v.wrapping_sub(plan.base) as u64));
@@ -227,8 +220,53 @@ fn differences(values: &[i64], order: usize, out: &mut Vec<i64>) {
     }
 }
 
-/// The cheapest base and width. Two bases are tried: the least value, and one that leaves a sixteenth below it, so
-/// that the reset of a counter does not widen everything else.
+/// The order whose differences need the fewest bits, judged in one pass by their distance from the first of them.
+fn likely_order(values: &[i64]) -> usize {
+    let [first, second, third, ..] = values else {
+        return 0;
+    };
+    let first_delta = second.wrapping_sub(*first);
+    let first_double = third.wrapping_sub(*second).wrapping_sub(first_delta);
+    let mut bits = [0u32; 3];
+    let (mut last, mut last_delta) = (*second, first_delta);
+    for value in &values[2..] {
+        let delta = value.wrapping_sub(last);
+        let double = delta.wrapping_sub(last_delta);
+        bits[0] += magnitude_bits(value.wrapping_sub(*first));
+        bits[1] += magnitude_bits(delta.wrapping_sub(first_delta));
+        bits[2] += magnitude_bits(double.wrapping_sub(first_double));
+        (last, last_delta) = (*value, delta);
+    }
+    // A higher order must earn its heads.
+    let mut best = 0;
+    for order in 1..3 {
+        if bits[order] + 8 < bits[best] {
+            best = order;
+        }
+    }
+    best
+}
+
+fn magnitude_bits(value: i64) -> u32 {
+    64 - ((value << 1) ^ (value >> 63)).leading_zeros()
+}
+
+/// Every order planned in full.
+fn best_plan(values: &[i64], scratch: &mut Vec<i64>, sorted: &mut Vec<i64>) -> Plan {
+    differences(values, 0, scratch);
+    let mut best = plan(scratch, 0, sorted);
+    for order in 1..=2usize.min(values.len() - 1) {
+        differences(values, order, scratch);
+        let plan = plan(scratch, order, sorted);
+        if plan.cost_bits < best.cost_bits {
+            best = plan;
+        }
+    }
+    best
+}
+
+/// The cheapest base and width. Three bases are tried: the least value; one that leaves a sixteenth below it, so that
+/// the reset of a counter does not widen everything else; and zero, for a column that rarely moves.
 fn plan(residuals: &[i64], order: usize, sorted: &mut Vec<i64>) -> Plan {
     let (mut least, mut most) = (i64::MAX, i64::MIN);
     for value in residuals {
@@ -257,15 +295,18 @@ fn plan(residuals: &[i64], order: usize, sorted: &mut Vec<i64>) -> Plan {
         sorted.clear();
         sorted.extend_from_slice(residuals);
         let (_, low, _) = sorted.select_nth_unstable(residuals.len() / 16);
-        let (width, cost) = width_for(residuals, *low, 1);
-        if cost + order * 8 < plan.cost_bits {
-            plan = Plan {
-                order,
-                base: *low,
-                divisor: 1,
-                width,
-                cost_bits: cost + order * 8,
-            };
+        let still = residuals.iter().filter(|v| **v == 0).count() >= residuals.len() / 2;
+        for base in [Some(*low), still.then_some(0)].into_iter().flatten() {
+            let (width, cost) = width_for(residuals, base, 1);
+            if cost + order * 8 < plan.cost_bits {
+                plan = Plan {
+                    order,
+                    base,
+                    divisor: 1,
+                    width,
+                    cost_bits: cost + order * 8,
+                };
+            }
         }
     }
     plan

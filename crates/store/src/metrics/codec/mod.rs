@@ -6,6 +6,7 @@
 //! - `quotient`: floats that are an integer over a common divisor (decimals, ratios).
 //! - [`values`]: a column of floats. `values::encode(&[f64], Effort, &mut Vec<u8>)`, `values::decode(&[u8], n, &mut Vec<f64>)`.
 //! - [`times`]: a column of timestamps.
+//! - [`histogram`]: a column of native histograms.
 //!
 //! Every decoder is given the number of items it must yield, bounds what it allocates by that number and by
 //! [`COLUMN_LEN_MAX`], and answers hostile bytes with an error. A decoder reads what it needs from the front of its
@@ -13,6 +14,7 @@
 
 pub(crate) mod bits;
 pub mod cold;
+pub mod histogram;
 pub(crate) mod ints;
 pub(crate) mod quotient;
 pub mod times;

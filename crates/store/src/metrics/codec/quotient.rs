@@ -24,7 +24,7 @@ pub(crate) fn numerator(value: f64, divisor: f64) -> Option<i64> {
         return ((integer as f64).to_bits() == value.to_bits() && integer != i64::MAX).then_some(integer);
     }
     let scaled = value * divisor;
-    if !(scaled.abs() <= EXACT_MAX) {
+    if scaled.is_nan() || scaled.abs() > EXACT_MAX {
         return None;
     }
     let integer = round(scaled) as i64;

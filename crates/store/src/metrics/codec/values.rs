@@ -134,18 +134,20 @@ fn encode_bits(values: &[f64], effort: Effort, out: &mut Vec<u8>) {
 /// The magnitude, negated where the sign is set: neighbours on the number line are neighbours as integers, and low bits
 /// that are zero stay zero on both sides. -0.0 takes the one integer that no magnitude needs.
 fn ordered_bits(bits: u64) -> i64 {
-    match (bits as i64, (bits << 1 >> 1) as i64) {
-        (i64::MIN, _) => i64::MIN,
-        (..0, magnitude) => -magnitude,
-        (_, magnitude) => magnitude,
+    let magnitude = (bits << 1 >> 1) as i64;
+    match (bits as i64) < 0 {
+        true if magnitude == 0 => i64::MIN,
+        true => -magnitude,
+        false => magnitude,
     }
 }
 
 fn bits_of_ordered(ordered: i64) -> u64 {
-    match ordered {
-        i64::MIN => 1 << 63,
-        ..0 => ordered.unsigned_abs() | 1 << 63,
-        _ => ordered as u64,
+    if ordered < 0 {
+        // Of the one integer without a magnitude only the sign bit remains, which is -0.0.
+        ordered.unsigned_abs() | 1 << 63
+    } else {
+        ordered as u64
     }
 }
 

@@ -131,6 +131,7 @@ impl OpenChunk {
             words: words.into_boxed_slice(),
             first_t_ms: open.first_t_ms,
             last_t_ms,
+            flush: 0,
             count: open.count,
         }
     }
@@ -177,6 +178,8 @@ pub(crate) struct SealedChunk {
     words: Box<[u64]>,
     pub(crate) first_t_ms: i64,
     pub(crate) last_t_ms: i64,
+    /// The flush that copied it, if any.
+    pub(crate) flush: u32,
     count: u16,
 }
 
@@ -208,6 +211,7 @@ impl SealedChunk {
             words: take_words(reader)?.into_boxed_slice(),
             first_t_ms,
             last_t_ms,
+            flush: 0,
             count,
         })
     }

@@ -13,12 +13,15 @@ pub(crate) struct LateSample {
     pub(crate) t_ms: i64,
     pub(crate) value: f64,
     pub(crate) commit: u64,
+    /// The flush that copied it, if any.
+    pub(crate) flush: u32,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct HistogramSample {
     pub(crate) t_ms: i64,
     pub(crate) commit: u64,
+    pub(crate) flush: u32,
     bytes: Box<[u8]>,
 }
 
@@ -29,6 +32,7 @@ impl HistogramSample {
         HistogramSample {
             t_ms,
             commit,
+            flush: 0,
             bytes: bytes.into_boxed_slice(),
         }
     }
@@ -48,6 +52,7 @@ pub(crate) struct KeptExemplar {
     pub(crate) t_ms: i64,
     pub(crate) exemplar: Exemplar,
     pub(crate) commit: u64,
+    pub(crate) flush: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -106,6 +111,14 @@ impl Extra {
         }
         self.exemplars.push_back(kept);
         Inserted::New
+    }
+
+    pub(crate) fn drop_flushed(&mut self, flush: u32) {
+        self.late.retain(|s| s.flush != flush);
+        self.late.shrink_to_fit();
+        self.histograms.retain(|h| h.flush != flush);
+        self.histograms.shrink_to_fit();
+        self.exemplars.retain(|e| e.flush != flush);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -22,6 +22,10 @@ pub(crate) struct Index {
     sources: Vec<Source>,
     source_numbers: HashMap<Box<str>, u32>,
     live: usize,
+    /// Grows with every change of the set of series.
+    version: u64,
+    /// Whether two slots ever had the same labels at once (see `maintain`).
+    twins: bool,
     heap_bytes: usize,
 }
 
@@ -72,6 +76,33 @@ fn list_hash(pairs: &[u32]) -> u64 {
 impl Index {
     pub(crate) fn live(&self) -> usize {
         self.live
+    }
+
+    pub(crate) fn may_have_twins(&self) -> bool {
+        self.twins
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(crate) fn pair_list(&self, slot: u32) -> &[u32] {
+        self.series.get(slot as usize).map_or(&[], |e| &e.pairs)
+    }
+
+    /// By number of pair: its place among all pairs, by name and then value.
+    pub(crate) fn pair_ranks(&self) -> Vec<u32> {
+        let text = |p: u32| {
+            let pair = &self.pairs[p as usize];
+            (&*self.names[pair.name as usize].text, &*pair.value)
+        };
+        let mut order: Vec<u32> = (0..self.pairs.len() as u32).collect();
+        order.sort_unstable_by(|a, b| text(*a).cmp(&text(*b)));
+        let mut ranks = vec![0; order.len()];
+        for (rank, pair) in order.into_iter().enumerate() {
+            ranks[pair as usize] = rank as u32;
+        }
+        ranks
     }
 
     /// One more than the highest slot ever used.
@@ -152,6 +183,11 @@ impl Index {
             postings.insert(slot);
             self.heap_bytes = self.heap_bytes + postings.heap_bytes() - before;
         }
+        // A series that left the look-ups and came back has two slots until the first is empty; the newer one is found.
+        while let Some(older) = self.find_list(&list) {
+            self.twins = true;
+            self.detach(&[older]);
+        }
         let source = self.intern_source(source);
         self.sources[source as usize].series += 1;
         self.heap_bytes += list.len() * 4;
@@ -168,6 +204,7 @@ impl Index {
         self.series_table
             .insert_unique(hash, slot, |s| list_hash(&series[*s as usize].pairs));
         self.live += 1;
+        self.version += 1;
     }
 
     /// After a replay: slots that no series took may be given to new ones.
@@ -223,6 +260,7 @@ impl Index {
             }
         }
         self.live -= gone.len();
+        self.version += 1;
     }
 
     pub(crate) fn release(&mut self, slots: &[u32]) {
@@ -615,6 +653,10 @@ mod tests {
                 .collect();
             prop_assert_eq!(index.select(&matchers), expect);
             prop_assert_eq!(index.live(), model.len());
+            model.sort_by(|a, b| a.1.cmp(&b.1));
+            let order: Vec<u32> = model.iter().map(|(s, _)| *s).collect();
+            let ranks = crate::metrics::head::ranks::Ranks::of(&index);
+            prop_assert_eq!(ranks.order(), &order[..]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The head: series that are being written, and what of them is not in blocks yet.
 //!
 //! - `index`: label pairs, their series, and which slot holds which series (one index for all shards).
+//! - `ranks`: the order of series by their labels.
 //! - `postings`: sets of slots, and the four matchers over them.
 //! - `raw_cache`: from the bytes a series arrives with to its slot.
 //! - `shard`, `series`, `chunk`, `extra`: the samples.
@@ -15,6 +16,7 @@ pub(crate) mod histogram_bytes;
 pub(crate) mod index;
 pub(crate) mod isolation;
 pub(crate) mod postings;
+pub(crate) mod ranks;
 pub(crate) mod raw_cache;
 pub(crate) mod series;
 pub(crate) mod shard;

@@ -106,6 +106,7 @@ impl Series {
                     t_ms,
                     value,
                     commit: bounds.commit,
+                    flush: 0,
                 })
                 .into(),
         }
@@ -147,6 +148,7 @@ impl Series {
             t_ms,
             exemplar,
             commit: bounds.commit,
+            flush: 0,
         };
         self.extra_mut()
             .insert_exemplar(kept, bounds.exemplars_max)
@@ -218,6 +220,30 @@ impl Series {
         self.open = OpenChunk::default();
         self.sealed = again.sealed;
         removed + in_order.len() - kept.len()
+    }
+
+    /// Ends the open chunk when all of it lies before a time.
+    pub(crate) fn seal_before(&mut self, until_ms: i64) {
+        if self.open.count() > 0 && self.last_t_ms < until_ms {
+            self.sealed.reserve_exact(1);
+            self.sealed.push(self.open.seal(self.last_t_ms));
+        }
+    }
+
+    /// Drops what a flush copied; returns how many chunks went.
+    pub(crate) fn drop_flushed(&mut self, flush: u32) -> usize {
+        let before = self.sealed.len();
+        self.sealed.retain(|c| c.flush != flush);
+        if self.sealed.is_empty() {
+            self.sealed = Vec::new();
+        }
+        if let Some(extra) = &mut self.extra {
+            extra.drop_flushed(flush);
+            if extra.is_empty() && extra.start_ms.is_none() {
+                self.extra = None;
+            }
+        }
+        before - self.sealed.len()
     }
 
     /// Drops what lies wholly before a time; returns how many chunks went.

@@ -1,0 +1,165 @@
+//! Several blocks into one.
+//!
+//! 1. Series of all inputs are walked in label order; equal ones meet.
+//! 2. Their samples are merged by time. At one time the block that stands later in the list wins; equal duplicates vanish.
+//! 3. What a tombstone covers is left out.
+//!
+//! Memory: one series of all inputs at a time, and what [`BlockWriter`] holds. Damage in an input ends the merge: the
+//! inputs stay, and nothing is lost that could be read before.
+
+use super::error::BlockError;
+use super::meta::{BlockMeta, BlockOptions};
+use super::reader::{Block, BlockSeries};
+use super::writer::BlockWriter;
+use crate::metrics::columns::SeriesColumns;
+use lapwing_types::{Labels, Matcher};
+use std::iter::Peekable;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Samples of matching series in the range (both ends included) are deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tombstone {
+    pub matchers: Vec<Matcher>,
+    pub start_ms: i64,
+    pub end_ms: i64,
+}
+
+impl Tombstone {
+    pub fn covers(&self, labels: &Labels, t_ms: i64) -> bool {
+        (self.start_ms..=self.end_ms).contains(&t_ms) && self.concerns(labels)
+    }
+
+    pub fn concerns(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|m| m.matches_labels(labels))
+    }
+}
+
+/// Writes the union of `blocks` to a new block in `dir`, which must not exist.
+pub fn merge(
+    blocks: &[Arc<Block>],
+    dir: &Path,
+    options: BlockOptions,
+    tombstones: &[Tombstone],
+) -> Result<BlockMeta, BlockError> {
+    let mut writer = BlockWriter::create(dir, options)?;
+    let mut inputs: Vec<_> = blocks.iter().map(|block| block.series().peekable()).collect();
+    let (mut merged, mut part) = (SeriesColumns::default(), SeriesColumns::default());
+    while let Some(labels) = least(&mut inputs)? {
+        merged.clear();
+        for (input, block) in inputs.iter_mut().zip(blocks) {
+            let Some(series) = input.next_if(|s| s.as_ref().is_ok_and(|s| s.labels == labels)) else {
+                continue;
+            };
+            part.clear();
+            block.read(&series?, (i64::MIN, i64::MAX), &mut part)?;
+            merge_columns(&mut merged, &mut part);
+        }
+        for tombstone in tombstones.iter().filter(|t| t.concerns(&labels)) {
+            delete(&mut merged, tombstone.start_ms..=tombstone.end_ms);
+        }
+        writer.add_series(&labels, &merged)?;
+    }
+    writer.finish()
+}
+
+/// The least label set that any input has next.
+fn least<I>(inputs: &mut [Peekable<I>]) -> Result<Option<Labels>, BlockError>
+where
+    I: Iterator<Item = Result<BlockSeries, BlockError>>,
+{
+    let mut least: Option<Labels> = None;
+    for input in inputs {
+        if let Some(Err(error)) = input.next_if(Result::is_err) {
+            return Err(error);
+        }
+        if let Some(Ok(series)) = input.peek()
+            && least.as_ref().is_none_or(|least| series.labels < *least)
+        {
+            least = Some(series.labels.clone());
+        }
+    }
+    Ok(least)
+}
+
+/// Merges `newer` into `older`; at equal times `newer` wins. A time that has a float in one and a histogram in the
+/// other keeps what `newer` has.
+pub(crate) fn merge_columns(older: &mut SeriesColumns, newer: &mut SeriesColumns) {
+    if older.is_empty() {
+        std::mem::swap(older, newer);
+        return;
+    }
+    if !newer.histograms.is_empty() || !older.histograms.is_empty() {
+        drop_times(older, newer);
+    }
+    let floats = |c: &mut SeriesColumns| -> Vec<(i64, f64)> {
+        let values = std::mem::take(&mut c.values);
+        std::mem::take(&mut c.times_ms).into_iter().zip(values).collect()
+    };
+    if older.times_ms.last() < newer.times_ms.first() {
+        older.times_ms.append(&mut newer.times_ms);
+        older.values.append(&mut newer.values);
+    } else {
+        let merged = merge_by(floats(older), floats(newer), |s| s.0);
+        (older.times_ms, older.values) = merged.into_iter().unzip();
+    }
+    merge_lists(&mut older.histograms, &mut newer.histograms, |h| h.0);
+    merge_lists(&mut older.tier, &mut newer.tier, |p| p.t_ms);
+    merge_lists(&mut older.start_times_ms, &mut newer.start_times_ms, |s| s.0);
+    older.start_times_ms.dedup_by(|b, a| a.1 == b.1);
+    older.exemplars.append(&mut newer.exemplars);
+    older.exemplars.sort_by_key(|(t_ms, _)| *t_ms);
+    older.exemplars.dedup();
+}
+
+fn merge_lists<T>(older: &mut Vec<T>, newer: &mut Vec<T>, key: impl Fn(&T) -> i64) {
+    *older = merge_by(std::mem::take(older), std::mem::take(newer), key);
+}
+
+/// Two ascending lists into one; an item of `newer` replaces the one of `older` with its key.
+fn merge_by<T>(older: Vec<T>, newer: Vec<T>, key: impl Fn(&T) -> i64) -> Vec<T> {
+    if newer.is_empty() {
+        return older;
+    }
+    let mut out = Vec::with_capacity(older.len() + newer.len());
+    let mut older = older.into_iter().peekable();
+    for item in newer {
+        while let Some(before) = older.next_if(|o| key(o) <= key(&item)) {
+            if key(&before) < key(&item) {
+                out.push(before);
+            }
+        }
+        out.push(item);
+    }
+    out.extend(older);
+    out
+}
+
+/// Takes from `older` the floats at times where `newer` has a histogram, and the other way round.
+fn drop_times(older: &mut SeriesColumns, newer: &SeriesColumns) {
+    let mut keep = older
+        .times_ms
+        .iter()
+        .map(|t| newer.histograms.binary_search_by_key(t, |h| h.0).is_err())
+        .collect::<Vec<_>>()
+        .into_iter();
+    let mut keep_values = keep.clone();
+    older.times_ms.retain(|_| keep.next().unwrap_or(true));
+    older.values.retain(|_| keep_values.next().unwrap_or(true));
+    older
+        .histograms
+        .retain(|(t, _)| newer.times_ms.binary_search(t).is_err());
+}
+
+fn delete(columns: &mut SeriesColumns, range: std::ops::RangeInclusive<i64>) {
+    let from = columns.times_ms.partition_point(|t| t < range.start());
+    let to = columns.times_ms.partition_point(|t| t <= range.end()).max(from);
+    columns.times_ms.drain(from..to);
+    columns.values.drain(from..to);
+    columns.histograms.retain(|(t, _)| !range.contains(t));
+    columns.exemplars.retain(|(t, _)| !range.contains(t));
+    columns.tier.retain(|p| !range.contains(&p.t_ms));
+    if columns.samples_len() == 0 {
+        columns.start_times_ms.clear();
+    }
+}

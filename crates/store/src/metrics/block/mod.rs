@@ -1,0 +1,43 @@
+//! Immutable blocks: a range of time of many series, written once, read often, checksummed throughout.
+//!
+//! A block is a directory with one file, `pages` (layout in `pages.rs`). What stands in its pages:
+//!
+//! - `writer`: [`BlockWriter`]: series in, in ascending order; `add_series`, then `finish`.
+//! - `columns_writer`: value and timestamp columns into data pages, equal columns once.
+//! - `buckets`: the series of one classic histogram as one column group (cold blocks).
+//! - `extras`: exemplars and start times.
+//! - `index_writer`, `entry`: series entries, label pairs, postings, the table of timestamp columns.
+//! - `index`, `select`: the same read again, and the four matchers over it.
+//! - `reader`: [`Block`]: `open`, `select`, `read`, `label_names`, `label_values`, `verify`.
+//! - `merge`: several blocks into one.
+//! - `cache`: [`PageCache`], the byte budget that all open blocks share.
+//!
+//! A block is live once the manifest names its directory; one that is not named is debris of a crash. `finish` syncs the
+//! file and the directory before it returns, so a named block is whole. A page whose checksum fails is quarantined: what
+//! needs it answers [`BlockError::Damaged`] with the page's number, everything else keeps serving.
+
+mod buckets;
+mod cache;
+mod columns_writer;
+mod entry;
+mod error;
+mod extras;
+mod index;
+mod index_writer;
+mod merge;
+mod meta;
+mod pages;
+mod reader;
+mod select;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod writer;
+
+pub use cache::PageCache;
+pub use error::BlockError;
+pub use merge::{Tombstone, merge};
+pub use meta::{BlockMeta, BlockOptions};
+pub use reader::{Block, BlockSeries, SeriesId};
+pub use verify::{Loss, VerifyReport};
+pub use writer::BlockWriter;

@@ -1,0 +1,416 @@
+//! An open block: which series it has, and their samples.
+//!
+//! In memory: the label names, a table of pages (some 24 bytes per 32 KiB of data) and what the shared cache holds. A block
+//! is immutable, so an open one answers consistently for as long as someone holds it, also after its files are deleted.
+
+use super::cache::PageCache;
+use super::entry::{ChunkKind, ChunkRef, Place};
+use super::error::BlockError;
+use super::extras;
+use super::index::{Index, PairCursor, SeriesCursor, TimesCursor};
+use super::meta::BlockMeta;
+use super::pages::{PageFile, PageKind};
+use super::select::select;
+use super::writer::FILE_NAME;
+use crate::metrics::bytes::Reader;
+use crate::metrics::codec::{cold, histogram, times, values};
+use crate::metrics::columns::SeriesColumns;
+use crate::metrics::tier::TierPoint;
+use lapwing_types::{Labels, Matcher};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Position of a series in the label order of its block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesId(pub u32);
+
+/// A series of a block: who it is, and where its chunks in the selected range stand.
+#[derive(Clone, Debug)]
+pub struct BlockSeries {
+    pub id: SeriesId,
+    pub labels: Labels,
+    pub(super) chunks: Vec<ChunkRef>,
+}
+
+pub struct Block {
+    dir: PathBuf,
+    pub(super) file: PageFile,
+    pub(super) index: Index,
+    meta: BlockMeta,
+}
+
+impl Block {
+    /// Opens a block directory; all blocks that share a cache share its budget.
+    pub fn open(dir: &Path, cache: &Arc<PageCache>) -> Result<Self, BlockError> {
+        let file = PageFile::open(&dir.join(FILE_NAME), cache)?;
+        let [(_, page)] = file.of_kind(PageKind::Meta)[..] else {
+            return Err(BlockError::NotABlock {
+                path: dir.to_owned(),
+                reason: "it has no description",
+            });
+        };
+        let bytes = file.read_uncached(page)?;
+        let meta =
+            BlockMeta::read_from(&mut Reader::new(&bytes), file.size_bytes).map_err(file.malformed(page))?;
+        let series_len = u32::try_from(meta.series).map_err(|_| file.damaged(page, "count of series"))?;
+        let index = Index::open(&file, series_len)?;
+        Ok(Block {
+            dir: dir.to_owned(),
+            file,
+            index,
+            meta,
+        })
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub fn meta(&self) -> &BlockMeta {
+        &self.meta
+    }
+
+    /// Memory of its own, beside the shared cache.
+    pub fn heap_bytes(&self) -> usize {
+        self.index.heap_bytes() + self.file.pages_len() as usize * 24
+    }
+
+    /// Pages found damaged so far, and why.
+    pub fn quarantined(&self) -> Vec<(u32, &'static str)> {
+        self.file.quarantined()
+    }
+
+    /// Series that satisfy all matchers and have a chunk in the range (both ends included), ascending by labels.
+    pub fn select(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Vec<BlockSeries>, BlockError> {
+        let mut out = Vec::new();
+        self.for_each_selected(matchers, (start_ms, end_ms), |series| out.push(series))?;
+        Ok(out)
+    }
+
+    /// As [`Block::select`], one series at a time.
+    pub fn for_each_selected(
+        &self,
+        matchers: &[Matcher],
+        range: (i64, i64),
+        mut visit: impl FnMut(BlockSeries),
+    ) -> Result<(), BlockError> {
+        if range.1 < self.meta.min_ms || range.0 > self.meta.max_ms {
+            return Ok(());
+        }
+        let mut walk = Walk::new(self, range);
+        for id in select(&self.file, &self.index, matchers)? {
+            if let Some(series) = walk.series(id)? {
+                visit(series);
+            }
+        }
+        Ok(())
+    }
+
+    /// All series in label order, with all chunks.
+    pub fn series(&self) -> impl Iterator<Item = Result<BlockSeries, BlockError>> + '_ {
+        self.series_by_id().map(|(_, series)| series)
+    }
+
+    pub(super) fn series_by_id(
+        &self,
+    ) -> impl Iterator<Item = (SeriesId, Result<BlockSeries, BlockError>)> + '_ {
+        let mut walk = Walk::new(self, (i64::MIN, i64::MAX));
+        (0..self.index.series_len)
+            .filter_map(move |id| walk.series(id).transpose().map(|series| (SeriesId(id), series)))
+    }
+
+    /// Decodes one chunk alone.
+    pub(super) fn read_one(&self, labels: &Labels, chunk: ChunkRef) -> Result<(), BlockError> {
+        let series = BlockSeries {
+            id: SeriesId(0),
+            labels: labels.clone(),
+            chunks: vec![chunk],
+        };
+        self.read(&series, (i64::MIN, i64::MAX), &mut SeriesColumns::default())
+    }
+
+    /// Appends the samples of the range (both ends included) to `out`, ascending. After an error `out` holds what stood
+    /// before the damage.
+    pub fn read(
+        &self,
+        series: &BlockSeries,
+        (start_ms, end_ms): (i64, i64),
+        out: &mut SeriesColumns,
+    ) -> Result<(), BlockError> {
+        let mut table = TimesCursor::new(&self.file, &self.index);
+        for chunk in &series.chunks {
+            if chunk.kind == ChunkKind::Extras {
+                self.with_column(chunk.place, |bytes| {
+                    extras::decode(bytes, (start_ms, end_ms), out)
+                })?;
+                continue;
+            }
+            let entry = table.get(chunk.times)?;
+            if entry.max_ms < start_ms || entry.min_ms > end_ms {
+                continue;
+            }
+            let count = entry.count as usize;
+            let mut times_ms = Vec::new();
+            self.with_column(entry.place, |bytes| {
+                times::decode(bytes, count, &mut times_ms).map(drop)
+            })?;
+            let from = times_ms.partition_point(|t| *t < start_ms);
+            let to = times_ms.partition_point(|t| *t <= end_ms);
+            if from < to {
+                self.read_chunk(chunk, &times_ms, from..to, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of labels on series that match, ascending.
+    pub fn label_names(&self, matchers: &[Matcher], range: (i64, i64)) -> Result<Vec<String>, BlockError> {
+        if matchers.is_empty() && range.0 <= self.meta.min_ms && range.1 >= self.meta.max_ms {
+            return Ok(self.index.names().iter().map(|n| n.text.to_string()).collect());
+        }
+        let mut seen = vec![false; self.index.names().len()];
+        let mut walk = Walk::new(self, range);
+        for id in select(&self.file, &self.index, matchers)? {
+            if !walk.chunks(id)? {
+                continue;
+            }
+            for pair in walk.series.get(id)?.0 {
+                let at = self.index.names().partition_point(|n| n.pairs.end <= *pair);
+                if let Some(seen) = seen.get_mut(at) {
+                    *seen = true;
+                }
+            }
+        }
+        let names = self.index.names().iter().zip(seen);
+        Ok(names
+            .filter(|(_, seen)| *seen)
+            .map(|(n, _)| n.text.to_string())
+            .collect())
+    }
+
+    /// Values of one label on series that match, ascending.
+    pub fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        range: (i64, i64),
+    ) -> Result<Vec<String>, BlockError> {
+        let Some(name) = self.index.name(name) else {
+            return Ok(Vec::new());
+        };
+        let mut pairs: Vec<u32> = Vec::new();
+        if matchers.is_empty() && range.0 <= self.meta.min_ms && range.1 >= self.meta.max_ms {
+            pairs.extend(name.pairs.clone());
+        } else {
+            let mut walk = Walk::new(self, range);
+            for id in select(&self.file, &self.index, matchers)? {
+                if walk.chunks(id)? {
+                    let own = walk.series.get(id)?.0;
+                    pairs.extend(own.iter().find(|p| name.pairs.contains(p)));
+                }
+            }
+            pairs.sort_unstable();
+            pairs.dedup();
+        }
+        let mut cursor = PairCursor::new(&self.file, &self.index);
+        pairs
+            .iter()
+            .map(|pair| cursor.value(*pair).map(str::to_owned))
+            .collect()
+    }
+
+    fn read_chunk(
+        &self,
+        chunk: &ChunkRef,
+        times_ms: &[i64],
+        range: Range<usize>,
+        out: &mut SeriesColumns,
+    ) -> Result<(), BlockError> {
+        let count = times_ms.len();
+        match chunk.kind {
+            ChunkKind::Floats => {
+                let start = out.values.len();
+                if let Err(error) = self.read_floats(chunk, count, &range, &mut out.values) {
+                    out.values.truncate(start);
+                    return Err(error);
+                }
+                out.times_ms.extend_from_slice(&times_ms[range]);
+            }
+            ChunkKind::Histograms => {
+                let mut histograms = Vec::new();
+                self.with_column(chunk.place, |bytes| {
+                    histogram::decode(bytes, count, &mut histograms).map(drop)
+                })?;
+                let stamped = times_ms.iter().copied().zip(histograms);
+                out.histograms.extend(stamped.skip(range.start).take(range.len()));
+            }
+            ChunkKind::Tier => {
+                let mut columns: [Vec<f64>; 6] = Default::default();
+                self.with_column(chunk.place, |mut bytes| {
+                    for column in &mut columns {
+                        let taken = values::decode(bytes, count, column)?;
+                        bytes = &bytes[taken..];
+                    }
+                    Ok(())
+                })?;
+                let [min, max, sum, counts, last, increase] = columns;
+                out.tier.extend(range.map(|i| TierPoint {
+                    t_ms: times_ms[i],
+                    min: min[i],
+                    max: max[i],
+                    sum: sum[i],
+                    count: counts[i] as u64,
+                    last: last[i],
+                    increase: increase[i],
+                }));
+            }
+            ChunkKind::Extras => {}
+        }
+        Ok(())
+    }
+
+    fn read_floats(
+        &self,
+        chunk: &ChunkRef,
+        count: usize,
+        range: &Range<usize>,
+        out: &mut Vec<f64>,
+    ) -> Result<(), BlockError> {
+        let start = out.len();
+        match chunk.member {
+            None => self.with_column(chunk.place, |bytes| values::decode(bytes, count, out).map(drop))?,
+            Some(0) => self.with_column(chunk.place, |bytes| cold::decode_total(bytes, count, out))?,
+            Some(member) => {
+                let group = self.group(chunk.place, count)?;
+                let first = member as usize * count;
+                let own = group
+                    .get(first..first + count)
+                    .ok_or_else(|| self.file.damaged(chunk.place.page, "member of a bucket group"))?;
+                out.extend_from_slice(&own[range.clone()]);
+                return Ok(());
+            }
+        }
+        out.truncate(start + range.end);
+        out.drain(start..start + range.start);
+        Ok(())
+    }
+
+    /// All members of a bucket group. Whoever asks for one bucket asks for its neighbours next, so they are kept.
+    fn group(&self, place: Place, count: usize) -> Result<Arc<[f64]>, BlockError> {
+        if let Some(group) = self.file.cached_group(place.page, place.offset) {
+            return Ok(group);
+        }
+        let mut members = Vec::new();
+        self.with_column(place, |bytes| cold::decode_buckets(bytes, count, &mut members))?;
+        let group: Arc<[f64]> = Arc::from(members);
+        self.file.keep_group(place.page, place.offset, &group);
+        Ok(group)
+    }
+
+    fn with_column<T>(
+        &self,
+        place: Place,
+        decode: impl FnOnce(&[u8]) -> Result<T, crate::metrics::Malformed>,
+    ) -> Result<T, BlockError> {
+        let page = self.file.read(place.page)?;
+        let (start, len) = (place.offset as usize, place.len as usize);
+        let column = page
+            .get(start..start + len)
+            .ok_or_else(|| self.file.damaged(place.page, "place of a column"))?;
+        decode(column).map_err(self.file.malformed(place.page))
+    }
+}
+
+/// Goes through series in ascending order.
+struct Walk<'b> {
+    block: &'b Block,
+    series: SeriesCursor<'b>,
+    pairs: PairCursor<'b>,
+    times: TimesCursor<'b>,
+    range: (i64, i64),
+    text: String,
+}
+
+impl<'b> Walk<'b> {
+    fn new(block: &'b Block, range: (i64, i64)) -> Self {
+        Walk {
+            block,
+            series: SeriesCursor::new(&block.file, &block.index),
+            pairs: PairCursor::new(&block.file, &block.index),
+            times: TimesCursor::new(&block.file, &block.index),
+            range,
+            text: String::new(),
+        }
+    }
+
+    /// Whether a series has a chunk of samples in the range.
+    fn chunks(&mut self, id: u32) -> Result<bool, BlockError> {
+        let (_, chunks) = self.series.get(id)?;
+        for chunk in chunks.iter().filter(|c| c.kind != ChunkKind::Extras) {
+            if overlaps(&mut self.times, chunk, self.range)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn series(&mut self, id: u32) -> Result<Option<BlockSeries>, BlockError> {
+        let whole = self.range.0 <= self.block.meta.min_ms && self.range.1 >= self.block.meta.max_ms;
+        let (pairs, chunks) = self.series.get(id)?;
+        let mut kept = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            if whole || overlaps(&mut self.times, chunk, self.range)? {
+                kept.push(*chunk);
+            }
+        }
+        if kept.iter().all(|c| c.kind == ChunkKind::Extras) && !whole {
+            return Ok(None);
+        }
+        let labels = labels_of(self.block, pairs, (&mut self.pairs, &mut self.text))?;
+        Ok(Some(BlockSeries {
+            id: SeriesId(id),
+            labels,
+            chunks: kept,
+        }))
+    }
+}
+
+fn overlaps(table: &mut TimesCursor<'_>, chunk: &ChunkRef, range: (i64, i64)) -> Result<bool, BlockError> {
+    if chunk.kind == ChunkKind::Extras {
+        return Ok(true);
+    }
+    let entry = table.get(chunk.times)?;
+    Ok(entry.max_ms >= range.0 && entry.min_ms <= range.1)
+}
+
+/// Values are copied to `text` first, because each may stand in another page.
+fn labels_of(
+    block: &Block,
+    pairs: &[u32],
+    (cursor, text): (&mut PairCursor<'_>, &mut String),
+) -> Result<Labels, BlockError> {
+    text.clear();
+    let mut parts = Vec::with_capacity(pairs.len());
+    for pair in pairs {
+        let name = block
+            .index
+            .name_of(*pair)
+            .ok_or_else(|| block.file.damaged(0, "label pair without a name"))?;
+        let start = text.len();
+        text.push_str(cursor.value(*pair)?);
+        parts.push((&*name.text, start..text.len()));
+    }
+    // A damaged index that passed its checksum must not break the invariants of a label set.
+    if !parts.is_sorted_by(|a, b| a.0 < b.0) || parts.iter().any(|(n, v)| n.is_empty() || v.is_empty()) {
+        return Err(block.file.damaged(0, "label set"));
+    }
+    Ok(Labels::from_sorted(
+        parts.iter().map(|(name, value)| (*name, &text[value.clone()])),
+    ))
+}

@@ -1,0 +1,236 @@
+//! Windows that are over go from the head into blocks, and leave memory.
+//!
+//! 1. Under each shard's lock in turn, the chunks, late samples, histograms and exemplars before the end of the window are
+//!    copied out and marked with the number of this flush; series go to the writer in the order of their labels.
+//! 2. The blocks are synced and become visible. For a while head and blocks both hold the samples, which readers merge.
+//! 3. When every snapshot from before is gone, what bears the mark leaves the head; then a checkpoint is written, and the
+//!    manifest names both. A crash before that leaves debris and a log from which all of it comes back.
+//!
+//! A flush that fails leaves its mark behind, which means nothing: the next one copies everything again.
+
+use super::block::BlockWriter;
+use super::blocks::{Levels, LiveBlock, block_error, block_name, block_path};
+use super::columns::SeriesColumns;
+use super::core::Core;
+use super::head::series::Series;
+use super::head::shard_of;
+use super::maintain::Disk;
+use super::refusal::{OpenError, io_error};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Blocks that are visible, and what of the head they stand for.
+pub(crate) struct Flushed {
+    pub(crate) mark: u64,
+    pub(crate) blocks: Vec<LiveBlock>,
+}
+
+/// Writes everything before `until_ms`; returns nothing when there is nothing. `next_number` is counted up.
+pub(crate) fn write_blocks(
+    core: &Core,
+    disk: &Disk,
+    until_ms: i64,
+    flush: u32,
+    next_number: &mut u64,
+) -> Result<Vec<LiveBlock>, OpenError> {
+    let parent = disk.dir.join("blocks");
+    disk.fs
+        .create_dir_all(&parent)
+        .map_err(io_error("creating", &parent))?;
+    core.renew_ranks();
+    let ranks = core.ranks.read().clone();
+    let mut writers = Writers {
+        disk,
+        levels: Levels {
+            window_ms: core.options.window_ms,
+        },
+        next_number,
+        open: BTreeMap::new(),
+    };
+    let mut columns = SeriesColumns::default();
+    for twins in ranks.order().chunk_by(|a, b| ranks.same(*a, *b)) {
+        columns.clear();
+        let mut owner = None;
+        for slot in twins {
+            let mut shard = core.shards[shard_of(*slot)].lock();
+            let Some(series) = shard.get_mut(*slot) else { continue };
+            // The slot may have changed hands since it was ranked: its new series' turn comes with the next flush.
+            if ranks.place(*slot, series.generation).is_some() {
+                collect(series, until_ms, flush, &mut columns);
+                owner = Some(*slot);
+            }
+        }
+        if twins.len() > 1 {
+            put_in_order(&mut columns);
+        }
+        if let Some(slot) = owner.filter(|_| !columns.is_empty()) {
+            writers.add(core, slot, &columns)?;
+        }
+    }
+    writers.finish(core)
+}
+
+/// Takes what bears the mark out of the head; returns how many chunks went.
+pub(crate) fn drop_flushed(core: &Core, flush: u32) -> usize {
+    let mut dropped = 0;
+    for (number, shard) in core.shards.iter().enumerate() {
+        for (_, series) in shard.lock().iter_mut(number) {
+            dropped += series.drop_flushed(flush);
+        }
+    }
+    dropped
+}
+
+/// Copies what lies before `until_ms`, and marks it.
+fn collect(series: &mut Series, until_ms: i64, flush: u32, out: &mut SeriesColumns) {
+    series.seal_before(until_ms);
+    for chunk in series.sealed.iter_mut().filter(|c| c.last_t_ms < until_ms) {
+        chunk.flush = flush;
+        for (t_ms, value) in chunk.samples() {
+            out.times_ms.push(t_ms);
+            out.values.push(value);
+        }
+    }
+    let Some(extra) = &mut series.extra else { return };
+    let in_order = extra.late.is_empty();
+    for sample in extra.late.iter_mut().filter(|s| s.t_ms < until_ms) {
+        sample.flush = flush;
+        out.times_ms.push(sample.t_ms);
+        out.values.push(sample.value);
+    }
+    for kept in extra.histograms.iter_mut().filter(|h| h.t_ms < until_ms) {
+        kept.flush = flush;
+        out.histograms
+            .extend(kept.decode().map(|h| (kept.t_ms, Arc::new(h))));
+    }
+    for kept in extra.exemplars.iter_mut().filter(|e| e.t_ms < until_ms) {
+        kept.flush = flush;
+        out.exemplars.push((kept.t_ms, kept.exemplar.clone()));
+    }
+    if !in_order || !extra.exemplars.is_empty() {
+        put_in_order(out);
+    }
+    let first_ms = out
+        .times_ms
+        .first()
+        .copied()
+        .into_iter()
+        .chain(out.histograms.first().map(|h| h.0))
+        .min();
+    if let (Some(start_ms), Some(first_ms)) = (extra.start_ms, first_ms) {
+        out.start_times_ms.push((first_ms, start_ms));
+    }
+}
+
+/// Ascending by time, each time once.
+fn put_in_order(columns: &mut SeriesColumns) {
+    let mut floats: Vec<(i64, f64)> = columns.times_ms.drain(..).zip(columns.values.drain(..)).collect();
+    floats.sort_by_key(|(t, _)| *t);
+    floats.dedup_by_key(|(t, _)| *t);
+    (columns.times_ms, columns.values) = floats.into_iter().unzip();
+    columns.histograms.sort_by_key(|(t, _)| *t);
+    columns.histograms.dedup_by_key(|(t, _)| *t);
+    columns.exemplars.sort_by_key(|(t, _)| *t);
+    columns.start_times_ms.sort_unstable();
+    columns.start_times_ms.dedup_by_key(|(t, _)| *t);
+}
+
+/// One block per middle range that has samples; usually that is one, and another when late samples came.
+struct Writers<'f> {
+    disk: &'f Disk,
+    levels: Levels,
+    next_number: &'f mut u64,
+    open: BTreeMap<i64, (String, BlockWriter)>,
+}
+
+impl Writers<'_> {
+    fn add(&mut self, core: &Core, slot: u32, columns: &SeriesColumns) -> Result<(), OpenError> {
+        let labels = core.index.read().labels(slot);
+        let range_ms = self.levels.middle_ms();
+        let numbers = |t_ms: i64| t_ms.div_euclid(range_ms);
+        let ends = [
+            columns.times_ms.first().copied(),
+            columns.times_ms.last().copied(),
+            columns.histograms.first().map(|h| h.0),
+            columns.histograms.last().map(|h| h.0),
+            columns.exemplars.first().map(|e| e.0),
+            columns.exemplars.last().map(|e| e.0),
+        ];
+        let (Some(first), Some(last)) = (ends.iter().flatten().min(), ends.iter().flatten().max()) else {
+            return Ok(());
+        };
+        for number in numbers(*first)..=numbers(*last) {
+            let part = if numbers(*first) == numbers(*last) {
+                None
+            } else {
+                Some(cut(columns, number * range_ms..(number + 1) * range_ms))
+            };
+            let part = part.as_ref().unwrap_or(columns);
+            if !part.is_empty() {
+                let (name, writer) = self.writer(number)?;
+                let path = name.clone();
+                writer
+                    .add_series(&labels, part)
+                    .map_err(block_error("writing", path.into()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn writer(&mut self, number: i64) -> Result<&mut (String, BlockWriter), OpenError> {
+        match self.open.entry(number) {
+            std::collections::btree_map::Entry::Occupied(open) => Ok(open.into_mut()),
+            std::collections::btree_map::Entry::Vacant(vacant) => {
+                let name = block_name(*self.next_number);
+                *self.next_number += 1;
+                let path = block_path(&self.disk.dir, &name);
+                let options = self.levels.options(self.levels.window_ms);
+                let writer = BlockWriter::create(&path, options).map_err(block_error("creating", path))?;
+                Ok(vacant.insert((name, writer)))
+            }
+        }
+    }
+
+    fn finish(self, core: &Core) -> Result<Vec<LiveBlock>, OpenError> {
+        let mut blocks = Vec::with_capacity(self.open.len());
+        for (name, writer) in self.open.into_values() {
+            let path = block_path(&self.disk.dir, &name);
+            writer.finish().map_err(block_error("finishing", path.clone()))?;
+            blocks.push(
+                core.blocks
+                    .open(&self.disk.dir, &name)
+                    .map_err(block_error("opening", path))?,
+            );
+        }
+        Ok(blocks)
+    }
+}
+
+fn cut(columns: &SeriesColumns, range: Range<i64>) -> SeriesColumns {
+    let from = columns.times_ms.partition_point(|t| *t < range.start);
+    let to = columns.times_ms.partition_point(|t| *t < range.end);
+    SeriesColumns {
+        times_ms: columns.times_ms[from..to].to_vec(),
+        values: columns.values[from..to].to_vec(),
+        histograms: columns
+            .histograms
+            .iter()
+            .filter(|h| range.contains(&h.0))
+            .cloned()
+            .collect(),
+        exemplars: columns
+            .exemplars
+            .iter()
+            .filter(|e| range.contains(&e.0))
+            .cloned()
+            .collect(),
+        start_times_ms: columns
+            .start_times_ms
+            .iter()
+            .filter(|s| range.contains(&s.0))
+            .copied()
+            .collect(),
+        ..SeriesColumns::default()
+    }
+}
