@@ -27,4 +27,4 @@ pub use exec::{Escape, Functions, Limits};
 pub use gotime::{GoTime, format_go_duration};
 pub use number::{format_float, format_general};
 pub use set::{Source, TemplateSet};
-pub use value::{Record, Value};
+pub use value::{LabelMap, Record, Value};

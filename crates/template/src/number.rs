@@ -1,13 +1,20 @@
 //! Numbers as Go prints them.
 
-/// `%v`: the shortest text that reads back as the same number, with an exponent below 1e-4 and from 1e21.
+/// Where Go changes to an exponent when it prints the shortest text.
+const SHORTEST_PRECISION: i32 = 6;
+
+/// `%v`: the shortest text that reads back as the same number, with an exponent below 1e-4 and from 1e6.
 pub fn format_float(x: f64) -> String {
     if let Some(word) = not_finite(x) {
         return word.to_owned();
     }
-    let magnitude = x.abs();
-    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
-        return exponent(&format!("{x:e}"));
+    let scientific = format!("{x:e}");
+    let power: i32 = scientific
+        .rsplit_once('e')
+        .and_then(|(_, p)| p.parse().ok())
+        .unwrap_or(0);
+    if x != 0.0 && !(-4..SHORTEST_PRECISION).contains(&power) {
+        return exponent(&scientific);
     }
     format!("{x}")
 }
@@ -72,7 +79,9 @@ mod tests {
             (0.0, "0"),
             (1.0, "1"),
             (0.1, "0.1"),
-            (1e20, "100000000000000000000"),
+            (999999.0, "999999"),
+            (1e6, "1e+06"),
+            (123456789.5, "1.234567895e+08"),
             (1e21, "1e+21"),
             (0.00001, "1e-05"),
             (-2.5, "-2.5"),

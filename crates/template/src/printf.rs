@@ -109,6 +109,7 @@ fn format_one(spec: &Spec, verb: char, value: &Value) -> String {
             .and_then(char::from_u32)
             .unwrap_or('\u{fffd}')
             .to_string(),
+        ('U', Value::Int(n)) => format!("U+{n:04X}"),
         ('x', Value::Text(s) | Value::Safe(s)) => s.bytes().map(|b| format!("{b:02x}")).collect(),
         ('t', Value::Bool(b)) => b.to_string(),
         ('T', value) => value.kind().to_owned(),

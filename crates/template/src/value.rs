@@ -22,12 +22,28 @@ pub enum Value {
     /// Any keys; a missing one is nil.
     Map(Arc<BTreeMap<String, Value>>),
     /// A label set: a missing key is the empty text; has methods.
-    Labels(Arc<BTreeMap<String, String>>),
+    Labels(Arc<LabelMap>),
     /// Fields with fixed names (asking for another is an error), and perhaps elements.
     Record(Arc<Record>),
     Time(GoTime),
     /// Nanoseconds.
     Duration(i64),
+}
+
+/// Names and values; the two families print them differently.
+#[derive(Clone, Debug, Default)]
+pub struct LabelMap {
+    map: BTreeMap<String, String>,
+    /// `a=1, b=2` as Alertmanager prints, not `map[a:1 b:2]` as Prometheus does.
+    joined: bool,
+}
+
+impl std::ops::Deref for LabelMap {
+    type Target = BTreeMap<String, String>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.map
+    }
 }
 
 /// A Go struct, or a named slice with methods (`.Alerts`, `.Alerts.Firing`).
@@ -49,10 +65,24 @@ impl Value {
         Value::List(Arc::new(elements))
     }
 
+    /// As rules see labels.
     pub fn labels<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Value {
-        Value::Labels(Arc::new(
+        Value::label_map(
             pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
-        ))
+            false,
+        )
+    }
+
+    /// As notifications see labels.
+    pub fn kv<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Value {
+        Value::label_map(
+            pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+            true,
+        )
+    }
+
+    fn label_map(map: BTreeMap<String, String>, joined: bool) -> Value {
+        Value::Labels(Arc::new(LabelMap { map, joined }))
     }
 
     /// A slice of name and value, with the methods `Names` and `Values`.
@@ -60,12 +90,11 @@ impl Value {
         let pair = |(k, v): (&String, &String)| {
             Value::record(vec![("Name", k.clone().into()), ("Value", v.clone().into())])
         };
-        let joined: Vec<String> = map.iter().map(|(k, v)| format!("{k}={v}")).collect();
         Value::Record(Arc::new(Record {
             fields: vec![
                 ("Names", names(map)),
                 ("Values", values(map)),
-                ("String", joined.join(", ").into()),
+                ("String", joined(map).into()),
             ],
             elements: Some(map.iter().map(pair).collect()),
         }))
@@ -165,12 +194,13 @@ impl Value {
                 "SortedPairs" => Value::pairs(m),
                 "Names" => names(m),
                 "Values" => values(m),
+                "String" if m.joined => joined(m).into(),
                 "Remove" => {
-                    let mut left = (**m).clone();
+                    let mut left = m.map.clone();
                     for gone in args.iter().flat_map(|a| a.elements().unwrap_or_default()) {
                         left.remove(gone.as_text().unwrap_or_default());
                     }
-                    Value::Labels(Arc::new(left))
+                    Value::label_map(left, m.joined)
                 }
                 _ => return None,
             })),
@@ -214,6 +244,11 @@ impl Value {
             Value::Time(time) => time.to_string().into(),
         }
     }
+}
+
+fn joined(map: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = map.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    pairs.join(", ")
 }
 
 fn names(map: &BTreeMap<String, String>) -> Value {
@@ -260,6 +295,7 @@ impl fmt::Display for Value {
                 }
                 f.write_str("]")
             }
+            Value::Labels(m) if m.joined => f.write_str(&joined(m)),
             Value::Labels(m) => {
                 f.write_str("map[")?;
                 for (i, (k, v)) in m.iter().enumerate() {
@@ -267,9 +303,10 @@ impl fmt::Display for Value {
                 }
                 f.write_str("]")
             }
-            Value::Record(r) => match &r.elements {
-                Some(elements) => list(f, elements),
-                None => {
+            Value::Record(r) => match (&r.elements, r.fields.iter().find(|(n, _)| *n == "String")) {
+                (Some(_), Some((_, text))) => write!(f, "{text}"),
+                (Some(elements), None) => list(f, elements),
+                (None, _) => {
                     f.write_str("{")?;
                     for (i, (_, v)) in r.fields.iter().enumerate() {
                         write!(f, "{}{v}", if i > 0 { " " } else { "" })?;

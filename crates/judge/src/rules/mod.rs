@@ -15,6 +15,7 @@ mod group;
 mod names;
 mod overlay;
 mod own;
+mod plain;
 mod query;
 mod schedule;
 mod state;

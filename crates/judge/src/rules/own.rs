@@ -1,12 +1,12 @@
 //! Lapwing's own rules: conditions in plain words, and what each became.
 //!
-//! `cpu_usage > 80%` is read as PromQL after two replacements: a well-known name becomes the expression of its table,
-//! and a number directly followed by `%` is divided by 100 (unless the `%` is a modulo: something to divide by
-//! follows). A comparison with a number at the top is then taken apart, see [`Condition`].
+//! A condition becomes PromQL (see `plain`); a comparison with a number at its top is then taken apart, see
+//! [`Condition`].
 
 use super::condition::{Comparison, Condition, NoData};
 use super::file::RuleFileError;
 use super::group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
+use super::plain::{to_promql, words};
 use super::{names, template};
 use lapwing_query::promql::{Expr, ExprKind, UnaryOp, parse};
 use lapwing_types::{Severity, format_duration_ms, parse_duration_ms};
@@ -284,120 +284,6 @@ fn recover_value(text: &str) -> Result<f64, String> {
         .map_err(|_| format!("'recover: {text}' is not a number or a percentage"))
 }
 
-/// Identifiers outside of strings.
-fn words(condition: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    scan(condition, &mut |piece| {
-        if let Piece::Word(word) = piece {
-            found.push(word.to_owned());
-        }
-    });
-    found
-}
-
-enum Piece<'a> {
-    Word(&'a str),
-    Number(&'a str),
-    Other(&'a str),
-}
-
-fn scan<'a>(text: &'a str, visit: &mut dyn FnMut(Piece<'a>)) {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '"' | '\'' | '`' => {
-                let mut escaped = false;
-                let inner = rest[1..].find(|c| {
-                    let ends = c == first && !escaped;
-                    escaped = c == '\\' && !escaped && first != '`';
-                    ends
-                });
-                inner.map_or(rest.len(), |at| at + 2)
-            }
-            c if c.is_ascii_digit() => rest
-                .find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_')
-                .unwrap_or(rest.len()),
-            c if is_word(c) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
-            c => c.len_utf8(),
-        };
-        let (piece, after) = rest.split_at(length);
-        visit(match first {
-            c if c.is_ascii_digit() => Piece::Number(piece),
-            c if is_word(c) => Piece::Word(piece),
-            _ => Piece::Other(piece),
-        });
-        rest = after;
-    }
-}
-
-fn to_promql(condition: &str, matchers: &str) -> String {
-    let mut pieces: Vec<Piece<'_>> = Vec::new();
-    scan(condition, &mut |piece| pieces.push(piece));
-    let text = |p: &Piece<'_>| match p {
-        Piece::Word(t) | Piece::Number(t) | Piece::Other(t) => (*t).to_owned(),
-    };
-    let mut out = String::new();
-    let mut at = 0;
-    let mut braces = 0usize;
-    while let Some(piece) = pieces.get(at) {
-        at += 1;
-        match piece {
-            Piece::Other("{") => braces += 1,
-            Piece::Other("}") => braces = braces.saturating_sub(1),
-            _ => {}
-        }
-        match piece {
-            Piece::Number(n) if matches!(pieces.get(at), Some(Piece::Other("%"))) => {
-                let rest: String = pieces[at + 1..].iter().map(text).collect();
-                match n.parse::<f64>() {
-                    Ok(number) if is_percent(&rest) => {
-                        out.push_str(&(number / 100.0).to_string());
-                        at += 1;
-                    }
-                    _ => out.push_str(n),
-                }
-            }
-            Piece::Word(word) if braces == 0 => {
-                let Some(known) = names::find(word) else {
-                    out.push_str(word);
-                    continue;
-                };
-                let mut narrowed = matchers.to_owned();
-                if matches!(pieces.get(at), Some(Piece::Other("{"))) {
-                    let inner: String = pieces[at + 1..]
-                        .iter()
-                        .take_while(|p| !matches!(p, Piece::Other("}")))
-                        .map(text)
-                        .collect();
-                    let taken = pieces[at + 1..]
-                        .iter()
-                        .position(|p| matches!(p, Piece::Other("}")))
-                        .unwrap_or(0);
-                    at += taken + 2;
-                    if !narrowed.is_empty() {
-                        narrowed.push_str(", ");
-                    }
-                    narrowed.push_str(&inner);
-                }
-                out.push_str(&names::expand(known, &narrowed));
-            }
-            piece => out.push_str(&text(piece)),
-        }
-    }
-    out
-}
-
-/// Nothing to divide by follows: the end, a closing parenthesis, or a word such as `and`.
-fn is_percent(rest: &str) -> bool {
-    let rest = rest.trim_start();
-    rest.is_empty()
-        || rest.starts_with(')')
-        || ["and", "or", "unless"]
-            .iter()
-            .any(|w| rest.strip_prefix(w).is_some_and(|r| r.starts_with([' ', '('])))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -432,15 +318,6 @@ mod tests {
         check("throughput <= 500", "<= 500", "lapwing_operations_total");
         check("up{job=\"cpu_usage\"} == 0", "== 0", "up{job=\"cpu_usage\"}");
         check("cpu_usage{instance=\"a\"} > 50%", "> 0.5", "instance=\"a\"");
-    }
-
-    #[test]
-    fn a_percent_sign_is_a_modulo_where_something_follows() {
-        assert_eq!(to_promql("x % 5 > 3", ""), "x % 5 > 3");
-        assert_eq!(to_promql("7 % 5", ""), "7 % 5");
-        assert_eq!(to_promql("x > 7% and y", ""), "x > 0.07 and y");
-        let explained = explain(&rule("up == 0 and on() vector(1)")).unwrap();
-        assert_eq!(explained.compares, None);
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub struct RulesState {
     pub(crate) rules: Kept<RuleMemory>,
     pub(crate) status: HashMap<String, RuleStatus>,
     resume: Option<Resume>,
+    /// The rules whose removed predecessors were already taken out.
+    pub(crate) compared_with: Option<u64>,
 }
 
 impl Default for RulesState {
@@ -97,6 +99,7 @@ impl Default for RulesState {
             rules: Kept::new(StateKind::Rule),
             status: HashMap::new(),
             resume: None,
+            compared_with: None,
         }
     }
 }

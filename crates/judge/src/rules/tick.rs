@@ -12,12 +12,15 @@ use lapwing_types::{
     stale_nan,
 };
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 
 /// All rules that are in force.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     pub(crate) groups: Vec<RuleGroup>,
     pub(crate) options: RulesOptions,
+    /// Of all keys: tells whether the state has been compared with these rules already.
+    generation: u64,
 }
 
 /// What a tick found out.
@@ -39,7 +42,15 @@ impl Rules {
         for group in &mut groups {
             group.assign_keys();
         }
-        Rules { groups, options }
+        let mut hasher = std::hash::DefaultHasher::new();
+        for rule in groups.iter().flat_map(|g| &g.rules) {
+            rule.key.hash(&mut hasher);
+        }
+        Rules {
+            groups,
+            options,
+            generation: hasher.finish(),
+        }
     }
 
     pub fn groups(&self) -> &[RuleGroup] {
@@ -69,7 +80,10 @@ impl Rules {
     /// Evaluates what is due. The first time a group is seen, its first slot is the next one.
     pub fn tick(&self, now_ms: i64, evaluator: &mut dyn Evaluate, state: &mut RulesState) -> Tick {
         let mut tick = Tick::default();
-        self.forget_removed(now_ms, state, &mut tick);
+        if state.compared_with != Some(self.generation) {
+            self.forget_removed(now_ms, state, &mut tick);
+            state.compared_with = Some(self.generation);
+        }
         evaluator.prepare(self.questions(now_ms, state));
         for group in &self.groups {
             let key = group.key();

@@ -75,9 +75,9 @@ impl Notification {
             ("Receiver", self.receiver.as_str().into()),
             ("Status", self.status().into()),
             ("Alerts", alerts),
-            ("GroupLabels", Value::labels(&self.group_labels)),
-            ("CommonLabels", Value::labels(self.common_labels())),
-            ("CommonAnnotations", Value::labels(self.common_annotations())),
+            ("GroupLabels", Value::kv(&self.group_labels)),
+            ("CommonLabels", Value::kv(self.common_labels())),
+            ("CommonAnnotations", Value::kv(self.common_annotations())),
             ("ExternalURL", self.external_url.as_str().into()),
             ("GroupKey", self.group_key.as_str().into()),
             ("NotificationReason", self.reason.as_str().into()),
@@ -90,8 +90,8 @@ impl Notification {
         let ends_ms = if resolved { alert.ends_at_ms } else { None };
         Value::record(vec![
             ("Status", if resolved { "resolved" } else { "firing" }.into()),
-            ("Labels", Value::labels(&alert.labels)),
-            ("Annotations", Value::labels(&alert.annotations)),
+            ("Labels", Value::kv(&alert.labels)),
+            ("Annotations", Value::kv(&alert.annotations)),
             ("StartsAt", Value::Time(GoTime::from_ms(alert.starts_at_ms))),
             (
                 "EndsAt",
