@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
 import { start } from '../dev/fake.mjs'
-import { closeBrowser, visit } from './browser.mjs'
+import { axe, closeBrowser, visit } from './browser.mjs'
 
 after(closeBrowser)
 
@@ -195,6 +195,19 @@ test('explore: completion, two queries, table, CSV, link', () => visit({}, async
   await page.getByRole('button', { name: 'save results' }).click()
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save 4 rows as CSV' }).click()])
   assert.equal((await readFile(await file.path(), 'utf8')).trim().split('\r\n').length, 5)
+}))
+
+test('an alert is made of a query: limit on the graph, tried on a week, rule to copy', () => visit({ axe: true }, async ({ page, open }) => {
+  await open('/explore?q=' + encodeURIComponent('cpu_usage > 0.6'))
+  await page.getByText('2 series').waitFor()
+  await page.getByRole('button', { name: 'Alert', exact: true }).click()
+  await page.getByText(/It would have fired \d+ times on 1 of 2 series in the last 7 days/).waitFor()
+  await page.getByLabel('Limit').fill('99')
+  await page.getByLabel('Limit').press('Enter')
+  await page.getByText('It would not have fired in the last 7 days.').waitFor()
+  await page.waitForURL(/draft=1.*limit=99/)
+  assert.match(await page.getByRole('region', { name: 'rule as YAML' }).innerText(), /expr: \|-\s+cpu_usage > 99\s+for: 5m/)
+  assert.deepEqual(await axe(page), [])
 }))
 
 test('a query that is wrong is told, and the graph before it stays', () => visit({ tolerate: /400/ }, async ({ page, open }) => {
