@@ -8,6 +8,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+/// Long enough for a rate over it to mean something, short enough for a person who just started Lapwing.
+const SOON: Duration = Duration::from_secs(1);
+
 /// The jobs of one engine, in the order in which they were started.
 #[derive(Debug)]
 pub(crate) struct Jobs {
@@ -49,6 +52,27 @@ impl Jobs {
             }
         });
         self.running.push((name, handle));
+    }
+
+    /// As [`Jobs::every`], with a second run after [`SOON`]: what is computed from two readings is there at once, and
+    /// a graph has a line to draw.
+    pub(crate) fn every_and_soon<F, Fut>(&mut self, name: &'static str, period: Duration, mut work: F)
+    where
+        F: FnMut() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send,
+    {
+        let mut early = true;
+        self.every(name, period, move || {
+            let first = work();
+            let second = std::mem::take(&mut early).then(&mut work);
+            async move {
+                first.await;
+                if let Some(second) = second {
+                    tokio::time::sleep(SOON.min(period)).await;
+                    second.await;
+                }
+            }
+        });
     }
 
     /// Runs one long-lived task, which must end when the receiver turns true.
@@ -104,11 +128,7 @@ mod tests {
                 seen.fetch_add(1, Ordering::SeqCst);
             }
         });
-        tokio::time::advance(Duration::from_millis(1)).await;
-        for _ in 0..3 {
-            tokio::time::advance(Duration::from_secs(10)).await;
-            tokio::task::yield_now().await;
-        }
+        tokio::time::sleep(Duration::from_secs(35)).await;
         jobs.stop().await;
         assert_eq!(count.load(Ordering::SeqCst), 4);
     }

@@ -93,7 +93,7 @@ fn start_own(jobs: &mut Jobs, engine: &Engine, period: Duration) {
     ];
     let process = ProcessCollector::new("/".into(), labels.clone());
     let process = Arc::new(Mutex::new(process));
-    jobs.every("own_metrics", period, move || {
+    jobs.every_and_soon("own_metrics", period, move || {
         let (engine, process, labels) = (engine.clone(), process.clone(), labels.clone());
         async move {
             let now_ms = engine.now_ms();
@@ -130,7 +130,7 @@ fn start_host(jobs: &mut Jobs, engine: &Engine, period: Duration) {
     ];
     let host = HostCollector::new("/".into()).with_labels(labels);
     let host = Arc::new(Mutex::new(host));
-    jobs.every("host", period, move || {
+    jobs.every_and_soon("host", period, move || {
         let (engine, host) = (engine.clone(), host.clone());
         async move {
             let now_ms = engine.now_ms();
@@ -174,7 +174,11 @@ fn start_gpus(jobs: &mut Jobs, engine: &Engine, period: Duration) {
         async move {
             let now_ms = engine.now_ms();
             let collected = engine
-                .compute_ingest(move || gpus.lock().unwrap_or_else(PoisonError::into_inner).collect(now_ms))
+                .compute_ingest(move || {
+                    gpus.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .collect(now_ms)
+                })
                 .await;
             match collected {
                 Ok(batch) => keep(&engine, "gpu", &batch, now_ms),

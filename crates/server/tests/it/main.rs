@@ -2,5 +2,6 @@
 
 mod crash;
 mod first_steps;
+mod paging;
 mod remote_write;
 mod support;

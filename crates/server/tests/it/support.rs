@@ -82,6 +82,23 @@ impl Server {
         answer(response).expect("the server answers")
     }
 
+    /// Asks until the answer is as wanted, for as long as a busy machine may need.
+    pub(crate) fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        let watch = lapwing::clock::Stopwatch::start();
+        loop {
+            let answer = self.get(path);
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(
+                watch.elapsed() < READY_TIMEOUT,
+                "{path} never became as wanted: {}",
+                answer.body
+            );
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn query(&self, expr: &str, at_s: f64) -> serde_json::Value {
         let text = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect::<String>();
         let answer = self.get(&format!("/api/v1/query?query={text}&time={at_s}"));

@@ -189,15 +189,34 @@ fn functions_of_alertmanager() {
 /// What `amtool template render` of Alertmanager 0.33 prints for the same texts.
 #[test]
 fn prints_values_as_go_does() {
-    check("{{ 999999.0 }} {{ 1000000.0 }} {{ 1234567.8 }} {{ 0.0001 }} {{ 0.00001 }}", "999999 1e+06 1.2345678e+06 0.0001 1e-05");
-    check("{{ printf \"%g %.3g %U %c\" 123456789.0 1234567.0 65 65 }}", "1.23456789e+08 1.23e+06 U+0041 A");
-    check("{{ print 1 2 \"a\" \"b\" 3 4 }} {{ printf \"%5.1f|%x|%05d|%+d|%e\" 3.14159 255 7 7 12345.678 }}", "1 2ab3 4   3.1|ff|00007|+7|1.234568e+04");
-    check("{{ len \"hé\" }} {{ slice \"abcdef\" 1 3 }} {{ js \"it's <b>\" }} {{ html \"<a href='x'>\" }}", "3 bc it\\'s \\u003Cb\\u003E &lt;a href=&#39;x&#39;&gt;");
-    check("{{ 'a' }}{{ 0x1F }}{{ 1e3 }}{{ -5 }}{{ 1_000 }} {{ and 1 0 2 }} {{ or 0 \"\" \"x\" }}", "97311000-51000 0 x");
+    check(
+        "{{ 999999.0 }} {{ 1000000.0 }} {{ 1234567.8 }} {{ 0.0001 }} {{ 0.00001 }}",
+        "999999 1e+06 1.2345678e+06 0.0001 1e-05",
+    );
+    check(
+        "{{ printf \"%g %.3g %U %c\" 123456789.0 1234567.0 65 65 }}",
+        "1.23456789e+08 1.23e+06 U+0041 A",
+    );
+    check(
+        "{{ print 1 2 \"a\" \"b\" 3 4 }} {{ printf \"%5.1f|%x|%05d|%+d|%e\" 3.14159 255 7 7 12345.678 }}",
+        "1 2ab3 4   3.1|ff|00007|+7|1.234568e+04",
+    );
+    check(
+        "{{ len \"hé\" }} {{ slice \"abcdef\" 1 3 }} {{ js \"it's <b>\" }} {{ html \"<a href='x'>\" }}",
+        "3 bc it\\'s \\u003Cb\\u003E &lt;a href=&#39;x&#39;&gt;",
+    );
+    check(
+        "{{ 'a' }}{{ 0x1F }}{{ 1e3 }}{{ -5 }}{{ 1_000 }} {{ and 1 0 2 }} {{ or 0 \"\" \"x\" }}",
+        "97311000-51000 0 x",
+    );
     check("{{ .Labels }}", "map[instance:db:9100 job:node]");
     let kv = Value::kv([("b", "2"), ("a", "1")]);
     let functions = NotificationFunctions { now_ms: 0 };
-    let source = Source { name: "t", text: "{{ . }} {{ .SortedPairs }} {{ .Names }}", escape: Escape::None };
+    let source = Source {
+        name: "t",
+        text: "{{ . }} {{ .SortedPairs }} {{ .Names }}",
+        escape: Escape::None,
+    };
     let shown = TemplateSet::new().render(source, &kv, &functions);
     assert_eq!(shown.as_deref(), Ok("a=1, b=2 a=1, b=2 [a b]"));
 }
