@@ -6,7 +6,7 @@
 use super::blocks::Blocks;
 use super::head::index::Index;
 use super::head::isolation::Isolation;
-use super::head::ranks::Ranks;
+use super::head::ranks::{Ranks, Unranked};
 use super::head::raw_cache::RawCache;
 use super::head::shard::Shard;
 use super::head::{SHARDS, shard_of};
@@ -124,12 +124,15 @@ impl Core {
     /// Ranks the series anew if the set of them changed.
     pub(crate) fn renew_ranks(&self) {
         let ranked = self.ranks.read().version();
-        let index = self.index.read();
-        if index.version() != ranked {
-            let renewed = Arc::new(Ranks::of(&index));
-            drop(index);
-            *self.ranks.write() = renewed;
-        }
+        let unranked = {
+            let index = self.index.read();
+            if index.version() == ranked {
+                return;
+            }
+            Unranked::of(&index)
+        };
+        let renewed = Arc::new(unranked.rank());
+        *self.ranks.write() = renewed;
     }
 
     fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {

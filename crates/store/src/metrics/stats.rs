@@ -5,6 +5,7 @@ use super::head::index::Cardinality;
 use super::log::replay::DamagedRange;
 use super::refusal::REFUSAL_CODES;
 use lapwing_types::METRIC_NAME;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 /// How many of the largest label names, pairs and sources are listed.
@@ -56,6 +57,10 @@ pub struct StoreStats {
     pub refused: Vec<(&'static str, u64)>,
     /// What could not be read when the store was opened.
     pub damaged: Vec<DamagedRange>,
+    /// Blocks that could not be opened at all, and why.
+    pub blocks_unreadable: Vec<(PathBuf, String)>,
+    /// Pages of open blocks whose checksum failed when they were read: block, page, reason. The rest of the block serves.
+    pub pages_quarantined: Vec<(PathBuf, u32, &'static str)>,
 }
 
 pub(crate) fn memory(core: &Core) -> MemoryParts {
@@ -103,7 +108,22 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
         bytes_by_label: index.top_names_by_bytes(TOP),
         refused: refused.filter(|(_, n)| *n > 0).collect(),
         damaged: Vec::new(),
+        blocks_unreadable: Vec::new(),
+        pages_quarantined: quarantined(core),
     }
+}
+
+fn quarantined(core: &Core) -> Vec<(PathBuf, u32, &'static str)> {
+    let mut found = Vec::new();
+    for live in core.blocks.list().iter() {
+        let pages = live.block.quarantined();
+        found.extend(
+            pages
+                .into_iter()
+                .map(|(page, reason)| (live.block.dir().to_owned(), page, reason)),
+        );
+    }
+    found
 }
 
 /// Number of chunks in the head, and its oldest sample.

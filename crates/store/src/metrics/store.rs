@@ -192,6 +192,9 @@ impl MetricsStore {
         let mut stats = collect(&self.shared.core);
         stats.damaged.clone_from(&self.shared.report.damaged);
         stats
+            .blocks_unreadable
+            .clone_from(&self.shared.report.blocks_unreadable);
+        stats
     }
 
     /// Makes everything written durable and refuses further writes.

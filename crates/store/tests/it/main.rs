@@ -4,3 +4,4 @@ mod fault_fs;
 mod metrics_basic;
 mod metrics_blocks;
 mod metrics_crash;
+mod metrics_threads;

@@ -279,3 +279,49 @@ fn a_flipped_bit_in_the_log_loses_one_record_and_is_reported() {
     );
     assert_eq!(store.stats().damaged.len(), 1);
 }
+
+#[test]
+fn a_damaged_page_is_named_and_the_rest_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    for step in 0..100 {
+        scrape(&store, 3, step);
+        store.maintain(T0 + step * STEP_MS);
+    }
+    let stats = store.stats();
+    assert_eq!((stats.blocks, stats.pages_quarantined), (2, vec![]));
+    drop(store);
+    let blocks: Vec<_> = std::fs::read_dir(dir.path().join("blocks"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    let path = blocks[0].join("pages");
+    let mut bytes = std::fs::read(&path).unwrap();
+    for at in (bytes.len() / 8..bytes.len() / 2).step_by(16) {
+        bytes[at] ^= 1;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    assert!(!MetricsStore::verify_dir(dir.path()).unwrap().is_whole());
+    let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    let recent = Selection {
+        matchers: vec![],
+        start_ms: T0 + 90 * STEP_MS,
+        end_ms: i64::MAX,
+        series_max: None,
+    };
+    assert_eq!(store.snapshot().select(&recent).unwrap().len(), 3);
+    let all = Selection {
+        start_ms: 0,
+        ..recent
+    };
+    let failed = match store.snapshot().select(&all) {
+        Err(_) => true,
+        Ok(selected) => selected
+            .iter()
+            .any(|s| s.reader.read(0, i64::MAX, &mut SeriesPoints::default()).is_err()),
+    };
+    let stats = store.stats();
+    assert!(failed || !stats.blocks_unreadable.is_empty());
+    assert!(!stats.pages_quarantined.is_empty() || !stats.blocks_unreadable.is_empty());
+    scrape(&store, 3, 100);
+}

@@ -655,7 +655,7 @@ mod tests {
             prop_assert_eq!(index.live(), model.len());
             model.sort_by(|a, b| a.1.cmp(&b.1));
             let order: Vec<u32> = model.iter().map(|(s, _)| *s).collect();
-            let ranks = crate::metrics::head::ranks::Ranks::of(&index);
+            let ranks = crate::metrics::head::ranks::Unranked::of(&index).rank();
             prop_assert_eq!(ranks.order(), &order[..]);
         }
     }

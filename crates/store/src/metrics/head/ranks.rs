@@ -16,39 +16,63 @@ pub(crate) struct Ranks {
     order: Vec<u32>,
 }
 
-impl Ranks {
-    pub(crate) fn of(index: &Index) -> Ranks {
+/// What is copied out of the index while it is locked; the sorting happens afterwards.
+pub(crate) struct Unranked {
+    version: u64,
+    slots: Vec<u32>,
+    generations: Vec<u32>,
+    /// Ranks of the pairs of all series, one after the other, and where each series' begin.
+    lists: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+impl Unranked {
+    pub(crate) fn of(index: &Index) -> Unranked {
         let pair_ranks = index.pair_ranks();
-        let mut order = index.all();
-        let mut lists: Vec<u32> = Vec::with_capacity(order.len() * 8);
-        let mut starts = vec![0u32; index.slots() + 1];
-        for (slot, start) in starts.iter_mut().take(index.slots()).enumerate() {
-            *start = lists.len() as u32;
-            lists.extend(
-                index
-                    .pair_list(slot as u32)
-                    .iter()
-                    .map(|p| pair_ranks[*p as usize]),
-            );
+        let mut lists: Vec<u32> = Vec::with_capacity(index.live() * 8);
+        let mut starts = Vec::with_capacity(index.slots() + 1);
+        for slot in 0..index.slots() as u32 {
+            starts.push(lists.len() as u32);
+            lists.extend(index.pair_list(slot).iter().map(|p| pair_ranks[*p as usize]));
         }
-        starts[index.slots()] = lists.len() as u32;
+        starts.push(lists.len() as u32);
+        let generations = (0..index.slots() as u32).map(|s| index.generation(s)).collect();
+        Unranked {
+            version: index.version(),
+            slots: index.all(),
+            generations,
+            lists,
+            starts,
+        }
+    }
+
+    pub(crate) fn rank(self) -> Ranks {
+        let Unranked {
+            version,
+            slots: mut order,
+            generations,
+            lists,
+            starts,
+        } = self;
         let list = |slot: u32| &lists[starts[slot as usize] as usize..starts[slot as usize + 1] as usize];
         order.sort_unstable_by(|a, b| list(*a).cmp(list(*b)));
-        let mut places = vec![(0, 0); index.slots()];
+        let mut places = vec![(0, 0); generations.len()];
         let mut place = 0;
         for (i, slot) in order.iter().enumerate() {
             if i > 0 && list(order[i - 1]) != list(*slot) {
                 place += 1;
             }
-            places[*slot as usize] = (index.generation(*slot), place);
+            places[*slot as usize] = (generations[*slot as usize], place);
         }
         Ranks {
-            version: index.version(),
+            version,
             places,
             order,
         }
     }
+}
 
+impl Ranks {
     pub(crate) fn version(&self) -> u64 {
         self.version
     }
