@@ -84,7 +84,7 @@ function query(path, params, options) {
   const [start, end, step] = ['start', 'end', 'step'].map((name) => Number(params.get(name)))
   const times = []
   for (let t = start; t <= end + 1e-6; t += step) times.push(t)
-  return ok({ resultType: 'matrix', result: series.map((s) => ({ metric: s.labels, values: times.map((t) => [t, String(s.fn(t))]) })) })
+  return ok({ resultType: 'matrix', result: series.map((s) => ({ metric: s.labels, values: times.map((t) => [t, s.fn(t)]).filter(([, value]) => value !== null).map(([t, value]) => [t, String(value)]) })) })
 }
 
 function api(path, params, request, state) {

@@ -57,7 +57,7 @@ export const METRICS = {
   DCGM_FI_DEV_FB_FREE: perGpu((i) => wave(23000 + i * 50000, 2000, i + 71)),
   DCGM_FI_DEV_GPU_TEMP: perGpu((i) => wave(71 - i * 12, 3, i + 80)),
   DCGM_FI_DEV_POWER_USAGE: perGpu((i) => wave(560 - i * 200, 60, i + 90)),
-  hostile_metric: [{ labels: { text: HOSTILE, long: 'x'.repeat(10_000) }, fn: wave(3, 1, 5) }],
+  hostile_metric: [{ labels: { text: HOSTILE, zlong: 'x'.repeat(10_000) }, fn: wave(3, 1, 5) }],
   many_series: Array.from({ length: 500 }, (_, i) => ({ labels: { shard: String(i) }, fn: wave(i, 4, i) })),
 }
 
@@ -113,6 +113,7 @@ export function select(query, withModels) {
 export function answer(query, withModels) {
   const scalar = Number(query)
   if (query.trim() !== '' && !Number.isNaN(scalar)) return [{ labels: {}, fn: () => scalar }]
+  if (/^ALERTS\{/.test(query)) return firings(matchers(query).find((m) => m.name === 'alertname')?.value)
   const byModel = modelFact(query)
   const only = matchers(query).filter((m) => (m.name === 'model' || m.name === 'model_name') && m.op === '=')
   if (byModel) return withModels ? byModel.filter((s) => only.length === 0 || only.some((m) => m.value === s.labels.model)) : []
@@ -127,6 +128,15 @@ export function answer(query, withModels) {
   const aggregated = /^\s*(sum|avg|min|max|count)\b(?:\s+by\s*\(([^)]*)\))?/.exec(query)
   if (!aggregated) return list.map((s) => (/^\s*[a-zA-Z_:][\w:]*\s*(\{.*\})?\s*$/s.test(query) ? s : { ...s, labels: bare(s.labels) }))
   return grouped(list, aggregated[1], (aggregated[2] ?? '').split(',').map((s) => s.trim()).filter(Boolean))
+}
+
+/** The `ALERTS` series of one alert: a value while it is pending or firing, null (no sample) otherwise. */
+function firings(alertname) {
+  if (alertname !== 'HighLatency') return []
+  const over = (t) => MODELS[0].waiting(t) > 10
+  const firing = (t) => over(t) && over(t - 120)
+  const series = (alertstate, fn) => ({ labels: { __name__: 'ALERTS', alertname, alertstate }, fn: (t) => (fn(t) ? 1 : null) })
+  return [series('firing', firing), series('pending', (t) => over(t) && !firing(t))]
 }
 
 const bare = ({ __name__: _, ...labels }) => labels

@@ -22,8 +22,8 @@ pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};
 pub use meter::Meter;
 pub use options::EngineOptions;
-pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use paging::{Paging, PagingError, PagingOptions};
+pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
 
 /// The name of this machine, as it stands in `instance` labels.

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, Semaphore};
 /// Pages in flight at once: a storm to many receivers must not open thousands of sockets.
 const SENDS_MAX: usize = 64;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct PagingOptions {
     pub groups: Vec<RuleGroup>,
     pub rules: RulesOptions,
@@ -255,6 +255,9 @@ impl Paging {
     }
 
     fn dispatch(&self) -> MutexGuard<'_, Dispatcher> {
-        self.shared.dispatch.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .dispatch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

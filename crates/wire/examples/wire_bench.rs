@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use lapwing_types::{Labels, Sample, SeriesWrite, WriteBatch};
+use lapwing_wire::otlp::{DeltaState, OtlpOptions, decode_proto, translate};
+use lapwing_wire::protobuf::Writer;
 use lapwing_wire::remote_write::{encode_v1, encode_v2, v1, v2};
 use lapwing_wire::snappy::{Decompressor, compress};
 use lapwing_wire::text::{Entry, Escaping, Family, FamilySample, Format, Parser, write};
@@ -40,6 +42,62 @@ fn main() {
     for format in [Format::Prometheus, Format::OpenMetrics] {
         measure_text(&batch, format);
     }
+    let body = otlp_body();
+    println!("OTLP: {} B of protobuf, {SERIES} points of a counter", body.len());
+    measure("OTLP, decoded only", SERIES, || {
+        black_box(decode_proto(&body).unwrap());
+    });
+    measure("OTLP, to series", SERIES, || {
+        let request = decode_proto(&body).unwrap();
+        let state = DeltaState::new(SERIES);
+        black_box(translate(&request, &OtlpOptions::default(), &state));
+    });
+}
+
+/// One resource, twenty metrics, a hundred points each with four attributes.
+fn otlp_body() -> Vec<u8> {
+    let attribute = |w: &mut Writer, number: u32, key: &str, value: &str| {
+        w.message(number, |w| {
+            w.string(1, key);
+            w.message(2, |w| w.string(1, value));
+        });
+    };
+    let point = |w: &mut Writer, i: usize| {
+        w.fixed64(2, 1_790_000_000_000_000_000);
+        w.fixed64(3, 1_790_000_015_000_000_000);
+        w.fixed64(6, i as u64);
+        attribute(w, 7, "http.request.method", "GET");
+        attribute(w, 7, "http.route", &format!("/api/v1/item/{i}"));
+        attribute(w, 7, "http.response.status_code", "200");
+        attribute(w, 7, "server.address", "shop.example.org");
+    };
+    let mut w = Writer::new();
+    w.message(1, |w| {
+        w.message(1, |w| {
+            attribute(w, 1, "service.name", "shop");
+            attribute(
+                w,
+                1,
+                "service.instance.id",
+                "627cc493-f310-47de-96bd-71410b7dec09",
+            );
+        });
+        w.message(2, |w| {
+            for metric in 0..20 {
+                w.message(2, |w| {
+                    w.string(1, &format!("http.server.requests.{metric}"));
+                    w.message(7, |w| {
+                        w.uint64(2, 2);
+                        w.uint64(3, 1);
+                        for i in 0..SERIES / 20 {
+                            w.message(1, |w| point(w, i));
+                        }
+                    });
+                });
+            }
+        });
+    });
+    w.into_bytes()
 }
 
 fn measure_text(batch: &WriteBatch, format: Format) {

@@ -111,6 +111,22 @@ impl<'a> Reader<'a> {
         Ok(part)
     }
 
+    /// Steps over whole fields of this one-byte tag and a one-byte length, and counts them. A shortcut for long runs of
+    /// small messages; where it stops, [`Reader::next_field`] goes on.
+    #[inline]
+    pub fn skip_short_fields(&mut self, tag: u8) -> usize {
+        let mut count = 0;
+        while let Some([found, length]) = self.bytes[self.at..].first_chunk::<2>() {
+            let next = self.at + 2 + usize::from(*length);
+            if *found != tag || *length >= 0x80 || next > self.bytes.len() {
+                break;
+            }
+            self.at = next;
+            count += 1;
+        }
+        count
+    }
+
     pub fn is_at_end(&self) -> bool {
         self.at >= self.bytes.len()
     }

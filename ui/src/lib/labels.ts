@@ -22,13 +22,17 @@ export function keyOf(labels: Labels): string {
   return JSON.stringify(Object.keys(labels).sort().map((name) => [name, labels[name]]))
 }
 
-/** 64 bits of FNV-1a over the sorted labels: a short, stable name of a label set for URLs. */
+/** Two 32-bit FNV-1a hashes over the sorted labels: a short, stable name of a label set for URLs. */
 export function fingerprint(labels: Labels): string {
-  let hash = 0xcbf29ce484222325n
-  for (const byte of new TextEncoder().encode(keyOf(labels))) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n)
+  const text = keyOf(labels)
+  let high = 0x811c9dc5
+  let low = 0xcbf29ce4
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i)
+    high = Math.imul(high ^ code, 0x01000193)
+    low = Math.imul(low ^ ((code << 3) | (code >>> 5)), 0x01000193)
   }
-  return hash.toString(16).padStart(16, '0')
+  return (high >>> 0).toString(16).padStart(8, '0') + (low >>> 0).toString(16).padStart(8, '0')
 }
 
 /** What tells these label sets apart: labels that all of them share are left out. */
@@ -37,13 +41,13 @@ export function distinguishing(sets: Labels[]): string[] {
   return [...names].filter((name) => sets.some((set) => set[name] !== sets[0]![name])).sort()
 }
 
-/** A short name for each series of one chart. Falls back to the whole selector when nothing differs. */
-export function shortNames(sets: Labels[]): string[] {
+/** A short name for each series of one chart: what differs, as `name=value` or, where `bare`, as values alone. */
+export function shortNames(sets: Labels[], bare = false): string[] {
   if (sets.length === 0) return []
   const names = distinguishing(sets)
   if (names.length === 0) return sets.map((set) => brief(set))
   return sets.map((set) => {
-    const parts = names.filter((name) => set[name] !== undefined).map((name) => (names.length === 1 ? set[name]! : `${name}=${set[name]}`))
+    const parts = names.filter((name) => set[name] !== undefined).map((name) => (bare || names.length === 1 ? set[name]! : `${name}=${set[name]}`))
     return parts.join(' ') || brief(set)
   })
 }

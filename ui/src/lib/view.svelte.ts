@@ -17,10 +17,10 @@ const BACK_MAX = 30
 
 class View {
   now = $state(Date.now())
-  range = $derived<Range>({
-    from: router.get('from') ?? DEFAULT_RANGE.from,
-    to: router.get('to') ?? DEFAULT_RANGE.to,
-  })
+  // Texts, so that another change of the address does not look like another range and ask everything again.
+  #from = $derived(router.get('from') ?? DEFAULT_RANGE.from)
+  #to = $derived(router.get('to') ?? DEFAULT_RANGE.to)
+  range = $derived<Range>({ from: this.#from, to: this.#to })
   refresh = $derived(router.get('refresh') ?? DEFAULT_REFRESH)
   refreshMs = $derived(REFRESHES.find((r) => r.value === this.refresh)?.ms ?? 15_000)
   paused = $derived(this.refreshMs === 0)

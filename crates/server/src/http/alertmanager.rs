@@ -22,7 +22,10 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v2/alerts/groups", get(groups))
         .route("/api/v2/silences", get(silences).post(set_silence))
         .route("/api/v2/silence/{id}", get(silence).delete(end_silence))
-        .route("/api/v1/alerts/{fingerprint}/ack", post(acknowledge).delete(unacknowledge))
+        .route(
+            "/api/v1/alerts/{fingerprint}/ack",
+            post(acknowledge).delete(unacknowledge),
+        )
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/ledger", get(ledger))
 }
@@ -48,8 +51,6 @@ fn not_kept() -> Refusal {
 }
 
 async fn status(State(state): State<AppState>) -> Response {
-    let original = state.engine.paging().look(|d| d.config().original.clone());
-    let shown = if original.is_empty() { String::new() } else { state.config.shown_notify() };
     Json(json!({
         "cluster": { "name": "", "status": "disabled", "peers": [] },
         "versionInfo": {
@@ -57,7 +58,7 @@ async fn status(State(state): State<AppState>) -> Response {
             "revision": format!("lapwing-{}", env!("CARGO_PKG_VERSION")),
             "branch": "", "buildUser": "", "buildDate": "", "goVersion": "",
         },
-        "config": { "original": shown },
+        "config": { "original": state.config.alerting.notify_shown },
         "uptime": super::prometheus::rfc3339(state.engine.started_ms()),
     }))
     .into_response()
@@ -126,13 +127,23 @@ async fn post_alerts(
         .compute_queries(move || paging.receive(taken, now_ms))
         .await
         .unwrap_or(false);
-    if kept { Ok(StatusCode::OK.into_response()) } else { Err(not_kept()) }
+    if kept {
+        Ok(StatusCode::OK.into_response())
+    } else {
+        Err(not_kept())
+    }
 }
 
 async fn silences(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let filter = filter_of(query.as_deref().unwrap_or(""))?;
     let now_ms = state.engine.now_ms();
-    Ok(Json(state.engine.paging().look(|d| d.silences_view(&filter.matchers, now_ms))).into_response())
+    Ok(Json(
+        state
+            .engine
+            .paging()
+            .look(|d| d.silences_view(&filter.matchers, now_ms)),
+    )
+    .into_response())
 }
 
 async fn silence(State(state): State<AppState>, Path(id): Path<String>) -> Response {
@@ -165,7 +176,11 @@ async fn end_silence(State(state): State<AppState>, Path(id): Path<String>) -> R
     let now_ms = state.engine.now_ms();
     let (ended, kept) = state.engine.paging().change(|d| d.end_silence(&id, now_ms));
     ended.map_err(silence_refusal)?;
-    if kept { Ok(StatusCode::OK.into_response()) } else { Err(not_kept()) }
+    if kept {
+        Ok(StatusCode::OK.into_response())
+    } else {
+        Err(not_kept())
+    }
 }
 
 fn silence_refusal(error: SilenceError) -> Refusal {
@@ -199,7 +214,11 @@ async fn acknowledge(
         .paging()
         .change(|d| d.acknowledge(fingerprint, (&ack.by, &ack.comment), expires_at_ms, now_ms));
     done.map_err(bad)?;
-    if kept { Ok(StatusCode::OK.into_response()) } else { Err(not_kept()) }
+    if kept {
+        Ok(StatusCode::OK.into_response())
+    } else {
+        Err(not_kept())
+    }
 }
 
 async fn unacknowledge(
@@ -211,7 +230,10 @@ async fn unacknowledge(
     match (was, kept) {
         (true, true) => Ok(StatusCode::OK.into_response()),
         (true, false) => Err(not_kept()),
-        (false, _) => Err(Refusal(StatusCode::NOT_FOUND, "this alert is not acknowledged".to_owned())),
+        (false, _) => Err(Refusal(
+            StatusCode::NOT_FOUND,
+            "this alert is not acknowledged".to_owned(),
+        )),
     }
 }
 

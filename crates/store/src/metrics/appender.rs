@@ -6,6 +6,7 @@
 use super::commit::{PendingBatch, commit};
 use super::core::Core;
 use super::head::isolation::Visit;
+use super::head::raw_cache::RawCursor;
 use super::head::shard_of;
 use super::refusal::{AppendError, AppendOutcome, Refusal, Refused};
 use lapwing_types::{Exemplar, Histogram, Labels, Metadata, WriteBatch};
@@ -24,19 +25,23 @@ pub struct Appender {
     source: String,
     now_ms: i64,
     visit: Visit,
+    raw: RawCursor,
     pending: PendingBatch,
     outcome: AppendOutcome,
 }
 
 impl Appender {
     pub(crate) fn new(core: Arc<Core>, source: &str, now_ms: i64) -> Self {
+        // The visit first: what it may still look up is not given to others before it ends.
         let visit = core.isolation.visit();
+        let raw = core.raw_cache.cursor();
         let pending = PendingBatch::default();
         Appender {
             core,
             source: source.to_owned(),
             now_ms,
             visit,
+            raw,
             pending,
             outcome: AppendOutcome::default(),
         }
@@ -45,7 +50,7 @@ impl Appender {
     /// The series that arrived with these bytes before; costs one hash and one look-up.
     #[inline]
     pub fn lookup_raw(&mut self, raw: &[u8]) -> Option<SeriesRef> {
-        let slot = self.core.raw_cache.get(raw)?;
+        let slot = self.core.raw_cache.get(&mut self.raw, raw)?;
         Some(self.reference(slot))
     }
 

@@ -120,7 +120,7 @@ pub(crate) fn expired(core: &Core, now_ms: i64) -> Vec<String> {
     for live in list.iter() {
         match retention.age_ms {
             Some(age_ms) if live.block.meta().max_ms < now_ms.saturating_sub(age_ms) => {
-                gone.push(live.name.clone())
+                gone.push(live.name.clone());
             }
             _ => kept.push(live),
         }

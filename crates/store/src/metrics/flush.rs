@@ -54,7 +54,9 @@ pub(crate) fn write_blocks(
         let mut owner = None;
         for slot in twins {
             let mut shard = core.shards[shard_of(*slot)].lock();
-            let Some(series) = shard.get_mut(*slot) else { continue };
+            let Some(series) = shard.get_mut(*slot) else {
+                continue;
+            };
             // The slot may have changed hands since it was ranked: its new series' turn comes with the next flush.
             if ranks.place(*slot, series.generation).is_some() {
                 collect(series, until_ms, flush, &mut columns);

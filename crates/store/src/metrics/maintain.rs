@@ -74,8 +74,10 @@ impl Upkeep {
     }
 
     pub(crate) fn round(&mut self, core: &Core, disk: Option<&Disk>, now_ms: i64) -> MaintenanceReport {
-        let mut report = MaintenanceReport::default();
-        report.series_removed = self.remove_left(core);
+        let mut report = MaintenanceReport {
+            series_removed: self.remove_left(core),
+            ..MaintenanceReport::default()
+        };
         self.begin_leaving(core);
         match disk {
             None => {
@@ -89,6 +91,7 @@ impl Upkeep {
             }
         }
         core.renew_ranks();
+        core.raw_cache.freeze();
         core.counters
             .memory_bytes
             .store(memory(core).total_bytes(), Ordering::Relaxed);

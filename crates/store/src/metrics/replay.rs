@@ -45,6 +45,9 @@ pub struct OpenReport {
     pub debris_removed: Vec<PathBuf>,
 }
 
+/// A record on its way to the workers, which share it.
+type Record = Arc<(Kind, Vec<u8>)>;
+
 #[derive(Default)]
 struct Progress {
     samples: AtomicU64,
@@ -73,7 +76,7 @@ pub(crate) fn replay(
     let next = std::thread::scope(|scope| {
         let mut queues = Vec::with_capacity(workers);
         for worker in 0..workers {
-            let (send, receive) = sync_channel::<Arc<(Kind, Vec<u8>)>>(QUEUE_RECORDS);
+            let (send, receive) = sync_channel::<Record>(QUEUE_RECORDS);
             let progress = &progress;
             scope.spawn(move || apply_all(core, &receive, |shard| shard % workers == worker, progress));
             queues.push(send);
@@ -92,7 +95,7 @@ fn read_all(
     core: &Core,
     fs: &dyn Vfs,
     sources: &Sources<'_>,
-    queues: &[SyncSender<Arc<(Kind, Vec<u8>)>>],
+    queues: &[SyncSender<Record>],
     report: &mut OpenReport,
 ) -> Result<u64, OpenError> {
     let mut records = 0;
@@ -148,7 +151,7 @@ fn read_all(
 
 fn cut(fs: &dyn Vfs, path: &Path, at: u64) -> Result<u64, OpenError> {
     let file = fs.open(path).map_err(io_error("opening", path))?;
-    let length = file.len().map_err(io_error("reading", path))?;
+    let length = file.size().map_err(io_error("reading", path))?;
     file.set_len(at)
         .map_err(io_error("cutting the torn tail of", path))?;
     file.sync().map_err(io_error("syncing", path))?;
@@ -191,12 +194,7 @@ fn time_span(payload: &[u8]) -> Option<(i64, i64)> {
     Some((t_ms, t_ms))
 }
 
-fn apply_all(
-    core: &Core,
-    records: &Receiver<Arc<(Kind, Vec<u8>)>>,
-    owns: impl Fn(usize) -> bool,
-    progress: &Progress,
-) {
+fn apply_all(core: &Core, records: &Receiver<Record>, owns: impl Fn(usize) -> bool, progress: &Progress) {
     let bounds = Bounds {
         oldest_ms: NEVER_MS,
         late_oldest_ms: NEVER_MS,

@@ -14,7 +14,7 @@ pub trait VfsFile: Send + Sync {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Reads as many bytes as there are, up to the length of the buffer.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Content and length are on the device when this returns.
     fn sync(&self) -> io::Result<()>;
@@ -58,7 +58,7 @@ impl VfsFile for File {
         Ok(done)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
 
@@ -130,7 +130,7 @@ impl Vfs for RealFs {
 
 pub(crate) fn read_whole(fs: &dyn Vfs, path: &Path) -> io::Result<Vec<u8>> {
     let file = fs.open(path)?;
-    let mut bytes = vec![0; file.len()? as usize];
+    let mut bytes = vec![0; file.size()? as usize];
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
     Ok(bytes)

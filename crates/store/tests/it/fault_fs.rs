@@ -196,8 +196,8 @@ impl VfsFile for FaultFile {
         self.inner.read_at(buffer, offset)
     }
 
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
+    fn size(&self) -> io::Result<u64> {
+        self.inner.size()
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -217,7 +217,7 @@ impl VfsFile for FaultFile {
             return Err(io::Error::other("the device does not answer"));
         }
         if matches!(fate, Fate::Work) || state.rng.one_in(2) {
-            let length = self.inner.len()?;
+            let length = self.inner.size()?;
             state.synced.insert(self.path.clone(), length);
         }
         match fate {

@@ -2,4 +2,5 @@
 
 mod fault_fs;
 mod metrics_basic;
+mod metrics_blocks;
 mod metrics_crash;

@@ -2,8 +2,15 @@
 //! directory is made of them.
 
 mod bits;
+mod decode;
+mod histogram;
+mod histogram_encode;
+mod varbit;
 mod xor;
 
+pub use decode::{ChunkSamples, decode};
+pub use histogram::decode_histograms;
+pub use histogram_encode::{encode_histograms, split_histograms};
 pub use xor::{decode_xor, encode_xor};
 
 /// What a chunk holds, numbered as on the wire and on disk.

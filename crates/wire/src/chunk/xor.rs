@@ -131,6 +131,16 @@ pub(super) struct Xor {
 }
 
 impl Xor {
+    /// The first value of a chunk stands whole.
+    pub(super) fn write_first_or_next(&mut self, w: &mut BitWriter, value: f64, index: usize) {
+        if index == 0 {
+            w.push(value.to_bits(), 64);
+            self.previous = value.to_bits();
+        } else {
+            self.write(w, value);
+        }
+    }
+
     fn write(&mut self, w: &mut BitWriter, value: f64) {
         const LEADING_MAX: u32 = 31;
         let bits = value.to_bits();

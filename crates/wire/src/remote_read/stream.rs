@@ -1,14 +1,16 @@
-//! `prometheus.ChunkedReadResponse` frames: the answer as a stream of XOR chunks.
+//! `prometheus.ChunkedReadResponse` frames: the answer as a stream of chunks, of floats and of native histograms.
 //!
 //! Frame: length of the message (varint), CRC-32C of the message (u32, big-endian), message. A message belongs to one
 //! query; a series may go on in the next message, never after another series has begun.
 
 use super::RemoteReadError;
-use crate::chunk::{ChunkEncoding, ChunkError, decode_xor, encode_xor};
+use crate::chunk::{
+    self, ChunkEncoding, ChunkError, ChunkSamples, encode_histograms, encode_xor, split_histograms,
+};
 use crate::crc32c::crc32c;
 use crate::protobuf::{Reader, Writer, push_varint};
 use crate::remote_write::{encode_labels, label_set};
-use lapwing_types::{Labels, Sample};
+use lapwing_types::{Histogram, Labels, Sample, SeriesWrite};
 
 /// What Prometheus puts into a chunk.
 pub const SAMPLES_PER_CHUNK: usize = 120;
@@ -26,18 +28,25 @@ impl StreamWriter {
         StreamWriter::default()
     }
 
-    /// One series with its samples in order of time, in as many frames as it takes.
-    pub fn series(&mut self, query_index: usize, labels: &Labels, samples: &[Sample]) {
-        let mut chunks = samples.chunks(SAMPLES_PER_CHUNK).peekable();
-        while chunks.peek().is_some() {
+    /// One series with its points in order of time, in as many frames as it takes. Exemplars and start times have no
+    /// place here.
+    pub fn series(&mut self, query_index: usize, series: &SeriesWrite) {
+        let floats = series.samples.chunks(SAMPLES_PER_CHUNK).map(Run::Floats);
+        let histograms = split_histograms(&series.histograms, SAMPLES_PER_CHUNK);
+        let mut runs: Vec<Run<'_>> = floats
+            .chain(histograms.into_iter().map(Run::Histograms))
+            .collect();
+        runs.sort_by_key(Run::min_ms);
+        let mut runs = runs.into_iter().peekable();
+        while runs.peek().is_some() {
             let mut message = Writer::new();
             message.message(1, |w| {
-                encode_labels(w, labels);
+                encode_labels(w, &series.labels);
                 while w.as_bytes().len() < FRAME_BYTES_TARGET {
-                    let Some(chunk) = chunks.next() else {
+                    let Some(run) = runs.next() else {
                         break;
                     };
-                    w.message(2, |w| encode_chunk(w, chunk));
+                    w.message(2, |w| run.encode(w));
                 }
             });
             message.int64(2, query_index as i64);
@@ -57,11 +66,37 @@ impl StreamWriter {
     }
 }
 
-fn encode_chunk(w: &mut Writer, samples: &[Sample]) {
-    w.int64(1, samples.first().map_or(0, |s| s.t_ms));
-    w.int64(2, samples.last().map_or(0, |s| s.t_ms));
-    w.uint64(3, u64::from(ChunkEncoding::Xor.code()));
-    w.bytes(4, &encode_xor(samples));
+/// What becomes one chunk.
+enum Run<'a> {
+    Floats(&'a [Sample]),
+    Histograms(&'a [(i64, Histogram)]),
+}
+
+impl Run<'_> {
+    fn min_ms(&self) -> i64 {
+        match self {
+            Run::Floats(run) => run.first().map_or(0, |s| s.t_ms),
+            Run::Histograms(run) => run.first().map_or(0, |(t_ms, _)| *t_ms),
+        }
+    }
+
+    fn max_ms(&self) -> i64 {
+        match self {
+            Run::Floats(run) => run.last().map_or(0, |s| s.t_ms),
+            Run::Histograms(run) => run.last().map_or(0, |(t_ms, _)| *t_ms),
+        }
+    }
+
+    fn encode(&self, w: &mut Writer) {
+        let (encoding, data) = match self {
+            Run::Floats(run) => (ChunkEncoding::Xor, encode_xor(run)),
+            Run::Histograms(run) => encode_histograms(run),
+        };
+        w.int64(1, self.min_ms());
+        w.int64(2, self.max_ms());
+        w.uint64(3, u64::from(encoding.code()));
+        w.bytes(4, &data);
+    }
 }
 
 /// A part of one series' answer.
@@ -69,7 +104,7 @@ fn encode_chunk(w: &mut Writer, samples: &[Sample]) {
 pub struct StreamedSeries {
     pub query_index: i64,
     pub labels: Labels,
-    pub samples: Vec<Sample>,
+    pub samples: ChunkSamples,
 }
 
 /// Takes frames apart as their bytes arrive.
@@ -158,7 +193,7 @@ fn decode_message(message: &[u8], out: &mut Vec<StreamedSeries>) -> Result<(), R
 
 fn decode_series(reader: Reader<'_>) -> Result<StreamedSeries, RemoteReadError> {
     let labels = label_set(reader, 1)?;
-    let mut samples = Vec::new();
+    let mut samples = ChunkSamples::default();
     let mut fields = reader;
     while let Some(field) = fields.next_field()? {
         if field.number == 2 {
@@ -175,7 +210,7 @@ fn decode_series(reader: Reader<'_>) -> Result<StreamedSeries, RemoteReadError> 
 fn decode_chunk(
     mut reader: Reader<'_>,
     labels: &Labels,
-    samples: &mut Vec<Sample>,
+    samples: &mut ChunkSamples,
 ) -> Result<(), RemoteReadError> {
     let (mut code, mut data) = (0, &[][..]);
     while let Some(field) = reader.next_field()? {
@@ -185,10 +220,9 @@ fn decode_chunk(
             _ => {}
         }
     }
-    let decoded = if code == u64::from(ChunkEncoding::Xor.code()) {
-        decode_xor(data, samples)
-    } else {
-        Err(ChunkError::UnknownEncoding { code })
+    let decoded = match u8::try_from(code) {
+        Ok(code) => chunk::decode(code, data, samples),
+        Err(_) => Err(ChunkError::UnknownEncoding { code }),
     };
     decoded.map_err(|source| RemoteReadError::Chunk {
         series: labels.to_string(),

@@ -16,7 +16,7 @@ pub mod v2;
 
 pub(crate) use encode_v1::encode_labels;
 pub(crate) use histogram::{absolute as absolute_counts, decode_span};
-pub(crate) use parts::label_set;
+pub(crate) use parts::{family_name, label_set};
 
 pub use encode_v1::{encode_series as encode_series_v1, encode_v1};
 pub use encode_v2::encode_v2;

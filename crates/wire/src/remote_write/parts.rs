@@ -81,7 +81,7 @@ fn varint_len(value: usize) -> usize {
 }
 
 /// `foo_bucket` belongs to the family `foo` of a histogram.
-pub(super) fn family_name(labels: &Labels, kind: MetricKind) -> &str {
+pub(crate) fn family_name(labels: &Labels, kind: MetricKind) -> &str {
     let name = labels.get(METRIC_NAME).unwrap_or("");
     let suffixes: &[&str] = match kind {
         MetricKind::Histogram | MetricKind::GaugeHistogram => &["_bucket", "_count", "_sum"],

@@ -14,6 +14,9 @@ use crate::protobuf::{ProtobufError, Reader};
 use lapwing_types::{Exemplar, Labels, Metadata, Sample, SeriesWrite, WriteBatch};
 use std::borrow::Cow;
 
+const TAG_LABEL: u8 = 0x0a;
+const TAG_SAMPLE: u8 = 0x12;
+
 /// A decompressed request whose outermost fields have been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteRequest<'a> {
@@ -127,10 +130,12 @@ pub struct RawSeries<'a> {
 impl<'a> RawSeries<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, ProtobufError> {
         let mut reader = Reader::new(bytes);
-        let mut labels_end = 0;
-        let mut labels_open = true;
+        reader.skip_short_fields(TAG_LABEL);
+        let mut labels_end = reader.position();
+        let mut samples_count = reader.skip_short_fields(TAG_SAMPLE);
+        let mut labels_open = samples_count == 0;
         let mut scattered = false;
-        let (mut samples_count, mut exemplars_count, mut histograms_count) = (0, 0, 0);
+        let (mut exemplars_count, mut histograms_count) = (0, 0);
         while let Some(field) = reader.next_field()? {
             if field.number == 1 {
                 field.bytes()?;
@@ -256,8 +261,23 @@ impl Iterator for SampleIter<'_> {
     }
 }
 
+/// Value, then time: what every sender writes unless the value is zero.
+#[inline]
+fn decode_usual_sample(bytes: &[u8]) -> Option<Sample> {
+    let (value, rest) = bytes.strip_prefix(&[0x09])?.split_first_chunk::<8>()?;
+    let mut time = Reader::new(rest.strip_prefix(&[0x10])?);
+    let t_ms = time.varint().ok()? as i64;
+    time.is_at_end().then_some(Sample {
+        t_ms,
+        value: f64::from_le_bytes(*value),
+    })
+}
+
 #[inline]
 pub(super) fn decode_sample(bytes: &[u8]) -> Result<Sample, ProtobufError> {
+    if let Some(sample) = decode_usual_sample(bytes) {
+        return Ok(sample);
+    }
     let mut sample = Sample { t_ms: 0, value: 0.0 };
     let mut reader = Reader::new(bytes);
     while let Some(field) = reader.next_field()? {

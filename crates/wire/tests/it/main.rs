@@ -2,6 +2,8 @@
 
 mod cases;
 mod otlp;
+mod prom_tsdb;
+mod promtool;
 mod proto_exposition;
 mod push;
 mod remote_read;

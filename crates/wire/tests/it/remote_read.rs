@@ -1,6 +1,6 @@
 use crate::cases::chain;
 use crate::strategies;
-use lapwing_types::{Labels, MatchOp, Matcher, Sample};
+use lapwing_types::{Labels, MatchOp, Matcher, ResetHint, Sample, SeriesWrite};
 use lapwing_wire::protobuf::Writer;
 use lapwing_wire::remote_read::{
     Query, ReadRequest, ResponseType, SAMPLES_PER_CHUNK, StreamReader, StreamWriter, decode_samples,
@@ -73,7 +73,14 @@ fn requests_round_trip() {
 fn streamed(samples: &[Sample]) -> (Labels, Vec<u8>) {
     let labels = Labels::from_pairs([("__name__", "up"), ("job", "x")]).unwrap();
     let mut writer = StreamWriter::new();
-    writer.series(3, &labels, samples);
+    writer.series(
+        3,
+        &SeriesWrite {
+            labels: labels.clone(),
+            samples: samples.to_vec(),
+            ..SeriesWrite::default()
+        },
+    );
     (labels, writer.take())
 }
 
@@ -107,12 +114,12 @@ fn a_long_series_is_cut_into_frames() {
     let (_, bytes) = streamed(&samples);
     let parts = StreamReader::new(2 << 20).feed(&bytes).unwrap();
     assert!(parts.len() > 1);
-    assert!(parts[0].samples.len().is_multiple_of(SAMPLES_PER_CHUNK));
+    assert!(parts[0].samples.floats.len().is_multiple_of(SAMPLES_PER_CHUNK));
     let bits = |s: &Sample| (s.t_ms, s.value.to_bits());
     assert!(
         parts
             .iter()
-            .flat_map(|p| &p.samples)
+            .flat_map(|p| &p.samples.floats)
             .map(bits)
             .eq(samples.iter().map(bits))
     );
@@ -140,7 +147,35 @@ proptest! {
         reader.finish().unwrap();
         prop_assert_eq!(series.len(), 1);
         prop_assert_eq!((series[0].query_index, &series[0].labels), (3, &labels));
-        prop_assert_eq!(&series[0].samples, &samples);
+        prop_assert_eq!(&series[0].samples.floats, &samples);
+    }
+
+    #[test]
+    fn histograms_stream_too(
+        histograms in vec(prop_oneof![strategies::histogram(), strategies::custom_histogram()], 1..20),
+    ) {
+        let series = SeriesWrite {
+            labels: Labels::from_pairs([("__name__", "h")]).unwrap(),
+            samples: vec![Sample { t_ms: 5, value: 1.0 }],
+            histograms: (0i64..).map(|i| i * 1000).zip(histograms).collect(),
+            ..SeriesWrite::default()
+        };
+        let mut writer = StreamWriter::new();
+        writer.series(0, &series);
+        let read = StreamReader::new(FRAME_BYTES_MAX).feed(&writer.take()).unwrap();
+        prop_assert_eq!(read.len(), 1);
+        prop_assert_eq!(&read[0].samples.floats, &series.samples);
+        // Whether there was a reset is told for the first of a chunk only.
+        let plain = |all: &[(i64, lapwing_types::Histogram)]| {
+            let mut all = all.to_vec();
+            for (_, histogram) in &mut all {
+                if histogram.reset_hint != ResetHint::Gauge {
+                    histogram.reset_hint = ResetHint::Unknown;
+                }
+            }
+            all
+        };
+        prop_assert_eq!(plain(&read[0].samples.histograms), plain(&series.histograms));
     }
 
     #[test]

@@ -66,7 +66,7 @@ export function create(host: HTMLElement, options: Options): Handle {
     state: EditorState.create({
       doc: options.value,
       extensions: [
-        history(), bracketMatching(), closeBrackets(), autocompletion({ activateOnTyping: true, maxRenderedOptions: 60 }), promql.asExtension(),
+        history(), bracketMatching(), closeBrackets(), autocompletion({ icons: false, maxRenderedOptions: 60 }), promql.asExtension(),
         syntaxHighlighting(highlight), theme, EditorView.lineWrapping, placeholder('a PromQL query: Enter runs it, Shift Enter is a new line'),
         EditorView.contentAttributes.of({ 'aria-label': options.label, 'aria-multiline': 'true' }),
         keymap.of([...completionKeymap]),

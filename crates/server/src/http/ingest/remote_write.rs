@@ -128,10 +128,7 @@ fn append_v1(
     Ok(())
 }
 
-fn append_series_v1(
-    series: &v1::RawSeries<'_>,
-    appender: &mut Appender,
-) -> Result<(), RemoteWriteError> {
+fn append_series_v1(series: &v1::RawSeries<'_>, appender: &mut Appender) -> Result<(), RemoteWriteError> {
     let found = match appender.lookup_raw(series.raw_labels()) {
         Some(found) => found,
         None => {

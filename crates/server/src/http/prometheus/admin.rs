@@ -10,7 +10,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-pub(crate) async fn delete_series(State(state): State<AppState>, params: Params) -> Result<Response, ApiError> {
+pub(crate) async fn delete_series(
+    State(state): State<AppState>,
+    params: Params,
+) -> Result<Response, ApiError> {
     admin_allowed(&state)?;
     let start_ms = params.time_ms("start")?.unwrap_or(-TIME_MS_MAX);
     let end_ms = params.time_ms("end")?.unwrap_or(TIME_MS_MAX);
@@ -24,7 +27,9 @@ pub(crate) async fn delete_series(State(state): State<AppState>, params: Params)
     let store = state.engine.store().clone();
     admin_work(&state, move || {
         for selection in &selections {
-            store.delete(&selection.matchers, start_ms, end_ms).map_err(|e| e.to_string())?;
+            store
+                .delete(&selection.matchers, start_ms, end_ms)
+                .map_err(|e| e.to_string())?;
         }
         Ok(())
     })
@@ -82,4 +87,3 @@ async fn admin_work(
         .map_err(ApiError::internal)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
-

@@ -97,7 +97,7 @@ fn answer(kind: ResponseType, results: &[Vec<SeriesWrite>]) -> Result<Response, 
             let mut out = Vec::new();
             for (i, result) in results.iter().enumerate() {
                 for series in result {
-                    writer.series(i, &series.labels, &series.samples);
+                    writer.series(i, series);
                     out.append(&mut writer.take());
                 }
             }

@@ -16,11 +16,13 @@ pub(crate) async fn rules(State(state): State<AppState>, params: Params) -> Resu
             return Err(ApiError::bad_data(format!("not supported value {other:?}")));
         }
     };
-    let mut groups = state.engine.paging().look_at_rules(|rules, status| rules.view(status));
-    let wanted = |name: &str, value: &str| params.all(name).next().is_none() || params.all(name).any(|w| w == value);
-    groups.retain(|g| {
-        wanted("rule_group[]", &g.name) && wanted("file[]", &g.file)
-    });
+    let mut groups = state
+        .engine
+        .paging()
+        .look_at_rules(|rules, status| rules.view(status));
+    let wanted =
+        |name: &str, value: &str| params.all(name).next().is_none() || params.all(name).any(|w| w == value);
+    groups.retain(|g| wanted("rule_group[]", &g.name) && wanted("file[]", &g.file));
     for group in &mut groups {
         group
             .rules
@@ -34,7 +36,10 @@ pub(crate) async fn rules(State(state): State<AppState>, params: Params) -> Resu
 }
 
 pub(crate) async fn alerts(State(state): State<AppState>) -> Result<Success, ApiError> {
-    let view = state.engine.paging().look_at_rules(|rules, status| rules.alerts_view(status));
+    let view = state
+        .engine
+        .paging()
+        .look_at_rules(|rules, status| rules.alerts_view(status));
     Success::json(&view)
 }
 

@@ -388,13 +388,13 @@ mod tests {
             samples in proptest::collection::vec((prop_oneof![any::<i64>(), 0i64..20_000], prop_oneof![any::<u64>(), (0u32..900).prop_map(|v| f64::from(v).to_bits())]), 0..200),
         ) {
             let mut open = filled(&samples);
-            prop_assert_eq!(bits(open.samples()), samples.clone());
+            prop_assert_eq!(&bits(open.samples()), &samples);
             let mut out = Vec::new();
             open.write_to(&mut out);
             let back = OpenChunk::read_from(&mut Reader::new(&out)).unwrap();
-            prop_assert_eq!(bits(back.samples()), samples.clone());
+            prop_assert_eq!(&bits(back.samples()), &samples);
             let sealed = open.seal(5);
-            prop_assert_eq!(bits(sealed.samples()), samples.clone());
+            prop_assert_eq!(&bits(sealed.samples()), &samples);
             let mut out = Vec::new();
             sealed.write_to(&mut out);
             prop_assert_eq!(bits(SealedChunk::read_from(&mut Reader::new(&out)).unwrap().samples()), samples);

@@ -22,8 +22,8 @@ impl Ranks {
         let mut order = index.all();
         let mut lists: Vec<u32> = Vec::with_capacity(order.len() * 8);
         let mut starts = vec![0u32; index.slots() + 1];
-        for slot in 0..index.slots() {
-            starts[slot] = lists.len() as u32;
+        for (slot, start) in starts.iter_mut().take(index.slots()).enumerate() {
+            *start = lists.len() as u32;
             lists.extend(
                 index
                     .pair_list(slot as u32)

@@ -99,7 +99,7 @@ impl<'f> Scanner<'f> {
     pub(crate) fn new(file: &'f dyn VfsFile) -> io::Result<Self> {
         Ok(Scanner {
             file,
-            file_len: file.len()?,
+            file_len: file.size()?,
             buffer: Vec::new(),
             base: 0,
             position: 0,

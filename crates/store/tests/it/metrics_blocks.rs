@@ -1,0 +1,281 @@
+//! Windows become blocks, blocks become larger ones, old ones go; readers never notice.
+
+use lapwing_store::metrics::{MetricsOptions, MetricsStore, Retention};
+use lapwing_store::{Selection, SeriesPoints, SeriesSource};
+use lapwing_types::{Counts, Exemplar, Histogram, Labels, Matcher, ResetHint, Span};
+use std::sync::Arc;
+
+/// A multiple of half a day, so that windows and ranges begin here.
+const T0: i64 = 43_200_000 * 39_352;
+const STEP_MS: i64 = 15_000;
+
+fn options() -> MetricsOptions {
+    MetricsOptions {
+        window_ms: 600_000,
+        window_slack_ms: 30_000,
+        ooo_window_ms: 900_000,
+        ..MetricsOptions::default()
+    }
+}
+
+fn labels(number: usize) -> Labels {
+    let value = format!("s{number:02}");
+    Labels::from_pairs([("__name__", "m"), ("i", value.as_str())]).unwrap()
+}
+
+fn value(number: usize, step: i64) -> f64 {
+    (step * 3 + number as i64) as f64 / 8.0
+}
+
+fn scrape(store: &MetricsStore, series: usize, step: i64) {
+    let mut appender = store.appender("test", T0 + step * STEP_MS);
+    for number in 0..series {
+        let found = appender.series(&labels(number)).unwrap();
+        appender.push(found, T0 + step * STEP_MS, value(number, step));
+    }
+    assert_eq!(appender.commit().unwrap().refused_count, 0);
+}
+
+fn read(store: &MetricsStore) -> Vec<(Labels, SeriesPoints)> {
+    let all = Selection {
+        matchers: vec![],
+        start_ms: i64::MIN,
+        end_ms: i64::MAX,
+        series_max: None,
+    };
+    let selected = store.snapshot().select(&all).unwrap();
+    let read = selected.into_iter().map(|s| {
+        let mut points = SeriesPoints::default();
+        s.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
+        (s.labels, points)
+    });
+    read.collect()
+}
+
+fn check(store: &MetricsStore, series: usize, steps: i64) {
+    let found = read(store);
+    assert_eq!(found.len(), series);
+    for (number, (found, points)) in found.into_iter().enumerate() {
+        assert_eq!(found, labels(number));
+        let times: Vec<i64> = (0..steps).map(|step| T0 + step * STEP_MS).collect();
+        let values: Vec<f64> = (0..steps).map(|step| value(number, step)).collect();
+        assert_eq!(points.times_ms, times);
+        assert_eq!(points.values, values);
+    }
+}
+
+#[test]
+fn readers_see_every_sample_while_windows_become_blocks() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    let (mut written, mut merged) = (0, 0);
+    for step in 0..1_300 {
+        scrape(&store, 5, step);
+        if step % 7 == 0 {
+            let report = store.maintain(T0 + step * STEP_MS);
+            assert_eq!(report.failures, Vec::<String>::new());
+            written += report.blocks_written;
+            merged += report.blocks_merged;
+        }
+        if step % 97 == 0 {
+            check(&store, 5, step + 1);
+        }
+    }
+    let stats = store.stats();
+    assert!(
+        written >= 30 && merged >= 24,
+        "{written} blocks were written, {merged} merged"
+    );
+    assert!(stats.blocks < 14, "{} blocks are left", stats.blocks);
+    assert!(
+        stats.head_chunks <= 15,
+        "{} chunks are in the head",
+        stats.head_chunks
+    );
+    assert!(store.verify().unwrap().is_whole());
+    drop(store);
+    let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    assert_eq!(
+        store.open_report().debris_removed,
+        Vec::<std::path::PathBuf>::new()
+    );
+    check(&store, 5, 1_300);
+    let removed = store
+        .delete(
+            &[Matcher::equal("i", "s02")],
+            T0 + 10 * STEP_MS,
+            T0 + 1_290 * STEP_MS,
+        )
+        .unwrap();
+    assert!(removed > 0);
+    let left: Vec<i64> = read(&store)[2]
+        .1
+        .times_ms
+        .iter()
+        .map(|t| (t - T0) / STEP_MS)
+        .collect();
+    assert_eq!(left, (0..10).chain(1_291..1_300).collect::<Vec<i64>>());
+    let (copy, back) = (dir.path().join("copy"), dir.path().join("back"));
+    store.backup(&copy).unwrap();
+    MetricsStore::restore(&copy, &back).unwrap();
+    assert_eq!(
+        read(&MetricsStore::open(&back, options(), T0).unwrap()),
+        read(&store)
+    );
+}
+
+#[test]
+fn a_snapshot_outlives_the_flush_of_what_it_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    for step in 0..50 {
+        scrape(&store, 2, step);
+    }
+    let snapshot = store.snapshot();
+    let all = Selection {
+        matchers: vec![],
+        start_ms: 0,
+        end_ms: i64::MAX,
+        series_max: None,
+    };
+    let before = snapshot.select(&all).unwrap();
+    for step in 50..100 {
+        scrape(&store, 2, step);
+        store.maintain(T0 + step * STEP_MS);
+    }
+    assert_eq!(store.stats().blocks, 1);
+    for selected in [before, snapshot.select(&all).unwrap()] {
+        let mut points = SeriesPoints::default();
+        selected[1].reader.read(0, i64::MAX, &mut points).unwrap();
+        assert_eq!(points.len(), 50);
+    }
+    drop(snapshot);
+    let dropped: usize = (0..3)
+        .map(|_| store.maintain(T0 + 100 * STEP_MS).chunks_dropped)
+        .sum();
+    assert_eq!(dropped, 4);
+    check(&store, 2, 100);
+}
+
+#[test]
+fn old_blocks_go_and_ended_series_leave() {
+    let dir = tempfile::tempdir().unwrap();
+    let retention = Retention {
+        age_ms: Some(3_600_000),
+        size_bytes: None,
+    };
+    let store = MetricsStore::open(
+        dir.path(),
+        MetricsOptions {
+            retention,
+            ..options()
+        },
+        T0,
+    )
+    .unwrap();
+    scrape(&store, 20, 0);
+    let mut removed = 0;
+    for step in 1..600 {
+        scrape(&store, 2, step);
+        removed += store.maintain(T0 + step * STEP_MS).series_removed;
+    }
+    assert_eq!((removed, store.stats().head_series), (18, 2));
+    let found = read(&store);
+    assert_eq!(found.len(), 2);
+    let oldest_ms = found[0].1.times_ms[0];
+    assert!(oldest_ms > T0 + 600_000, "the first windows are gone");
+    scrape(&store, 20, 600);
+    assert_eq!(read(&store).len(), 20);
+}
+
+#[test]
+fn histograms_and_exemplars_come_back_from_log_checkpoint_and_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let histogram = |n: u64| Histogram {
+        reset_hint: ResetHint::Unknown,
+        schema: 2,
+        zero_threshold: 1e-9,
+        sum: n as f64 * 1.5,
+        positive_spans: vec![Span { offset: 1, length: 2 }],
+        negative_spans: vec![],
+        counts: Counts::Int {
+            count: 3 * n + 1,
+            zero: 1,
+            positive: vec![n, 2 * n],
+            negative: vec![],
+        },
+        custom_bounds: Arc::from([]),
+    };
+    let trace = |n: i64| Exemplar {
+        labels: Labels::from_pairs([("trace_id", format!("t{n}"))]).unwrap(),
+        value: n as f64,
+        t_ms: Some(T0 + n * STEP_MS),
+    };
+    let mut store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    for step in 0..120 {
+        let mut appender = store.appender("test", T0 + step * STEP_MS);
+        let found = appender.series(&labels(1)).unwrap();
+        appender.push_histogram(found, T0 + step * STEP_MS, histogram(step as u64));
+        if step % 10 == 0 {
+            appender.push_exemplar(found, trace(step));
+        }
+        let outcome = appender.commit().unwrap();
+        assert_eq!((outcome.histograms, outcome.refused_count), (1, 0));
+        match step {
+            60 => drop(store.checkpoint().unwrap()),
+            75 => {
+                drop(store);
+                store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+            }
+            _ => drop(store.maintain(T0 + step * STEP_MS)),
+        }
+    }
+    assert!(store.stats().blocks > 0);
+    let found = read(&store);
+    assert_eq!(found[0].1.histograms.len(), 120);
+    for (step, (t_ms, found)) in found[0].1.histograms.iter().enumerate() {
+        assert_eq!(*t_ms, T0 + step as i64 * STEP_MS);
+        assert_eq!(**found, histogram(step as u64).to_float());
+    }
+    let all = Selection {
+        matchers: vec![],
+        start_ms: 0,
+        end_ms: i64::MAX,
+        series_max: None,
+    };
+    let exemplars = store.snapshot().exemplars(&all).unwrap();
+    assert_eq!(
+        exemplars,
+        [(labels(1), (0..12).map(|n| trace(n * 10)).collect::<Vec<_>>())]
+    );
+}
+
+#[test]
+fn a_flipped_bit_in_the_log_loses_one_record_and_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    for step in 0..30 {
+        scrape(&store, 3, step);
+    }
+    drop(store);
+    let path = dir.path().join("wal").join("00000001.wal");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&path, bytes).unwrap();
+    let before = MetricsStore::verify_dir(dir.path()).unwrap();
+    assert_eq!(before.damaged.len(), 1);
+    let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    let [damage] = &store.open_report().damaged[..] else {
+        panic!("{:?}", store.open_report())
+    };
+    let (from, to) = (damage.lost_from_ms.unwrap(), damage.lost_to_ms.unwrap());
+    assert_eq!(to - from, 2 * STEP_MS);
+    let found = read(&store);
+    assert!(
+        found
+            .iter()
+            .all(|(_, points)| points.len() == 29 && !points.times_ms.contains(&(from + STEP_MS)))
+    );
+    assert_eq!(store.stats().damaged.len(), 1);
+}

@@ -1,0 +1,113 @@
+//! Segments of the write-ahead log (and of its checkpoints): pages of 32 KiB, records in fragments.
+//!
+//! Fragment: kind and compression (1 byte), length (u16), CRC-32C, data. A fragment never crosses a page; kind 0 says
+//! that the rest of the page is empty. A torn end of the last segment is an error that comes after everything before it.
+
+use super::cursor::Cursor;
+use super::error::TsdbError;
+use super::wal_record;
+use lapwing_types::{Labels, WriteBatch};
+use std::collections::HashMap;
+
+const PAGE_BYTES: usize = 32 * 1024;
+const HEAD_BYTES: usize = 7;
+const KIND_MASK: u8 = 0b111;
+const SNAPPY: u8 = 0b1000;
+const ZSTD: u8 = 0b1_0000;
+/// Prometheus cuts its records far below; the bound stops a damaged head from reserving memory.
+const RECORD_BYTES_MAX: usize = 64 << 20;
+
+/// Reads segments in order and remembers the series that they name.
+#[derive(Debug, Default)]
+pub struct WalReader {
+    series: HashMap<u64, Labels>,
+    /// Samples of series that no record named: their checkpoint is missing or damaged.
+    pub orphans_count: u64,
+}
+
+impl WalReader {
+    pub fn new() -> Self {
+        WalReader::default()
+    }
+
+    pub fn labels(&self, series_id: u64) -> Option<&Labels> {
+        self.series.get(&series_id)
+    }
+
+    /// Hands each record of a segment that holds samples or metadata to `sink`, as a batch. Stops at the first damage;
+    /// what came before it has been handed over. Within one series, times may step back by a few samples: Prometheus
+    /// writes a scrape's floats, histograms and staleness markers as records of their own.
+    pub fn segment(&mut self, bytes: &[u8], mut sink: impl FnMut(WriteBatch)) -> Result<(), TsdbError> {
+        let mut at = 0;
+        let mut record = Vec::new();
+        let mut decompressor = crate::snappy::Decompressor::new();
+        while at < bytes.len() {
+            let page_left = PAGE_BYTES - at % PAGE_BYTES;
+            let kind = bytes[at] & KIND_MASK;
+            if kind == 0 || page_left < HEAD_BYTES {
+                at += page_left;
+                continue;
+            }
+            let flags = bytes[at];
+            let fragment = read_fragment(bytes, at, page_left)?;
+            // 1: whole, 2: first, 3: middle, 4: last.
+            match (kind, record.is_empty()) {
+                (1 | 2, true) | (3 | 4, false) => record.extend_from_slice(fragment),
+                _ => return Err(TsdbError::FragmentOrder { kind, offset: at }),
+            }
+            at += HEAD_BYTES + fragment.len();
+            if kind == 1 || kind == 4 {
+                let plain = if flags & ZSTD != 0 {
+                    return Err(TsdbError::Zstd);
+                } else if flags & SNAPPY != 0 {
+                    let plain = decompressor.decompress(&record, RECORD_BYTES_MAX);
+                    plain.map_err(|_| TsdbError::Snappy)?
+                } else {
+                    &record
+                };
+                self.record(plain, &mut sink)?;
+                record.clear();
+            }
+        }
+        if record.is_empty() {
+            Ok(())
+        } else {
+            Err(TsdbError::Truncated { what: "log" })
+        }
+    }
+
+    fn record(&mut self, record: &[u8], sink: &mut impl FnMut(WriteBatch)) -> Result<(), TsdbError> {
+        let decoded = wal_record::decode(record)?;
+        self.series.extend(decoded.series);
+        let mut batch = WriteBatch::default();
+        for (id, mut write) in decoded.points {
+            match self.series.get(&id) {
+                Some(labels) => {
+                    write.labels = labels.clone();
+                    batch.series.push(write);
+                }
+                None => self.orphans_count += 1,
+            }
+        }
+        for (id, metadata) in decoded.metadata {
+            if let Some(labels) = self.series.get(&id) {
+                let family = crate::remote_write::family_name(labels, metadata.kind);
+                batch.metadata.push((family.to_owned(), metadata));
+            }
+        }
+        if !batch.series.is_empty() || !batch.metadata.is_empty() {
+            sink(batch);
+        }
+        Ok(())
+    }
+}
+
+fn read_fragment(bytes: &[u8], at: usize, page_left: usize) -> Result<&[u8], TsdbError> {
+    let page_end = (at + page_left).min(bytes.len());
+    let mut head = Cursor::new(&bytes[at + 1..page_end], "log");
+    let length = head.u16()?;
+    let checksum = head.u32()?;
+    let data = head.take(u64::from(length))?;
+    Cursor::new(&checksum.to_be_bytes(), "log record").checksum(data, at)?;
+    Ok(data)
+}

@@ -1,0 +1,46 @@
+// Alerts from both APIs as one list: what the rules say (v1), and what notification makes of it (v2). Pure.
+
+import type { ActiveAlert, GettableAlert, Labels } from './api/types'
+import { severityOf, type Severity } from './alerts'
+import { fingerprint, keyOf } from './labels'
+
+export type Entry = {
+  id: string
+  labels: Labels
+  annotations: Labels
+  severity: Severity
+  state: 'firing' | 'pending' | 'silenced' | 'inhibited'
+  sinceMs: number
+  value: number | null
+  silencedBy: string[]
+  inhibitedBy: string[]
+  receivers: string[]
+}
+
+const STATE_ORDER = { firing: 0, pending: 1, inhibited: 2, silenced: 3 }
+
+export function merge(active: ActiveAlert[], managed: GettableAlert[]): Entry[] {
+  const known = new Map(managed.map((alert) => [keyOf(alert.labels), alert]))
+  const entries = active.filter((alert) => alert.state !== 'inactive').map((alert): Entry => {
+    const also = known.get(keyOf(alert.labels))
+    known.delete(keyOf(alert.labels))
+    return entry(alert.labels, alert.annotations, alert.state as 'firing' | 'pending', alert.activeAt ?? '', alert.value, also)
+  })
+  for (const alert of known.values()) entries.push(entry(alert.labels, alert.annotations, 'firing', alert.startsAt, null, alert))
+  return entries.sort(severityFirst)
+}
+
+function entry(labels: Labels, annotations: Labels, raw: 'firing' | 'pending', since: string, value: string | null, also?: GettableAlert): Entry {
+  const silencedBy = also?.status.silencedBy ?? []
+  const inhibitedBy = also?.status.inhibitedBy ?? []
+  const state = silencedBy.length ? 'silenced' : inhibitedBy.length ? 'inhibited' : raw
+  return {
+    id: fingerprint(labels), labels, annotations: annotations ?? {}, severity: severityOf(labels), state, sinceMs: Date.parse(since),
+    value: value === null ? null : Number(value), silencedBy, inhibitedBy, receivers: (also?.receivers ?? []).map((r) => r.name),
+  }
+}
+
+export function severityFirst(a: Entry, b: Entry): number {
+  const state = STATE_ORDER[a.state] - STATE_ORDER[b.state]
+  return state || a.severity.rank - b.severity.rank || b.sinceMs - a.sinceMs
+}

@@ -1,0 +1,48 @@
+import { describe as group, expect, test } from 'vitest'
+import { align, describe, isLive, parseDuration, parseTime, rateWindow, resolve, stepSeconds, zoomOut } from './range'
+
+const NOW = Date.UTC(2026, 10, 21, 3, 0, 0)
+
+test.each([
+  ['5m', 300_000], ['1h30m', 5_400_000], ['1.5h', 5_400_000], ['250ms', 250], ['', null], ['h', null], ['5', null], ['5m x', null],
+])('the duration %s', (text, expected) => expect(parseDuration(text)).toBe(expected))
+
+test.each([
+  ['now', NOW], ['now-1h', NOW - 3_600_000], ['now - 1h', NOW - 3_600_000], ['now+5m', NOW + 300_000], ['1795230000000', 1795230000000],
+  ['1795230000', 1795230000000], ['2026-11-21T02:00:00Z', NOW - 3_600_000], ['2026-11-21 02:00:00Z', NOW - 3_600_000], ['yesterday', null], ['now-', null], ['12', null],
+])('the time %s', (text, expected) => expect(parseTime(text, NOW)).toBe(expected))
+
+group('a range', () => {
+  test('that cannot be read is the last hour', () => {
+    expect(resolve({ from: 'x', to: 'now' }, NOW)).toEqual({ start: NOW - 3_600_000, end: NOW })
+    expect(resolve({ from: 'now', to: 'now-1h' }, NOW)).toEqual({ start: NOW - 3_600_000, end: NOW })
+  })
+  test('moves with the clock only when it ends now', () => {
+    expect(isLive({ from: 'now-1h', to: 'now' })).toBe(true)
+    expect(isLive({ from: 'now-1h', to: String(NOW) })).toBe(false)
+  })
+  test('is told in words', () => {
+    const at = (ms: number) => `<${ms}>`
+    expect(describe({ from: 'now-1h', to: 'now' }, at)).toBe('Last 1 hour')
+    expect(describe({ from: 'now-17m', to: 'now' }, at)).toBe('Last 17m')
+    expect(describe({ from: '1795230000000', to: 'now' }, at)).toBe('<1795230000000> – now')
+  })
+  test('zooms out around its middle and not into the future', () => {
+    expect(zoomOut({ start: NOW - 3_600_000, end: NOW }, NOW)).toEqual({ from: String(NOW - 7_200_000), to: 'now' })
+    expect(zoomOut({ start: NOW - 10_000, end: NOW - 8_000 }, NOW)).toEqual({ from: String(NOW - 11_000), to: String(NOW - 7_000) })
+  })
+})
+
+test('steps are round, and keep a series below the limit of points', () => {
+  for (const minutes of [1, 5, 60, 1440, 10_080, 129_600]) {
+    const span = { start: NOW - minutes * 60_000, end: NOW }
+    const step = stepSeconds(span)
+    expect((span.end - span.start) / 1000 / step).toBeLessThanOrEqual(240)
+    const aligned = align(span, step)
+    expect(aligned.start % (step * 1000)).toBe(0)
+    expect(aligned.start).toBeGreaterThanOrEqual(span.start)
+    expect(aligned.end).toBeLessThanOrEqual(span.end)
+  }
+  expect(rateWindow(5)).toBe('60s')
+  expect(rateWindow(60)).toBe('240s')
+})

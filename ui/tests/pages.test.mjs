@@ -1,0 +1,36 @@
+// Every page, in both themes and two widths: drawn, without errors, without serious findings of axe, never wider than the screen.
+
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { axe, closeBrowser, visit } from './browser.mjs'
+
+after(closeBrowser)
+
+const PAGES = {
+  '/': 'Models', '/models/chat': 'Where its samples come from', '/alerts': 'HighLatency', '/alerts/silences': 'Nothing is silenced', '/explore': 'Write a query',
+  '/explore?q=up&browse=1': 'find among', '/explore?q=cpu_usage&tab=table': 'rows at', '/dashboards': 'Ready', '/dashboards/host': 'Disk traffic', '/rules': 'HighLatency', '/targets': 'connection refused', '/system': 'Running',
+  '/system?tab=cardinality': 'Series by metric', '/system?tab=config': 'Config in force', '/nowhere': 'There is no such page',
+}
+
+for (const [path, text] of Object.entries(PAGES)) {
+  for (const scheme of ['light', 'dark']) {
+    test(`${path} in ${scheme}`, () => visit({ scheme, axe: true }, async ({ page, open }) => {
+      await open(path)
+      await (text.startsWith('find') ? page.getByPlaceholder(text) : page.getByText(text)).first().waitFor()
+      assert.deepEqual(await axe(page), [])
+    }))
+  }
+  test(`${path} on a phone`, () => visit({ viewport: { width: 420, height: 900 } }, async ({ page, open }) => {
+    await open(path)
+    await (text.startsWith('find') ? page.getByPlaceholder(text) : page.getByText(text)).first().waitFor()
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    assert.ok(overflow <= 0, `the page is ${overflow} px wider than the screen`)
+  }))
+}
+
+test('nothing sent yet: the first start', () => visit({ models: false, axe: true }, async ({ page, open }) => {
+  await open('/')
+  await page.getByText('Connect your model').waitFor()
+  assert.equal(await page.getByRole('group', { name: /^(CPU|Memory|Load|Network|Disk|Processes)/ }).count() >= 6, true)
+  assert.deepEqual(await axe(page), [])
+}))
