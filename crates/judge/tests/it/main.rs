@@ -2,5 +2,6 @@
 
 mod alerting;
 mod files;
+mod prometheus;
 mod promql;
 mod table;

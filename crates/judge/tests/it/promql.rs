@@ -6,7 +6,7 @@ use lapwing_query::QueryOptions;
 use lapwing_store::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
 use lapwing_types::Labels;
 
-struct Samples(Vec<(Labels, SeriesPoints)>);
+pub(crate) struct Samples(pub(crate) Vec<(Labels, SeriesPoints)>);
 
 struct Reader(SeriesPoints);
 
