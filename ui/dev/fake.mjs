@@ -106,10 +106,18 @@ function api(path, params, request, state) {
     case '/api/v1/status/config': return ok({ yaml: 'models:\n  - name: chat\n    endpoints: [{ url: "http://10.0.0.5:8000" }]\n' })
     case '/api/v1/status/flags': return ok({ listen: '127.0.0.1:9595', data: 'lapwing-data' })
     case '/api/v1/format_query': return ok((params.get('query') ?? '').replace(/\s+/g, ' ').trim())
+    case '/api/v1/decisions': return { status: 200, body: state.decisions.filter((d) => d.fingerprint === params.get('fingerprint')) }
     case '/api/v2/alerts': return { status: 200, body: amAlerts(state) }
     case '/api/v2/silences': return request.method === 'POST' ? addSilence(request.parsed, state) : { status: 200, body: state.silences }
     case '/api/v2/receivers': return { status: 200, body: [{ name: 'team' }] }
     case '/api/v2/status': return { status: 200, body: { cluster: { status: 'disabled' }, config: { original: '' }, uptime: ago(86400), versionInfo: {} } }
+  }
+  const ack = /^\/api\/v1\/alerts\/([^/]+)\/ack$/.exec(path)
+  if (ack) {
+    const by = request.method === 'POST' ? request.parsed.by : null
+    state.acks.set(ack[1], by)
+    state.decisions.push({ at_ms: Date.now(), fingerprint: ack[1], alertname: '', step: 'ack', reason: by ? 'acknowledged' : 'given_back', detail: request.parsed?.comment ?? '' })
+    return { status: 200, body: {} }
   }
   const silence = /^\/api\/v2\/silence\/(.+)$/.exec(path)
   if (silence && request.method === 'DELETE') {
@@ -126,7 +134,7 @@ function hides(silence, labels) {
 function amAlerts(state) {
   return alerts(state.options).filter((a) => a.state === 'firing').map((a, i) => {
     const by = state.silences.filter((s) => hides(s, a.labels)).map((s) => s.id)
-    return { fingerprint: String(i), labels: a.labels, annotations: a.annotations, startsAt: a.activeAt, endsAt: ago(-300), updatedAt: ago(1), receivers: [{ name: 'team' }], status: { state: by.length ? 'suppressed' : 'active', silencedBy: by, inhibitedBy: [] } }
+    return { fingerprint: String(i), labels: a.labels, annotations: a.annotations, startsAt: a.activeAt, endsAt: ago(-300), updatedAt: ago(1), receivers: [{ name: 'team' }], ...(state.acks.get(String(i)) ? { ackedBy: state.acks.get(String(i)) } : {}), status: { state: by.length ? 'suppressed' : 'active', silencedBy: by, inhibitedBy: [] } }
   })
 }
 
@@ -172,7 +180,7 @@ async function serve(request, response, state) {
 
 /** Starts a fake; port 0 takes any free one. */
 export async function start({ port = 0, models = true, alerts: count = 0 } = {}) {
-  const state = { options: { models, alerts: count }, silences: [], fault: null }
+  const state = { options: { models, alerts: count }, silences: [], acks: new Map(), decisions: [{ at_ms: Date.now() - 720_000, fingerprint: '0', alertname: 'HighLatency', step: 'send', reason: 'first_notification', detail: 'receiver team' }], fault: null }
   const server = createServer((request, response) => {
     serve(request, response, state).catch((error) => response.writeHead(500).end(String(error)))
   })

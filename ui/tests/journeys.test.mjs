@@ -55,6 +55,25 @@ test('an alert is silenced, with a preview of what that hides, and the silence i
   await page.getByText('Nothing is silenced.').waitFor()
 }))
 
+test('an alert is acknowledged, others see by whom, and it is given back', () => visit({ axe: true }, async ({ page, open }) => {
+  await open('/alerts')
+  await page.getByRole('link', { name: 'HighLatency' }).click()
+  await page.getByText('first notification').waitFor()
+  await page.getByRole('button', { name: 'Acknowledge' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Who').fill('night shift')
+  await dialog.getByLabel('Comment').fill('looking at the engine')
+  await dialog.getByRole('button', { name: 'Acknowledge' }).click()
+  await page.getByText('night shift has it.').waitFor()
+  await page.getByText('looking at the engine').waitFor()
+  assert.deepEqual(await axe(page), [])
+  await page.getByRole('link', { name: 'to all alerts' }).click()
+  await page.getByText('acked by night shift').waitFor()
+  await page.getByRole('link', { name: 'HighLatency' }).click()
+  await page.getByRole('button', { name: 'Give it back' }).click()
+  await page.getByRole('button', { name: 'Acknowledge' }).waitFor()
+}))
+
 test('alerts are filtered, grouped, and the address remembers it', () => visit({ alerts: 30 }, async ({ page, open }) => {
   await open('/alerts')
   await page.getByLabel('filter alerts').fill('job=many instance=~"host-1.*"')

@@ -15,6 +15,9 @@ export type Entry = {
   silencedBy: string[]
   inhibitedBy: string[]
   receivers: string[]
+  ackedBy: string | null
+  /** The fingerprint under which notification knows it. */
+  managedId: string | null
 }
 
 const STATE_ORDER = { firing: 0, pending: 1, inhibited: 2, silenced: 3 }
@@ -36,7 +39,8 @@ function entry(labels: Labels, annotations: Labels, raw: 'firing' | 'pending', s
   const state = silencedBy.length ? 'silenced' : inhibitedBy.length ? 'inhibited' : raw
   return {
     id: fingerprint(labels), labels, annotations: annotations ?? {}, severity: severityOf(labels), state, sinceMs: Date.parse(since),
-    value: value === null ? null : Number(value), silencedBy, inhibitedBy, receivers: (also?.receivers ?? []).map((r) => r.name),
+    value: value === null ? null : Number(value), silencedBy, inhibitedBy, receivers: (also?.receivers ?? []).map((r) => r.name), ackedBy: also?.ackedBy ?? null,
+    managedId: also?.fingerprint ?? null,
   }
 }
 

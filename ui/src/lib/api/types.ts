@@ -14,7 +14,7 @@ export type QueryResult =
   | { resultType: 'matrix'; result: MatrixSeries[] }
   | { resultType: 'scalar' | 'string'; result: [number, string] }
 
-export type BuildInfo = { version: string; revision?: string; branch?: string; buildDate?: string; goVersion?: string }
+export type BuildInfo = { version: string; lapwingVersion?: string; revision?: string; branch?: string; buildDate?: string; goVersion?: string }
 export type RuntimeInfo = Record<string, string | number | boolean>
 export type MetricMetadata = { type: string; help: string; unit: string }
 
@@ -84,6 +84,8 @@ export type GettableAlert = {
   updatedAt: string
   generatorURL?: string
   receivers: { name: string }[]
+  /** Lapwing's own: who has it. */
+  ackedBy?: string
   status: { state: 'active' | 'suppressed' | 'unprocessed'; silencedBy: string[]; inhibitedBy: string[]; mutedBy?: string[] }
 }
 export type Silence = {
@@ -96,3 +98,6 @@ export type Silence = {
   endsAt: string
   matchers: Matcher[]
 }
+
+/** Lapwing's own: one step on the way from an alert to a page, and why it went as it did. */
+export type Decision = { at_ms: number; fingerprint: string; alertname: string; step: string; reason: string; detail: string }

@@ -3,31 +3,27 @@
 export type Snippet = { id: string; title: string; note: string; text: string }
 
 export function snippets(origin: string): Snippet[] {
-  const hostPort = origin.replace(/^https?:\/\//, '')
   return [
     {
-      id: 'curl', title: 'curl', note: 'Text exposition, as for a Pushgateway. Works from any shell or cron job.',
-      text: `cat <<'END' | curl --fail --data-binary @- ${origin}/metrics/job/my-model
-# TYPE model_requests_total counter
-model_requests_total{model="my-model"} 1
-END`,
+      id: 'curl', title: 'curl', note: 'One sample as JSON, or a list of them. Works from any shell or cron job.',
+      text: `curl --fail ${origin}/api/v1/push --json '
+  {"name": "model_requests_total", "type": "counter", "value": 1, "labels": {"model": "my-model"}}'`,
     },
     {
-      id: 'python', title: 'Python', note: 'pip install prometheus-client',
-      text: `from prometheus_client import CollectorRegistry, Counter, Histogram, push_to_gateway
+      id: 'python', title: 'Python', note: 'Nothing to install. For metrics of a whole program see OpenTelemetry and Scrape.',
+      text: `import json, urllib.request
 
-registry = CollectorRegistry()
-requests = Counter("model_requests_total", "Requests", ["model"], registry=registry)
-latency = Histogram("model_request_duration_seconds", "Latency", ["model"], registry=registry)
+def push(name, value, **labels):
+    body = json.dumps({"name": name, "type": "gauge", "value": value, "labels": labels}).encode()
+    urllib.request.urlopen(urllib.request.Request("${origin}/api/v1/push", body, {"Content-Type": "application/json"}))
 
-with latency.labels("my-model").time():
-    requests.labels("my-model").inc()      # your model's work goes here
-push_to_gateway("${hostPort}", job="my-model", registry=registry)`,
+push("model_loss", 0.31, model="my-model")`,
     },
     {
-      id: 'rust', title: 'Rust', note: 'cargo add ureq',
-      text: `let body = "# TYPE model_requests_total counter\\nmodel_requests_total{model=\\"my-model\\"} 1\\n";
-ureq::put("${origin}/metrics/job/my-model").send(body)?;`,
+      id: 'rust', title: 'Rust', note: 'cargo add ureq --features json, cargo add serde_json',
+      text: `ureq::post("${origin}/api/v1/push").send_json(serde_json::json!({
+    "name": "model_loss", "type": "gauge", "value": 0.31, "labels": { "model": "my-model" },
+}))?;`,
     },
     {
       id: 'otlp', title: 'OpenTelemetry', note: 'The environment of any OpenTelemetry SDK or collector. Give your metrics an attribute model.',
