@@ -63,7 +63,18 @@ struct Shared {
 struct Judging {
     rules: Rules,
     state: RulesState,
+    /// After a start, silence means nothing until the sources were heard again; `None` once that is over.
+    waits_for_sources: Option<Wait>,
 }
+
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    /// Rules were away for longer than a sample counts: what is pushed may have to come again, and only time tells.
+    was_long_away: bool,
+}
+
+/// As long as PromQL looks back for a sample, less a scrape interval.
+const AWAY_MS_MAX: i64 = 240_000;
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the state of rules and alerts")]
@@ -80,7 +91,18 @@ impl Paging {
         let now_ms = clock.now_ms();
         let (mut rules_state, mut wrong) =
             RulesState::load(state.load(StateKind::RuleGroup)?, state.load(StateKind::Rule)?);
-        rules_state.resume(now_ms, &options.rules);
+        let rules = Rules::new(options.groups.clone(), options.rules.clone());
+        let last_slots = rules
+            .groups()
+            .iter()
+            .filter_map(|g| rules_state.last_slot_ms(&g.file, &g.name));
+        // Nothing to resume on the very first start.
+        let waits_for_sources = last_slots.max().map(|last_ms| Wait {
+            was_long_away: now_ms - last_ms > AWAY_MS_MAX,
+        });
+        if waits_for_sources.is_some() {
+            rules_state.resume(now_ms, &options.rules);
+        }
         let mut rows = std::collections::BTreeMap::new();
         for kind in StateKind::ALL {
             rows.insert(kind, state.load(kind)?);
@@ -94,8 +116,9 @@ impl Paging {
         let shared = Shared {
             state,
             judging: Mutex::new(Judging {
-                rules: Rules::new(options.groups.clone(), options.rules.clone()),
+                rules,
                 state: rules_state,
+                waits_for_sources,
             }),
             dispatch: Mutex::new(Dispatcher::new(options.notify.clone(), dispatch_state, now_ms)),
             transport: Transport::new(),
@@ -120,10 +143,19 @@ impl Paging {
     }
 
     /// Evaluates what is due and writes down what was found. Called on a blocking thread.
-    pub(crate) fn tick(&self, store: &MetricsStore, now_ms: i64) {
+    /// `is_scraped` says whether every target was scraped once since the start.
+    pub(crate) fn tick(&self, store: &MetricsStore, is_scraped: bool, now_ms: i64) {
         let watch = crate::clock::Stopwatch::start();
         let mut judging = self.judging();
-        let Judging { rules, state } = &mut *judging;
+        let Judging {
+            rules,
+            state,
+            waits_for_sources,
+        } = &mut *judging;
+        if is_scraped && waits_for_sources.is_some_and(|w| !w.was_long_away) {
+            state.sources_ready(now_ms);
+            *waits_for_sources = None;
+        }
         let snapshot = store.snapshot();
         let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let options = QueryOptions {

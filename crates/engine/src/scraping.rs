@@ -131,6 +131,11 @@ impl Scraping {
         self.local.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether every target was scraped at least once since the start.
+    pub fn is_scraped(&self) -> bool {
+        self.scraper.targets().iter().all(|t| t.last.is_some())
+    }
+
     pub fn scraper(&self) -> &Scraper {
         &self.scraper
     }

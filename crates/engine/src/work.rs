@@ -63,7 +63,9 @@ fn start_rules(jobs: &mut Jobs, engine: &Engine) {
         let engine = engine.clone();
         async move {
             let (paging, store, now_ms) = (engine.paging().clone(), engine.store().clone(), engine.now_ms());
-            if let Err(error) = engine.compute_queries(move || paging.tick(&store, now_ms)).await {
+            let is_scraped = engine.scraping().is_scraped();
+            let tick = move || paging.tick(&store, is_scraped, now_ms);
+            if let Err(error) = engine.compute_queries(tick).await {
                 tracing::error!(%error, "a tick of the rules was cut off");
             }
         }

@@ -40,7 +40,8 @@ pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
     finish(config, notes, files)
 }
 
-/// The same from text, for tests and for an editor.
+/// The same from text.
+#[cfg(test)]
 pub(crate) fn load_text(name: &str, text: &str, env: Lookup<'_>) -> Loaded {
     let mut notes = Diagnostics::new(name);
     let config = read_tree(text, env, &mut notes).map(|node| Config::read(&node, &mut notes));

@@ -159,13 +159,6 @@ impl<'a> MapReader<'a> {
         }
     }
 
-    pub(crate) fn texts(&mut self, key: &'static str, notes: &mut Diagnostics) -> Vec<String> {
-        self.list(key, notes)
-            .into_iter()
-            .filter_map(|(node, path)| text_of(node, &path, notes))
-            .collect()
-    }
-
     /// A map of text to text, such as labels.
     pub(crate) fn text_map(&mut self, key: &'static str, notes: &mut Diagnostics) -> Vec<(String, String)> {
         let path = self.path_of(key);

@@ -58,10 +58,7 @@ pub(crate) async fn serve(
             continue;
         };
         let connection = connection_builder(limits)
-            .serve_connection_with_upgrades(
-                TokioIo::new(stream),
-                TowerToHyperService::new(router.clone().layer(axum::Extension(Peer(peer)))),
-            )
+            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
             .into_owned();
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
@@ -79,10 +76,6 @@ pub(crate) async fn serve(
         tracing::warn!("requests still in work after the grace period were cut off");
     }
 }
-
-/// Who is at the other end of the connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
 
 type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
 

@@ -14,7 +14,6 @@ pub(crate) enum ErrorClass {
     Internal,
     Unavailable,
     NotFound,
-    NotAcceptable,
 }
 
 impl ErrorClass {
@@ -27,7 +26,6 @@ impl ErrorClass {
             ErrorClass::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             ErrorClass::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             ErrorClass::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            ErrorClass::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
         }
     }
 }
