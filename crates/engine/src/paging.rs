@@ -1,7 +1,8 @@
 //! From a rule to a page: rules are evaluated, what they found is written down, and only then does anything leave.
 //!
-//! Invariants: the samples of a tick go to the metrics store before its state is committed; nothing is sent before the
-//! commit that says so has been synced; a commit that fails stops all sending. The two locks are taken in the order
+//! Invariants: the samples of a tick go to the metrics store before its state is committed (when the store takes none,
+//! alerting goes on without them); nothing is sent before the commit that says so has been synced; a commit that fails
+//! stops all sending. The two locks are taken in the order
 //! `judging`, `dispatch`, and never across an await.
 
 use crate::clock::Clock;
@@ -113,6 +114,9 @@ impl Paging {
             tracing::error!(%error, "a row of state was passed over");
         }
         let counter = |name, help| meter.counter(name, help, &[]);
+        let mut dispatcher = Dispatcher::new(options.notify.clone(), dispatch_state, now_ms);
+        // A kill between the two commits of a tick must not leave dispatch with an alert that no rule knows.
+        dispatcher.reconcile(&rules.firing(&rules_state), now_ms);
         let shared = Shared {
             state,
             judging: Mutex::new(Judging {
@@ -120,7 +124,7 @@ impl Paging {
                 state: rules_state,
                 waits_for_sources,
             }),
-            dispatch: Mutex::new(Dispatcher::new(options.notify.clone(), dispatch_state, now_ms)),
+            dispatch: Mutex::new(dispatcher),
             transport: Transport::new(),
             wake: Notify::new(),
             sends: Arc::new(Semaphore::new(SENDS_MAX)),
@@ -144,7 +148,8 @@ impl Paging {
 
     /// Evaluates what is due and writes down what was found. Called on a blocking thread.
     /// `is_scraped` says whether every target was scraped once since the start.
-    pub(crate) fn tick(&self, store: &MetricsStore, is_scraped: bool, now_ms: i64) {
+    /// True when slots are left that were due.
+    pub(crate) fn tick(&self, store: &MetricsStore, is_scraped: bool, now_ms: i64) -> bool {
         let watch = crate::clock::Stopwatch::start();
         let mut judging = self.judging();
         let Judging {
@@ -169,7 +174,7 @@ impl Paging {
         let mut appender = store.appender("rules", now_ms);
         appender.append_batch(&tick.samples);
         if let Err(error) = appender.commit() {
-            // The state is not committed either: the next tick after a restart evaluates these slots again.
+            // Told all the same: a full disk must not silence an alert. What was recorded at this slot is missing.
             tracing::error!(%error, "what rules recorded could not be kept");
         }
         let mut batch = StateBatch {
@@ -189,6 +194,7 @@ impl Paging {
         if !tick.events.is_empty() {
             self.shared.wake.notify_one();
         }
+        tick.more
     }
 
     /// Sends what is due, each page on a task of its own, after the commit that says so.

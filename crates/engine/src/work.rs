@@ -64,7 +64,8 @@ fn start_rules(jobs: &mut Jobs, engine: &Engine) {
         async move {
             let (paging, store, now_ms) = (engine.paging().clone(), engine.store().clone(), engine.now_ms());
             let is_scraped = engine.scraping().is_scraped();
-            let tick = move || paging.tick(&store, is_scraped, now_ms);
+            // Missed slots are caught up at once, a bounded number per turn of the locks.
+            let tick = move || while paging.tick(&store, is_scraped, now_ms) {};
             if let Err(error) = engine.compute_queries(tick).await {
                 tracing::error!(%error, "a tick of the rules was cut off");
             }
