@@ -27,25 +27,22 @@ impl Page {
         }
     }
 
-    pub(crate) fn counter<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+    pub(crate) fn counter<'a>(&'a mut self, name: &'a str, help: &'a str) -> Family<'a> {
         self.family(name, MetricKind::Counter, help)
     }
 
-    pub(crate) fn gauge<'a>(&'a mut self, name: &'a str, help: &str) -> Family<'a> {
+    pub(crate) fn gauge<'a>(&'a mut self, name: &'a str, help: &'a str) -> Family<'a> {
         self.family(name, MetricKind::Gauge, help)
     }
 
     /// node_exporter has values it cannot call counter or gauge; their kind is `unknown`, as there.
-    pub(crate) fn family<'a>(&'a mut self, name: &'a str, kind: MetricKind, help: &str) -> Family<'a> {
-        if self.with_metadata && !self.batch.metadata.iter().rev().take(64).any(|(n, _)| n == name) {
-            let metadata = Metadata {
-                kind,
-                help: help.to_owned(),
-                unit: String::new(),
-            };
-            self.batch.metadata.push((name.to_owned(), metadata));
+    pub(crate) fn family<'a>(&'a mut self, name: &'a str, kind: MetricKind, help: &'a str) -> Family<'a> {
+        Family {
+            page: self,
+            name,
+            kind,
+            help,
         }
-        Family { page: self, name }
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
@@ -54,6 +51,18 @@ impl Page {
 
     pub(crate) fn into_batch(self) -> WriteBatch {
         self.batch
+    }
+
+    fn describe(&mut self, name: &str, kind: MetricKind, help: &str) {
+        let said = |(n, _): &(String, Metadata)| n == name;
+        if self.with_metadata && !self.batch.metadata.last().is_some_and(said) {
+            let metadata = Metadata {
+                kind,
+                help: help.to_owned(),
+                unit: String::new(),
+            };
+            self.batch.metadata.push((name.to_owned(), metadata));
+        }
     }
 
     fn push(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
@@ -80,14 +89,17 @@ impl Page {
     }
 }
 
-/// Series of one name.
+/// Series of one name; without any, its kind and help are not told either.
 pub(crate) struct Family<'a> {
     page: &'a mut Page,
     name: &'a str,
+    kind: MetricKind,
+    help: &'a str,
 }
 
 impl Family<'_> {
     pub(crate) fn set(&mut self, labels: &[(&str, &str)], value: f64) -> &mut Self {
+        self.page.describe(self.name, self.kind, self.help);
         self.page.push(self.name, labels, value);
         self
     }
@@ -105,6 +117,7 @@ mod tests {
             .set(&[("x", "1")], 1.0)
             .set(&[("job", "own")], 2.0);
         page.counter("a_total", "help").set(&[("x", "")], 3.0);
+        page.counter("empty_total", "help");
         let batch = page.into_batch();
         let names: Vec<String> = batch.series.iter().map(|s| s.labels.to_string()).collect();
         assert_eq!(

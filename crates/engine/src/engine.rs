@@ -6,9 +6,11 @@ use crate::jobs::Jobs;
 use crate::meter::Meter;
 use crate::options::EngineOptions;
 use crate::otlp::OtlpIngest;
+use crate::paging::{Paging, PagingError};
 use crate::queries::Queries;
 use crate::scraping::{Scraping, ScrapingError};
 use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
+use lapwing_store::state::{MemoryState, SqliteState, StateError, StateStore};
 use lapwing_types::WriteBatch;
 use lapwing_wire::otlp::{MetricsRequest, Rejection};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +29,7 @@ struct Shared {
     queries: Queries,
     otlp: OtlpIngest,
     scraping: Scraping,
+    paging: Paging,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
@@ -40,6 +43,10 @@ pub enum StartError {
         #[source]
         source: OpenError,
     },
+    #[error("cannot open the state database")]
+    State(#[source] StateError),
+    #[error(transparent)]
+    Paging(#[from] PagingError),
     #[error(transparent)]
     Scraping(#[from] ScrapingError),
 }
@@ -59,6 +66,7 @@ impl Engine {
         let queries = Queries::new(store.clone(), clock.clone(), options.queries.clone(), &meter);
         let scraping = Scraping::start(&store, &clock)?;
         scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
+        let paging = Paging::start(open_state(&options)?, &options.paging, &clock, &meter)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let engine = Engine {
             shared: Arc::new(Shared {
@@ -67,6 +75,7 @@ impl Engine {
                 store,
                 queries,
                 scraping,
+                paging,
                 otlp: OtlpIngest::new(options.otlp.clone()),
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
@@ -107,6 +116,10 @@ impl Engine {
 
     pub fn queries(&self) -> &Queries {
         &self.shared.queries
+    }
+
+    pub fn paging(&self) -> &Paging {
+        &self.shared.paging
     }
 
     pub fn scraping(&self) -> &Scraping {
@@ -155,6 +168,16 @@ fn open_store(options: &EngineOptions, now_ms: i64) -> Result<MetricsStore, Star
             let path = dir.join("metrics");
             MetricsStore::open(&path, options.metrics.clone(), now_ms)
                 .map_err(|source| StartError::Store { path, source })
+        }
+    }
+}
+
+fn open_state(options: &EngineOptions) -> Result<Arc<dyn StateStore>, StartError> {
+    match &options.data {
+        None => Ok(Arc::new(MemoryState::new())),
+        Some(dir) => {
+            let opened = SqliteState::open(&dir.join("state.db")).map_err(StartError::State)?;
+            Ok(Arc::new(opened))
         }
     }
 }

@@ -12,6 +12,7 @@ mod jobs;
 pub mod meter;
 mod options;
 mod otlp;
+mod paging;
 mod queries;
 mod scraping;
 mod work;
@@ -21,6 +22,7 @@ pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};
 pub use meter::Meter;
 pub use options::EngineOptions;
+pub use paging::{Paging, PagingError, PagingOptions};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
 

@@ -1,6 +1,7 @@
 //! What an engine is started with.
 
 use crate::clock::Clock;
+use crate::paging::PagingOptions;
 use crate::queries::QueryLimits;
 use lapwing_collect::scrape::{ScrapeConfig, ScrapeDefaults};
 use lapwing_store::metrics::MetricsOptions;
@@ -16,6 +17,7 @@ pub struct EngineOptions {
     pub metrics: MetricsOptions,
     pub queries: QueryLimits,
     pub otlp: OtlpOptions,
+    pub paging: PagingOptions,
     pub scrape_jobs: Vec<ScrapeConfig>,
     pub scrape_defaults: ScrapeDefaults,
     /// Whether to look for model servers and exporters on this host.
@@ -36,6 +38,7 @@ impl Default for EngineOptions {
             metrics: MetricsOptions::default(),
             queries: QueryLimits::default(),
             otlp: OtlpOptions::default(),
+            paging: PagingOptions::default(),
             scrape_jobs: Vec::new(),
             scrape_defaults: ScrapeDefaults::default(),
             find_local: false,

@@ -140,9 +140,8 @@ impl Scraping {
     }
 
     pub(crate) async fn stop(&self) {
-        for name in self.discovery.job_names() {
-            self.discovery.remove_job(&name);
-        }
+        // Not by removing the jobs: that would end every series, and a restart is not the end of a target.
+        self.discovery.stop();
         self.scraper.stop().await;
     }
 }

@@ -3,27 +3,85 @@
 use crate::engine::Engine;
 use crate::jobs::Jobs;
 use crate::options::EngineOptions;
+use lapwing_collect::discovery::discovery_series;
+use lapwing_collect::gpu::{GpuCollector, GpuError, GpuOptions, NvmlSource};
 use lapwing_collect::host::HostCollector;
 use lapwing_collect::process::ProcessCollector;
 use lapwing_types::WriteBatch;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// How often the store is asked to flush, compact and forget: often enough that a closed window leaves memory within
+/// seconds, and cheap when there is nothing to do.
+const MAINTENANCE_PERIOD: Duration = Duration::from_secs(5);
 /// A model server takes minutes to load its weights; half a minute more until it is seen is not noticed.
 const LOCAL_PERIOD: Duration = Duration::from_secs(30);
 
 pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     let mut jobs = Jobs::new(engine.meter());
+    start_maintenance(&mut jobs, engine);
+    start_rules(&mut jobs, engine);
+    start_dispatch(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }
     if let Some(period) = options.host_interval {
         start_host(&mut jobs, engine, period);
+        start_gpus(&mut jobs, engine, period);
     }
     if options.find_local {
         start_local_discovery(&mut jobs, engine, options.own_port);
     }
     jobs
+}
+
+fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.every("maintain", MAINTENANCE_PERIOD, move || {
+        let engine = engine.clone();
+        async move {
+            let (store, now_ms) = (engine.store().clone(), engine.now_ms());
+            match engine.compute_queries(move || store.maintain(now_ms)).await {
+                Ok(report) => report
+                    .failures
+                    .iter()
+                    .for_each(|failure| tracing::error!("store maintenance: {failure}")),
+                Err(error) => tracing::error!(%error, "store maintenance was cut off"),
+            }
+        }
+    });
+}
+
+/// Rules are due at their own slots; a second is the finest interval that Prometheus files use in practice.
+const RULES_PERIOD: Duration = Duration::from_secs(1);
+/// A delivery that waits for its retry is looked at this often when nothing else happens.
+const DISPATCH_PERIOD: Duration = Duration::from_millis(500);
+
+fn start_rules(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.every("rules", RULES_PERIOD, move || {
+        let engine = engine.clone();
+        async move {
+            let (paging, store, now_ms) = (engine.paging().clone(), engine.store().clone(), engine.now_ms());
+            if let Err(error) = engine.compute_queries(move || paging.tick(&store, now_ms)).await {
+                tracing::error!(%error, "a tick of the rules was cut off");
+            }
+        }
+    });
+}
+
+fn start_dispatch(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.spawn("dispatch", move |mut stopped| async move {
+        loop {
+            engine.paging().dispatch_due(engine.clock()).await;
+            tokio::select! {
+                () = engine.paging().woken() => {}
+                () = tokio::time::sleep(DISPATCH_PERIOD) => {}
+                _ = stopped.wait_for(|stop| *stop) => break,
+            }
+        }
+    });
 }
 
 /// Lapwing's own series, labelled as a scrape of itself would label them.
@@ -33,14 +91,14 @@ fn start_own(jobs: &mut Jobs, engine: &Engine, period: Duration) {
         ("instance".to_owned(), crate::hostname()),
         ("job".to_owned(), "lapwing".to_owned()),
     ];
-    let process = ProcessCollector::new("/proc".into(), labels.clone());
+    let process = ProcessCollector::new("/".into(), labels.clone());
     let process = Arc::new(Mutex::new(process));
     jobs.every("own_metrics", period, move || {
         let (engine, process, labels) = (engine.clone(), process.clone(), labels.clone());
         async move {
             let now_ms = engine.now_ms();
-            let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-            let mut batch = engine.meter().gather(now_ms, &labels);
+            let pairs: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            let mut batch = engine.meter().gather(now_ms, &pairs);
             match process
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -50,7 +108,14 @@ fn start_own(jobs: &mut Jobs, engine: &Engine, period: Duration) {
                     batch.series.extend(own.series);
                     batch.metadata.extend(own.metadata);
                 }
-                Err(error) => tracing::debug!(%error, "this process cannot be measured"),
+                Err(error) => tracing::warn!(%error, "this process cannot be measured"),
+            }
+            for own in [
+                engine.scraping().scraper().collect(now_ms, &labels),
+                discovery_series(&engine.scraping().discovery_statuses(), now_ms, &labels),
+            ] {
+                batch.series.extend(own.series);
+                batch.metadata.extend(own.metadata);
             }
             keep(&engine, "lapwing", &batch, now_ms);
         }
@@ -78,6 +143,42 @@ fn start_host(jobs: &mut Jobs, engine: &Engine, period: Duration) {
             match collected {
                 Ok(batch) => keep(&engine, "node", &batch, now_ms),
                 Err(error) => tracing::error!(%error, "measuring the host was cut off"),
+            }
+        }
+    });
+}
+
+/// GPUs through the driver's own library; a machine without one is the ordinary case and nothing is said.
+fn start_gpus(jobs: &mut Jobs, engine: &Engine, period: Duration) {
+    let source = match NvmlSource::load() {
+        Ok(source) => source,
+        Err(GpuError::NoLibrary) => return,
+        Err(error) => {
+            tracing::warn!(%error, "there is a GPU driver, but it does not answer: GPUs are not measured");
+            return;
+        }
+    };
+    let options = GpuOptions {
+        root: "/".into(),
+        labels: vec![
+            ("hostname".to_owned(), crate::hostname()),
+            ("instance".to_owned(), crate::hostname()),
+            ("job".to_owned(), "gpu".to_owned()),
+        ],
+        expected: None,
+    };
+    let gpus = Arc::new(Mutex::new(GpuCollector::new(Box::new(source), options)));
+    let engine = engine.clone();
+    jobs.every("gpu", period, move || {
+        let (engine, gpus) = (engine.clone(), gpus.clone());
+        async move {
+            let now_ms = engine.now_ms();
+            let collected = engine
+                .compute_ingest(move || gpus.lock().unwrap_or_else(PoisonError::into_inner).collect(now_ms))
+                .await;
+            match collected {
+                Ok(batch) => keep(&engine, "gpu", &batch, now_ms),
+                Err(error) => tracing::error!(%error, "measuring the GPUs was cut off"),
             }
         }
     });

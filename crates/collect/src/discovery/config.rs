@@ -2,7 +2,8 @@
 
 use super::group::StaticConfig;
 use crate::http::{HttpConfig, Millis};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub struct HttpSdConfig {
     pub refresh_interval: Millis,
     #[serde(flatten)]
     pub http: HttpConfig,
+    #[serde(flatten)]
+    pub rest: NoMore,
 }
 
 impl Default for HttpSdConfig {
@@ -49,6 +52,7 @@ impl Default for HttpSdConfig {
             url: String::new(),
             refresh_interval: Millis(60_000),
             http: HttpConfig::default(),
+            rest: NoMore,
         }
     }
 }
@@ -96,6 +100,8 @@ pub struct DockerConfig {
     pub refresh_interval: Millis,
     #[serde(flatten)]
     pub http: HttpConfig,
+    #[serde(flatten)]
+    pub rest: NoMore,
 }
 
 impl Default for DockerConfig {
@@ -107,6 +113,7 @@ impl Default for DockerConfig {
             match_first_network: true,
             refresh_interval: Millis(60_000),
             http: HttpConfig::default(),
+            rest: NoMore,
         }
     }
 }
@@ -121,6 +128,8 @@ pub struct KubernetesConfig {
     pub selectors: Vec<Selector>,
     #[serde(flatten)]
     pub http: HttpConfig,
+    #[serde(flatten)]
+    pub rest: NoMore,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +139,7 @@ pub enum KubernetesRole {
     Pod,
     Service,
     Endpoints,
+    EndpointSlice,
     Node,
     Ingress,
 }
@@ -147,4 +157,34 @@ pub struct Selector {
     pub role: KubernetesRole,
     pub label: String,
     pub field: String,
+}
+
+/// Stands after all flattened parts of a block and refuses the keys that none of them took; serde's own refusal does
+/// not work across flattened parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoMore;
+
+impl Serialize for NoMore {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(std::iter::empty::<(&str, &str)>())
+    }
+}
+
+impl<'de> Deserialize<'de> for NoMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Nothing;
+        impl<'de> de::Visitor<'de> for Nothing {
+            type Value = NoMore;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("no further keys")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<NoMore, A::Error> {
+                match map.next_key::<String>()? {
+                    Some(key) => Err(de::Error::custom(format!("unknown key {key:?}"))),
+                    None => Ok(NoMore),
+                }
+            }
+        }
+        deserializer.deserialize_map(Nothing)
+    }
 }

@@ -8,7 +8,7 @@
 use super::config::{KubernetesConfig, KubernetesRole};
 use super::error::DiscoveryError;
 use super::group::TargetGroup;
-use super::json::{list, text};
+use super::json::text;
 use super::kubernetes_objects::{Objects, groups};
 use super::provider::{Answer, BODY_BYTES_MAX, Provider};
 use crate::http::{Authorization, FetchError, HttpClient, HttpConfig, Request};
@@ -40,6 +40,7 @@ pub(super) enum Kind {
     Pods,
     Services,
     Endpoints,
+    Slices,
     Nodes,
     Ingresses,
 }
@@ -88,11 +89,36 @@ impl KubernetesProvider {
                 self.list(i, now_ms).await?;
             }
         }
-        let mut objects = Objects::default();
-        for (resource, known) in self.resources.iter().zip(&self.known) {
-            objects.of_kind(resource.kind).extend(known.values());
+        self.groups().await
+    }
+
+    /// Off the async threads, as a cluster may have tens of thousands of objects.
+    async fn groups(&mut self) -> Result<Vec<TargetGroup>, DiscoveryError> {
+        let (role, known) = (self.config.role, std::mem::take(&mut self.known));
+        let kinds: Vec<Kind> = self.resources.iter().map(|r| r.kind).collect();
+        let making = tokio::task::spawn_blocking(move || {
+            let mut objects = Objects::default();
+            for (kind, known) in kinds.into_iter().zip(&known) {
+                objects.of_kind(kind).extend(known.values());
+            }
+            let groups = groups(role, &objects);
+            (known, groups)
+        });
+        match making.await {
+            Ok((known, groups)) => {
+                self.known = known;
+                Ok(groups)
+            }
+            Err(_) => {
+                // A defect of ours: everything is listed anew.
+                self.known = vec![BTreeMap::new(); self.resources.len()];
+                self.versions = vec![None; self.resources.len()];
+                Err(DiscoveryError::Invalid {
+                    what: "an object of Kubernetes".to_owned(),
+                    detail: "it could not be made into targets".to_owned(),
+                })
+            }
         }
-        Ok(groups(self.config.role, &objects))
     }
 
     fn url(&self, resource: &Resource, query: &str) -> String {
@@ -116,13 +142,24 @@ impl KubernetesProvider {
                 url: url.clone(),
                 source,
             })?;
-        let answer: Value = serde_json::from_slice(&fetched.body).map_err(|e| DiscoveryError::Invalid {
+        let read = tokio::task::spawn_blocking(move || serde_json::from_slice::<Value>(&fetched.body)).await;
+        let invalid = |detail: String| DiscoveryError::Invalid {
             what: format!("the answer of {url}"),
-            detail: e.to_string(),
-        })?;
-        let items = answer.pointer("/items").map_or(&[][..], list);
-        self.known[i] = items.iter().map(|o| (key(o), o.clone())).collect();
+            detail,
+        };
+        let answer = read
+            .map_err(|e| invalid(e.to_string()))?
+            .map_err(|e| invalid(e.to_string()))?;
         self.versions[i] = Some(text(&answer, "/metadata/resourceVersion").to_owned());
+        let items = match answer {
+            Value::Object(mut answer) => answer.remove("items"),
+            _ => None,
+        };
+        let Some(Value::Array(items)) = items else {
+            self.versions[i] = None;
+            return Err(invalid("it is not a list".to_owned()));
+        };
+        self.known[i] = items.into_iter().map(|o| (key(&o), o)).collect();
         Ok(())
     }
 
@@ -253,13 +290,23 @@ fn service_account(http: &HttpConfig) -> HttpConfig {
 }
 
 fn resources(config: &KubernetesConfig) -> Vec<Resource> {
-    use Kind::{Endpoints, Ingresses, Nodes, Pods, Services};
+    use Kind::{Endpoints, Ingresses, Nodes, Pods, Services, Slices};
     let kinds: &[(Kind, KubernetesRole, &str, &str)] = match config.role {
         KubernetesRole::Pod => &[(Pods, KubernetesRole::Pod, "/api/v1", "pods")],
         KubernetesRole::Service => &[(Services, KubernetesRole::Service, "/api/v1", "services")],
         KubernetesRole::Node => &[(Nodes, KubernetesRole::Node, "/api/v1", "nodes")],
         KubernetesRole::Endpoints => &[
             (Endpoints, KubernetesRole::Endpoints, "/api/v1", "endpoints"),
+            (Services, KubernetesRole::Service, "/api/v1", "services"),
+            (Pods, KubernetesRole::Pod, "/api/v1", "pods"),
+        ],
+        KubernetesRole::EndpointSlice => &[
+            (
+                Slices,
+                KubernetesRole::EndpointSlice,
+                "/apis/discovery.k8s.io/v1",
+                "endpointslices",
+            ),
             (Services, KubernetesRole::Service, "/api/v1", "services"),
             (Pods, KubernetesRole::Pod, "/api/v1", "pods"),
         ],

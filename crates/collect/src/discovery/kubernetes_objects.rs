@@ -4,6 +4,7 @@ use super::config::KubernetesRole;
 use super::group::TargetGroup;
 use super::json::{label_name, list, text};
 use super::kubernetes::Kind;
+use super::kubernetes_slices::{service_of, slice_targets};
 use lapwing_types::{Labels, LabelsBuilder};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ pub(super) struct Objects<'a> {
     pods: Vec<&'a Value>,
     services: Vec<&'a Value>,
     endpoints: Vec<&'a Value>,
+    slices: Vec<&'a Value>,
     nodes: Vec<&'a Value>,
     ingresses: Vec<&'a Value>,
 }
@@ -26,6 +28,7 @@ impl<'a> Objects<'a> {
             Kind::Pods => &mut self.pods,
             Kind::Services => &mut self.services,
             Kind::Endpoints => &mut self.endpoints,
+            Kind::Slices => &mut self.slices,
             Kind::Nodes => &mut self.nodes,
             Kind::Ingresses => &mut self.ingresses,
         }
@@ -39,21 +42,31 @@ pub(super) fn groups(role: KubernetesRole, objects: &Objects<'_>) -> Vec<TargetG
         KubernetesRole::Service => each(&objects.services, "svc", service_targets),
         KubernetesRole::Node => each(&objects.nodes, "node", node_targets),
         KubernetesRole::Ingress => each(&objects.ingresses, "ingress", ingress_targets),
-        KubernetesRole::Endpoints => {
-            let by_name = |all: &[&'_ Value]| -> HashMap<String, usize> {
-                all.iter().enumerate().map(|(i, o)| (full_name(o), i)).collect()
-            };
-            let (pods, services) = (by_name(&objects.pods), by_name(&objects.services));
-            each(&objects.endpoints, "endpoints", |e| {
-                let service = services.get(&full_name(e)).map(|i| objects.services[*i]);
-                let pod = |name: &str| {
-                    let full = format!("{}/{name}", text(e, "/metadata/namespace"));
-                    pods.get(&full).map(|i| objects.pods[*i])
-                };
-                endpoint_targets(e, service, &pod)
-            })
-        }
+        KubernetesRole::Endpoints | KubernetesRole::EndpointSlice => behind_services(role, objects),
     }
+}
+
+/// Endpoints know their services and pods by name.
+fn behind_services(role: KubernetesRole, objects: &Objects<'_>) -> Vec<TargetGroup> {
+    let by_name = |all: &[&'_ Value]| -> HashMap<String, usize> {
+        all.iter().enumerate().map(|(i, o)| (full_name(o), i)).collect()
+    };
+    let (pods, services) = (by_name(&objects.pods), by_name(&objects.services));
+    let service = |name: &str| services.get(name).map(|i| objects.services[*i]);
+    let pod_of = |namespace: &str, name: &str| {
+        let i = pods.get(&format!("{namespace}/{name}"))?;
+        Some(objects.pods[*i])
+    };
+    if role == KubernetesRole::EndpointSlice {
+        return each(&objects.slices, "endpointslice", |s| {
+            let namespace = text(s, "/metadata/namespace");
+            slice_targets(s, service(&service_of(s)), &|name| pod_of(namespace, name))
+        });
+    }
+    each(&objects.endpoints, "endpoints", |e| {
+        let namespace = text(e, "/metadata/namespace");
+        endpoint_targets(e, service(&full_name(e)), &|name| pod_of(namespace, name))
+    })
 }
 
 fn each(objects: &[&Value], kind: &str, targets: impl Fn(&Value) -> Vec<Labels>) -> Vec<TargetGroup> {
@@ -64,7 +77,7 @@ fn each(objects: &[&Value], kind: &str, targets: impl Fn(&Value) -> Vec<Labels>)
     objects.iter().map(group).collect()
 }
 
-fn full_name(object: &Value) -> String {
+pub(super) fn full_name(object: &Value) -> String {
     format!(
         "{}/{}",
         text(object, "/metadata/namespace"),
@@ -73,7 +86,7 @@ fn full_name(object: &Value) -> String {
 }
 
 /// Name, labels and annotations of an object, each key with a companion that says it is present.
-fn common(builder: &mut LabelsBuilder, object: &Value, role: &str) {
+pub(super) fn common(builder: &mut LabelsBuilder, object: &Value, role: &str) {
     builder.set(&format!("{P}{role}_name"), text(object, "/metadata/name"));
     for (at, word) in [
         ("/metadata/labels", "label"),
@@ -92,15 +105,15 @@ fn common(builder: &mut LabelsBuilder, object: &Value, role: &str) {
     }
 }
 
-fn set(builder: &mut LabelsBuilder, name: &str, value: &str) {
+pub(super) fn set(builder: &mut LabelsBuilder, name: &str, value: &str) {
     builder.set(&format!("{P}{name}"), value);
 }
 
-fn number(value: &Value, pointer: &str) -> Option<u64> {
+pub(super) fn number(value: &Value, pointer: &str) -> Option<u64> {
     value.pointer(pointer).and_then(Value::as_u64)
 }
 
-fn host_port(host: &str, port: u64) -> String {
+pub(super) fn host_port(host: &str, port: u64) -> String {
     if host.contains(':') {
         format!("[{host}]:{port}")
     } else {
@@ -108,7 +121,7 @@ fn host_port(host: &str, port: u64) -> String {
     }
 }
 
-fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+pub(super) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
     value.pointer(pointer).map_or(&[], list)
 }
 
@@ -310,7 +323,7 @@ fn is_wildcard_of(pattern: &str, host: &str) -> bool {
         .is_some_and(|suffix| rest == Some(suffix))
 }
 
-type FindPod<'f, 'a> = dyn Fn(&str) -> Option<&'a Value> + 'f;
+pub(super) type FindPod<'f, 'a> = dyn Fn(&str) -> Option<&'a Value> + 'f;
 
 fn endpoint_targets<'a>(endpoints: &Value, service: Option<&Value>, pod: &FindPod<'_, 'a>) -> Vec<Labels> {
     let mut base = LabelsBuilder::new();
@@ -351,7 +364,7 @@ fn endpoint_targets<'a>(endpoints: &Value, service: Option<&Value>, pod: &FindPo
 }
 
 /// The pod behind an endpoint, and the container that declares the port.
-fn add_pod(labels: &mut LabelsBuilder, pod: &Value, port_number: u64) {
+pub(super) fn add_pod(labels: &mut LabelsBuilder, pod: &Value, port_number: u64) {
     pod_labels(labels, pod);
     for container in items(pod, "/spec/containers") {
         let declared = items(container, "/ports");

@@ -209,11 +209,13 @@ async fn run(mut provider: Box<dyn Provider>, i: usize, board: Arc<Board>, clock
     let mut backoff_ms = BACKOFF_MIN_MS;
     loop {
         let answer = provider.next(clock()).await.and_then(bounded);
-        let good = board.note(i, answer, clock());
+        // Resolving thousands of targets takes longer than an async thread may be held.
+        let (noting, now_ms) = (board.clone(), clock());
+        let good = tokio::task::spawn_blocking(move || noting.note(i, answer, now_ms)).await;
         let Some(pause_ms) = provider.pause_ms() else {
             return;
         };
-        let wait_ms = if good {
+        let wait_ms = if matches!(good, Ok(true)) {
             backoff_ms = BACKOFF_MIN_MS;
             pause_ms
         } else {

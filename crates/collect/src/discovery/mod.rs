@@ -14,16 +14,19 @@ mod http_sd;
 mod json;
 mod kubernetes;
 mod kubernetes_objects;
+mod kubernetes_slices;
 mod local;
 mod manager;
+mod own;
 mod provider;
 mod srv;
 
 pub use config::{
     DiscoveryConfig, DnsConfig, DnsKind, DockerConfig, FileConfig, HttpSdConfig, KubernetesConfig,
-    KubernetesRole, Namespaces, Selector,
+    KubernetesRole, Namespaces, NoMore, Selector,
 };
 pub use error::DiscoveryError;
 pub use group::{StaticConfig, TargetGroup};
 pub use local::{Candidate, Found, FoundKind, LOCAL_CANDIDATES, find_local, recognise};
 pub use manager::{DiscoveryManager, DiscoveryStatus};
+pub use own::discovery_series;

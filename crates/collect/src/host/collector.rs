@@ -8,7 +8,9 @@ use super::cpu::CpuTimes;
 use super::netclass::NetClass;
 use super::root::{HostError, Root};
 use super::statvfs::Statvfs;
-use super::{cgroup, cpu, disk, filesystem, identity, kernel, load, memory, netclass, netstat, network};
+use super::{
+    cgroup, cpu, disk, filesystem, identity, infiniband, kernel, load, memory, netclass, netstat, network,
+};
 use super::{pressure, stat, thermal, vmstat};
 use crate::page::{BaseLabels, Page};
 use lapwing_types::WriteBatch;
@@ -50,6 +52,7 @@ const COLLECTORS: &[(&str, Collect)] = &[
     ("schedstat", kernel::collect_schedstat),
     ("edac", kernel::collect_edac),
     ("thermal_zone", thermal::collect),
+    ("infiniband", infiniband::collect),
     ("uname", identity::collect_uname),
     ("os", identity::collect_os),
     ("time", identity::collect_time),

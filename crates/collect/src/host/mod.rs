@@ -8,7 +8,10 @@ mod collector;
 mod cpu;
 mod disk;
 mod filesystem;
+#[cfg(test)]
+mod fuzz;
 mod identity;
+mod infiniband;
 mod kernel;
 mod load;
 mod memory;

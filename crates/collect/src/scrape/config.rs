@@ -55,6 +55,11 @@ pub struct ScrapeConfig {
     pub label_name_length_limit: u64,
     pub label_value_length_limit: u64,
     pub target_limit: u64,
+    /// Dropped targets that the targets' page keeps.
+    pub keep_dropped_targets: u64,
+    pub metric_name_validation_scheme: NameValidation,
+    /// `None`: as the validation suggests.
+    pub metric_name_escaping_scheme: Option<NameEscaping>,
     pub relabel_configs: Vec<RelabelConfig>,
     pub metric_relabel_configs: Vec<RelabelConfig>,
     #[serde(flatten)]
@@ -87,6 +92,9 @@ impl Default for ScrapeConfig {
             label_name_length_limit: 0,
             label_value_length_limit: 0,
             target_limit: 0,
+            keep_dropped_targets: 0,
+            metric_name_validation_scheme: NameValidation::default(),
+            metric_name_escaping_scheme: None,
             relabel_configs: Vec::new(),
             metric_relabel_configs: Vec::new(),
             discovery: DiscoveryConfig::default(),
@@ -108,17 +116,57 @@ pub enum ScrapeProtocol {
     PrometheusText0_0_4,
 }
 
+/// Which names the target is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NameValidation {
+    #[default]
+    Utf8,
+    /// Letters, digits, `_` and `:` only; others are asked for in an escaped form.
+    Legacy,
+}
+
+/// How the target is asked to spell names beyond the legacy ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NameEscaping {
+    #[serde(rename = "allow-utf-8")]
+    AllowUtf8,
+    Underscores,
+    Dots,
+    Values,
+}
+
+impl NameEscaping {
+    fn as_str(self) -> &'static str {
+        match self {
+            NameEscaping::AllowUtf8 => "allow-utf-8",
+            NameEscaping::Underscores => "underscores",
+            NameEscaping::Dots => "dots",
+            NameEscaping::Values => "values",
+        }
+    }
+}
+
 impl ScrapeProtocol {
+    /// Older formats know nothing of escaping.
+    fn can_escape(self) -> bool {
+        matches!(
+            self,
+            ScrapeProtocol::PrometheusProto
+                | ScrapeProtocol::OpenMetricsText1_0_0
+                | ScrapeProtocol::PrometheusText1_0_0
+        )
+    }
+
     pub(super) fn media_type(self) -> &'static str {
         match self {
             ScrapeProtocol::PrometheusProto => {
                 "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
             }
-            ScrapeProtocol::OpenMetricsText1_0_0 => {
-                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8"
-            }
+            ScrapeProtocol::OpenMetricsText1_0_0 => "application/openmetrics-text;version=1.0.0",
             ScrapeProtocol::OpenMetricsText0_0_1 => "application/openmetrics-text;version=0.0.1",
-            ScrapeProtocol::PrometheusText1_0_0 => "text/plain;version=1.0.0;escaping=allow-utf-8",
+            ScrapeProtocol::PrometheusText1_0_0 => "text/plain;version=1.0.0",
             ScrapeProtocol::PrometheusText0_0_4 => "text/plain;version=0.0.4",
         }
     }
@@ -144,10 +192,21 @@ impl ScrapeConfig {
 
     pub(super) fn accept_header(&self) -> String {
         let protocols = self.protocols();
+        let escaping = self
+            .metric_name_escaping_scheme
+            .unwrap_or(match self.metric_name_validation_scheme {
+                NameValidation::Utf8 => NameEscaping::AllowUtf8,
+                NameValidation::Legacy => NameEscaping::Underscores,
+            });
         let mut header = String::new();
         for (i, protocol) in protocols.iter().enumerate() {
             let weight = 0.1 * (protocols.len() - i + 1) as f64;
-            header.push_str(&format!("{};q={weight:.1},", protocol.media_type()));
+            header.push_str(protocol.media_type());
+            if protocol.can_escape() {
+                header.push_str(";escaping=");
+                header.push_str(escaping.as_str());
+            }
+            header.push_str(&format!(";q={weight:.1},"));
         }
         header.push_str("*/*;q=0.1");
         header
@@ -178,5 +237,9 @@ mod tests {
         assert_eq!(config.protocols()[0], ScrapeProtocol::PrometheusProto);
         config.scrape_protocols = Some(vec![ScrapeProtocol::PrometheusText0_0_4]);
         assert_eq!(config.accept_header(), "text/plain;version=0.0.4;q=0.2,*/*;q=0.1");
+        config.scrape_protocols = Some(vec![ScrapeProtocol::PrometheusText1_0_0]);
+        config.metric_name_validation_scheme = NameValidation::Legacy;
+        let header = "text/plain;version=1.0.0;escaping=underscores;q=0.2,*/*;q=0.1";
+        assert_eq!(config.accept_header(), header);
     }
 }

@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod job;
 mod once;
+mod own;
 mod page;
 mod page_proto;
 mod report;
@@ -15,7 +16,7 @@ mod scraper;
 mod status;
 mod target;
 
-pub use config::{ScrapeConfig, ScrapeDefaults, ScrapeProtocol};
+pub use config::{NameEscaping, NameValidation, ScrapeConfig, ScrapeDefaults, ScrapeProtocol};
 pub use error::{JobError, ScrapeError, TargetError};
 pub use job::{Fetch, FetchFuture, Job};
 pub use once::{ScrapeState, ScrapeSummary};

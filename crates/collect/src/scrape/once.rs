@@ -21,7 +21,6 @@ use lapwing_types::{Labels, Metadata, WriteBatch};
 use lapwing_wire::text::{Exposition, Format, from_content_type};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::time::Instant;
 
 /// A scrape that starts so much after its slot at most carries the slot's time, so that intervals are even and
 /// timestamps compress; 1 % of a one-second interval.
@@ -76,7 +75,6 @@ pub(super) async fn scrape_once(
     slot_ms: i64,
     around: &Surroundings,
 ) -> (Box<ScrapeState>, ScrapeSummary) {
-    let started = Instant::now();
     let now_ms = (around.clock)();
     let late_ms = now_ms - slot_ms;
     let on_time = (0..=SLOT_TOLERANCE_MS.min(subject.target.interval_ms / 100)).contains(&late_ms);
@@ -87,14 +85,13 @@ pub(super) async fn scrape_once(
     };
     let permit = around.readers.clone().acquire_owned().await;
     let (subject, sink) = (subject.clone(), around.sink.clone());
+    let at = Moment {
+        t_ms,
+        started_ms: now_ms,
+        clock: around.clock.clone(),
+    };
     let read = tokio::task::spawn_blocking(move || {
-        let summary = read_and_write(
-            &subject,
-            &mut state,
-            fetched,
-            Moment { t_ms, started },
-            sink.as_ref(),
-        );
+        let summary = read_and_write(&subject, &mut state, fetched, &at, sink.as_ref());
         drop(permit);
         (state, summary)
     });
@@ -131,17 +128,18 @@ async fn fetch(subject: &Subject, now_ms: i64) -> Result<Fetched, FetchError> {
     job.fetch.fetch(&request).await
 }
 
-#[derive(Clone, Copy)]
+/// When it was, and how to know how long it took.
 struct Moment {
     t_ms: i64,
-    started: Instant,
+    started_ms: i64,
+    clock: Clock,
 }
 
 fn read_and_write(
     subject: &Subject,
     state: &mut ScrapeState,
     fetched: Result<Fetched, ScrapeError>,
-    at: Moment,
+    at: &Moment,
     sink: &dyn BatchSink,
 ) -> ScrapeSummary {
     state.scrapes += 1;
@@ -164,7 +162,7 @@ fn read_and_write(
     };
     let own = batch.series.len();
     end_series(&mut batch, std::mem::take(&mut state.pending_ends), at.t_ms);
-    summary.duration_ms = at.started.elapsed().as_secs_f64() * 1000.0;
+    summary.duration_ms = ((at.clock)() - at.started_ms).max(0) as f64;
     let extra = subject.job.config.extra_scrape_metrics.then_some(Extra {
         sample_limit: subject.job.config.sample_limit,
         body_bytes: if too_large {

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 /// The clock is looked at this often at least, so that a jump of it is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
-/// Dropped targets kept per job for the targets' page; a cluster drops thousands.
+/// Dropped targets kept per job for the targets' page where the job does not say; a cluster drops thousands.
 const DROPPED_MAX: usize = 1000;
 
 #[derive(Clone)]
@@ -117,6 +117,10 @@ impl Scraper {
     pub fn set_targets(&self, job: &Arc<Job>, discovered: &[Labels]) {
         let now_ms = (self.shared.around.clock)();
         let mut dropped = Vec::new();
+        let kept_max = match job.config.keep_dropped_targets {
+            0 => DROPPED_MAX,
+            limit => limit as usize,
+        };
         let mut targets: HashMap<TargetId, Target> = HashMap::new();
         for labels in discovered {
             let error = match Target::resolve(labels, job) {
@@ -127,7 +131,7 @@ impl Scraper {
                 Ok(None) => None,
                 Err(error) => Some(error),
             };
-            if dropped.len() < DROPPED_MAX {
+            if dropped.len() < kept_max {
                 dropped.push(DroppedTarget {
                     job: job.name().to_owned(),
                     discovered: labels.clone(),

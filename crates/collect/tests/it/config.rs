@@ -3,7 +3,7 @@
 use lapwing_collect::discovery::{DnsKind, KubernetesRole};
 use lapwing_collect::http::Millis;
 use lapwing_collect::relabel::Action;
-use lapwing_collect::scrape::{Job, ScrapeConfig, ScrapeDefaults, ScrapeProtocol};
+use lapwing_collect::scrape::{Job, NameEscaping, ScrapeConfig, ScrapeDefaults, ScrapeProtocol};
 
 const JOBS: &str = r#"
 - job_name: prometheus
@@ -14,6 +14,9 @@ const JOBS: &str = r#"
   sample_limit: 1000
   target_limit: 35
   label_limit: 35
+  keep_dropped_targets: 10
+  metric_name_validation_scheme: legacy
+  metric_name_escaping_scheme: dots
   label_name_length_limit: 210
   label_value_length_limit: 210
   scrape_protocols: ["PrometheusText0.0.4"]
@@ -97,6 +100,7 @@ fn a_prometheus_file_is_read_as_it_stands() {
         job.scrape_protocols,
         Some(vec![ScrapeProtocol::PrometheusText0_0_4])
     );
+    assert_eq!(job.metric_name_escaping_scheme, Some(NameEscaping::Dots));
     assert_eq!(job.relabel_configs[3].replacement, "1");
     assert_eq!(job.relabel_configs[4].action, Action::HashMod);
     assert_eq!(job.discovery.dns_sd_configs[1].kind, DnsKind::Aaaa);
@@ -111,6 +115,21 @@ fn a_prometheus_file_is_read_as_it_stands() {
     assert!(!format!("{job:?}").contains("s3cret"), "secrets are not printed");
     for job in jobs {
         Job::new(job, ScrapeDefaults::default()).unwrap();
+    }
+}
+
+#[test]
+fn keys_that_nobody_knows_are_refused_in_every_block() {
+    for block in [
+        "kubernetes_sd_configs: [{role: pod, attach_metadata: {node: true}}]",
+        "http_sd_configs: [{url: a, refresh: 1m}]",
+        "docker_sd_configs: [{hosts: a}]",
+        "static_configs: [{target: [a]}]",
+        "tls_config: {server_name: a}",
+        "relabel_configs: [{source_label: [a]}]",
+    ] {
+        let error = serde_saphyr::from_str::<ScrapeConfig>(&format!("job_name: a\n{block}\n")).unwrap_err();
+        assert!(error.to_string().contains("unknown"), "{block}: {error}");
     }
 }
 

@@ -260,6 +260,55 @@ async fn endpoints_know_their_service_and_pods() {
 }
 
 #[tokio::test]
+async fn endpoint_slices_name_their_service_by_label() {
+    let slice = json!({"metadata": {"name": "chat-x1", "namespace": "ml", "labels": {"kubernetes.io/service-name": "chat"}},
+        "addressType": "IPv4", "ports": [{"name": "http", "port": 8000, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": true, "terminating": false}, "zone": "z1",
+            "nodeName": "n1", "targetRef": {"kind": "Pod", "name": "a"}}]});
+    let service = json!({"metadata": {"name": "chat", "namespace": "ml", "labels": {"team": "x"}}});
+    let server = Server::with_routes(&[
+        ("/apis/discovery.k8s.io/v1/endpointslices?", listed(&[slice])),
+        ("/api/v1/services?", listed(&[service])),
+        ("/api/v1/pods?", listed(&[pod("a", "10.1.0.1", "9")])),
+    ]);
+    let server = server.start().await;
+    let (manager, scraper) = manager();
+    manager
+        .set_job(&job(kubernetes(&server, KubernetesRole::EndpointSlice)))
+        .unwrap();
+    let found = discovered(&scraper, &["10.1.0.1:8000"]).await;
+    for (name, expect) in [
+        ("endpointslice_name", "chat-x1"),
+        ("endpointslice_address_type", "IPv4"),
+        ("endpointslice_port", "8000"),
+        ("endpointslice_endpoint_conditions_ready", "true"),
+        ("endpointslice_endpoint_conditions_terminating", "false"),
+        ("endpointslice_endpoint_zone", "z1"),
+        ("endpointslice_address_target_name", "a"),
+        ("service_label_team", "x"),
+        ("pod_container_name", "server"),
+    ] {
+        assert_eq!(get(&found[0], &format!("kubernetes_{name}")), expect, "{name}");
+    }
+    let own = scraper.collect(5, &[("job".to_owned(), "lapwing".to_owned())]);
+    let unknown = own
+        .series
+        .iter()
+        .find(|s| s.labels.get("health") == Some("unknown"))
+        .unwrap();
+    assert_eq!(unknown.labels.get("scrape_job"), Some("j"));
+    let looked = lapwing_collect::discovery::discovery_series(&manager.statuses(), 5, &[]);
+    assert!(
+        looked
+            .series
+            .iter()
+            .any(|s| s.labels.metric_name() == Some("lapwing_discovery_targets"))
+    );
+    manager.stop();
+    discovered(&scraper, &["10.1.0.1:8000"]).await;
+}
+
+#[tokio::test]
 async fn services_nodes_and_ingresses() {
     let service = json!({"metadata": {"name": "chat", "namespace": "ml"},
         "spec": {"type": "ClusterIP", "clusterIP": "10.2.0.1", "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]}});

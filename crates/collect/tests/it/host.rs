@@ -4,10 +4,10 @@ use lapwing_collect::host::HostCollector;
 use lapwing_collect::process::ProcessCollector;
 use lapwing_types::{Labels, METRIC_NAME, WriteBatch};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 type Values = BTreeMap<Labels, f64>;
 
@@ -102,38 +102,57 @@ fn a_collection_is_cheap() {
     assert!(series > 100);
 }
 
-struct Exporter(Child);
+/// A running exporter; ends with its owner.
+pub(crate) struct Exporter {
+    child: Child,
+    /// `host:port`
+    pub(crate) address: String,
+    /// The pipe must stay open: an exporter that cannot log ends.
+    _log: Lines<BufReader<ChildStderr>>,
+}
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
-/// Starts the exporter on a free port and gives what it exposes between two readings of ours.
-fn exporter_page(program: &str, mut while_running: impl FnMut()) -> String {
-    let child = Command::new(program)
-        .arg("--web.listen-address=127.0.0.1:0")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut exporter = Exporter(child);
-    // The pipe must stay open: an exporter that cannot log ends.
-    let mut lines = BufReader::new(exporter.0.stderr.take().unwrap()).lines();
-    let address = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|l| Some(l.split_once("address=127.0.0.1:")?.1.trim().to_owned()))
-        .expect("the exporter says where it listens");
-    while_running();
-    let mut stream = TcpStream::connect(format!("127.0.0.1:{address}")).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.0\r\nAccept: text/plain\r\n\r\n")
-        .unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    page
+impl Exporter {
+    /// node_exporter on a free port; `None`, and a line that names the test, where it is not installed.
+    pub(crate) fn start(test: &str) -> Option<Self> {
+        let program = "/usr/bin/prometheus-node-exporter";
+        if !Path::new(program).exists() {
+            println!("skipped: {test} needs {program}");
+            return None;
+        }
+        let mut child = Command::new(program)
+            .arg("--web.listen-address=127.0.0.1:0")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let port = log
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|l| Some(l.split_once("address=127.0.0.1:")?.1.trim().to_owned()))
+            .expect("the exporter says where it listens");
+        Some(Exporter {
+            child,
+            address: format!("127.0.0.1:{port}"),
+            _log: log,
+        })
+    }
+
+    fn page(&self) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream
+            .write_all(b"GET /metrics HTTP/1.0\r\nAccept: text/plain\r\n\r\n")
+            .unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        page
+    }
 }
 
 /// `name{a="b"} 1.5`, the simple subset that node_exporter writes.
@@ -150,14 +169,12 @@ fn parse_line(line: &str) -> Option<(Labels, f64)> {
 
 #[test]
 fn agrees_with_node_exporter() {
-    let program = "/usr/bin/prometheus-node-exporter";
-    if !Path::new(program).exists() {
-        println!("skipped: agrees_with_node_exporter needs {program}");
+    let Some(exporter) = Exporter::start("agrees_with_node_exporter") else {
         return;
-    }
+    };
     let mut host = HostCollector::new(PathBuf::from("/")).with_labels(Vec::new());
-    let mut before = Values::new();
-    let page = exporter_page(program, || before = values(&host.collect(1)));
+    let before = values(&host.collect(1));
+    let page = exporter.page();
     let after = values(&host.collect(2));
     let theirs: Values = page
         .lines()

@@ -1,5 +1,6 @@
 //! Scraping against a server that misbehaves in every way it can, and against the clock.
 
+use crate::host::Exporter;
 use crate::server::{Server, gzip};
 use lapwing_collect::http::{Bytes, FetchError, Fetched, Millis, Request};
 use lapwing_collect::scrape::{
@@ -326,4 +327,72 @@ async fn too_many_targets_fail_all_of_the_job() {
     assert_eq!(status.health, Health::Down);
     let expect = ScrapeError::TargetLimit { targets: 2, limit: 1 };
     assert_eq!(status.last_error, Some(expect));
+}
+
+#[tokio::test]
+async fn a_real_exporter_is_scraped_whole() {
+    let Some(exporter) = Exporter::start("a_real_exporter_is_scraped_whole") else {
+        return;
+    };
+    let job = Job::new(config(|_| ()), ScrapeDefaults::default()).unwrap();
+    let (scraper, mut batches) = scraper();
+    scraper.set_targets(&Arc::new(job), &at(&exporter.address));
+    let batch = batches.recv().await.unwrap();
+    let status = first_status(&scraper).await;
+    assert_eq!(status.last_error, None);
+    let last = status.last.unwrap();
+    assert!(last.samples_kept > 400 && last.duplicates == 0, "{last:?}");
+    let kinds: Vec<_> = batch
+        .metadata
+        .iter()
+        .filter(|(n, _)| n == "node_cpu_seconds_total")
+        .collect();
+    assert_eq!(kinds[0].1.kind, lapwing_types::MetricKind::Counter);
+    let again = batches.recv().await.unwrap();
+    assert!(
+        again.metadata.len() < 5,
+        "what is known is not said again: {:?}",
+        again.metadata
+    );
+    assert!(again.series.iter().all(|s| s.labels.get("instance") == Some("i")));
+}
+
+#[tokio::test]
+async fn misbehaving_targets_do_not_hold_up_the_others() {
+    let mut addresses = Vec::new();
+    for (silent, endless) in [(true, false), (false, true)] {
+        let server = Server {
+            silent,
+            endless,
+            ..Server::default()
+        };
+        addresses.push(server.start().await);
+    }
+    let good = Server::default().start().await;
+    addresses.push(good.clone());
+    let job = Job::new(config(|_| ()), ScrapeDefaults::default()).unwrap();
+    let (scraper, mut batches) = scraper();
+    let targets: Vec<Labels> = addresses
+        .iter()
+        .map(|a| Labels::from_pairs([("__address__", a.as_str())]).unwrap())
+        .collect();
+    scraper.set_targets(&Arc::new(job), &targets);
+    let mut good_scrapes = 0;
+    while good_scrapes < 3 {
+        let batch = batches.recv().await.unwrap();
+        let up = batch
+            .series
+            .iter()
+            .find(|s| s.labels.metric_name() == Some("up"))
+            .unwrap();
+        let is_good = up.labels.get("instance") == Some(good.as_str());
+        assert_eq!(up.samples[0].value, if is_good { 1.0 } else { 0.0 });
+        good_scrapes += u32::from(is_good);
+    }
+    let up = scraper
+        .targets()
+        .iter()
+        .filter(|t| t.health == Health::Up)
+        .count();
+    assert_eq!(up, 1);
 }

@@ -207,8 +207,10 @@ impl Evaluation<'_> {
             active_at_ms: now,
             fired_at_ms: None,
             keep_since_ms: None,
+            held_since_ms: None,
         });
         instance.keep_since_ms = None;
+        instance.held_since_ms = None;
         let ripe = now - instance.active_at_ms >= self.alerting.for_ms;
         let kind = match instance.state {
             AlertState::Firing if instance.annotations != seen.annotations => {
@@ -243,6 +245,11 @@ impl Evaluation<'_> {
             // The time that passed unseen does not bring it nearer to firing.
             if instance.state == AlertState::Pending {
                 instance.active_at_ms += now - self.previous_slot_ms;
+            }
+            if instance.held_since_ms.is_none() {
+                instance.held_since_ms = Some(now);
+                let event = self.event(AlertEventKind::Held, instance, value);
+                verdict.events.push(event);
             }
             return;
         }

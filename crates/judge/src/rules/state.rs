@@ -18,6 +18,9 @@ pub(crate) struct Instance {
     pub(crate) fired_at_ms: Option<i64>,
     #[serde(default)]
     pub(crate) keep_since_ms: Option<i64>,
+    /// It cannot be seen, and is kept as it is.
+    #[serde(default)]
+    pub(crate) held_since_ms: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

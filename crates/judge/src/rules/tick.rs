@@ -7,8 +7,9 @@ use super::schedule::{due, slot_before};
 use super::state::{GroupMemory, Instance, Now, RuleMemory, RulesState};
 use super::template::Expander;
 use lapwing_types::{
-    ALERT_NAME, AlertEvent, AlertEventKind, AlertState, Counts, Decision, DecisionReason, DecisionStep,
-    FloatHistogram, Histogram, Labels, METRIC_NAME, RuleRef, Sample, SeriesWrite, WriteBatch, stale_nan,
+    ALERT_NAME, Alert, AlertEvent, AlertEventKind, AlertState, Counts, Decision, DecisionReason,
+    DecisionStep, FloatHistogram, Histogram, Labels, METRIC_NAME, RuleRef, Sample, SeriesWrite, WriteBatch,
+    stale_nan,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -47,6 +48,22 @@ impl Rules {
 
     pub fn options(&self) -> &RulesOptions {
         &self.options
+    }
+
+    /// What fires, as the state has it: for whoever must agree with it after a start.
+    pub fn firing(&self, state: &RulesState) -> Vec<Alert> {
+        let mut all = Vec::new();
+        for group in &self.groups {
+            for rule in &group.rules {
+                let memory = state.rules.get(&rule.key).into_iter();
+                let instances = memory.flat_map(|m| m.instances.values());
+                for instance in instances.filter(|i| i.state == AlertState::Firing) {
+                    let at_ms = instance.fired_at_ms.unwrap_or(instance.active_at_ms);
+                    all.push(event_of(group, rule, instance, (AlertEventKind::Firing, at_ms)).alert);
+                }
+            }
+        }
+        all
     }
 
     /// Evaluates what is due. The first time a group is seen, its first slot is the next one.

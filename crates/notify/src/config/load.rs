@@ -31,6 +31,17 @@ pub struct NotifyConfig {
     pub warnings: Vec<String>,
 }
 
+impl NotifyConfig {
+    /// Where nothing is configured: one receiver that tells nobody. Alerts are still grouped, shown and kept.
+    pub fn quiet() -> Self {
+        const TEXT: &str = "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n";
+        match load_notify_config(TEXT, &[], "") {
+            Ok(config) => config,
+            Err(errors) => unreachable!("a constant configuration is valid: {errors:?}"),
+        }
+    }
+}
+
 /// The globs of `templates:`; whoever may read files reads them and hands the texts to [`load_notify_config`].
 pub fn template_globs(text: &str) -> Result<Vec<String>, ConfigError> {
     Ok(parse(text)?.templates)

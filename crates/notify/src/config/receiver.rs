@@ -2,9 +2,12 @@
 
 use super::raw::Global;
 use crate::channels::{
-    command::CommandConfig, discord::DiscordConfig, email::EmailConfig, line::FileConfig, line::LogConfig,
-    ntfy::NtfyConfig, opsgenie::OpsgenieConfig, pagerduty::PagerdutyConfig, signed::SignedWebhookConfig,
-    slack::SlackConfig, teams::TeamsConfig, telegram::TelegramConfig, webhook::WebhookConfig,
+    command::CommandConfig, discord::DiscordConfig, email::EmailConfig, incidentio::IncidentioConfig,
+    line::FileConfig, line::LogConfig, mattermost::MattermostConfig, ntfy::NtfyConfig,
+    opsgenie::OpsgenieConfig, pagerduty::PagerdutyConfig, pushover::PushoverConfig,
+    rocketchat::RocketchatConfig, signed::SignedWebhookConfig, slack::SlackConfig, teams::TeamsConfig,
+    teams_v1::TeamsV1Config, telegram::TelegramConfig, victorops::VictoropsConfig, webex::WebexConfig,
+    webhook::WebhookConfig,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -15,6 +18,20 @@ pub struct Receiver {
     /// For filters of the API.
     pub labels: std::collections::BTreeMap<String, String>,
     pub channels: Vec<Arc<Channel>>,
+}
+
+impl Receiver {
+    /// Each channel and its place among those of its kind: that place stays when channels of other kinds come and go.
+    pub fn slots(&self) -> impl Iterator<Item = (usize, &Arc<Channel>)> {
+        self.channels.iter().enumerate().map(|(i, channel)| {
+            let same = |c: &&Arc<Channel>| c.kind() == channel.kind();
+            (self.channels[..i].iter().filter(same).count(), channel)
+        })
+    }
+
+    pub fn channel(&self, kind: &str, nth: usize) -> Option<&Arc<Channel>> {
+        self.channels.iter().filter(|c| c.kind() == kind).nth(nth)
+    }
 }
 
 macro_rules! channel_kinds {
@@ -33,6 +50,13 @@ macro_rules! channel_kinds {
             #[serde(default)]
             pub(crate) labels: std::collections::BTreeMap<String, String>,
             $(#[serde(default)] pub(crate) $key: Vec<$config>,)+
+            /// Kinds of Alertmanager's that are known and not spoken: refused by name, because a page to them would be lost.
+            #[serde(default)]
+            sns_configs: Vec<serde_json::Value>,
+            #[serde(default)]
+            wechat_configs: Vec<serde_json::Value>,
+            #[serde(default)]
+            jira_configs: Vec<serde_json::Value>,
         }
 
         impl Channel {
@@ -68,6 +92,15 @@ macro_rules! channel_kinds {
             pub(crate) fn compile(raw: RawReceiver, global: &Global) -> Result<Receiver, Vec<(String, String)>> {
                 let mut channels = Vec::new();
                 let mut errors = Vec::new();
+                let unspoken = [
+                    ("sns_configs", &raw.sns_configs),
+                    ("wechat_configs", &raw.wechat_configs),
+                    ("jira_configs", &raw.jira_configs),
+                ];
+                for (key, _) in unspoken.iter().filter(|(_, list)| !list.is_empty()) {
+                    let reason = "this kind of receiver is not supported; a webhook or a command can stand in";
+                    errors.push(((*key).to_owned(), reason.to_owned()));
+                }
                 $(for (i, mut config) in raw.$key.into_iter().enumerate() {
                     match config.resolve(global) {
                         Ok(()) => channels.push(Arc::new(Channel::$variant(Box::new(config)))),
@@ -92,8 +125,15 @@ channel_kinds! {
     Pagerduty pagerduty_configs "pagerduty" PagerdutyConfig,
     Opsgenie opsgenie_configs "opsgenie" OpsgenieConfig,
     Teams msteamsv2_configs "msteamsv2" TeamsConfig,
+    TeamsV1 msteams_configs "msteams" TeamsV1Config,
     Discord discord_configs "discord" DiscordConfig,
     Telegram telegram_configs "telegram" TelegramConfig,
+    Pushover pushover_configs "pushover" PushoverConfig,
+    Victorops victorops_configs "victorops" VictoropsConfig,
+    Webex webex_configs "webex" WebexConfig,
+    Rocketchat rocketchat_configs "rocketchat" RocketchatConfig,
+    Mattermost mattermost_configs "mattermost" MattermostConfig,
+    Incidentio incidentio_configs "incidentio" IncidentioConfig,
     Ntfy ntfy_configs "ntfy" NtfyConfig,
     Command command_configs "command" CommandConfig,
     Log log_configs "log" LogConfig,

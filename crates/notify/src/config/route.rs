@@ -169,7 +169,7 @@ fn route(
     }
     let shown: Vec<String> = matchers.iter().map(ToString::to_string).collect();
     let mut made = Route {
-        id: format!("{}{{{}}}", parent.id, shown.join(",")),
+        id: child_id(&parent.id, &shown.join(",")),
         receiver: raw
             .receiver
             .clone()
@@ -195,6 +195,15 @@ fn route(
         made.routes.push(compiled);
     }
     made
+}
+
+/// As Alertmanager writes it, so that keys derived from it (PagerDuty's `dedup_key`) stay the same after taking over.
+fn child_id(parent: &str, matchers: &str) -> String {
+    if parent.is_empty() {
+        format!("{{{matchers}}}")
+    } else {
+        format!("{parent}/{{{matchers}}}")
+    }
 }
 
 fn relabel(route: &mut Route, parent: &str, nth: usize) {

@@ -27,7 +27,8 @@ pub(super) struct Question<'a> {
     pub(super) firing: &'a [Alert],
     pub(super) resolved: &'a [Alert],
     pub(super) send_resolved: bool,
-    pub(super) group_wait_ms: i64,
+    /// Which of the resolved ones deserve a page of their own.
+    pub(super) deserving: &'a BTreeSet<Fingerprint>,
     pub(super) repeat_interval_ms: i64,
     /// Everything that fires is acknowledged.
     pub(super) all_acked: bool,
@@ -42,7 +43,7 @@ pub(super) fn dedupe(q: &Question<'_>) -> Telling {
         .resolved
         .iter()
         .filter(|a| !told(a))
-        .filter(|a| a.ends_at_ms.unwrap_or(q.now_ms) - a.starts_at_ms >= q.group_wait_ms)
+        .filter(|a| q.deserving.contains(&a.fingerprint()))
         .cloned()
         .collect();
     let ended: Vec<Alert> = q

@@ -86,7 +86,7 @@ impl Dispatcher {
             });
         }
         let receiver = config.receivers.get(&step.receiver)?;
-        for (index, channel) in receiver.channels.iter().enumerate() {
+        for (index, channel) in receiver.slots() {
             let intent = Intent {
                 group_key: now.group.clone(),
                 group_labels: group.labels.clone(),

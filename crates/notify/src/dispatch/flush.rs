@@ -56,7 +56,7 @@ impl Dispatcher {
             return;
         };
         let all_acked = !weighed.firing.is_empty() && weighed.firing.iter().all(|a| self.is_acked(a, now_ms));
-        for (index, channel) in receiver.channels.iter().enumerate() {
+        for (index, channel) in receiver.slots() {
             let name = format!("{}/{}/{index}", receiver.name, channel.kind());
             let lane = group.lanes.get(&name).cloned().unwrap_or_default();
             let question = Question {
@@ -64,7 +64,7 @@ impl Dispatcher {
                 firing: &weighed.firing,
                 resolved: &weighed.resolved,
                 send_resolved: channel.sends_resolved(),
-                group_wait_ms: route.group_wait_ms,
+                deserving: &weighed.deserving,
                 repeat_interval_ms: route.repeat_interval_ms,
                 all_acked,
                 now_ms,

@@ -44,6 +44,28 @@ impl Dispatcher {
         }
     }
 
+    /// After a start: what our rules say fires is the truth about their alerts; one of ours that they do not know any more has
+    /// ended. Alerts of senders end by their own deadlines.
+    pub fn reconcile(&mut self, firing: &[Alert], now_ms: i64) {
+        let known: BTreeSet<Fingerprint> = firing.iter().map(Alert::fingerprint).collect();
+        let orphans: Vec<Alert> = self
+            .state
+            .alerts
+            .values()
+            .filter(|a| !a.is_resolved && !a.alert.expires && !known.contains(&a.alert.fingerprint()))
+            .map(|a| a.alert.clone())
+            .collect();
+        for mut orphan in orphans {
+            orphan.ends_at_ms = Some(now_ms);
+            self.take_in(orphan, DecisionReason::RuleRemoved, now_ms);
+        }
+        for alert in firing {
+            if !self.state.alerts.contains(&alert.fingerprint().to_string()) {
+                self.take_in(alert.clone(), DecisionReason::Firing, now_ms);
+            }
+        }
+    }
+
     fn take_in(&mut self, mut alert: Alert, reason: DecisionReason, now_ms: i64) {
         let print = alert.fingerprint();
         let key = print.to_string();
@@ -65,7 +87,15 @@ impl Dispatcher {
             let detail = format!("received, severity {}", alert.severity());
             self.decide(now_ms, &alert, DecisionStep::Receive, (reason, detail));
         }
-        let row = KeptAlert { alert, is_resolved };
+        let unseen_ms = self.state.alerts.get(&key).map_or(0, |old| {
+            let lasted_ms = if old.is_resolved { lasted_ms(&old.alert) } else { 0 };
+            old.unseen_ms.max(lasted_ms)
+        });
+        let row = KeptAlert {
+            alert,
+            is_resolved,
+            unseen_ms,
+        };
         self.group_alert(print, &row, now_ms);
         self.state.alerts.insert(key, row);
     }
@@ -259,4 +289,8 @@ impl Dispatcher {
             self.last_reason.retain(|(p, _), _| *p != print);
         }
     }
+}
+
+pub(super) fn lasted_ms(alert: &Alert) -> i64 {
+    alert.ends_at_ms.map_or(0, |end| end - alert.starts_at_ms)
 }

@@ -16,6 +16,9 @@ pub(crate) struct KeptAlert {
     /// Its end was seen and acted upon; until then a deadline that passed while we were away does not count.
     #[serde(default)]
     pub(crate) is_resolved: bool,
+    /// The longest of the firings before this one that no flush has seen yet: it may deserve a page of its own.
+    #[serde(default)]
+    pub(crate) unseen_ms: i64,
 }
 
 /// Alerts of one route with the same group labels.

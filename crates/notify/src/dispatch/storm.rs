@@ -16,7 +16,7 @@ impl Dispatcher {
         if intent.alerts.iter().any(|a| a.severity() >= Severity::Critical) {
             return None;
         }
-        let lane = format!("{}/{}", intent.receiver, intent.channel);
+        let lane = format!("{}/{}/{}", intent.receiver, intent.kind, intent.channel);
         let opened = self.opened.entry(lane).or_default();
         opened.retain(|t| *t > now_ms - storm.window_ms);
         opened.push(now_ms);

@@ -2,6 +2,7 @@
 
 use super::dispatcher::Dispatcher;
 use super::inhibition::Inhibition;
+use super::intake::lasted_ms;
 use super::state::Group;
 use crate::config::Route;
 use lapwing_types::{Alert, DecisionReason, DecisionStep, Fingerprint};
@@ -15,6 +16,8 @@ pub(super) struct Weighed {
     pub(super) suppressed: BTreeSet<Fingerprint>,
     /// Of those suppressed: which have ended.
     pub(super) suppressed_resolved: BTreeSet<Fingerprint>,
+    /// Of those resolved: which fired for longer than `group_wait`, and so deserve a page even when they are over.
+    pub(super) deserving: BTreeSet<Fingerprint>,
     /// Members whose alert is no longer known.
     pub(super) unknown: Vec<Fingerprint>,
     /// Something suppressed may be told from here on.
@@ -44,6 +47,7 @@ impl Dispatcher {
                 continue;
             };
             let (alert, is_resolved) = (row.alert.clone(), row.is_resolved);
+            let lasted_ms = row.unseen_ms.max(lasted_ms(&row.alert));
             let told = group.lanes.values().any(|lane| lane.firing.contains(print));
             let why = inhibited(&alert, inhibition)
                 .or_else(|| by_time.as_ref().map(|(r, d)| timed(*r, d)))
@@ -62,7 +66,12 @@ impl Dispatcher {
                     }
                     self.decide_once((now_ms, key), &alert, why.step, (why.reason, why.detail));
                 }
-                None if is_resolved => weighed.resolved.push(alert),
+                None if is_resolved => {
+                    if lasted_ms >= route.group_wait_ms {
+                        weighed.deserving.insert(*print);
+                    }
+                    weighed.resolved.push(alert);
+                }
                 None => weighed.firing.push(alert),
             }
         }

@@ -70,6 +70,25 @@ Source: {{ . }}{{ end }}
 {{- define "msteams.default.summary" }}{{ template "__subject" . }}{{ end }}
 {{- define "msteams.default.title" }}{{ template "__subject" . }}{{ end }}
 {{- define "msteams.default.text" }}{{ template "__lapwing_lines" . }}{{ end }}
+{{- define "pushover.default.title" }}{{ template "__subject" . }}{{ end }}
+{{- define "pushover.default.message" }}{{ .CommonAnnotations.SortedPairs.Values | join " " }}
+{{ template "__lapwing_lines" . }}{{ end }}
+{{- define "pushover.default.url" }}{{ template "__alertmanagerURL" . }}{{ end }}
+{{- define "victorops.default.state_message" }}{{ .CommonAnnotations.SortedPairs.Values | join " " }}
+{{ if gt (len .Alerts.Firing) 0 }}Alerts Firing:
+{{ template "__text_alert_list" .Alerts.Firing }}{{ end }}{{ if gt (len .Alerts.Resolved) 0 }}Alerts Resolved:
+{{ template "__text_alert_list" .Alerts.Resolved }}{{ end }}{{ end }}
+{{- define "victorops.default.entity_display_name" }}{{ template "__subject" . }}{{ end }}
+{{- define "victorops.default.monitoring_tool" }}{{ template "__alertmanager" . }}{{ end }}
+{{- define "webex.default.message" }}**{{ template "__subject" . }}**
+
+{{ template "__lapwing_lines" . }}{{ end }}
+{{- define "rocketchat.default.title" }}{{ template "__subject" . }}{{ end }}
+{{- define "rocketchat.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}
+{{- define "rocketchat.default.text" }}{{ template "__lapwing_lines" . }}{{ end }}
+{{- define "mattermost.default.text" }}#### {{ template "__subject" . }}
+
+{{ template "__lapwing_lines" . }}{{ end }}
 {{- define "discord.default.title" }}{{ template "__subject" . }}{{ end }}
 {{- define "discord.default.content" }}{{ end }}
 {{- define "discord.default.message" }}{{ template "__lapwing_lines" . }}{{ end }}

@@ -155,5 +155,20 @@ lapwing: { fallback_receiver: nobody }
         assert!(all.contains(expect), "{expect} is missing in\n{all}");
     }
     assert!(mistakes("route: {receiver: a}\nreceivers: [{name: a, sluck_configs: []}]")[0].starts_with("2:"));
+    let unspoken = mistakes("route: {receiver: a}\nreceivers: [{name: a, sns_configs: [{topic_arn: x}]}]");
+    assert!(unspoken[0].contains("receivers[a].sns_configs: this kind of receiver is not supported"));
     assert!(mistakes("receivers: []")[0].contains("no route provided"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(pieces in proptest::collection::vec(0usize..FULL.len(), 0..6)) {
+        // The file, cut and glued together anywhere.
+        let mut text = FULL.to_owned();
+        for at in pieces {
+            let cut = (at..FULL.len()).find(|i| text.is_char_boundary(*i % text.len().max(1))).unwrap_or(0) % text.len().max(1);
+            text = format!("{}{}", &text[cut..], &text[..cut / 2]);
+        }
+        let _ = load_notify_config(&text, &[("t".to_owned(), text.clone())], "");
+    }
 }

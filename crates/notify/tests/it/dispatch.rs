@@ -409,3 +409,18 @@ fn a_storm_becomes_one_page_but_critical_stays_alone() {
     let all = told.join("");
     assert!((0..50).all(|i| all.contains(&format!("i=\"{i}\""))));
 }
+
+#[test]
+fn an_alert_that_no_rule_knows_any_more_ends_and_one_that_we_lost_begins() {
+    let mut w = World::new(BASIC);
+    let ours = |name: &str| alert(&[("alertname", name)]);
+    w.dispatcher.reconcile(&[ours("X")], w.now_ms);
+    w.dispatcher.apply_alerts([ours("Sender")], w.now_ms);
+    w.pass(1);
+    assert_eq!(w.told(), ["a: +{alertname=\"X\"}"]);
+    w.dispatcher.reconcile(&[ours("Y")], w.now_ms);
+    let views = w.dispatcher.alerts_view(&AlertFilter::default(), w.now_ms);
+    let mut names: Vec<_> = views.iter().map(|v| v.labels.get("alertname").unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["Sender", "Y"]);
+}

@@ -1,5 +1,7 @@
 //! Dispatch on an injected clock, channels against golden payloads.
 
+mod channels;
 mod config;
 mod dispatch;
+mod simulation;
 mod world;

@@ -56,7 +56,7 @@ impl Evaluator<'_> {
                 };
                 let mut result = Ok(Grid::new(0));
                 self.annotate(|notes| {
-                    result = join.run((&left, &left_sigs), (&right, &right_sigs), count, notes)
+                    result = join.run((&left, &left_sigs), (&right, &right_sigs), count, notes);
                 });
                 result
             }
@@ -200,18 +200,16 @@ impl Join<'_> {
             matched: HashMap::new(),
         };
         for (row, sig) in many.1.iter().enumerate() {
-            let pair_many = Some((many.0, row));
+            let pair_many = (many.0, row);
+            let track = sizes[*sig] > 1 || many_fill.is_some();
             for one_row in &ones[*sig] {
-                let track = sizes[*sig] > 1 || many_fill.is_some();
-                self.pair(
-                    (pair_many, Some((one.0, *one_row))),
-                    (*sig, track),
-                    &mut out,
-                    notes,
-                )?;
+                self.pair((pair_many, (one.0, *one_row)), (*sig, track), &mut out, notes)?;
             }
             if let Some(fill) = one_fill {
-                self.fill_one((many.0, row), (one.0, &ones[*sig]), (*sig, fill), &mut out, notes)?;
+                let lacks =
+                    (0..steps).map(|step| ones[*sig].iter().all(|row| is_absent(one.0.at(*row, step))));
+                let lacks: Vec<bool> = lacks.collect();
+                self.fill_one(pair_many, &lacks, (*sig, fill), &mut out, notes)?;
             }
         }
         if let Some(fill) = many_fill {
@@ -296,14 +294,11 @@ impl Join<'_> {
     /// Combines two rows at every step at which both have a value.
     fn pair(
         &self,
-        (many, one): (Option<(&Grid, usize)>, Option<(&Grid, usize)>),
+        ((many, many_row), (one, one_row)): ((&Grid, usize), (&Grid, usize)),
         (sig, track): (usize, bool),
         out: &mut Joined,
         notes: &mut Annotations,
     ) -> Evaluated<()> {
-        let (Some((many, many_row)), Some((one, one_row))) = (many, one) else {
-            return Ok(());
-        };
         let mut row = None;
         for step in 0..many.steps {
             let (a, b) = (many.at(many_row, step), one.at(one_row, step));
@@ -326,10 +321,11 @@ impl Join<'_> {
         Ok(())
     }
 
+    /// Puts `fill` in the place of the "one" side at the steps where it lacks a value.
     fn fill_one(
         &self,
         (many, many_row): (&Grid, usize),
-        (one, one_rows): (&Grid, &[usize]),
+        lacks: &[bool],
         (sig, fill): (usize, f64),
         out: &mut Joined,
         notes: &mut Annotations,
@@ -337,8 +333,7 @@ impl Join<'_> {
         let labels = &many.rows[many_row].labels;
         for step in 0..many.steps {
             let a = many.at(many_row, step);
-            let has_partner = one_rows.iter().any(|row| !is_absent(one.at(*row, step)));
-            if is_absent(a) || has_partner {
+            if is_absent(a) || !lacks[step] {
                 continue;
             }
             if let Some(value) = self.combine(&operand(many, a), &Operand::Float(fill), notes) {
@@ -353,6 +348,7 @@ impl Join<'_> {
         Ok(())
     }
 
+    /// Puts `fill` in the place of the "many" side where nothing has met this row.
     fn fill_many(
         &self,
         (one, one_row): (&Grid, usize),

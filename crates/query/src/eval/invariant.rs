@@ -28,9 +28,8 @@ pub(super) fn is_invariant(expr: &Expr) -> bool {
         ExprKind::Subquery(subquery) => subquery.at.is_some(),
         ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => is_invariant(inner),
         ExprKind::Binary(binary) => is_invariant(&binary.left) && is_invariant(&binary.right),
-        ExprKind::Aggregate(aggregate) => {
-            is_invariant(&aggregate.expr) && aggregate.parameter.as_ref().is_none_or(is_invariant)
-        }
+        // As in Prometheus the parameter is not asked: with a fixed vector, that of the first step holds for all.
+        ExprKind::Aggregate(aggregate) => is_invariant(&aggregate.expr),
         ExprKind::Call(call) => !depends_on_time(call.function) && call.args.iter().all(is_invariant),
     }
 }

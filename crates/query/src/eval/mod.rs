@@ -15,6 +15,7 @@ mod call;
 mod durations;
 mod element;
 mod grid;
+mod hints;
 mod info;
 mod invariant;
 mod kahan;
@@ -37,6 +38,7 @@ use crate::options::QueryOptions;
 use crate::promql::{At, Expr, ExprKind, Function, Offset, UnaryOp};
 use crate::result::{QueryStats, Series};
 use budget::Budget;
+use hints::HintMode;
 use lapwing_store::SeriesSource;
 use selection::SelectionCache;
 use std::sync::Mutex;
@@ -54,6 +56,7 @@ pub(crate) struct Evaluator<'a> {
     budget: Budget,
     annotations: Mutex<Annotations>,
     selections: SelectionCache,
+    hints: HintMode,
 }
 
 impl<'a> Evaluator<'a> {
@@ -71,6 +74,7 @@ impl<'a> Evaluator<'a> {
             budget: Budget::new(options.samples_max, options.memory_max_bytes),
             annotations: Mutex::default(),
             selections: SelectionCache::default(),
+            hints: HintMode::default(),
         }
     }
 
@@ -180,6 +184,11 @@ impl<'a> Evaluator<'a> {
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, expr.span, steps)?,
             ExprKind::Binary(binary) => self.binary(binary, expr.span, steps)?,
             ExprKind::Call(call) => self.call(call, steps)?,
+            ExprKind::Unary(op, inner) => {
+                let mut grid = self.vector(inner, steps)?;
+                element::apply_sign(&mut grid, *op);
+                self.settle(grid, false)?
+            }
             _ => return Err(QueryError::execution("expression is not an instant vector")),
         };
         self.budget.hold(&grid)?;
@@ -215,7 +224,7 @@ impl<'a> Evaluator<'a> {
             ExprKind::Matrix(matrix) => self.matrix_selector_value(matrix, steps),
             ExprKind::Subquery(subquery) => {
                 let inner = self.subquery_steps(subquery, steps)?;
-                let mut grid = self.vector(&subquery.expr, inner)?;
+                let mut grid = self.without_hints(|| self.vector(&subquery.expr, inner))?;
                 if self.options.delayed_name_removal {
                     grid.drop_names();
                     grid = merge_same_labels(grid)?;

@@ -1,6 +1,7 @@
 //! From samples to columns: instant selectors, and the batches in which series are read on several threads.
 
 use super::grid::{ABSENT, Grid, Row, histogram_cell, is_absent, sanitized};
+use super::hints::find_hints;
 use super::{Evaluated, Evaluator, Steps};
 use crate::annotation::Annotations;
 use crate::error::QueryError;
@@ -176,9 +177,20 @@ impl Evaluator<'_> {
             grid.single_name = single_name;
             sink(grid)
         };
+        let finds_hints = self.finds_hints();
         self.batches(series.len(), steps, &mut sink, |index, scratch, out| {
             let one = &series[index];
-            instant_column(one, times, steps, scratch, out)?;
+            let (from, to) = times.needed(steps);
+            scratch.points.clear();
+            if steps.count == 1 && !finds_hints {
+                one.reader.read_last(from, to, &mut scratch.points)?;
+            } else {
+                one.reader.read(from, to, &mut scratch.points)?;
+            }
+            if finds_hints {
+                find_hints(&mut scratch.points.histograms);
+            }
+            instant_column(times, steps, scratch, out);
             Ok(Row {
                 labels: one.labels.clone(),
                 drop_name: false,
@@ -249,20 +261,7 @@ fn drop_stale(points: &mut SeriesPoints) {
     points.times_ms.truncate(to);
 }
 
-fn instant_column(
-    one: &SelectedSeries,
-    times: InstantTimes,
-    steps: Steps,
-    scratch: &mut Scratch,
-    out: &mut Column<'_>,
-) -> Evaluated<()> {
-    let (from, to) = times.needed(steps);
-    scratch.points.clear();
-    if steps.count == 1 {
-        one.reader.read_last(from, to, &mut scratch.points)?;
-    } else {
-        one.reader.read(from, to, &mut scratch.points)?;
-    }
+fn instant_column(times: InstantTimes, steps: Steps, scratch: &mut Scratch, out: &mut Column<'_>) {
     let points = &scratch.points;
     let (mut float, mut histogram) = (0, 0);
     for step in 0..steps.count {
@@ -279,22 +278,17 @@ fn instant_column(
         }
         let oldest = reference.saturating_sub(times.lookback_ms);
         match newest(points, float, histogram, oldest) {
-            None => {}
-            Some(Newest::Float(value)) => {
-                if !is_stale(value) {
-                    out.cells[step] = sanitized(value);
-                    scratch.samples += 1;
-                }
+            Some(Newest::Float(value)) if !is_stale(value) => {
+                out.cells[step] = sanitized(value);
+                scratch.samples += 1;
             }
-            Some(Newest::Histogram(h)) => {
-                if !is_stale(h.sum) {
-                    scratch.samples += h.size_samples() as u64;
-                    out.set_histogram(step, h.clone());
-                }
+            Some(Newest::Histogram(h)) if !is_stale(h.sum) => {
+                scratch.samples += h.size_samples() as u64;
+                out.set_histogram(step, h.clone());
             }
+            _ => {}
         }
     }
-    Ok(())
 }
 
 enum Newest<'a> {

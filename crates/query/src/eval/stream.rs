@@ -108,10 +108,14 @@ impl Evaluator<'_> {
             }
             ExprKind::Call(call) => {
                 let map = self.elementwise(call, steps)?;
-                self.stream(&call.args[0], steps, &mut |mut batch| {
+                let mut mapped = |mut batch: Grid| {
                     map.apply(&mut batch, steps);
                     sink(batch)
-                })
+                };
+                match call::is_histogram_number(call.function) {
+                    true => self.with_hints(|| self.stream(&call.args[0], steps, &mut mapped)),
+                    false => self.stream(&call.args[0], steps, &mut mapped),
+                }
             }
             _ => sink(self.vector(expr, steps)?),
         }

@@ -238,7 +238,8 @@ impl Lexer<'_> {
         match self.input[start..self.at].to_ascii_lowercase().as_str() {
             "step" => Ok(Kind::Keyword(Keyword::Step)),
             "range" => Ok(Kind::Keyword(Keyword::Range)),
-            "min_of" | "max_of" => Ok(Kind::Identifier),
+            // Earlier versions had the short names.
+            "min_of" | "max_of" | "min" | "max" => Ok(Kind::Identifier),
             _ => Err(format!("unexpected character in duration expression: {c:?}")),
         }
     }

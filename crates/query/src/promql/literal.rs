@@ -56,7 +56,7 @@ pub fn format_duration(duration_ms: i64) -> String {
     for (unit, unit_ms) in UNITS {
         let unit_ms = unit_ms.unsigned_abs();
         let exact_only = matches!(unit, "y" | "w");
-        if exact_only && rest % unit_ms != 0 {
+        if exact_only && !rest.is_multiple_of(unit_ms) {
             continue;
         }
         let count = rest / unit_ms;

@@ -14,6 +14,7 @@ impl Config {
             data: (!memory).then(|| self.store.data.clone()),
             metrics: self.metrics_options(),
             host_interval: self.host.enabled.then_some(host_interval),
+            paging: self.alerting.paging.clone(),
             scrape_jobs: self.scrape_configs.clone(),
             scrape_defaults: self.global.scrape_defaults(),
             find_local: self.discover.local,

@@ -3,6 +3,7 @@
 //! Useful for: which path does what, who may call it, how large a body may be.
 //! Not for: the work itself; handlers decode, call the engine, encode.
 
+mod alertmanager;
 mod auth;
 mod ingest;
 mod listener;
@@ -24,6 +25,7 @@ pub(crate) fn router(state: AppState) -> Router {
     let tokens = Arc::new(state.config.web.tokens.clone());
     Router::new()
         .merge(prometheus::routes())
+        .merge(alertmanager::routes())
         .merge(ingest::routes())
         .merge(probes::routes())
         .fallback(ui::serve)

@@ -24,12 +24,26 @@ pub struct Reconciled {
 }
 
 impl FloatHistogram {
+    /// A negative factor makes a gauge of it.
     pub fn scale(&mut self, factor: f64) {
         self.map_counts(|c| c * factor);
+        if factor < 0.0 {
+            self.reset_hint = ResetHint::Gauge;
+        }
     }
 
+    /// Division by zero leaves no buckets.
     pub fn divide(&mut self, divisor: f64) {
         self.map_counts(|c| c / divisor);
+        if divisor < 0.0 {
+            self.reset_hint = ResetHint::Gauge;
+        }
+        if divisor == 0.0 {
+            self.positive_spans.clear();
+            self.negative_spans.clear();
+            self.positive.clear();
+            self.negative.clear();
+        }
     }
 
     fn map_counts(&mut self, f: impl Fn(f64) -> f64) {

@@ -3,6 +3,7 @@
 //! Exponential schemas divide each power of two into 2^schema buckets; bucket 0 ends at 1. Custom schemas list their
 //! upper bounds; the bucket after the last bound is open upward.
 
+use super::bounds::{FINEST_SCHEMA, FRACTIONS};
 use super::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Span, span_indexes};
 
 /// One bucket with its bounds spelled out.
@@ -33,17 +34,26 @@ pub fn bucket_bound(index: i32, schema: i32, custom_bounds: &[f64]) -> f64 {
             Ok(at) => custom_bounds.get(at).copied().unwrap_or(f64::INFINITY),
         };
     }
-    let exponent = if schema < 0 {
-        f64::from(index) * f64::from(1u32 << (-schema).min(31))
-    } else {
-        f64::from(index) / f64::from(1u32 << schema.min(31))
-    };
-    // The last bucket before the overflow bucket ends at the largest finite number.
-    if exponent == 1024.0 {
-        f64::MAX
-    } else {
-        exponent.exp2()
+    let schema = schema.clamp(-8, FINEST_SCHEMA);
+    if schema < 0 {
+        // Not computed as a float, so that the last bucket ends exactly at the largest finite number.
+        return power_of_two(1.0, i64::from(index) << -schema);
     }
+    let within = index & ((1 << schema) - 1);
+    let fraction = FRACTIONS[(within << (FINEST_SCHEMA - schema)) as usize];
+    power_of_two(fraction, i64::from(index >> schema) + 1)
+}
+
+/// `fraction` × 2^exponent. The last bucket before the overflow bucket ends at the largest finite number.
+fn power_of_two(fraction: f64, exponent: i64) -> f64 {
+    let is_last = (fraction == 0.5 && exponent == 1025) || (fraction == 1.0 && exponent == 1024);
+    if is_last {
+        return f64::MAX;
+    }
+    // In two steps, so that neither factor leaves the range of floats before the product does.
+    let exponent = exponent.clamp(-2200, 2200) as i32;
+    let half = exponent / 2;
+    fraction * 2f64.powi(half) * 2f64.powi(exponent - half)
 }
 
 /// The bucket at a lower schema into which a bucket falls.
@@ -204,6 +214,9 @@ mod tests {
         assert!((bound(1, 1) - std::f64::consts::SQRT_2).abs() < 1e-15);
         assert_eq!(bound(1024, 0), f64::MAX);
         assert_eq!(bound(1025, 0), f64::INFINITY);
+        assert_eq!(bound(-1074, 0), 5e-324);
+        assert_eq!(bound(256, -2), f64::MAX);
+        assert_eq!(bound(2, 2), bound(1, 1));
         assert_eq!(bucket_bound(-1, CUSTOM_BUCKETS_SCHEMA, &[1.0]), f64::NEG_INFINITY);
         assert_eq!(bucket_bound(0, CUSTOM_BUCKETS_SCHEMA, &[1.0]), 1.0);
         assert_eq!(bucket_bound(1, CUSTOM_BUCKETS_SCHEMA, &[1.0]), f64::INFINITY);

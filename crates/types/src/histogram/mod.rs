@@ -7,6 +7,7 @@
 //! [`reset`] tells a restarted counter, [`text`] writes one down.
 
 mod arithmetic;
+mod bounds;
 mod buckets;
 mod compensated;
 mod reset;

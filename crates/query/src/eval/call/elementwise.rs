@@ -32,6 +32,14 @@ pub(in crate::eval) fn is_elementwise(call: &Call) -> bool {
             ))
 }
 
+/// Only needs a histogram's count and sum.
+pub(in crate::eval) fn is_histogram_number(function: Function) -> bool {
+    matches!(
+        function,
+        Function::HistogramAvg | Function::HistogramCount | Function::HistogramSum
+    )
+}
+
 fn is_histogram_function(function: Function) -> bool {
     matches!(
         function,
@@ -91,7 +99,7 @@ impl ElementMap {
                 let inverse = 1.0 / self.param(0, step, 1.0);
                 (value * inverse + 0.5).floor() / inverse
             }
-            function if dates::is_date(function) => dates::value(function, value as i64),
+            function if dates::is_date(function) => dates::value(function, dates::whole_seconds(value)),
             function => math(function, value).unwrap_or(f64::NAN),
         }
     }
@@ -115,6 +123,7 @@ fn math(function: Function, v: f64) -> Option<f64> {
         Function::Atanh => v.atanh(),
         Function::Ceil => v.ceil(),
         Function::Cos => v.cos(),
+        Function::Cosh if v.abs() > 21.0 => v.abs().exp() * 0.5,
         Function::Cosh => v.cosh(),
         Function::Deg => v * 180.0 / std::f64::consts::PI,
         Function::Exp => v.exp(),
@@ -127,6 +136,8 @@ fn math(function: Function, v: f64) -> Option<f64> {
         Function::Sgn if v > 0.0 => 1.0,
         Function::Sgn => v,
         Function::Sin => v.sin(),
+        // Overflows where the exponential does, as in Go.
+        Function::Sinh if v.abs() > 21.0 => (v.abs().exp() * 0.5).copysign(v),
         Function::Sinh => v.sinh(),
         Function::Sqrt => v.sqrt(),
         Function::Tan => v.tan(),

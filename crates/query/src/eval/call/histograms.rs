@@ -20,12 +20,8 @@ enum Question {
     Fraction(f64, f64),
 }
 
-/// Where the sentences point.
-#[derive(Clone, Copy)]
-struct Spans {
-    first: Span,
-    vector: Span,
-}
+/// What is asked at each step, and the label that tells the answers apart.
+type Asked<'a> = (&'a dyn Fn(usize) -> Question, Option<&'a (&'a str, String)>);
 
 /// The rows of one classic histogram, by bound.
 struct Classic {
@@ -54,11 +50,7 @@ impl Evaluator<'_> {
         for index in &scalars {
             params.push(self.scalar(&call.args[*index], steps)?);
         }
-        let grid = self.vector(&call.args[vector], steps)?;
-        let spans = Spans {
-            first: span(0),
-            vector: span(vector),
-        };
+        let grid = self.without_hints(|| self.vector(&call.args[vector], steps))?;
         let label = match call.function {
             Function::HistogramQuantiles => text_arguments(&call.args[1..2]).first().map(|l| (*l).to_owned()),
             _ => None,
@@ -72,7 +64,7 @@ impl Evaluator<'_> {
                     }
                 }
             }
-            let sorted = Sorted::new(&grid, self.options.delayed_name_removal, spans, notes);
+            let sorted = Sorted::new(&grid, self.options.delayed_name_removal, span(vector), notes);
             let ask = |step: usize, index: usize| match call.function {
                 Function::HistogramFraction => Question::Fraction(params[0][step], params[1][step]),
                 _ => Question::Quantile(params[index][step]),
@@ -83,7 +75,14 @@ impl Evaluator<'_> {
                 params.len()
             };
             for round in 0..rounds {
-                sorted.answer(steps, &|step| ask(step, round), label.as_deref(), &mut out, notes);
+                let ask = |step: usize| ask(step, round);
+                // The label of a quantile is the one asked for at the first step.
+                let tag = label.as_deref().map(|label| match ask(0) {
+                    Question::Quantile(q) => (label, open_metrics_number(q)),
+                    Question::Fraction(..) => (label, String::new()),
+                });
+                sorted.answer_native(steps, (&ask, tag.as_ref()), &mut out, notes);
+                sorted.answer_classic(steps, (&ask, tag.as_ref()), &mut out, notes);
             }
         });
         out.drop_empty_rows();
@@ -96,17 +95,18 @@ struct Sorted<'a> {
     grid: &'a Grid,
     classic: Vec<Classic>,
     native: Vec<Native>,
-    spans: Spans,
+    /// Where the sentences point.
+    span: Span,
     delayed: bool,
 }
 
 impl<'a> Sorted<'a> {
-    fn new(grid: &'a Grid, delayed: bool, spans: Spans, notes: &mut Annotations) -> Self {
+    fn new(grid: &'a Grid, delayed: bool, span: Span, notes: &mut Annotations) -> Self {
         let mut sorted = Sorted {
             grid,
             classic: Vec::new(),
             native: Vec::new(),
-            spans,
+            span,
             delayed,
         };
         let mut known: HashMap<Labels, usize> = HashMap::new();
@@ -130,7 +130,7 @@ impl<'a> Sorted<'a> {
             }
             let bound = meta.labels.get(BUCKET_LABEL).unwrap_or("");
             let Some(upper) = parse_bound(bound) else {
-                notes.bad_bucket_label(name, bound, spans.vector);
+                notes.bad_bucket_label(name, bound, span);
                 continue;
             };
             let labels = meta.labels.drop(&[BUCKET_LABEL]);
@@ -151,38 +151,34 @@ impl<'a> Sorted<'a> {
         sorted
     }
 
-    fn answer(
-        &self,
-        steps: Steps,
-        ask: &dyn Fn(usize) -> Question,
-        label: Option<&str>,
-        out: &mut Grid,
-        notes: &mut Annotations,
-    ) {
-        // The label of a quantile is the one asked for at the first step.
-        let tag = label.map(|label| match ask(0) {
-            Question::Quantile(q) => (label, open_metrics_number(q)),
-            Question::Fraction(..) => (label, String::new()),
-        });
+    fn answer_native(&self, steps: Steps, (ask, tag): Asked<'_>, out: &mut Grid, notes: &mut Annotations) {
         for native in &self.native {
-            let row = out.push_row(self.labels(&native.labels, tag.as_ref()), self.delayed);
+            let row = out.push_row(self.labels(&native.labels, tag), self.delayed);
             for step in 0..steps.count {
                 let Cell::Histogram(index) = cell(self.grid.at(native.row, step)) else {
                     continue;
                 };
                 let rival = native.rival.map(|r| &self.classic[r]);
                 if rival.is_some_and(|classic| self.is_present(classic, step)) {
-                    notes.mixed_classic_native(&native.name, self.spans.vector);
+                    notes.mixed_classic_native(&native.name, self.span);
                     continue;
                 }
                 let value = self.ask_native(ask(step), &self.grid.histograms[index], &native.name, notes);
                 out.set(row, step, value);
             }
         }
+    }
+
+    fn answer_classic(&self, steps: Steps, (ask, tag): Asked<'_>, out: &mut Grid, notes: &mut Annotations) {
+        let mut rivals = vec![None; self.classic.len()];
+        for native in &self.native {
+            if let Some(number) = native.rival {
+                rivals[number] = Some(native);
+            }
+        }
         let mut buckets = Vec::new();
-        for (number, classic) in self.classic.iter().enumerate() {
-            let rival = self.native.iter().find(|n| n.rival == Some(number));
-            let row = out.push_row(self.labels(&classic.labels, tag.as_ref()), self.delayed);
+        for (classic, rival) in self.classic.iter().zip(rivals) {
+            let row = out.push_row(self.labels(&classic.labels, tag), self.delayed);
             for step in 0..steps.count {
                 let is_rivalled =
                     rival.is_some_and(|n| matches!(cell(self.grid.at(n.row, step)), Cell::Histogram(_)));
@@ -227,14 +223,14 @@ impl<'a> Sorted<'a> {
                 let (value, note) = histogram_quantile(q, h);
                 match note {
                     NanNote::None => {}
-                    NanNote::Result => notes.quantile_is_nan(name, self.spans.first),
-                    NanNote::Skewed => notes.quantile_is_skewed(name, self.spans.first),
+                    NanNote::Result => notes.quantile_is_nan(name, self.span),
+                    NanNote::Skewed => notes.quantile_is_skewed(name, self.span),
                 }
                 value
             }
             Question::Fraction(lower, upper) => {
                 if h.sum.is_nan() && h.count != 0.0 {
-                    notes.fraction_has_nan(name, self.spans.first);
+                    notes.fraction_has_nan(name, self.span);
                 }
                 histogram_fraction(lower, upper, h)
             }
@@ -261,7 +257,7 @@ impl<'a> Sorted<'a> {
                         last_ms: t_ms,
                         count: 1,
                     };
-                    notes.forced_monotonicity(name, self.spans.vector, repair);
+                    notes.forced_monotonicity(name, self.span, repair);
                 }
                 value
             }

@@ -7,7 +7,7 @@ mod labels;
 mod sorting;
 
 pub(crate) use dates::civil;
-pub(super) use elementwise::is_elementwise;
+pub(super) use elementwise::{is_elementwise, is_histogram_number};
 pub(super) use labels::labels_of_absent;
 
 use super::grid::{Row, is_absent};
@@ -45,7 +45,11 @@ impl Evaluator<'_> {
             )),
             _ if is_elementwise(call) => {
                 let map = self.elementwise(call, steps)?;
-                let mut grid = self.vector(&call.args[0], steps)?;
+                let argument = || self.vector(&call.args[0], steps);
+                let mut grid = match is_histogram_number(call.function) {
+                    true => self.with_hints(argument)?,
+                    false => argument()?,
+                };
                 map.apply(&mut grid, steps);
                 grid.drop_empty_rows();
                 self.settle(grid, false)

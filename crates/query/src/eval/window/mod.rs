@@ -96,10 +96,6 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    pub(super) fn name(&self) -> &str {
-        metric_name(self.labels)
-    }
-
     pub(super) fn note(&mut self, f: impl FnOnce(&mut Annotations, &str, Span)) {
         f(self.notes, metric_name(self.labels), self.span);
     }
@@ -171,11 +167,15 @@ impl Evaluator<'_> {
             grid.single_name = single_name;
             sink(grid)
         };
+        let finds_hints = self.finds_hints();
         self.batches(series.len(), steps, &mut sink, |index, scratch, out| {
             let one = &series[index];
             read(one, from, to, &mut scratch.points)?;
+            if finds_hints {
+                super::hints::find_hints(&mut scratch.points.histograms);
+            }
             let points = std::mem::take(&mut scratch.points);
-            let result = self.column(&prepared, &spec, steps, (&one.labels, &points), (scratch, out));
+            let result = self.column(&prepared, (&spec, steps), (&one.labels, &points), (scratch, out));
             scratch.points = points;
             result?;
             Ok(Row {
@@ -192,7 +192,7 @@ impl Evaluator<'_> {
         };
         let prepared = self.prepare(call, steps)?;
         let inner_steps = self.subquery_steps(subquery, steps)?;
-        let inner = self.vector(&subquery.expr, inner_steps)?;
+        let inner = self.without_hints(|| self.vector(&subquery.expr, inner_steps))?;
         let spec = WindowSpec {
             range_ms: self.duration_ms(&subquery.range, false)?,
             offset_ms: self.offset_ms(&subquery.offset)?,
@@ -213,7 +213,7 @@ impl Evaluator<'_> {
             let mut points = std::mem::take(&mut scratch.points);
             row_points(&inner, row, inner_steps, &mut points);
             let labels = &inner.rows[row].labels;
-            let result = self.column(&prepared, &spec, steps, (labels, &points), (scratch, out));
+            let result = self.column(&prepared, (&spec, steps), (labels, &points), (scratch, out));
             scratch.points = points;
             result?;
             Ok(Row {
@@ -223,6 +223,10 @@ impl Evaluator<'_> {
         })?;
         let mut grid = out.unwrap_or_else(|| Grid::new(steps.count));
         grid.single_name = inner.single_name;
+        if call.function == Function::AbsentOverTime {
+            // Only whether there is anything counts, so equal labels do no harm.
+            return Ok(grid);
+        }
         self.settle(grid, true)
     }
 
@@ -230,8 +234,7 @@ impl Evaluator<'_> {
     fn column(
         &self,
         prepared: &Prepared,
-        spec: &WindowSpec,
-        steps: Steps,
+        (spec, steps): (&WindowSpec, Steps),
         (labels, points): (&Labels, &SeriesPoints),
         (scratch, out): (&mut Scratch, &mut Column<'_>),
     ) -> Evaluated<()> {

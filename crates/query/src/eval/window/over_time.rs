@@ -194,6 +194,9 @@ fn variance(values: &[f64]) -> f64 {
 }
 
 fn median_absolute_deviation(values: &[f64], buffer: &mut Vec<f64>) -> f64 {
+    if values.iter().any(|v| v.is_nan()) {
+        return f64::NAN;
+    }
     buffer.clear();
     buffer.extend_from_slice(values);
     buffer.sort_unstable_by(nan_first);

@@ -42,7 +42,7 @@ impl Parser<'_> {
 
     fn at_min_or_max(&self) -> bool {
         let token = self.peek();
-        token.kind == Kind::Identifier && matches!(self.text(token), "min_of" | "max_of")
+        token.kind == Kind::Identifier && matches!(self.text(token), "min_of" | "max_of" | "min" | "max")
     }
 
     fn duration_expr(&mut self, floor: u8) -> Parsed<DurationExpr> {
@@ -177,7 +177,7 @@ impl Parser<'_> {
         };
         self.require_duration_expressions(span)?;
         let kind = match self.text(name) {
-            "min_of" => DurationKind::MinOf(first, second),
+            "min_of" | "min" => DurationKind::MinOf(first, second),
             _ => DurationKind::MaxOf(first, second),
         };
         Ok(DurationExpr {

@@ -1,5 +1,6 @@
 //! One file per section of `lapwing.yml`, and the whole that they make.
 
+mod alerting;
 mod discover;
 mod global;
 mod host;
@@ -7,6 +8,7 @@ mod scrape;
 mod store;
 mod web;
 
+pub(crate) use alerting::AlertingConfig;
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
 pub(crate) use host::HostConfig;
@@ -27,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) host: HostConfig,
     pub(crate) discover: DiscoverConfig,
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
+    pub(crate) alerting: AlertingConfig,
 }
 
 impl Config {
@@ -35,6 +38,7 @@ impl Config {
         let global = GlobalConfig::read(map.node("global"), notes);
         let jobs = map.list("scrape_configs", notes);
         let config = Config {
+            alerting: alerting::read(&mut map, &global, notes),
             scrape_configs: scrape::read(&jobs, global.scrape_defaults(), notes),
             global,
             web: WebConfig::read(map.node("web"), notes),

@@ -100,8 +100,8 @@ fn append(store: &MetricsStore, version: Version, body: &Bytes, now_ms: i64) -> 
         let mut appender = store.appender("remote_write", now_ms);
         let mut undecodable = Vec::new();
         let decoded = match version {
-            Version::V1 => append_v1(message, &mut appender, &mut undecodable, now_ms),
-            Version::V2 => append_v2(message, &mut appender, &mut undecodable, now_ms),
+            Version::V1 => append_v1(message, &mut appender, &mut undecodable),
+            Version::V2 => append_v2(message, &mut appender, &mut undecodable),
         };
         decoded.map_err(|e| Refused::bad(with_causes(&e)))?;
         let outcome = appender.commit().map_err(commit_refusal)?;
@@ -114,12 +114,11 @@ fn append_v1(
     message: &[u8],
     appender: &mut Appender,
     undecodable: &mut Vec<String>,
-    now_ms: i64,
 ) -> Result<(), RemoteWriteError> {
     let request = v1::WriteRequest::decode(message)?;
     for series in request.series() {
         let series = series?;
-        if let Err(error) = append_series_v1(&series, appender, now_ms) {
+        if let Err(error) = append_series_v1(&series, appender) {
             undecodable.push(with_causes(&error));
         }
     }
@@ -129,11 +128,7 @@ fn append_v1(
     Ok(())
 }
 
-fn append_series_v1(
-    series: &v1::RawSeries<'_>,
-    appender: &mut Appender,
-    now_ms: i64,
-) -> Result<(), RemoteWriteError> {
+fn append_series_v1(series: &v1::RawSeries<'_>, appender: &mut Appender) -> Result<(), RemoteWriteError> {
     let found = match appender.lookup_raw(series.raw_labels()) {
         Some(found) => found,
         None => {
@@ -153,7 +148,7 @@ fn append_series_v1(
         appender.push_histogram(found, timed.t_ms, timed.histogram);
     }
     for exemplar in series.exemplars()? {
-        appender.push_exemplar(found, now_ms, exemplar);
+        appender.push_exemplar(found, exemplar);
     }
     Ok(())
 }
@@ -162,13 +157,12 @@ fn append_v2(
     message: &[u8],
     appender: &mut Appender,
     undecodable: &mut Vec<String>,
-    now_ms: i64,
 ) -> Result<(), RemoteWriteError> {
     let request = v2::Request::decode(message)?;
     let mut key = Vec::with_capacity(256);
     for series in request.series() {
         let series = series?;
-        if let Err(error) = append_series_v2(&series, &mut key, appender, now_ms) {
+        if let Err(error) = append_series_v2(&series, &mut key, appender) {
             undecodable.push(with_causes(&error));
         }
     }
@@ -179,7 +173,6 @@ fn append_series_v2(
     series: &v2::RawSeries<'_>,
     key: &mut Vec<u8>,
     appender: &mut Appender,
-    now_ms: i64,
 ) -> Result<(), RemoteWriteError> {
     series.key(key)?;
     let found = match appender.lookup_raw(key) {
@@ -207,7 +200,7 @@ fn append_series_v2(
         appender.push_histogram(found, timed.t_ms, timed.histogram);
     }
     for exemplar in series.exemplars()? {
-        appender.push_exemplar(found, now_ms, exemplar);
+        appender.push_exemplar(found, exemplar);
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! The Prometheus HTTP API, v1: same paths, parameters, envelope, error classes and limits.
 
+mod admin;
 mod envelope;
 mod federate;
 mod labels;
 mod params;
 mod query;
 mod read;
+mod rules;
 mod selector;
 mod status;
 mod targets;
@@ -16,6 +18,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 pub(crate) use params::parse_time_ms;
+pub(crate) use status::rfc3339;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -33,6 +36,9 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/labels", get(labels::names).post(labels::names))
         .route("/api/v1/label/{name}/values", get(labels::values))
         .route("/api/v1/metadata", get(labels::metadata))
+        .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/alerts", get(rules::alerts))
+        .route("/api/v1/alertmanagers", get(rules::alertmanagers))
         .route("/api/v1/targets", get(targets::targets))
         .route("/api/v1/scrape_pools", get(targets::scrape_pools))
         .route("/api/v1/found", get(targets::found))
@@ -42,6 +48,18 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/status/flags", get(status::flags))
         .route("/api/v1/status/tsdb", get(status::tsdb))
         .route("/api/v1/status/walreplay", get(status::walreplay))
+        .route(
+            "/api/v1/admin/tsdb/delete_series",
+            post(admin::delete_series).put(admin::delete_series),
+        )
+        .route(
+            "/api/v1/admin/tsdb/clean_tombstones",
+            post(admin::clean_tombstones).put(admin::clean_tombstones),
+        )
+        .route(
+            "/api/v1/admin/tsdb/snapshot",
+            post(admin::snapshot).put(admin::snapshot),
+        )
         .route("/api/v1/queries", get(query::running))
         .route("/api/v1/queries/{id}/kill", post(query::kill))
 }

@@ -6,6 +6,7 @@ use crate::http::AppState;
 use axum::extract::State;
 use lapwing_types::format_duration_ms;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// The Prometheus whose API and language this is; Grafana chooses its calls by it.
 const PROMETHEUS_VERSION: &str = "3.5.0";
@@ -65,39 +66,33 @@ pub(crate) async fn tsdb(State(state): State<AppState>, params: Params) -> Resul
             .map(|(name, value)| json!({ "name": name, "value": value }))
             .collect()
     };
-    let metric_names: Vec<(String, u64)> = stats
-        .top_pairs
-        .iter()
-        .filter_map(|(pair, n)| Some((pair.strip_prefix("__name__=")?.to_owned(), *n)))
-        .collect();
     Success::json(&json!({
         "headStats": {
-            "numSeries": stats.series,
-            "numLabelPairs": 0,
-            "chunkCount": 0,
-            "minTime": 0,
-            "maxTime": stats.newest_ms,
+            "numSeries": stats.head_series,
+            "numLabelPairs": stats.label_pairs,
+            "chunkCount": stats.head_chunks,
+            "minTime": stats.head_min_ms,
+            "maxTime": stats.head_max_ms,
         },
-        "seriesCountByMetricName": rows(&metric_names),
-        "labelValueCountByLabelName": rows(&stats.top_names),
-        "memoryInBytesByLabelName": [],
-        "seriesCountByLabelValuePair": rows(&stats.top_pairs),
+        "seriesCountByMetricName": rows(&stats.series_by_metric),
+        "labelValueCountByLabelName": rows(&stats.values_by_label),
+        "memoryInBytesByLabelName": rows(&stats.bytes_by_label),
+        "seriesCountByLabelValuePair": rows(&stats.series_by_pair),
         "memory": {
-            "index_bytes": stats.memory.index_bytes,
-            "raw_cache_bytes": stats.memory.raw_cache_bytes,
-            "samples_bytes": stats.memory.samples_bytes,
-            "limit_bytes": stats.memory_limit_bytes,
+            "indexBytes": stats.memory.index_bytes,
+            "rawCacheBytes": stats.memory.raw_cache_bytes,
+            "samplesBytes": stats.memory.samples_bytes,
+            "limitBytes": stats.memory_limit_bytes,
         },
-        "refused": stats.refused.iter().map(|(why, n)| (why.to_string(), *n)).collect::<std::collections::BTreeMap<_, _>>(),
-        "seriesCountBySource": rows(&stats.top_sources),
+        "refused": stats.refused.iter().map(|(why, n)| (*why, *n)).collect::<BTreeMap<_, _>>(),
     }))
 }
 
 pub(crate) async fn walreplay(State(state): State<AppState>) -> Result<Success, ApiError> {
-    let segment = state.engine.store().stats().log_segment;
-    Success::json(&json!({ "min": 0, "max": segment, "current": segment, "state": "done" }))
+    let segments = state.engine.store().stats().log_segments;
+    Success::json(&json!({ "min": 0, "max": segments, "current": segments, "state": "done" }))
 }
 
-pub(super) fn rfc3339(t_ms: i64) -> String {
+pub(crate) fn rfc3339(t_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(t_ms).map_or_else(|_| t_ms.to_string(), |t| t.to_string())
 }

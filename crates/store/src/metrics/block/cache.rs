@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Readers on different cores rarely meet in one of so many parts.
-const SHARDS: usize = 16;
+/// Few, so that a decoded bucket group (half a day of twenty buckets: 460 KiB) is a small part of one even with a small
+/// budget; a lock is held for a look-up only.
+const SHARDS: usize = 4;
 
 /// Where something cached stands: the block, its page, and the offset of a decoded group in it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,10 +73,10 @@ impl PageCache {
         Some(slot.value.clone())
     }
 
-    /// Keeps the value if it is a small part of the budget.
+    /// Keeps the value if it leaves room for others.
     pub(super) fn insert(&self, key: Key, value: Cached) {
         let size = value.size_bytes();
-        if size > self.shard_bytes_max / 4 {
+        if size > self.shard_bytes_max / 2 {
             return;
         }
         let mut shard = self.shard(key).lock();
@@ -112,7 +113,7 @@ impl PageCache {
 
     fn shard(&self, key: Key) -> &Mutex<Shard> {
         let mixed = (key.block << 20 ^ u64::from(key.page)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        &self.shards[(mixed >> 60) as usize]
+        &self.shards[(mixed >> 62) as usize]
     }
 }
 
@@ -178,7 +179,7 @@ mod tests {
     #[test]
     fn what_would_crowd_out_the_rest_is_not_kept() {
         let cache = PageCache::new(16_000);
-        cache.insert(key(1, 1), Cached::Page(Arc::from(vec![0; 900])));
+        cache.insert(key(1, 1), Cached::Page(Arc::from(vec![0; 2500])));
         assert!(cache.get(key(1, 1)).is_none());
     }
 }

@@ -12,6 +12,11 @@ use crate::metrics::codec::{Effort, times, values};
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
+/// A shorter column costs less than the reference to another place.
+const KNOWN_LEN_MIN: usize = 16;
+/// Value columns that are remembered: some 12 MiB.
+const KNOWN_MAX: usize = 1 << 18;
+
 /// A timestamp column and what can be known of it without decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TimesEntry {
@@ -108,7 +113,8 @@ impl ColumnsWriter {
             }
         }
         self.encoded.clear();
-        times::encode(times_ms, self.effort, &mut self.encoded);
+        // Shared by many series, it costs next to no space, but every read of any of them decodes it: never entropy coded.
+        times::encode(times_ms, Effort::Fast, &mut self.encoded);
         let place = self.times.put(&self.encoded, pages)?;
         let number = self.times_table.len() as u32;
         self.times_table.push(TimesEntry {
@@ -129,14 +135,18 @@ impl ColumnsWriter {
         self.encoded.clear();
         values::encode(column, self.effort, &mut self.encoded);
         let place = self.values.put(&self.encoded, pages)?;
-        self.values_by_content.insert(hash, (place, None));
+        if self.encoded.len() >= KNOWN_LEN_MIN && self.values_by_content.len() < KNOWN_MAX {
+            self.values_by_content.insert(hash, (place, None));
+        }
         Ok((place, None))
     }
 
     /// Lets later columns with this content refer to a member of a group.
     pub(super) fn know(&mut self, column: &[f64], values: Values) {
-        let hash = self.hash(column.iter().map(|v| v.to_bits()));
-        self.values_by_content.entry(hash).or_insert(values);
+        if self.values_by_content.len() < KNOWN_MAX {
+            let hash = self.hash(column.iter().map(|v| v.to_bits()));
+            self.values_by_content.entry(hash).or_insert(values);
+        }
     }
 
     /// A bucket group, for `count` samples per member; one with the same content is referred to again.

@@ -34,6 +34,13 @@ impl Index {
         for (_, page) in file.of_kind(PageKind::Names) {
             let bytes = file.read_uncached(page)?;
             read_names(&bytes, &mut names).map_err(file.malformed(page))?;
+            // A pair takes at least four bytes of its page's table.
+            if names
+                .last()
+                .is_some_and(|n| u64::from(n.pairs.end) > file.size_bytes / 4)
+            {
+                return Err(file.damaged(page, "count of label pairs"));
+            }
         }
         Ok(Index {
             names,

@@ -43,8 +43,24 @@ pub fn merge(
     tombstones: &[Tombstone],
 ) -> Result<BlockMeta, BlockError> {
     let mut writer = BlockWriter::create(dir, options)?;
+    let mut merged = SeriesColumns::default();
+    for_each_merged(blocks, &mut merged, |labels, merged| {
+        for tombstone in tombstones.iter().filter(|t| t.concerns(labels)) {
+            delete(merged, tombstone.start_ms..=tombstone.end_ms);
+        }
+        writer.add_series(labels, merged)
+    })?;
+    writer.finish()
+}
+
+/// Walks the series of all blocks in label order, with their samples merged.
+pub(super) fn for_each_merged(
+    blocks: &[Arc<Block>],
+    merged: &mut SeriesColumns,
+    mut visit: impl FnMut(&Labels, &mut SeriesColumns) -> Result<(), BlockError>,
+) -> Result<(), BlockError> {
     let mut inputs: Vec<_> = blocks.iter().map(|block| block.series().peekable()).collect();
-    let (mut merged, mut part) = (SeriesColumns::default(), SeriesColumns::default());
+    let mut part = SeriesColumns::default();
     while let Some(labels) = least(&mut inputs)? {
         merged.clear();
         for (input, block) in inputs.iter_mut().zip(blocks) {
@@ -53,14 +69,11 @@ pub fn merge(
             };
             part.clear();
             block.read(&series?, (i64::MIN, i64::MAX), &mut part)?;
-            merge_columns(&mut merged, &mut part);
+            merge_columns(merged, &mut part);
         }
-        for tombstone in tombstones.iter().filter(|t| t.concerns(&labels)) {
-            delete(&mut merged, tombstone.start_ms..=tombstone.end_ms);
-        }
-        writer.add_series(&labels, &merged)?;
+        visit(&labels, merged)?;
     }
-    writer.finish()
+    Ok(())
 }
 
 /// The least label set that any input has next.

@@ -9,7 +9,7 @@
 //! - `index_writer`, `entry`: series entries, label pairs, postings, the table of timestamp columns.
 //! - `index`, `select`: the same read again, and the four matchers over it.
 //! - `reader`: [`Block`]: `open`, `select`, `read`, `label_names`, `label_values`, `verify`.
-//! - `merge`: several blocks into one.
+//! - `merge`: several blocks into one. `downsample`: the same, with what `metrics::tier` leaves of the samples.
 //! - `cache`: [`PageCache`], the byte budget that all open blocks share.
 //!
 //! A block is live once the manifest names its directory; one that is not named is debris of a crash. `finish` syncs the
@@ -19,6 +19,7 @@
 mod buckets;
 mod cache;
 mod columns_writer;
+mod downsample;
 mod entry;
 mod error;
 mod extras;
@@ -35,9 +36,10 @@ mod verify;
 mod writer;
 
 pub use cache::PageCache;
+pub use downsample::downsample;
 pub use error::BlockError;
 pub use merge::{Tombstone, merge};
 pub use meta::{BlockMeta, BlockOptions};
-pub use reader::{Block, BlockSeries, SeriesId};
+pub use reader::{Block, BlockSeries, SeriesExemplars, SeriesId};
 pub use verify::{Loss, VerifyReport};
 pub use writer::BlockWriter;

@@ -16,7 +16,7 @@ use crate::metrics::bytes::Reader;
 use crate::metrics::codec::{cold, histogram, times, values};
 use crate::metrics::columns::SeriesColumns;
 use crate::metrics::tier::TierPoint;
-use lapwing_types::{Labels, Matcher};
+use lapwing_types::{Exemplar, Labels, Matcher};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +32,9 @@ pub struct BlockSeries {
     pub labels: Labels,
     pub(super) chunks: Vec<ChunkRef>,
 }
+
+/// A series and its exemplars, each with the time of its sample.
+pub type SeriesExemplars = (Labels, Vec<(i64, Exemplar)>);
 
 pub struct Block {
     dir: PathBuf,
@@ -53,7 +56,11 @@ impl Block {
         let bytes = file.read_uncached(page)?;
         let meta =
             BlockMeta::read_from(&mut Reader::new(&bytes), file.size_bytes).map_err(file.malformed(page))?;
-        let series_len = u32::try_from(meta.series).map_err(|_| file.damaged(page, "count of series"))?;
+        // An entry takes at least three bytes: a larger count would make every selection allocate without bound.
+        let series_len = u32::try_from(meta.series)
+            .ok()
+            .filter(|len| u64::from(*len) <= file.size_bytes / 3)
+            .ok_or_else(|| file.damaged(page, "count of series"))?;
         let index = Index::open(&file, series_len)?;
         Ok(Block {
             dir: dir.to_owned(),
@@ -167,6 +174,28 @@ impl Block {
             }
         }
         Ok(())
+    }
+
+    /// Exemplars of the series that match, each with the time of its sample; series without one are left out.
+    pub fn exemplars(
+        &self,
+        matchers: &[Matcher],
+        range: (i64, i64),
+    ) -> Result<Vec<SeriesExemplars>, BlockError> {
+        let mut found = Vec::new();
+        if self.meta.exemplars == 0 {
+            return Ok(found);
+        }
+        for series in self.select(matchers, range.0, range.1)? {
+            let mut out = SeriesColumns::default();
+            for chunk in series.chunks.iter().filter(|c| c.kind == ChunkKind::Extras) {
+                self.with_column(chunk.place, |bytes| extras::decode(bytes, range, &mut out))?;
+            }
+            if !out.exemplars.is_empty() {
+                found.push((series.labels, out.exemplars));
+            }
+        }
+        Ok(found)
     }
 
     /// Names of labels on series that match, ascending.

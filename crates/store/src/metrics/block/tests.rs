@@ -157,6 +157,14 @@ fn a_fleet_returns_from_hot_and_cold_blocks() {
         let block = open(&dir.path().join(name));
         assert_eq!(block.meta().samples, hot.samples);
         check_all(&block, &model);
+        let exemplars = block.exemplars(&[], (i64::MIN, i64::MAX)).unwrap();
+        let expect = model.iter().filter(|(_, c)| !c.exemplars.is_empty());
+        assert!(
+            exemplars
+                .iter()
+                .map(|(l, e)| (l, e))
+                .eq(expect.map(|(l, c)| (l, &c.exemplars)))
+        );
         let (start, end) = (hot.min_ms + 1_000_000, hot.min_ms + 2_000_000);
         for series in block.select(&[], start, end).unwrap() {
             let mut out = SeriesColumns::default();
@@ -165,6 +173,15 @@ fn a_fleet_returns_from_hot_and_cold_blocks() {
             assert_eq!((&out.times_ms, &out.values), (&expect.times_ms, &expect.values));
             assert_eq!(out.histograms, expect.histograms);
         }
+    }
+}
+
+/// A block of the first release, as it was written then.
+#[test]
+fn format_1_still_reads() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/block-v1");
+    for name in ["hot", "cold"] {
+        check_all(&open(&dir.join(name)), &fleet(2, 80));
     }
 }
 
@@ -425,4 +442,77 @@ fn tiers_are_read_like_everything_else() {
     let mut out = SeriesColumns::default();
     block.read(&series[0], (600_000, 900_000), &mut out).unwrap();
     assert_eq!(out.tier, points[1..3]);
+}
+
+#[test]
+fn a_tier_of_two_stretches_is_the_tier_of_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = fleet(2, 300);
+    let (resolution_ms, from) = (300_000, 1_700_000_000_000);
+    let end = crate::metrics::tier::bucket_end_ms(from + 2_000_000, resolution_ms);
+    let part = |start, end| -> Model {
+        let cut = model.iter().map(|(l, c)| (l.clone(), cut(c, start, end)));
+        cut.filter(|(_, c)| !c.is_empty()).collect()
+    };
+    let block = |name: &str, model: &Model| {
+        write(&dir.path().join(name), BlockOptions::hot(), model);
+        open(&dir.path().join(name))
+    };
+    let whole = block("whole", &part(0, i64::MAX));
+    let (early, late) = (
+        block("early", &part(0, end)),
+        block("late", &part(end + 1, i64::MAX)),
+    );
+    let tier = |name: &str, of: &Arc<Block>, before: Option<&Block>| {
+        let meta = downsample(
+            std::slice::from_ref(of),
+            before,
+            &dir.path().join(name),
+            resolution_ms,
+        )
+        .unwrap();
+        assert_eq!(meta.resolution_ms, resolution_ms);
+        open(&dir.path().join(name))
+    };
+    let expect = tier("tier", &whole, None);
+    let parts = [
+        tier("tier-early", &early, None),
+        tier("tier-late", &late, Some(&early)),
+    ];
+    merge(
+        &parts,
+        &dir.path().join("merged"),
+        BlockOptions::tier(resolution_ms),
+        &[],
+    )
+    .unwrap();
+    let merged = open(&dir.path().join("merged"));
+    assert!(merged.meta().tier_points > 100);
+    let read = |block: &Block| -> Vec<(Labels, String)> {
+        let all = block.series().map(|series| {
+            let (series, mut out) = (series.unwrap(), SeriesColumns::default());
+            block.read(&series, (i64::MIN, i64::MAX), &mut out).unwrap();
+            (series.labels, text(&out))
+        });
+        all.collect()
+    };
+    assert_eq!(read(&merged), read(&expect));
+}
+
+#[test]
+fn a_lost_directory_is_rebuilt() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("b");
+    let model = fleet(2, 50);
+    write(&path, BlockOptions::hot(), &model);
+    let file = path.join(writer::FILE_NAME);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let len = bytes.len();
+    bytes[len - 20..].fill(0);
+    std::fs::write(&file, &bytes).unwrap();
+    let block = open(&path);
+    let report = block.verify().unwrap();
+    assert!(report.directory_damaged && report.losses_count == 0 && report.damaged_pages.is_empty());
+    let found = block.select(&[], i64::MIN, i64::MAX).unwrap();
+    assert!(found.iter().map(|s| &s.labels).eq(model.keys()));
 }

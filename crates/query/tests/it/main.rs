@@ -1,0 +1,7 @@
+//! The crate from outside: scripts in the language of Prometheus's own tests, answers compared with a real Prometheus,
+//! and what a caller relies on.
+
+mod differential;
+mod memory;
+mod script;
+mod scripts;

@@ -1,0 +1,317 @@
+//! `rules:`, `rule_files:` and `notify:` (or `route:`, `receivers:` and their kin verbatim): what is bad, and who is told.
+
+use super::GlobalConfig;
+use crate::config::decode::{decode_any, to_json};
+use crate::config::diagnostic::Diagnostics;
+use crate::config::reader::{MapReader, text_of};
+use crate::config::yaml::{Node, Position, Value};
+use lapwing::PagingOptions;
+use lapwing_judge::rules::{
+    OwnRule, RuleFileError, RuleGroup, RulesOptions, check_expr, compile_own_rules, load_rule_file,
+};
+use lapwing_notify::config::{NotifyConfig, load_notify_config, template_globs};
+use serde_json::Value as Json;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Sections of alertmanager.yml that may stand at the top as they are.
+const VERBATIM: [&str; 6] = [
+    "route",
+    "receivers",
+    "inhibit_rules",
+    "time_intervals",
+    "mute_time_intervals",
+    "templates",
+];
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AlertingConfig {
+    pub(crate) paging: PagingOptions,
+    /// The notification part without its secrets.
+    pub(crate) notify_shown: String,
+}
+
+pub(crate) fn read(
+    map: &mut MapReader<'_>,
+    global: &GlobalConfig,
+    notes: &mut Diagnostics,
+) -> AlertingConfig {
+    let rules = RulesOptions {
+        external_labels: global.external_labels.clone(),
+        interval_ms: global.evaluation_interval_ms,
+        ..RulesOptions::default()
+    };
+    let mut groups = rule_files(map, &rules, notes);
+    groups.extend(own_rules(map, &rules, notes));
+    let (notify, notify_shown) = notify(map, notes);
+    AlertingConfig {
+        paging: PagingOptions {
+            groups,
+            rules,
+            notify,
+        },
+        notify_shown,
+    }
+}
+
+fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagnostics) -> Option<RuleGroup> {
+    let items = map.list("rules", notes);
+    let mut rules = Vec::new();
+    for (node, path) in &items {
+        if let Some(rule) = decode_any::<OwnRule>(node, path, notes) {
+            rules.push((rule, node.at.line as u64));
+        }
+    }
+    if rules.is_empty() {
+        return None;
+    }
+    let file = notes.file.clone();
+    match compile_own_rules(&file, &rules, options) {
+        Ok(group) => Some(group),
+        Err(errors) => {
+            for error in errors {
+                let at = Position {
+                    line: error.line as usize,
+                    column: error.column as usize,
+                };
+                notes.error(at, "rules", error.reason);
+            }
+            None
+        }
+    }
+}
+
+fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagnostics) -> Vec<RuleGroup> {
+    let base = base_dir(notes);
+    let mut groups = Vec::new();
+    for (node, path) in map.list("rule_files", notes) {
+        let Some(pattern) = text_of(node, &path, notes) else {
+            continue;
+        };
+        let files = expand_glob(&base.join(&pattern));
+        if files.is_empty() {
+            notes.warning(node.at, &path, format!("no file matches {pattern:?}"));
+        }
+        for file in files {
+            let name = file.display().to_string();
+            match std::fs::read_to_string(&file) {
+                Err(error) => notes.error(node.at, &path, format!("cannot read {name}: {error}")),
+                Ok(text) => match load_rule_file(&name, &text, options, &check_expr) {
+                    Ok(found) => groups.extend(found),
+                    Err(errors) => errors.iter().for_each(|e| note_rule_file(e, notes)),
+                },
+            }
+        }
+    }
+    groups
+}
+
+/// A mistake in a rule file is shown in that file, not in the one that names it.
+fn note_rule_file(error: &RuleFileError, notes: &mut Diagnostics) {
+    let here = std::mem::replace(&mut notes.file, error.file.clone());
+    let at = Position {
+        line: error.line as usize,
+        column: error.column as usize,
+    };
+    notes.error(at, "", error.reason.clone());
+    notes.file = here;
+}
+
+fn notify(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> (Arc<NotifyConfig>, String) {
+    let quiet = || (Arc::new(NotifyConfig::quiet()), String::new());
+    let section = map.node("notify");
+    let mut whole = section.map_or_else(|| Json::Object(serde_json::Map::new()), to_json);
+    let mut at = section.map(|n| n.at);
+    for key in VERBATIM {
+        if let Some(node) = map.node(key) {
+            at = at.or(Some(node.at));
+            whole[key] = to_json(node);
+        }
+    }
+    let Some(at) = at else { return quiet() };
+    let text = whole.to_string();
+    let templates = match template_texts(&text, &base_dir(notes)) {
+        Ok(templates) => templates,
+        Err(reason) => {
+            notes.error(at, "notify.templates", reason);
+            return quiet();
+        }
+    };
+    match load_notify_config(&text, &templates, "") {
+        Ok(config) => {
+            for warning in &config.warnings {
+                notes.warning(at, "notify", warning.clone());
+            }
+            redact(&mut whole);
+            let shown = serde_json::to_string_pretty(&whole).unwrap_or_default();
+            (Arc::new(config), shown)
+        }
+        Err(errors) => {
+            for error in errors {
+                let at = section.map_or(at, |n| place_of(n, &error.place));
+                let path = if error.place.is_empty() {
+                    "notify".to_owned()
+                } else {
+                    format!("notify.{}", error.place)
+                };
+                notes.error(at, &path, error.reason);
+            }
+            quiet()
+        }
+    }
+}
+
+/// The place of `receivers[0].name` in the section, as far as the file has it.
+fn place_of(node: &Node, place: &str) -> Position {
+    let mut here = node;
+    for part in place.split(['.', '[', ']']).filter(|p| !p.is_empty()) {
+        let next = match &here.value {
+            Value::Map(pairs) => pairs.iter().find(|(k, _)| k.text == part).map(|(_, n)| n),
+            Value::List(items) => part.parse::<usize>().ok().and_then(|i| items.get(i)),
+            _ => None,
+        };
+        match next {
+            Some(next) => here = next,
+            None => break,
+        }
+    }
+    here.at
+}
+
+fn template_texts(text: &str, base: &Path) -> Result<Vec<(String, String)>, String> {
+    let mut texts = Vec::new();
+    for glob in template_globs(text).unwrap_or_default() {
+        for file in expand_glob(&base.join(&glob)) {
+            let name = file.display().to_string();
+            let text = std::fs::read_to_string(&file).map_err(|e| format!("cannot read {name}: {e}"))?;
+            texts.push((name, text));
+        }
+    }
+    Ok(texts)
+}
+
+fn base_dir(notes: &Diagnostics) -> PathBuf {
+    Path::new(&notes.file)
+        .parent()
+        .map(Path::to_owned)
+        .unwrap_or_default()
+}
+
+/// Files that match; `*` may stand in the last part of the path, as in `rules/*.yml`.
+fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
+    let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or("");
+    if !name.contains('*') {
+        return if pattern.exists() {
+            vec![pattern.to_owned()]
+        } else {
+            Vec::new()
+        };
+    }
+    let dir = pattern
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| {
+            p.file_name()
+                .and_then(|n| n.to_str())
+                .is_some_and(|n| matches_star(name, n))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+/// Whether a name fits a pattern in which `*` stands for any run of characters.
+fn matches_star(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len())
+                .filter(|i| rest.is_char_boundary(*i))
+                .any(|i| matches_star(tail, &rest[i..]))
+        }),
+    }
+}
+
+/// Endings of keys whose values are never shown.
+const SECRET_ENDINGS: [&str; 7] = [
+    "url",
+    "key",
+    "token",
+    "password",
+    "secret",
+    "credentials",
+    "slack_app_token",
+];
+
+fn redact(value: &mut Json) {
+    match value {
+        Json::Object(map) => {
+            for (key, inner) in map.iter_mut() {
+                if inner.is_string() && SECRET_ENDINGS.iter().any(|e| key.ends_with(e)) {
+                    *inner = Json::from("<secret>");
+                } else {
+                    redact(inner);
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_run() {
+        for (pattern, name, expect) in [
+            ("*.yml", "a.yml", true),
+            ("*.yml", "a.yaml", false),
+            ("rules-*.y*ml", "rules-1.yaml", true),
+            ("a", "a", true),
+            ("a*b", "a", false),
+        ] {
+            assert_eq!(matches_star(pattern, name), expect, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut value = serde_json::json!({
+            "receivers": [{ "name": "x", "slack_configs": [{ "api_url": "https://s", "channel": "#c" }] }]
+        });
+        redact(&mut value);
+        assert!(!value.to_string().contains("https://s"));
+        assert!(value.to_string().contains("#c"));
+    }
+
+    #[test]
+    fn rules_and_receivers_become_what_is_judged_and_told() {
+        let text = "rules:\n  - name: high\n    condition: cpu_usage > 80%\n    for: 5m\n    severity: critical\n\
+                    route: { receiver: team }\nreceivers: [{ name: team, webhook_configs: [{ url: 'http://127.0.0.1:1/' }] }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert_eq!(loaded.diagnostics, []);
+        let paging = loaded.config.unwrap().alerting.paging;
+        assert_eq!(paging.groups.len(), 1);
+        assert!(paging.notify.receivers.contains_key("team"));
+    }
+
+    #[test]
+    fn a_receiver_that_does_not_exist_has_a_place() {
+        let text = "notify:\n  route: { receiver: nobody_here }\n  receivers: [{ name: team }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert!(loaded.config.is_none());
+        assert!(
+            loaded.diagnostics[0].message.contains("nobody_here"),
+            "{:?}",
+            loaded.diagnostics
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! `admin/tsdb/*`: the few calls that change what is kept.
+
+use super::envelope::{ApiError, ErrorClass, Success};
+use super::params::{Params, TIME_MS_MAX};
+use super::selector;
+use super::status::rfc3339;
+use crate::http::AppState;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+pub(crate) async fn delete_series(
+    State(state): State<AppState>,
+    params: Params,
+) -> Result<Response, ApiError> {
+    admin_allowed(&state)?;
+    let start_ms = params.time_ms("start")?.unwrap_or(-TIME_MS_MAX);
+    let end_ms = params.time_ms("end")?.unwrap_or(TIME_MS_MAX);
+    let selections = params
+        .all("match[]")
+        .map(|text| selector::parse(text, start_ms, end_ms))
+        .collect::<Result<Vec<_>, _>>()?;
+    if selections.is_empty() {
+        return Err(ApiError::bad_data("no match[] parameter provided"));
+    }
+    let store = state.engine.store().clone();
+    admin_work(&state, move || {
+        for selection in &selections {
+            store
+                .delete(&selection.matchers, start_ms, end_ms)
+                .map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub(crate) async fn clean_tombstones(State(state): State<AppState>) -> Result<Response, ApiError> {
+    admin_allowed(&state)?;
+    let (store, now_ms) = (state.engine.store().clone(), state.engine.now_ms());
+    admin_work(&state, move || match store.maintain(now_ms).failures.first() {
+        None => Ok(()),
+        Some(failure) => Err(failure.clone()),
+    })
+    .await
+}
+
+pub(crate) async fn snapshot(State(state): State<AppState>) -> Result<Success, ApiError> {
+    admin_allowed(&state)?;
+    let name = format!(
+        "{}-{:x}",
+        rfc3339(state.engine.now_ms()).replace([':', '-'], ""),
+        std::process::id()
+    );
+    let to = state.config.store.data.join("snapshots").join(&name);
+    let store = state.engine.store().clone();
+    state
+        .engine
+        .compute_queries(move || store.backup(&to))
+        .await
+        .map_err(|e| ApiError::internal(e.to_string()))?
+        .map_err(|e| ApiError::internal(e.to_string()))?;
+    Success::json(&json!({ "name": name }))
+}
+
+fn admin_allowed(state: &AppState) -> Result<(), ApiError> {
+    if state.config.web.admin_api {
+        Ok(())
+    } else {
+        Err(ApiError::new(
+            ErrorClass::Unavailable,
+            "admin APIs disabled (web.admin_api: true turns them on)",
+        ))
+    }
+}
+
+async fn admin_work(
+    state: &AppState,
+    work: impl FnOnce() -> Result<(), String> + Send + 'static,
+) -> Result<Response, ApiError> {
+    state
+        .engine
+        .compute_queries(work)
+        .await
+        .map_err(|e| ApiError::internal(e.to_string()))?
+        .map_err(ApiError::internal)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
