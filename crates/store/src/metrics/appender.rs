@@ -3,14 +3,18 @@
 //! Series are found first (by the bytes they arrived with where they are known, by labels otherwise), samples are
 //! collected, and `commit` judges and writes them all at once: what was accepted is in one record of the log.
 
+use super::codec::histogram::BUCKETS_MAX;
 use super::commit::{PendingBatch, commit};
 use super::core::Core;
 use super::head::isolation::Visit;
 use super::head::raw_cache::RawCursor;
 use super::head::shard_of;
 use super::refusal::{AppendError, AppendOutcome, Refusal, Refused};
-use lapwing_types::{Exemplar, Histogram, Labels, Metadata, WriteBatch};
+use lapwing_types::{Counts, Exemplar, Histogram, Labels, Metadata, WriteBatch};
 use std::sync::Arc;
+
+/// Half of what a column of a block holds: what is admitted can always be flushed.
+const HISTOGRAM_BUCKETS_MAX: usize = BUCKETS_MAX / 2;
 
 /// A series, for as long as the appender that gave it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +88,11 @@ impl Appender {
     pub fn push_histogram(&mut self, series: SeriesRef, t_ms: i64, histogram: Histogram) {
         if !self.admits(series, t_ms) {
             return;
+        }
+        let buckets = buckets(&histogram);
+        if buckets > HISTOGRAM_BUCKETS_MAX {
+            let max = HISTOGRAM_BUCKETS_MAX;
+            return self.refuse_slot(series.slot, t_ms, Refusal::HistogramTooLarge { buckets, max });
         }
         match histogram.validate() {
             Ok(()) => {
@@ -196,4 +205,18 @@ impl Appender {
             self.outcome.refused.push(Refused { labels, t_ms, reason });
         }
     }
+}
+
+/// Everything that is stored per bucket, so that what is admitted fits a block.
+fn buckets(histogram: &Histogram) -> usize {
+    let populated = match &histogram.counts {
+        Counts::Int {
+            positive, negative, ..
+        } => positive.len() + negative.len(),
+        Counts::Float {
+            positive, negative, ..
+        } => positive.len() + negative.len(),
+    };
+    let spans = histogram.positive_spans.len() + histogram.negative_spans.len();
+    populated.max(spans).max(histogram.custom_bounds.len())
 }

@@ -14,7 +14,7 @@ use super::columns::SeriesColumns;
 use super::core::Core;
 use super::head::series::Series;
 use super::head::shard_of;
-use super::maintain::Disk;
+use super::maintain::{Disk, in_words};
 use super::refusal::{OpenError, io_error};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,9 +30,9 @@ pub(crate) struct Flushed {
 pub(crate) fn write_blocks(
     core: &Core,
     disk: &Disk,
-    until_ms: i64,
-    flush: u32,
+    (until_ms, flush): (i64, u32),
     next_number: &mut u64,
+    failures: &mut Vec<String>,
 ) -> Result<Vec<LiveBlock>, OpenError> {
     let parent = disk.dir.join("blocks");
     disk.fs
@@ -67,7 +67,14 @@ pub(crate) fn write_blocks(
             put_in_order(&mut columns);
         }
         if let Some(slot) = owner.filter(|_| !columns.is_empty()) {
-            writers.add(core, slot, &columns)?;
+            match writers.add(core, slot, &columns) {
+                // What a block cannot hold stays in the head: one series must not keep all others from their blocks.
+                Err(error @ OpenError::Damaged { .. }) => {
+                    failures.push(in_words(&error));
+                    keep(core, twins, flush);
+                }
+                other => other?,
+            }
         }
     }
     writers.finish(core)
@@ -82,6 +89,38 @@ pub(crate) fn drop_flushed(core: &Core, flush: u32) -> usize {
         }
     }
     dropped
+}
+
+/// Takes the mark away again.
+fn keep(core: &Core, slots: &[u32], flush: u32) {
+    for slot in slots {
+        let mut shard = core.shards[shard_of(*slot)].lock();
+        let Some(series) = shard.get_mut(*slot) else {
+            continue;
+        };
+        series
+            .sealed
+            .iter_mut()
+            .filter(|c| c.flush == flush)
+            .for_each(|c| c.flush = 0);
+        if let Some(extra) = &mut series.extra {
+            extra
+                .late
+                .iter_mut()
+                .filter(|s| s.flush == flush)
+                .for_each(|s| s.flush = 0);
+            extra
+                .histograms
+                .iter_mut()
+                .filter(|h| h.flush == flush)
+                .for_each(|h| h.flush = 0);
+            extra
+                .exemplars
+                .iter_mut()
+                .filter(|e| e.flush == flush)
+                .for_each(|e| e.flush = 0);
+        }
+    }
 }
 
 /// Copies what lies before `until_ms`, and marks it.

@@ -113,7 +113,7 @@ impl Upkeep {
                 .extend(done.blocks.into_iter().map(|b| b.name));
             report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
         }
-        self.flush(core, disk)?;
+        self.flush(core, disk, &mut report.failures)?;
         let levels = Levels {
             window_ms: core.options.window_ms,
         };
@@ -159,7 +159,7 @@ impl Upkeep {
             .collect()
     }
 
-    fn flush(&mut self, core: &Core, disk: &Disk) -> Result<(), OpenError> {
+    fn flush(&mut self, core: &Core, disk: &Disk, failures: &mut Vec<String>) -> Result<(), OpenError> {
         let options = &core.options;
         let newest_ms = core.newest_ms.load(Ordering::Acquire);
         let over_ms = newest_ms
@@ -171,7 +171,13 @@ impl Upkeep {
             return Ok(());
         }
         self.flushes += 1;
-        let blocks = write_blocks(core, disk, until_ms, self.flushes, &mut self.next_block)?;
+        let blocks = write_blocks(
+            core,
+            disk,
+            (until_ms, self.flushes),
+            &mut self.next_block,
+            failures,
+        )?;
         self.flushed_until_ms = Some(until_ms);
         if !blocks.is_empty() {
             core.blocks.replace(&[], blocks.clone());

@@ -16,6 +16,8 @@ pub enum Refusal {
     DuplicateWithOtherValue,
     #[error("invalid histogram: {0}")]
     InvalidHistogram(HistogramError),
+    #[error("histogram of {buckets} buckets, the limit is {max}")]
+    HistogramTooLarge { buckets: usize, max: usize },
     #[error("label set over the limits: {0}")]
     LabelLimit(LimitExceeded),
     #[error("label set is empty")]
@@ -51,11 +53,12 @@ impl Refusal {
             Refusal::SeriesMax { .. } => 8,
             Refusal::MemoryLimit { .. } => 9,
             Refusal::StaleReference => 10,
+            Refusal::HistogramTooLarge { .. } => 11,
         }
     }
 }
 
-pub(crate) const REFUSAL_CODES: [&str; 11] = [
+pub(crate) const REFUSAL_CODES: [&str; 12] = [
     "too_old",
     "future",
     "duplicate_with_other_value",
@@ -67,6 +70,7 @@ pub(crate) const REFUSAL_CODES: [&str; 11] = [
     "series_max",
     "memory_limit",
     "stale_reference",
+    "histogram_too_large",
 ];
 
 /// One refused sample (or series, when `t_ms` is absent).

@@ -251,6 +251,37 @@ fn histograms_and_exemplars_come_back_from_log_checkpoint_and_block() {
 }
 
 #[test]
+fn a_histogram_that_no_block_could_hold_is_refused() {
+    let store = MetricsStore::in_memory(options());
+    let histogram = Histogram {
+        reset_hint: ResetHint::Unknown,
+        schema: 0,
+        zero_threshold: 0.0,
+        sum: 1.0,
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 10_000,
+        }],
+        negative_spans: vec![],
+        counts: Counts::Float {
+            count: 0.0,
+            zero: 0.0,
+            positive: vec![0.0; 10_000],
+            negative: vec![],
+        },
+        custom_bounds: Arc::from([]),
+    };
+    let mut appender = store.appender("test", T0);
+    let found = appender.series(&labels(1)).unwrap();
+    appender.push_histogram(found, T0, histogram);
+    let outcome = appender.commit().unwrap();
+    assert_eq!(
+        (outcome.histograms, outcome.refused[0].reason.code()),
+        (0, "histogram_too_large")
+    );
+}
+
+#[test]
 fn a_flipped_bit_in_the_log_loses_one_record_and_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
