@@ -13,7 +13,10 @@ impl Parser<'_> {
         let mut expr = self.primary()?;
         loop {
             expr = match self.peek().kind {
-                Kind::LeftBracket => self.brackets(expr)?,
+                Kind::LeftBracket => {
+                    self.count_operator(expr.span)?;
+                    self.brackets(expr)?
+                }
                 Kind::Keyword(Keyword::Offset) => self.offset(expr)?,
                 Kind::At => self.at_modifier(expr)?,
                 Kind::Keyword(Keyword::Anchored) => self.extended(expr, true)?,
