@@ -3,7 +3,7 @@
 use crate::error::QueryError;
 use crate::eval::{Evaluator, Grid, Steps, merge_same_labels};
 use crate::options::QueryOptions;
-use crate::promql::{Expr, ExprKind, ValueType, parse_with};
+use crate::promql::{Expr, ExprKind, ValueType, parse_with, shown};
 use crate::result::{QueryResult, QueryValue, Sample, Series};
 use lapwing_store::SeriesSource;
 
@@ -141,7 +141,7 @@ fn range(
 
 fn string_value(expr: &Expr) -> String {
     match &expr.unwrap_parens().kind {
-        ExprKind::Str(text) => text.clone(),
+        ExprKind::Str(text) => shown(text),
         _ => String::new(),
     }
 }
