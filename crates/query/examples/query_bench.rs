@@ -1,5 +1,6 @@
 //! How long the costly shapes of queries take over a table in memory: `cargo run --release -p lapwing-query --example
 //! query_bench [WORD]`. Reading from a real store comes on top of these times.
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use lapwing_query::{QueryEngine, QueryOptions, QueryValue};
 use lapwing_store::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};

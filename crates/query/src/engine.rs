@@ -3,12 +3,16 @@
 use crate::error::QueryError;
 use crate::eval::{Evaluator, Grid, Steps, merge_same_labels};
 use crate::options::QueryOptions;
-use crate::promql::{Expr, ExprKind, ValueType, parse_with};
+use crate::promql::{Expr, ExprKind, ValueType, parse_with, shown};
 use crate::result::{QueryResult, QueryValue, Sample, Series};
 use lapwing_store::SeriesSource;
 
 /// Points that one range query may ask for, as in Prometheus.
 const STEPS_MAX: i64 = 10_000_000;
+
+/// Longer expressions may make high trees, which are walked on a stack of their own.
+const LONG_EXPRESSION: usize = 400;
+const LONG_EXPRESSION_STACK_BYTES: usize = 64 << 20;
 
 /// Evaluates queries. It holds nothing, so one serves any number of threads.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,29 +30,7 @@ impl QueryEngine {
         at_ms: i64,
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        let parsed = parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)?;
-        let steps = Steps::single(at_ms);
-        let evaluator = Evaluator::new(source, options, steps, 0);
-        let value = match parsed.value_type() {
-            ValueType::Str => QueryValue::Str {
-                t_ms: at_ms,
-                value: string_value(&parsed),
-            },
-            ValueType::Scalar => QueryValue::Scalar {
-                t_ms: at_ms,
-                value: evaluator.scalar(&parsed, steps)?[0],
-            },
-            ValueType::Matrix => {
-                let mut series = evaluator.matrix_value(&parsed, steps)?;
-                series.sort_by(|a, b| a.labels.cmp(&b.labels));
-                QueryValue::Matrix(series)
-            }
-            ValueType::Vector => {
-                let grid = finish(evaluator.vector(&parsed, steps)?, options)?;
-                QueryValue::Vector(samples(&grid, at_ms))
-            }
-        };
-        Ok(answer(value, &evaluator, expr))
+        on_fitting_stack(expr, || instant(source, expr, at_ms, options))
     }
 
     /// Steps from start to end, both included.
@@ -59,49 +41,107 @@ impl QueryEngine {
         (start_ms, end_ms, step_ms): (i64, i64, i64),
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        let parsed = parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)?;
-        if step_ms <= 0 {
-            return Err(QueryError::BadData(
-                "zero or negative query resolution step widths are not accepted".to_owned(),
-            ));
-        }
-        if end_ms < start_ms {
-            return Err(QueryError::BadData(
-                "end timestamp must not be before start time".to_owned(),
-            ));
-        }
-        if end_ms.saturating_sub(start_ms) / step_ms >= STEPS_MAX {
-            return Err(QueryError::BadData(format!("more than {STEPS_MAX} steps")));
-        }
-        let steps = Steps::new(start_ms, end_ms, step_ms);
-        let evaluator = Evaluator::new(source, options, steps, step_ms);
-        let value = match parsed.value_type() {
-            ValueType::Scalar => {
-                let values = evaluator.scalar(&parsed, steps)?;
-                QueryValue::Matrix(vec![Series {
-                    labels: lapwing_types::Labels::empty(),
-                    floats: steps.times().zip(values).collect(),
-                    histograms: Vec::new(),
-                }])
-            }
-            ValueType::Vector => {
-                let grid = finish(evaluator.vector(&parsed, steps)?, options)?;
-                QueryValue::Matrix(grid.into_series(steps))
-            }
-            other => {
-                return Err(QueryError::BadData(format!(
-                    "invalid expression type {:?} for range query, must be Scalar or instant Vector",
-                    other.documented()
-                )));
-            }
-        };
-        Ok(answer(value, &evaluator, expr))
+        on_fitting_stack(expr, || range(source, expr, (start_ms, end_ms, step_ms), options))
     }
+}
+
+fn on_fitting_stack<F>(expr: &str, query: F) -> Result<QueryResult, QueryError>
+where
+    F: FnOnce() -> Result<QueryResult, QueryError> + Send,
+{
+    if expr.len() < LONG_EXPRESSION {
+        return query();
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .stack_size(LONG_EXPRESSION_STACK_BYTES)
+            .spawn_scoped(scope, query)
+            .map_err(|e| QueryError::execution(format!("no thread for a long expression: {e}")))?;
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn instant(
+    source: &dyn SeriesSource,
+    expr: &str,
+    at_ms: i64,
+    options: &QueryOptions,
+) -> Result<QueryResult, QueryError> {
+    let parsed = parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)?;
+    let steps = Steps::single(at_ms);
+    let evaluator = Evaluator::new(source, options, steps, 0);
+    let value = match parsed.value_type() {
+        ValueType::Str => QueryValue::Str {
+            t_ms: at_ms,
+            value: string_value(&parsed),
+        },
+        ValueType::Scalar => QueryValue::Scalar {
+            t_ms: at_ms,
+            value: evaluator.scalar(&parsed, steps)?[0],
+        },
+        ValueType::Matrix => {
+            let mut series = evaluator.matrix_value(&parsed, steps)?;
+            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+            QueryValue::Matrix(series)
+        }
+        ValueType::Vector => {
+            let grid = finish(evaluator.vector(&parsed, steps)?, options)?;
+            QueryValue::Vector(samples(&grid, at_ms))
+        }
+    };
+    Ok(answer(value, &evaluator, expr))
+}
+
+fn range(
+    source: &dyn SeriesSource,
+    expr: &str,
+    (start_ms, end_ms, step_ms): (i64, i64, i64),
+    options: &QueryOptions,
+) -> Result<QueryResult, QueryError> {
+    let parsed = parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)?;
+    if step_ms <= 0 {
+        return Err(QueryError::BadData(
+            "zero or negative query resolution step widths are not accepted".to_owned(),
+        ));
+    }
+    if end_ms < start_ms {
+        return Err(QueryError::BadData(
+            "end timestamp must not be before start time".to_owned(),
+        ));
+    }
+    if end_ms.saturating_sub(start_ms) / step_ms >= STEPS_MAX {
+        return Err(QueryError::BadData(format!("more than {STEPS_MAX} steps")));
+    }
+    let steps = Steps::new(start_ms, end_ms, step_ms);
+    let evaluator = Evaluator::new(source, options, steps, step_ms);
+    let value = match parsed.value_type() {
+        ValueType::Scalar => {
+            let values = evaluator.scalar(&parsed, steps)?;
+            QueryValue::Matrix(vec![Series {
+                labels: lapwing_types::Labels::empty(),
+                floats: steps.times().zip(values).collect(),
+                histograms: Vec::new(),
+            }])
+        }
+        ValueType::Vector => {
+            let grid = finish(evaluator.vector(&parsed, steps)?, options)?;
+            QueryValue::Matrix(grid.into_series(steps))
+        }
+        other => {
+            return Err(QueryError::BadData(format!(
+                "invalid expression type {:?} for range query, must be Scalar or instant Vector",
+                other.documented()
+            )));
+        }
+    };
+    Ok(answer(value, &evaluator, expr))
 }
 
 fn string_value(expr: &Expr) -> String {
     match &expr.unwrap_parens().kind {
-        ExprKind::Str(text) => text.clone(),
+        ExprKind::Str(text) => shown(text),
         _ => String::new(),
     }
 }

@@ -209,7 +209,7 @@ impl Join<'_> {
                 let lacks =
                     (0..steps).map(|step| ones[*sig].iter().all(|row| is_absent(one.0.at(*row, step))));
                 let lacks: Vec<bool> = lacks.collect();
-                self.fill_one(pair_many, &lacks, (*sig, fill), &mut out, notes)?;
+                self.fill_one((pair_many, &lacks), (*sig, fill), &mut out, notes)?;
             }
         }
         if let Some(fill) = many_fill {
@@ -324,16 +324,15 @@ impl Join<'_> {
     /// Puts `fill` in the place of the "one" side at the steps where it lacks a value.
     fn fill_one(
         &self,
-        (many, many_row): (&Grid, usize),
-        lacks: &[bool],
+        ((many, many_row), lacks): ((&Grid, usize), &[bool]),
         (sig, fill): (usize, f64),
         out: &mut Joined,
         notes: &mut Annotations,
     ) -> Evaluated<()> {
         let labels = &many.rows[many_row].labels;
-        for step in 0..many.steps {
+        for (step, lacks) in lacks.iter().enumerate() {
             let a = many.at(many_row, step);
-            if is_absent(a) || !lacks[step] {
+            if is_absent(a) || !lacks {
                 continue;
             }
             if let Some(value) = self.combine(&operand(many, a), &Operand::Float(fill), notes) {

@@ -148,13 +148,14 @@ fn sample_times(
                 .times_ms
                 .partition_point(|t| *t <= reference)
                 .checked_sub(1);
-            let alive =
-                |h: &&(i64, Arc<FloatHistogram>)| h.0 <= reference && h.0 > reference - times.lookback_ms;
+            let alive = |h: &&(i64, Arc<FloatHistogram>)| {
+                h.0 <= reference && h.0 > reference.saturating_sub(times.lookback_ms)
+            };
             if points.histograms.iter().any(|h| alive(&h)) {
                 return Err(QueryError::execution("info sample should be float"));
             }
             Ok(newest
-                .filter(|i| points.times_ms[*i] > reference - times.lookback_ms)
+                .filter(|i| points.times_ms[*i] > reference.saturating_sub(times.lookback_ms))
                 .filter(|i| !lapwing_types::is_stale(points.values[*i]))
                 .map(|i| points.times_ms[i]))
         })

@@ -288,7 +288,7 @@ fn interpolate(h: &FloatHistogram, bucket: &Bucket, fraction: f64) -> f64 {
     if h.uses_custom_buckets() || (bucket.lower <= 0.0 && bucket.upper >= 0.0) {
         return bucket.lower + (bucket.upper - bucket.lower) * fraction;
     }
-    let (lower, upper) = (bucket.lower.abs().log2(), bucket.upper.abs().log2());
+    let (lower, upper) = (log2(bucket.lower.abs()), log2(bucket.upper.abs()));
     if bucket.lower > 0.0 {
         (lower + (upper - lower) * fraction).exp2()
     } else {
@@ -301,8 +301,8 @@ pub(super) fn share_below(bucket: &Bucket, value: f64, linear: bool) -> f64 {
     if linear {
         return (value - bucket.lower) / (bucket.upper - bucket.lower);
     }
-    let (lower, upper) = (bucket.lower.abs().log2(), bucket.upper.abs().log2());
-    let at = value.abs().log2();
+    let (lower, upper) = (log2(bucket.lower.abs()), log2(bucket.upper.abs()));
+    let at = log2(value.abs());
     if value > 0.0 {
         (at - lower) / (upper - lower)
     } else {
@@ -356,4 +356,20 @@ fn part_below(bucket: &Bucket, value: f64, linear: bool) -> f64 {
         return 0.0;
     }
     bucket.count * share_below(bucket, value, linear)
+}
+/// The logarithm with the rounding of Prometheus, which takes the exponent apart first: exact for powers of two, else perhaps
+/// one digit off.
+pub(super) fn log2(value: f64) -> f64 {
+    const EXPONENT_BITS: u64 = 0x7ff;
+    let exponent = (value.to_bits() >> 52) & EXPONENT_BITS;
+    if exponent == 0 || exponent == EXPONENT_BITS || value < 0.0 {
+        return value.log2();
+    }
+    // Between one half and one.
+    let fraction = f64::from_bits((value.to_bits() & !(EXPONENT_BITS << 52)) | (1022 << 52));
+    let exponent = exponent as f64 - 1022.0;
+    if fraction == 0.5 {
+        return exponent - 1.0;
+    }
+    fraction.ln() * (1.0 / std::f64::consts::LN_2) + exponent
 }

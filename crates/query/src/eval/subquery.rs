@@ -24,7 +24,7 @@ impl Evaluator<'_> {
         // Division towards zero, then one step on when that is not yet after the start.
         let mut start = step_ms * (after / step_ms);
         if start <= after {
-            start += step_ms;
+            start = start.saturating_add(step_ms);
         }
         let steps = Steps::new(start, last.saturating_sub(offset_ms), step_ms);
         self.budget.pass(steps.count as u64, 0)?;

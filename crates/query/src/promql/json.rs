@@ -9,7 +9,7 @@ impl Expr {
     pub fn to_json(&self) -> Value {
         match &self.kind {
             ExprKind::Number { value, .. } => json!({"type": "numberLiteral", "val": plain_number(*value)}),
-            ExprKind::Str(text) => json!({"type": "stringLiteral", "val": text}),
+            ExprKind::Str(text) => json!({"type": "stringLiteral", "val": super::literal::shown(text)}),
             ExprKind::Vector(selector) => Value::Object(selector_json("vectorSelector", selector)),
             ExprKind::Matrix(matrix) => {
                 let mut object = selector_json("matrixSelector", &matrix.vector);

@@ -103,11 +103,52 @@ pub(super) fn parse_number(text: &str) -> Result<f64, String> {
 
 /// The value of a quoted string, quotes included in `text`.
 pub(super) fn unquote(text: &str) -> Result<String, String> {
+    String::from_utf8(unquote_bytes(text)?)
+        .map_err(|_| format!("error unquoting string {text:?}: it is not valid UTF-8"))
+}
+
+/// The first of the private characters that stand for the bytes of a string literal that are no UTF-8: byte `b` is
+/// `STRAY_FIRST + b`. Prometheus lets such strings be until they are used as a name.
+const STRAY_FIRST: u32 = 0x10_FF00;
+
+fn stray_char(byte: u8) -> char {
+    char::from_u32(STRAY_FIRST + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// The byte that a private character stands for.
+pub(crate) fn stray_byte(c: char) -> Option<u8> {
+    let byte = (c as u32).checked_sub(STRAY_FIRST)?;
+    u8::try_from(byte).ok().filter(|b| *b >= 0x80)
+}
+
+/// As it can be shown: stray bytes as the replacement character.
+pub(crate) fn shown(text: &str) -> String {
+    let show = |c| stray_byte(c).map_or(c, |_| char::REPLACEMENT_CHARACTER);
+    text.chars().map(show).collect()
+}
+
+/// Whether a label may have this name.
+pub(crate) fn is_label_name(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(|c| stray_byte(c).is_some())
+}
+
+/// A string literal that may hold any bytes.
+pub(super) fn unquote_any(text: &str) -> Result<String, String> {
+    let bytes = unquote_bytes(text)?;
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|b| stray_char(*b)));
+    }
+    Ok(out)
+}
+
+fn unquote_bytes(text: &str) -> Result<Vec<u8>, String> {
     let invalid = |why: &str| format!("error unquoting string {text:?}: {why}");
     let quote = text.chars().next().unwrap_or('"');
     let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or("");
     if quote == '`' || !inner.contains('\\') {
-        return Ok(inner.to_owned());
+        return Ok(inner.as_bytes().to_vec());
     }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut chars = inner.chars();
@@ -146,7 +187,7 @@ pub(super) fn unquote(text: &str) -> Result<String, String> {
             other => return Err(invalid(&format!("unknown escape sequence \\{other}"))),
         }
     }
-    String::from_utf8(bytes).map_err(|_| invalid("it is not valid UTF-8"))
+    Ok(bytes)
 }
 
 fn digits(chars: &mut std::str::Chars<'_>, count: usize, radix: u32) -> Option<u32> {
@@ -200,6 +241,8 @@ mod tests {
         check(r"`a\b`", r"a\b");
         check(r#""\u00e9\x41\101""#, "éAA");
         assert!(unquote(r#""\xff""#).is_err());
+        let any = unquote_any(r#""a\xffb""#).unwrap();
+        assert_eq!((shown(&any).as_str(), is_label_name(&any)), ("a\u{fffd}b", false));
         assert!(unquote(r#""\q""#).is_err());
     }
 }

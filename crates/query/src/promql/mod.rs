@@ -22,6 +22,8 @@ pub use ast::{
 };
 pub use functions::{Function, Signature, function, functions};
 pub use literal::{format_duration, parse_duration};
+pub(crate) use literal::{is_label_name, shown};
 pub(crate) use parser::line_and_column;
 pub use parser::{ParseError, ParseOptions, parse, parse_metric_selector, parse_with};
 pub(crate) use print::plain_number;
+pub(crate) use print::quote;

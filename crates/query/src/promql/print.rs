@@ -4,7 +4,7 @@ use super::ast::{
     Aggregate, At, Binary, Cardinality, DurationExpr, DurationKind, Expr, ExprKind, Matching, MatrixSelector,
     Offset, Subquery, UnaryOp, VectorSelector,
 };
-use super::literal::format_duration;
+use super::literal::{format_duration, stray_byte};
 use lapwing_types::{METRIC_NAME, MatchOp, Matcher, format_number};
 use std::fmt::{self, Display, Write};
 
@@ -73,7 +73,7 @@ pub(crate) fn plain_number(value: f64) -> String {
 }
 
 /// A string in double quotes, with the escapes that the language reads.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -90,7 +90,12 @@ pub(super) fn quote(text: &str) -> String {
             c if (c as u32) < 0x20 || c as u32 == 0x7f => {
                 let _ = write!(out, "\\x{:02x}", c as u32);
             }
-            c => out.push(c),
+            c => match stray_byte(c) {
+                Some(byte) => {
+                    let _ = write!(out, "\\x{byte:02x}");
+                }
+                None => out.push(c),
+            },
         }
     }
     out.push('"');

@@ -4,7 +4,7 @@ use super::super::{Evaluated, Evaluator, Grid, Steps};
 use super::groups::Grouping;
 use crate::error::QueryError;
 use crate::eval::grid::Row;
-use crate::promql::{Aggregate, ExprKind, plain_number};
+use crate::promql::{Aggregate, ExprKind, is_label_name, plain_number, quote};
 use crate::result::SampleValue;
 use hashbrown::HashMap;
 use lapwing_types::Labels;
@@ -15,8 +15,9 @@ impl Evaluator<'_> {
             Some(ExprKind::Str(label)) => label.clone(),
             _ => String::new(),
         };
-        if label.is_empty() {
-            return Err(QueryError::execution(format!("invalid label name {label:?}")));
+        if !is_label_name(&label) {
+            let quoted = quote(&label);
+            return Err(QueryError::execution(format!("invalid label name {quoted}")));
         }
         let grid = self.vector(aggregate.expr.unwrap_parens(), steps)?;
         let mut names = aggregate.grouping.clone();

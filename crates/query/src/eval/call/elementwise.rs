@@ -130,7 +130,7 @@ fn math(function: Function, v: f64) -> Option<f64> {
         Function::Floor => v.floor(),
         Function::Ln => v.ln(),
         Function::Log10 => v.log10(),
-        Function::Log2 => v.log2(),
+        Function::Log2 => crate::eval::quantile::log2(v),
         Function::Rad => v * std::f64::consts::PI / 180.0,
         Function::Sgn if v < 0.0 => -1.0,
         Function::Sgn if v > 0.0 => 1.0,

@@ -2,7 +2,7 @@
 
 use super::super::{Evaluated, Evaluator, Grid, Steps, merge_same_labels};
 use crate::error::QueryError;
-use crate::promql::{Call, Expr, ExprKind};
+use crate::promql::{Call, Expr, ExprKind, is_label_name, shown};
 use hashbrown::HashSet;
 use lapwing_types::{Labels, LabelsBuilder, METRIC_NAME, MatchOp};
 use regex::Regex;
@@ -28,17 +28,19 @@ impl Evaluator<'_> {
                 "invalid regular expression in label_replace(): {pattern}"
             ))
         })?;
-        if target.is_empty() {
+        if !is_label_name(target) {
+            let target = shown(target);
             return Err(QueryError::execution(format!(
                 "invalid destination label name in label_replace(): {target}"
             )));
         }
+        let replacement = shown(replacement);
         let mut grid = self.vector(&call.args[0], steps)?;
         for row in &mut grid.rows {
             let value = row.labels.get(source).unwrap_or("");
             if let Some(captures) = regex.captures(value) {
                 let mut new = String::new();
-                captures.expand(replacement, &mut new);
+                captures.expand(&replacement, &mut new);
                 row.labels = row.labels.to_builder().set(target, new).build();
                 row.drop_name &= target != METRIC_NAME;
             }
@@ -53,20 +55,22 @@ impl Evaluator<'_> {
             [target, separator, sources @ ..] => (*target, *separator, sources),
             _ => return Err(QueryError::execution("label_join takes a label and a separator")),
         };
-        if let Some(empty) = sources.iter().find(|s| s.is_empty()) {
+        if let Some(empty) = sources.iter().find(|s| !is_label_name(s)) {
             return Err(QueryError::execution(format!(
                 "invalid source label name in label_join(): {empty}"
             )));
         }
-        if target.is_empty() {
+        if !is_label_name(target) {
+            let target = shown(target);
             return Err(QueryError::execution(format!(
                 "invalid destination label name in label_join(): {target}"
             )));
         }
+        let separator = shown(separator);
         let mut grid = self.vector(&call.args[0], steps)?;
         for row in &mut grid.rows {
             let values: Vec<&str> = sources.iter().map(|s| row.labels.get(s).unwrap_or("")).collect();
-            let joined = values.join(separator);
+            let joined = values.join(&separator);
             row.labels = row.labels.to_builder().set(target, joined).build();
             row.drop_name &= target != METRIC_NAME;
         }

@@ -330,7 +330,11 @@ impl Evaluator<'_> {
             let points = &scratch.points;
             for step in 0..steps.count {
                 let t_ms = times.reference(steps.at(step));
-                if points.histograms.iter().any(|h| (h.0 - t_ms).abs() <= lookback) {
+                if points
+                    .histograms
+                    .iter()
+                    .any(|h| h.0.saturating_sub(t_ms).saturating_abs() <= lookback)
+                {
                     return Err(QueryError::execution(NO_HISTOGRAMS));
                 }
                 if let Some(value) = smoothed_value(points, t_ms, lookback) {
@@ -349,7 +353,7 @@ impl Evaluator<'_> {
 fn smoothed_value(points: &SeriesPoints, t_ms: i64, lookback: i64) -> Option<f64> {
     let next = points.times_ms.partition_point(|t| *t < t_ms);
     let point = |i: usize| Some((*points.times_ms.get(i)?, points.values[i]));
-    let after = point(next).filter(|p| p.0 <= t_ms + lookback);
+    let after = point(next).filter(|p| p.0 <= t_ms.saturating_add(lookback));
     if let Some((t, value)) = after
         && t == t_ms
     {
@@ -358,7 +362,7 @@ fn smoothed_value(points: &SeriesPoints, t_ms: i64, lookback: i64) -> Option<f64
     let before = next
         .checked_sub(1)
         .and_then(point)
-        .filter(|p| p.0 > t_ms - lookback)?;
+        .filter(|p| p.0 > t_ms.saturating_sub(lookback))?;
     Some(match after {
         Some(after) => between(before, after, t_ms, false),
         None => before.1,

@@ -61,6 +61,7 @@ impl Parser<'_> {
             };
             let op_token = self.bump();
             self.require_duration_expressions(left.span)?;
+            self.count_operator(left.span)?;
             let floor = if op == BinaryOp::Pow {
                 op.precedence() - 1
             } else {

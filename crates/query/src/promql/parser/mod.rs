@@ -15,7 +15,9 @@ use lapwing_types::Matcher;
 use std::fmt;
 
 /// Nesting of parentheses, calls and unary operators; deeper than any query a person or a tool writes.
-const DEPTH_MAX: usize = 200;
+const DEPTH_MAX: usize = 100;
+/// Operators in one expression, as each makes the tree higher; written by hand there are a few.
+const OPERATORS_MAX: usize = 1000;
 
 /// A mistake in a query, with the bytes it concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +124,7 @@ struct Parser<'a> {
     lex_error: Option<LexError>,
     at: usize,
     depth: usize,
+    operators: usize,
     options: ParseOptions,
 }
 
@@ -134,6 +137,7 @@ impl<'a> Parser<'a> {
             lex_error,
             at: 0,
             depth: 0,
+            operators: 0,
             options,
         }
     }
@@ -244,10 +248,21 @@ impl<'a> Parser<'a> {
                 break;
             }
             self.bump();
+            self.count_operator(left.span)?;
             left = self.binary(left, op)?;
         }
         self.depth -= 1;
         Ok(left)
+    }
+
+    /// What makes the tree higher without making the parser's stack deeper.
+    fn count_operator(&mut self, span: Span) -> Parsed<()> {
+        self.operators += 1;
+        if self.operators <= OPERATORS_MAX {
+            return Ok(());
+        }
+        let message = format!("expression has more than {OPERATORS_MAX} operators");
+        Err(Fault::new(span, message))
     }
 
     fn prefixed(&mut self) -> Parsed<Expr> {

@@ -4,7 +4,7 @@ use super::super::ast::{
     Aggregate, AggregateOp, At, Call, Expr, ExprKind, MatrixSelector, Offset, Span, Subquery, VectorSelector,
 };
 use super::super::functions::function;
-use super::super::literal::{parse_number, unquote};
+use super::super::literal::{parse_number, unquote_any};
 use super::super::token::{Keyword, Kind};
 use super::{Fault, Parsed, Parser};
 
@@ -13,7 +13,10 @@ impl Parser<'_> {
         let mut expr = self.primary()?;
         loop {
             expr = match self.peek().kind {
-                Kind::LeftBracket => self.brackets(expr)?,
+                Kind::LeftBracket => {
+                    self.count_operator(expr.span)?;
+                    self.brackets(expr)?
+                }
                 Kind::Keyword(Keyword::Offset) => self.offset(expr)?,
                 Kind::At => self.at_modifier(expr)?,
                 Kind::Keyword(Keyword::Anchored) => self.extended(expr, true)?,
@@ -35,7 +38,7 @@ impl Parser<'_> {
                 value: self.duration_seconds(token)?,
                 is_duration: true,
             },
-            Kind::Str => ExprKind::Str(unquote(self.text(token)).map_err(|m| Fault::new(span, m))?),
+            Kind::Str => ExprKind::Str(unquote_any(self.text(token)).map_err(|m| Fault::new(span, m))?),
             Kind::LeftParen => {
                 self.bump();
                 let inner = self.expr(0)?;
