@@ -39,7 +39,6 @@ pub enum DecisionReason {
     RouteMatched,
     GroupOpened,
     GroupJoined,
-    GroupWaits,
     Inhibited,
     Silenced,
     OutsideActiveTime,
@@ -48,7 +47,6 @@ pub enum DecisionReason {
     AckExpired,
     CoolingDown,
     Flapping,
-    FlappingEnded,
     StormCollapsed,
     AlreadyNotified,
     ResolvedNotWanted,
@@ -56,15 +54,12 @@ pub enum DecisionReason {
     Notify,
     RepeatDue,
     Escalated,
-    EscalationEnded,
     SendIntended,
-    Superseded,
     Delivered,
     RetryLater,
     FallbackUsed,
     DeadLetter,
     TemplateFailed,
-    Interrupted,
 }
 
 macro_rules! named {
