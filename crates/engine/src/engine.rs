@@ -59,14 +59,14 @@ pub enum StopError {
 
 impl Engine {
     /// Opens the store, then starts the jobs that feed it. Needs a tokio runtime around it.
-    pub fn start(options: EngineOptions) -> Result<Self, StartError> {
+    pub fn start(options: &EngineOptions) -> Result<Self, StartError> {
         let clock = options.clock.clone();
         let meter = Meter::new();
-        let store = open_store(&options, clock.now_ms())?;
+        let store = open_store(options, clock.now_ms())?;
         let queries = Queries::new(store.clone(), clock.clone(), options.queries.clone(), &meter);
         let scraping = Scraping::start(&store, &clock)?;
         scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
-        let paging = Paging::start(open_state(&options)?, &options.paging, &clock, &meter)?;
+        let paging = Paging::start(open_state(options)?, &options.paging, &clock, &meter)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let engine = Engine {
             shared: Arc::new(Shared {
@@ -83,7 +83,7 @@ impl Engine {
                 meter,
             }),
         };
-        let jobs = crate::work::start(&engine, &options);
+        let jobs = crate::work::start(&engine, options);
         *engine.lock_jobs() = Some(jobs);
         Ok(engine)
     }

@@ -78,7 +78,7 @@ async fn serve(args: &ServeArgs, config: Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("cannot tell the address listened on")?;
-    let engine = Engine::start(config.engine_options(args.memory)).context("cannot start")?;
+    let engine = Engine::start(&config.engine_options(args.memory)).context("cannot start")?;
     let state = AppState::new(engine.clone(), config);
     let (stop, stopped) = watch::channel(false);
     let doors = tokio::spawn(http::serve(

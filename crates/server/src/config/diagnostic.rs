@@ -40,7 +40,7 @@ impl Diagnostics {
     }
 
     pub(crate) fn error(&mut self, at: Position, path: &str, message: impl Into<String>) {
-        self.push(Level::Error, at, path, message.into(), None);
+        self.push(Level::Error, at, path, (message.into(), None));
     }
 
     pub(crate) fn error_with_hint(
@@ -50,18 +50,18 @@ impl Diagnostics {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.push(Level::Error, at, path, message.into(), Some(hint.into()));
+        self.push(Level::Error, at, path, (message.into(), Some(hint.into())));
     }
 
     pub(crate) fn warning(&mut self, at: Position, path: &str, message: impl Into<String>) {
-        self.push(Level::Warning, at, path, message.into(), None);
+        self.push(Level::Warning, at, path, (message.into(), None));
     }
 
     pub(crate) fn has_errors(&self) -> bool {
         self.found.iter().any(|d| d.level == Level::Error)
     }
 
-    fn push(&mut self, level: Level, at: Position, path: &str, message: String, hint: Option<String>) {
+    fn push(&mut self, level: Level, at: Position, path: &str, (message, hint): (String, Option<String>)) {
         self.found.push(Diagnostic {
             level,
             file: self.file.clone(),

@@ -40,8 +40,8 @@ fn expand_text(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
     let mut rest = text;
     while let Some(at) = rest.find("${") {
         let (before, from) = rest.split_at(at);
-        if before.ends_with('$') {
-            out.push_str(&before[..before.len() - 1]);
+        if let Some(literal) = before.strip_suffix('$') {
+            out.push_str(literal);
             out.push_str("${");
             rest = &from[2..];
             continue;

@@ -39,6 +39,10 @@ impl IntoResponse for Refusal {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "stands as `map_err(bad)`, which hands over the error"
+)]
 fn bad(message: impl ToString) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, message.to_string())
 }
@@ -107,10 +111,10 @@ async fn post_alerts(
             return Err(bad("at least one label pair required"));
         }
         let (starts, ends) = (known(alert.starts_at), known(alert.ends_at));
-        if let (Some(starts), Some(ends)) = (starts, ends) {
-            if ends < starts {
-                return Err(bad("start time must be before end time"));
-            }
+        if let (Some(starts), Some(ends)) = (starts, ends)
+            && ends < starts
+        {
+            return Err(bad("start time must be before end time"));
         }
         taken.push(Alert {
             labels: alert.labels,
@@ -183,6 +187,10 @@ async fn end_silence(State(state): State<AppState>, Path(id): Path<String>) -> R
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "stands as `map_err(silence_refusal)`"
+)]
 fn silence_refusal(error: SilenceError) -> Refusal {
     let status = match error {
         SilenceError::NotFound { .. } => StatusCode::NOT_FOUND,

@@ -105,7 +105,7 @@ pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, A
         ..EngineOptions::default()
     };
     let body = runtime()?.block_on(async {
-        let engine = Engine::start(options).map_err(|source| AskError::Open {
+        let engine = Engine::start(&options).map_err(|source| AskError::Open {
             path: dir.to_owned(),
             source,
         })?;

@@ -231,6 +231,10 @@ impl IntoResponse for Written {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "stands as `map_err(commit_refusal)`"
+)]
 pub(super) fn commit_refusal(error: AppendError) -> Refused {
     Refused::later(with_causes(&error))
 }

@@ -58,10 +58,10 @@ fn newest(
                 .reader
                 .read_last(selection.start_ms, selection.end_ms, &mut points)
                 .map_err(selector::read_failure)?;
-            if let (Some(t_ms), Some(value)) = (points.times_ms.last(), points.values.last()) {
-                if !is_stale(*value) {
-                    found.insert(with_external(&series.labels, external), (*t_ms, *value));
-                }
+            if let (Some(t_ms), Some(value)) = (points.times_ms.last(), points.values.last())
+                && !is_stale(*value)
+            {
+                found.insert(with_external(&series.labels, external), (*t_ms, *value));
             }
         }
     }

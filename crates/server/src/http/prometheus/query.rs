@@ -217,7 +217,7 @@ fn answer(answered: Answered, limit: Option<usize>, want_stats: bool) -> Success
                 data.push_str(if i > 0 { ",{\"metric\":" } else { "{\"metric\":" });
                 push_labels(&mut data, &one.labels);
                 push_list(&mut data, "values", &one.floats, |out, (t, v)| {
-                    push_point(out, *t, *v)
+                    push_point(out, *t, *v);
                 });
                 push_list(&mut data, "histograms", &one.histograms, |out, (t, h)| {
                     push_histogram_point(out, *t, h);

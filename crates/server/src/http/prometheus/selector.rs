@@ -41,6 +41,7 @@ pub(crate) fn exemplars(
     Ok(all)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "stands as `map_err(read_failure)`")]
 pub(crate) fn read_failure(error: ReadError) -> ApiError {
     let class = match error {
         ReadError::TooManySeries { .. } | ReadError::OutOfMemory { .. } => ErrorClass::Execution,
