@@ -83,3 +83,33 @@ fn bad_questions_get_prometheus_answers() {
         assert_eq!(answer.json()["errorType"], class, "{path}");
     }
 }
+
+#[test]
+fn a_snapshot_can_be_started_from_and_deletion_takes_effect() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let push = |value: f64| {
+        let body = format!(r#"{{"name": "loss", "value": {value}, "labels": {{"model": "chat"}}}}"#);
+        let answer = server.post(
+            "/api/v1/push",
+            &[("Content-Type", "application/json")],
+            body.as_bytes(),
+        );
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    push(0.25);
+    let taken = server.post("/api/v1/admin/tsdb/snapshot", &[], b"");
+    assert_eq!(taken.status, 200, "{}", taken.body);
+    let name = taken.json()["data"]["name"].as_str().unwrap().to_owned();
+    let deleted = server.post("/api/v1/admin/tsdb/delete_series?match[]=loss", &[], b"");
+    assert_eq!(deleted.status, 204, "{}", deleted.body);
+    let now_s = || crate::support::now_ms() as f64 / 1000.0;
+    assert_eq!(
+        server.query("last_over_time(loss[5m])", now_s()),
+        serde_json::json!([])
+    );
+
+    let copy = Server::start(&dir.path().join("snapshots").join(name), &[]);
+    let result = copy.query("last_over_time(loss[5m])", now_s());
+    assert_eq!(result[0]["value"][1], "0.25", "{result}");
+}

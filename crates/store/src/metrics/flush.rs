@@ -2,7 +2,7 @@
 //!
 //! 1. Under each shard's lock in turn, the chunks, late samples, histograms and exemplars before the end of the window are
 //!    copied out and marked with the number of this flush; series go to the writer in the order of their labels.
-//! 2. The blocks are synced and become visible. For a while head and blocks both hold the samples, which readers merge.
+//! 2. The blocks are synced, and become visible when every commit that may stand in them by half has ended. For a while head and blocks both hold the samples, which readers merge.
 //! 3. When every snapshot from before is gone, what bears the mark leaves the head; then a checkpoint is written, and the
 //!    manifest names both. A crash before that leaves debris and a log from which all of it comes back.
 //!

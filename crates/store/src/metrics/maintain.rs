@@ -180,6 +180,8 @@ impl Upkeep {
         )?;
         self.flushed_until_ms = Some(until_ms);
         if !blocks.is_empty() {
+            // A commit under way may stand in the blocks by half: they become visible once it is whole.
+            core.isolation.await_open_commits();
             core.blocks.replace(&[], blocks.clone());
             self.flushed = Some(Flushed {
                 mark: core.isolation.mark(),

@@ -39,11 +39,17 @@ struct Visible {
 
 impl Snapshot {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        // The view first: whoever comes after a flush was marked finds its blocks in the list.
-        let view = core.isolation.view();
-        let blocks = core.blocks.list();
-        Snapshot {
-            inner: Arc::new(Inner { core, view, blocks }),
+        // The view first: whoever comes after a flush was marked finds its blocks in the list. The list must not have
+        // changed meanwhile: a new block may hold a commit that ended after the view was made.
+        loop {
+            let before = core.blocks.list();
+            let view = core.isolation.view();
+            let blocks = core.blocks.list();
+            if Arc::ptr_eq(&before, &blocks) {
+                return Snapshot {
+                    inner: Arc::new(Inner { core, view, blocks }),
+                };
+            }
         }
     }
 

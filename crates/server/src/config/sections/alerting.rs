@@ -129,6 +129,7 @@ fn notify(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> (Arc<NotifyConfig
         }
     }
     let Some(at) = at else { return quiet() };
+    spell_out(&mut whole);
     let text = whole.to_string();
     let templates = match template_texts(&text, &base_dir(notes)) {
         Ok(templates) => templates,
@@ -154,10 +155,56 @@ fn notify(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> (Arc<NotifyConfig
                 } else {
                     format!("notify.{}", error.place)
                 };
-                notes.error(at, &path, error.reason);
+                notes.error(at, &path, without_place(&error.reason));
             }
             quiet()
         }
+    }
+}
+
+/// `slack: [{ webhook_url: … }]` is short for `slack_configs: [{ api_url: … }]`, and so for every kind of receiver.
+fn spell_out(whole: &mut Json) {
+    let Some(receivers) = whole.get_mut("receivers").and_then(Json::as_array_mut) else {
+        return;
+    };
+    for receiver in receivers.iter_mut().filter_map(Json::as_object_mut) {
+        let spelled = std::mem::take(receiver).into_iter().map(|(key, mut value)| {
+            if key == "slack" {
+                value
+                    .as_array_mut()
+                    .into_iter()
+                    .flatten()
+                    .for_each(spell_out_slack);
+            }
+            if matches!(key.as_str(), "name" | "labels") || key.ends_with("_configs") {
+                (key, value)
+            } else {
+                (format!("{key}_configs"), value)
+            }
+        });
+        *receiver = spelled.collect();
+    }
+}
+
+fn spell_out_slack(config: &mut Json) {
+    let Some(config) = config.as_object_mut() else {
+        return;
+    };
+    for (short, long) in [("webhook_url", "api_url"), ("webhook_url_file", "api_url_file")] {
+        if let Some(value) = config.remove(short) {
+            config.insert(long.to_owned(), value);
+        }
+    }
+}
+
+/// A place inside the text that was made of the section means nothing to whoever wrote the file.
+fn without_place(reason: &str) -> &str {
+    match reason
+        .strip_prefix("error: line ")
+        .and_then(|rest| rest.split_once(": "))
+    {
+        Some((_, what)) => what,
+        None => reason,
     }
 }
 
@@ -301,6 +348,26 @@ mod tests {
         let paging = loaded.config.unwrap().alerting.paging;
         assert_eq!(paging.groups.len(), 1);
         assert!(paging.notify.receivers.contains_key("team"));
+    }
+
+    #[test]
+    fn receivers_may_be_written_short() {
+        let text = "notify:\n  route: { receiver: team }\n  receivers:\n    - name: team\n      \
+                    slack: [{ webhook_url: 'https://example.org/hook', channel: '#alerts' }]\n      \
+                    webhook: [{ url: 'http://127.0.0.1:1/' }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert_eq!(loaded.diagnostics, []);
+        let config = loaded.config.unwrap();
+        assert_eq!(config.alerting.paging.notify.receivers["team"].slots().count(), 2);
+        assert!(!config.alerting.notify_shown.contains("example.org"));
+    }
+
+    #[test]
+    fn an_unknown_kind_of_receiver_is_named() {
+        let text = "notify:\n  route: { receiver: t }\n  receivers: [{ name: t, pigeon: [{}] }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        let message = &loaded.diagnostics[0].message;
+        assert!(message.starts_with("unknown field `pigeon_configs`"), "{message}");
     }
 
     #[test]

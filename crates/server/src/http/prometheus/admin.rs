@@ -53,7 +53,14 @@ pub(crate) async fn snapshot(State(state): State<AppState>) -> Result<Success, A
         rfc3339(state.engine.now_ms()).replace([':', '-'], ""),
         std::process::id()
     );
-    let to = state.config.store.data.join("snapshots").join(&name);
+    // Laid out as a data directory, so that it can be started from.
+    let to = state
+        .config
+        .store
+        .data
+        .join("snapshots")
+        .join(&name)
+        .join("metrics");
     let store = state.engine.store().clone();
     state
         .engine

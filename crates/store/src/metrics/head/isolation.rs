@@ -7,13 +7,14 @@
 //! Views and appenders are numbered too: what is taken out of the head (chunks that went to a block, series that ended)
 //! leaves memory when everyone who came before the removal is gone.
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 #[derive(Default)]
 pub(crate) struct Isolation {
     state: Mutex<State>,
+    ended: Condvar,
 }
 
 #[derive(Default)]
@@ -98,6 +99,17 @@ impl Isolation {
 
     pub(crate) fn end_commit(&self, ticket: CommitTicket) {
         self.state.lock().open_commits.remove(&ticket.number);
+        self.ended.notify_all();
+    }
+
+    /// Waits until every commit that is under way now has ended. What was copied out of the head before may hold half
+    /// of one, which no view may see as a whole before.
+    pub(crate) fn await_open_commits(&self) {
+        let mut state = self.state.lock();
+        let newest = state.last_commit;
+        while state.open_commits.first().is_some_and(|oldest| *oldest <= newest) {
+            self.ended.wait(&mut state);
+        }
     }
 
     pub(crate) fn view(self: &Arc<Self>) -> View {
@@ -144,6 +156,27 @@ impl Isolation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_waits_for_open_commits_waits_for_those_alone() {
+        let isolation = Isolation::default();
+        isolation.await_open_commits();
+        let (first, second) = (isolation.begin_commit(), isolation.begin_commit());
+        let ended = std::sync::atomic::AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                isolation.await_open_commits();
+                ended.load(std::sync::atomic::Ordering::SeqCst)
+            });
+            for ticket in [second, first] {
+                ended.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                isolation.end_commit(ticket);
+            }
+            assert_eq!(waiter.join().ok(), Some(2));
+        });
+        let later = isolation.begin_commit();
+        isolation.end_commit(later);
+    }
 
     #[test]
     fn a_view_sees_what_had_ended() {
