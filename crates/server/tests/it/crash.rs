@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Kills per run; `LAPWING_CRASH_KILLS` asks for more (a release was shown with 300).
+/// Kills per run; `LAPWING_CRASH_KILLS` asks for more (300 were shown).
 const KILLS: u32 = 12;
 const SERIES: usize = 20;
 

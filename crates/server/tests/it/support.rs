@@ -39,6 +39,9 @@ impl Answer {
 /// A start takes milliseconds; a machine under load gets this long.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A crash run's whole matrix is the largest answer.
+const ANSWER_BYTES_MAX: u64 = 1 << 30;
+
 impl Server {
     /// Starts on `data`, with more arguments, and waits until it says that it is ready.
     pub(crate) fn start(data: &Path, args: &[&str]) -> Server {
@@ -170,7 +173,11 @@ fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Re
     Ok(Answer {
         status: response.status().as_u16(),
         headers,
-        body: response.body_mut().read_to_string()?,
+        body: response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_string()?,
     })
 }
 
