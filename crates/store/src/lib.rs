@@ -7,6 +7,7 @@
 
 pub mod metrics;
 mod source;
+#[cfg(feature = "state")]
 pub mod state;
 
 pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
