@@ -54,6 +54,8 @@ pub struct QueryOptions {
     pub experimental: bool,
     /// Names are dropped at the end of the evaluation rather than by each function.
     pub delayed_name_removal: bool,
+    /// A counter that says when it began is taken to have reset there, and to have been zero.
+    pub start_timestamps: bool,
     /// `__type__` says whether a series is a counter.
     pub type_and_unit_labels: bool,
     /// Threads that one query may work with.
@@ -72,6 +74,7 @@ impl Default for QueryOptions {
             series_max: None,
             experimental: false,
             delayed_name_removal: false,
+            start_timestamps: false,
             type_and_unit_labels: false,
             threads: 2,
             interrupt: Interrupt::default(),

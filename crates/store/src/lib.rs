@@ -9,4 +9,4 @@ pub mod metrics;
 mod source;
 pub mod state;
 
-pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
+pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, UNKNOWN_START};
