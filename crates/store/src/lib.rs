@@ -9,4 +9,6 @@ pub mod metrics;
 mod source;
 pub mod state;
 
-pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, UNKNOWN_START};
+pub use source::{
+    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, UNKNOWN_START,
+};

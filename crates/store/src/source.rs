@@ -64,10 +64,7 @@ impl SeriesPoints {
 
     /// The start of the counter behind the float at `index`, if it is known.
     pub fn start_of(&self, index: usize) -> Option<i64> {
-        self.starts_ms
-            .get(index)
-            .copied()
-            .filter(|s| *s != UNKNOWN_START)
+        self.starts_ms.get(index).copied().filter(|s| *s != UNKNOWN_START)
     }
 
     /// Says when the counter behind the last float began.

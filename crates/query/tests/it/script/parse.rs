@@ -1,6 +1,6 @@
 //! Text of a script to commands.
 
-use super::series::{parse_starts, Sequence, has_name, number, parse_sequence, split_line};
+use super::series::{Sequence, has_name, number, parse_sequence, parse_starts, split_line};
 use lapwing_query::promql::parse_duration;
 use lapwing_types::Labels;
 
