@@ -1,6 +1,7 @@
 //! What a query may use, and how to stop it.
 
 use crate::error::QueryError;
+use crate::explain::Explain;
 use crate::promql::ParseOptions;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -61,6 +62,8 @@ pub struct QueryOptions {
     /// Threads that one query may work with.
     pub threads: usize,
     pub interrupt: Interrupt,
+    /// Asks what each node of the expression costs.
+    pub explain: Option<Explain>,
 }
 
 impl Default for QueryOptions {
@@ -78,6 +81,7 @@ impl Default for QueryOptions {
             type_and_unit_labels: false,
             threads: 2,
             interrupt: Interrupt::default(),
+            explain: None,
         }
     }
 }

@@ -156,14 +156,19 @@ impl Evaluator<'_> {
         steps: Steps,
         sink: &mut dyn FnMut(Grid) -> Evaluated<()>,
     ) -> Evaluated<()> {
-        let ExprKind::Matrix(matrix) = &matrix_argument(call).kind else {
+        let argument = matrix_argument(call);
+        let ExprKind::Matrix(matrix) = &argument.kind else {
             return sink(self.window_over_subquery(call, steps)?);
         };
         extended::check_function(call.function, matrix)?;
         let prepared = self.prepare(call, steps)?;
         let spec = self.window_spec(matrix)?;
         let (from, to) = spec.needed(steps);
-        let series = self.select(&matrix.vector.matchers, from, to)?;
+        let series = self.measured_selection(
+            argument,
+            || self.select(&matrix.vector.matchers, from, to),
+            |series| series.len(),
+        )?;
         let single_name = super::source::has_single_name(&matrix.vector);
         let mut sink = |mut grid: Grid| {
             grid.single_name = single_name;
