@@ -10,4 +10,6 @@ mod source;
 #[cfg(feature = "state")]
 pub mod state;
 
-pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
+pub use source::{
+    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, TierColumn, TierHint,
+};

@@ -6,3 +6,4 @@ mod hostile;
 mod memory;
 mod script;
 mod scripts;
+mod tiers;

@@ -12,6 +12,7 @@ use super::head::shard::Shard;
 use super::head::{SHARDS, shard_of};
 use super::log::frame::{self, Kind};
 use super::log::writer::Log;
+use super::losses::Losses;
 use super::options::MetricsOptions;
 use super::refusal::{REFUSAL_CODES, Refusal};
 use lapwing_types::{Labels, METRIC_NAME, Metadata};
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     /// Absent for a store in memory.
     pub(crate) log: Option<Log>,
     pub(crate) blocks: Blocks,
+    pub(crate) losses: Losses,
     /// Held for as long as anyone can write.
     pub(crate) lock: Option<File>,
     /// Time of the newest sample; the windows of what is accepted hang on it, not on the clock, so that the past can be
@@ -59,6 +61,7 @@ impl Core {
     pub(crate) fn new(options: MetricsOptions, log: Option<Log>) -> Core {
         Core {
             blocks: Blocks::new(options.page_cache_bytes),
+            losses: Losses::default(),
             options,
             index: RwLock::new(Index::default()),
             ranks: RwLock::new(Arc::default()),

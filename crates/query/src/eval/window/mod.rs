@@ -161,7 +161,8 @@ impl Evaluator<'_> {
         let prepared = self.prepare(call, steps)?;
         let spec = self.window_spec(matrix)?;
         let (from, to) = spec.needed(steps);
-        let series = self.select(&matrix.vector.matchers, from, to)?;
+        let tier = self.window_tier(Some(call.function), spec.range_ms);
+        let series = self.select(&matrix.vector.matchers, (from, to), tier)?;
         let single_name = super::source::has_single_name(&matrix.vector);
         let mut sink = |mut grid: Grid| {
             grid.single_name = single_name;
