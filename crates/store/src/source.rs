@@ -28,7 +28,7 @@ pub enum TierColumn {
     Counter,
     Min,
     Max,
-    Sum,
+    /// As often as there were samples, spread over the bucket: averages are weighed, sums and counts are right.
     Average,
 }
 

@@ -41,8 +41,9 @@ impl Evaluator<'_> {
             Some(Function::Rate | Function::Increase | Function::Irate) => TierColumn::Counter,
             Some(Function::MinOverTime) => TierColumn::Min,
             Some(Function::MaxOverTime) => TierColumn::Max,
-            Some(Function::SumOverTime) => TierColumn::Sum,
-            Some(Function::AvgOverTime) => TierColumn::Average,
+            Some(Function::AvgOverTime | Function::SumOverTime | Function::CountOverTime) => {
+                TierColumn::Average
+            }
             _ => TierColumn::Last,
         };
         TierHint {

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// Buckets are not filled in more densely than this.
 const EVERY_MIN_MS: i64 = 15_000;
+/// A bucket's average is not repeated more often: a sample a second for an hour.
+const AVERAGES_MAX: i64 = 3_600;
 
 /// A tier block, and the stretches of time (both ends included) for which it stands in.
 #[derive(Clone)]
@@ -216,7 +218,13 @@ fn fill(buckets: &[Bucket], hint: TierHint, emit: &mut impl FnMut(i64, f64)) {
     for (i, bucket) in buckets.iter().enumerate() {
         let Bucket { point, length_ms, .. } = *bucket;
         let begin_ms = point.t_ms - length_ms;
-        let parts = (length_ms + hint.every_ms.max(EVERY_MIN_MS) - 1) / hint.every_ms.max(EVERY_MIN_MS);
+        let every_ms = hint.every_ms.max(EVERY_MIN_MS);
+        let parts = match hint.column {
+            TierColumn::Average => i64::try_from(point.count)
+                .unwrap_or(i64::MAX)
+                .clamp(1, AVERAGES_MAX),
+            _ => (length_ms + every_ms - 1) / every_ms,
+        };
         let before = i
             .checked_sub(1)
             .map(|b| buckets[b].point)
@@ -231,7 +239,6 @@ fn fill(buckets: &[Bucket], hint: TierHint, emit: &mut impl FnMut(i64, f64)) {
                 TierColumn::Counter => emit(t_ms, counts[i] - point.increase * (1.0 - share)),
                 TierColumn::Min => emit(t_ms, point.min),
                 TierColumn::Max => emit(t_ms, point.max),
-                TierColumn::Sum => emit(t_ms, point.sum / parts as f64),
                 TierColumn::Average => emit(t_ms, point.sum / point.count as f64),
             }
         }
@@ -287,8 +294,8 @@ mod tests {
         check(TierColumn::Last, 60_000, &[(60_000, 7.0), (120_000, 2.0)]);
         check(TierColumn::Min, 60_000, &[(60_000, 1.0), (120_000, 1.0)]);
         check(TierColumn::Max, 90_000, &[(60_000, 9.0), (120_000, 9.0)]);
-        check(TierColumn::Sum, 60_000, &[(60_000, 20.0), (120_000, 20.0)]);
-        check(TierColumn::Average, 60_000, &[(60_000, 5.0), (120_000, 5.0)]);
+        let quarters = (1..=8).map(|i| (i * 15_000, 5.0));
+        check(TierColumn::Average, 60_000, &quarters.collect::<Vec<_>>());
         // Backwards from 2: the reset is hidden, the growth of 4 is there.
         check(TierColumn::Counter, 60_000, &[(60_000, -2.0), (120_000, 2.0)]);
     }
@@ -299,11 +306,6 @@ mod tests {
             TierColumn::Last,
             30_000,
             &[(60_000, 7.0), (90_000, 7.0), (120_000, 2.0)],
-        );
-        check(
-            TierColumn::Sum,
-            30_000,
-            &[(30_000, 10.0), (60_000, 10.0), (90_000, 10.0), (120_000, 10.0)],
         );
         check(
             TierColumn::Counter,
