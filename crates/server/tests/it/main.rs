@@ -1,7 +1,9 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
 mod crash;
+mod disk_full;
 mod first_steps;
+mod import_data;
 mod paging;
 mod remote_write;
 mod support;

@@ -138,7 +138,7 @@ impl Core {
         *self.ranks.write() = renewed;
     }
 
-    fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {
+    pub(crate) fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {
         if labels.is_empty() {
             return Err(Refusal::EmptyLabels);
         }

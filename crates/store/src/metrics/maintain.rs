@@ -276,6 +276,20 @@ impl Upkeep {
         Ok(())
     }
 
+    pub(crate) fn take_number(&mut self) -> u64 {
+        self.next_block += 1;
+        self.next_block - 1
+    }
+
+    /// Blocks that were made elsewhere: named, then visible.
+    pub(crate) fn adopt(&mut self, core: &Core, disk: &Disk, new: Vec<LiveBlock>) -> Result<(), OpenError> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let gone = Vec::new();
+        self.replace(core, disk, Replacement { gone, new })
+    }
+
     /// New blocks in place of old ones: visible, then named, then the old directories go.
     fn replace(&mut self, core: &Core, disk: &Disk, replacement: Replacement) -> Result<(), OpenError> {
         let Replacement { gone, new } = replacement;
