@@ -3,5 +3,6 @@
 mod crash;
 mod first_steps;
 mod paging;
+mod prometheus_api;
 mod remote_write;
 mod support;
