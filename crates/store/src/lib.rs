@@ -12,4 +12,5 @@ pub mod state;
 
 pub use source::{
     ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, TierColumn, TierHint,
+    UNKNOWN_START,
 };

@@ -5,5 +5,6 @@ mod disk_full;
 mod first_steps;
 mod import_data;
 mod paging;
+mod prometheus_api;
 mod remote_write;
 mod support;

@@ -14,6 +14,7 @@ use super::log::frame::{self, Kind};
 use super::log::writer::Log;
 use super::losses::Losses;
 use super::options::MetricsOptions;
+use super::pace::Pace;
 use super::refusal::{REFUSAL_CODES, Refusal};
 use lapwing_types::{Labels, METRIC_NAME, Metadata};
 use parking_lot::{Mutex, RwLock};
@@ -40,9 +41,10 @@ pub(crate) struct Core {
     pub(crate) losses: Losses,
     /// Held for as long as anyone can write.
     pub(crate) lock: Option<File>,
-    /// Time of the newest sample; the windows of what is accepted hang on it, not on the clock, so that the past can be
-    /// loaded in order.
+    /// Time of the newest sample; what is accepted hangs on it and on the series' own newest, not on the clock, so that the past
+    /// can be loaded in order.
     pub(crate) newest_ms: AtomicI64,
+    pub(crate) pace: Pace,
     pub(crate) closed: AtomicBool,
     pub(crate) counters: Counters,
 }
@@ -72,6 +74,7 @@ impl Core {
             log,
             lock: None,
             newest_ms: AtomicI64::new(i64::MIN),
+            pace: Pace::default(),
             closed: AtomicBool::new(false),
             counters: Counters::default(),
         }

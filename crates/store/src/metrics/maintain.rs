@@ -24,9 +24,14 @@ use super::stats::memory;
 use super::tiers::{self, Look, Tiers};
 use super::vfs::Vfs;
 use lapwing_types::Matcher;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// The horizon may go back and forth between a writer of the past and the rest; up to the same end is flushed at most this often.
+const SAME_FLUSH_MS: i64 = 5 * 60_000;
+const LAST_FLUSHES: usize = 32;
 
 /// What one round did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,6 +67,8 @@ pub(crate) struct Upkeep {
     flushes: u32,
     /// Everything in order before this was flushed.
     flushed_until_ms: Option<i64>,
+    /// Ends and times of the last flushes.
+    last_flushes: VecDeque<(i64, i64)>,
     /// Written and visible, but still in the head as well.
     flushed: Option<Flushed>,
     /// Step 1 is done for these, at this mark.
@@ -88,7 +95,7 @@ impl Upkeep {
             series_removed: self.remove_left(core),
             ..MaintenanceReport::default()
         };
-        self.begin_leaving(core);
+        self.begin_leaving(core, now_ms);
         match disk {
             None => {
                 report.chunks_dropped = forget_old(core, now_ms);
@@ -127,7 +134,7 @@ impl Upkeep {
                 .extend(done.blocks.into_iter().map(|b| b.name));
             report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
         }
-        self.flush(core, disk, &mut report.failures)?;
+        self.flush(core, disk, now_ms, &mut report.failures)?;
         self.tidy_blocks(core, disk, now_ms, report)?;
         let log_bytes = core.log.as_ref().map_or(0, |l| l.status().size_since_cut_bytes);
         if log_bytes > core.options.log_size_max_bytes {
@@ -244,16 +251,36 @@ impl Upkeep {
             .collect()
     }
 
-    fn flush(&mut self, core: &Core, disk: &Disk, failures: &mut Vec<String>) -> Result<(), OpenError> {
+    /// Writes what is over for everybody at work. When memory gets short, nobody is waited for.
+    fn flush(
+        &mut self,
+        core: &Core,
+        disk: &Disk,
+        now_ms: i64,
+        failures: &mut Vec<String>,
+    ) -> Result<(), OpenError> {
         let options = &core.options;
         let newest_ms = core.newest_ms.load(Ordering::Acquire);
-        let over_ms = newest_ms
+        let is_short = core.memory_bytes() > options.memory_limit_bytes / 2;
+        let horizon_ms = match is_short {
+            true => newest_ms,
+            false => core.pace.horizon_ms(newest_ms, now_ms),
+        };
+        let over_ms = horizon_ms
             .saturating_sub(options.window_slack_ms)
             .div_euclid(options.window_ms);
         let until_ms = over_ms.saturating_mul(options.window_ms);
-        let is_due = newest_ms > NEVER_MS && self.flushed_until_ms.is_none_or(|done| done < until_ms);
-        if self.flushed.is_some() || !is_due {
+        let is_due = newest_ms > NEVER_MS && self.flushed_until_ms != Some(until_ms);
+        let is_again = self
+            .last_flushes
+            .iter()
+            .any(|(until, at_ms)| *until == until_ms && now_ms.saturating_sub(*at_ms) < SAME_FLUSH_MS);
+        if self.flushed.is_some() || !is_due || (is_again && !is_short) {
             return Ok(());
+        }
+        self.last_flushes.push_back((until_ms, now_ms));
+        if self.last_flushes.len() > LAST_FLUSHES {
+            self.last_flushes.pop_front();
         }
         self.flushes += 1;
         let blocks = write_blocks(
@@ -371,13 +398,14 @@ impl Upkeep {
         Ok(removed)
     }
 
-    fn begin_leaving(&mut self, core: &Core) {
+    fn begin_leaving(&mut self, core: &Core, now_ms: i64) {
         if self.leaving.is_some() {
             return;
         }
         let options = &core.options;
         let newest_ms = core.newest_ms.load(Ordering::Acquire);
-        let ended_before_ms = newest_ms.saturating_sub(options.ooo_window_ms.max(options.window_ms));
+        let horizon_ms = core.pace.horizon_ms(newest_ms, now_ms);
+        let ended_before_ms = horizon_ms.saturating_sub(options.ooo_window_ms.max(options.window_ms));
         let mut ended = Vec::new();
         for (number, shard) in core.shards.iter().enumerate() {
             let shard = shard.lock();

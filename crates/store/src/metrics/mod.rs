@@ -25,6 +25,7 @@ mod maintain;
 mod manifest;
 mod merged;
 mod options;
+mod pace;
 mod refusal;
 mod replay;
 mod scrub;

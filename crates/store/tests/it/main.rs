@@ -6,5 +6,6 @@ mod metrics_blocks;
 mod metrics_crash;
 mod metrics_damage;
 mod metrics_import;
+mod metrics_past;
 mod metrics_threads;
 mod metrics_tiers;
