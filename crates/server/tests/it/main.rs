@@ -1,6 +1,7 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
 mod crash;
+mod damage;
 mod disk_full;
 mod first_steps;
 mod import_data;
