@@ -8,3 +8,4 @@ mod memory;
 mod script;
 mod scripts;
 mod sliding;
+mod tiers;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod import_data;
 mod init;
 mod query;
 mod serve;
@@ -55,6 +56,9 @@ enum Command {
     Query(query::QueryArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
+    /// Bring history (or configuration) from elsewhere
+    #[command(subcommand)]
+    Import(import_data::ImportData),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
 }
@@ -78,6 +82,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Import(what)) => import_data::run(&what),
         Some(Command::Init(args)) => init::run(&args),
     };
     exit.into()

@@ -6,6 +6,7 @@ use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
 use super::core::Core;
 use super::debris::remove_debris;
+use super::import::Importer;
 use super::log::writer::Log;
 use super::maintain::{Disk, MaintenanceReport, Upkeep, in_words};
 use super::manifest::Manifest;
@@ -13,7 +14,7 @@ use super::options::MetricsOptions;
 use super::refusal::{AppendError, OpenError, io_error};
 use super::replay::{OpenReport, Sources, replay};
 use super::snapshot::Snapshot;
-use super::stats::{StoreStats, collect, memory};
+use super::stats::{DamageCount, StoreStats, collect, memory};
 use super::verify::{self, VerifyReport};
 use super::vfs::{RealFs, Vfs};
 use lapwing_types::Matcher;
@@ -158,6 +159,15 @@ impl MetricsStore {
             .delete(core, disk.as_ref(), matchers, (start_ms, end_ms))
     }
 
+    /// Starts taking history from elsewhere, past the log and the out-of-order window.
+    pub fn import(&self, now_ms: i64) -> Result<Importer<'_>, OpenError> {
+        let Shared {
+            core, disk, upkeep, ..
+        } = &*self.shared;
+        let disk = disk.as_ref().ok_or(OpenError::NoDirectory)?;
+        Ok(Importer::new(core, disk, upkeep, now_ms))
+    }
+
     /// Writes a copy that `open` takes, as of now, into a directory that does not exist yet. Files that never change are
     /// linked, not copied, where the file system can.
     pub fn backup(&self, to: &Path) -> Result<BackupReport, OpenError> {
@@ -195,6 +205,17 @@ impl MetricsStore {
             .blocks_unreadable
             .clone_from(&self.shared.report.blocks_unreadable);
         stats
+    }
+
+    /// How much is damaged, without the details: cheap enough to ask every few seconds.
+    pub fn damage(&self) -> DamageCount {
+        let core = &self.shared.core;
+        let blocks = core.blocks.list();
+        DamageCount {
+            pages_quarantined: blocks.iter().map(|b| b.block.quarantined().len()).sum(),
+            blocks_unreadable: self.shared.report.blocks_unreadable.len(),
+            lost_stretches: core.losses.count(),
+        }
     }
 
     /// Makes everything written durable and refuses further writes.
