@@ -147,16 +147,24 @@ impl CompiledSilences {
 }
 
 impl Dispatcher {
-    /// Ids of the active silences that match.
+    /// Ids of the active silences that match; those of the configuration are called `recurring/NAME`.
     pub fn silences_of(&self, labels: &Labels, now_ms: i64) -> Vec<String> {
-        self.silences
+        let recurring = self
+            .config
+            .extras
+            .recurring_silences
+            .iter()
+            .filter(|s| s.hides(labels, now_ms))
+            .map(|s| format!("recurring/{}", s.name));
+        let set = self
+            .silences
             .matching(labels)
             .filter(|id| {
                 let silence = self.state.silences.get(id);
                 silence.is_some_and(|s| s.state(now_ms) == SilenceState::Active)
             })
-            .map(str::to_owned)
-            .collect()
+            .map(str::to_owned);
+        recurring.chain(set).collect()
     }
 
     /// Creates (empty id) or changes a silence; returns its id. As in Alertmanager, a change of what an active silence
