@@ -15,6 +15,7 @@ mod otlp;
 mod paging;
 mod queries;
 mod scraping;
+mod upkeep;
 mod work;
 
 pub use clock::Clock;
