@@ -79,6 +79,17 @@ pub struct Forward {
     alerts: Vec<Fingerprint>,
 }
 
+impl Forward {
+    /// Alerts in the request.
+    pub fn len(&self) -> usize {
+        self.alerts.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.alerts.is_empty()
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Posted<'a> {

@@ -487,5 +487,8 @@ fn a_recurring_silence_hides_while_its_interval_holds() {
     let labels = alert(&[("alertname", "X"), ("disk", "a")]).labels;
     assert_eq!(w.dispatcher.silences_of(&labels, w.now_ms), ["recurring/nightly"]);
     w.pass(seconds("40m"));
-    assert!(w.told().iter().any(|t| t.contains("\"a\"")), "told when the interval is over");
+    assert!(
+        w.told().iter().any(|t| t.contains("\"a\"")),
+        "told when the interval is over"
+    );
 }
