@@ -9,6 +9,7 @@ use crate::otlp::OtlpIngest;
 use crate::paging::{Paging, PagingError};
 use crate::queries::Queries;
 use crate::scraping::{Scraping, ScrapingError};
+use crate::work::SourceOptions;
 use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
 use lapwing_store::state::{MemoryState, SqliteState, StateError, StateStore};
 use lapwing_types::WriteBatch;
@@ -33,6 +34,7 @@ struct Shared {
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
+    sources: Mutex<Option<(SourceOptions, Jobs)>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +65,7 @@ impl Engine {
         let clock = options.clock.clone();
         let meter = Meter::new();
         let store = open_store(options, clock.now_ms())?;
-        let queries = Queries::new(store.clone(), clock.clone(), options.queries.clone(), &meter);
+        let queries = Queries::new(store.clone(), clock.clone(), &options.queries, &meter);
         let scraping = Scraping::start(&store, &clock)?;
         scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
         let paging = Paging::start(open_state(options)?, &options.paging, &clock, &meter)?;
@@ -80,16 +82,23 @@ impl Engine {
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
                 jobs: Mutex::new(None),
+                sources: Mutex::new(None),
                 meter,
             }),
         };
         let jobs = crate::work::start(&engine, options);
         *engine.lock_jobs() = Some(jobs);
+        let sources = SourceOptions::of(options);
+        *engine.lock_sources() = Some((sources, crate::work::start_sources(&engine, sources)));
         Ok(engine)
     }
 
     /// Ends the jobs, the last started first, then closes the store: what was acknowledged is kept.
     pub async fn stop(&self) -> Result<(), StopError> {
+        let sources = self.lock_sources().take();
+        if let Some((_, jobs)) = sources {
+            jobs.stop().await;
+        }
         let jobs = self.lock_jobs().take();
         if let Some(jobs) = jobs {
             jobs.stop().await;
@@ -154,6 +163,41 @@ impl Engine {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ComputeError> {
         self.shared.read_pool.run(work).await
+    }
+
+    /// Exchanges everything that a configuration governs but where data is kept and how safely, which need a restart.
+    /// Nothing changes unless all of it is right. Alerts, timers and deliveries stay as they are.
+    pub async fn reload(&self, options: &EngineOptions) -> Result<(), ScrapingError> {
+        let shared = &self.shared;
+        shared
+            .scraping
+            .set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
+        shared.store.set_limits(options.metrics.limits());
+        shared.queries.set_limits(&options.queries);
+        shared.otlp.set_options(options.otlp.clone());
+        shared.paging.reload(&options.paging, self.now_ms());
+        let wanted = SourceOptions::of(options);
+        let before = {
+            let mut sources = self.lock_sources();
+            match &*sources {
+                Some((running, _)) if *running != wanted => sources.take(),
+                // Stopped meanwhile, or nothing to change.
+                _ => None,
+            }
+        };
+        if let Some((_, jobs)) = before {
+            jobs.stop().await;
+            if !wanted.find_local {
+                shared.scraping.forget_local();
+            }
+            let jobs = crate::work::start_sources(self, wanted);
+            *self.lock_sources() = Some((wanted, jobs));
+        }
+        Ok(())
+    }
+
+    fn lock_sources(&self) -> std::sync::MutexGuard<'_, Option<(SourceOptions, Jobs)>> {
+        self.shared.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_jobs(&self) -> std::sync::MutexGuard<'_, Option<Jobs>> {

@@ -2,22 +2,26 @@
 
 use lapwing_store::metrics::{AppendError, MetricsStore};
 use lapwing_wire::otlp::{DeltaState, MetricsRequest, OtlpOptions, Rejection, translate};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A total takes about 300 bytes: these stay below 100 MiB.
 const DELTA_SERIES_MAX: usize = 300_000;
 
 pub(crate) struct OtlpIngest {
-    options: OtlpOptions,
+    options: Mutex<Arc<OtlpOptions>>,
     deltas: Mutex<DeltaState>,
 }
 
 impl OtlpIngest {
     pub(crate) fn new(options: OtlpOptions) -> Self {
         OtlpIngest {
-            options,
+            options: Mutex::new(Arc::new(options)),
             deltas: Mutex::new(DeltaState::new(DELTA_SERIES_MAX)),
         }
+    }
+
+    pub(crate) fn set_options(&self, options: OtlpOptions) {
+        *self.options.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
     }
 
     /// Totals move on only once their samples are kept, so that a request which failed may come again.
@@ -27,8 +31,13 @@ impl OtlpIngest {
         request: &MetricsRequest<'_>,
         now_ms: i64,
     ) -> Result<Vec<Rejection>, AppendError> {
+        let options = self
+            .options
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
-        let translated = translate(request, &self.options, &deltas);
+        let translated = translate(request, &options, &deltas);
         let mut appender = store.appender("otlp", now_ms);
         appender.append_batch(&translated.batch);
         let outcome = appender.commit()?;

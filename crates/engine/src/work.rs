@@ -25,6 +25,30 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }
+    jobs
+}
+
+/// What of the jobs hangs on the configuration; they are started anew when one of these differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourceOptions {
+    host_interval: Option<Duration>,
+    pub(crate) find_local: bool,
+    own_port: Option<u16>,
+}
+
+impl SourceOptions {
+    pub(crate) fn of(options: &EngineOptions) -> Self {
+        SourceOptions {
+            host_interval: options.host_interval,
+            find_local: options.find_local,
+            own_port: options.own_port,
+        }
+    }
+}
+
+/// The jobs that look at this machine.
+pub(crate) fn start_sources(engine: &Engine, options: SourceOptions) -> Jobs {
+    let mut jobs = Jobs::new(engine.meter());
     if let Some(period) = options.host_interval {
         start_host(&mut jobs, engine, period);
         start_gpus(&mut jobs, engine, period);

@@ -6,5 +6,7 @@
 mod cli;
 mod config;
 mod http;
+mod launch;
+mod live;
 
 pub use cli::cli_main;

@@ -3,6 +3,7 @@
 use super::diagnostic::{Diagnostic, Diagnostics, Level};
 use super::expand::{Lookup, expand};
 use super::sections::Config;
+use super::watched::Watched;
 use super::yaml::{Node, Value, parse};
 use std::path::{Path, PathBuf};
 
@@ -12,17 +13,33 @@ pub(crate) struct Loaded {
     pub(crate) config: Option<Config>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) files: Vec<PathBuf>,
+    /// What to look at to learn that it may have changed.
+    pub(crate) watched: Watched,
+}
+
+impl Loaded {
+    /// What holds without any file.
+    pub(crate) fn defaults() -> Self {
+        Loaded {
+            config: Some(Config::default()),
+            diagnostics: Vec::new(),
+            files: Vec::new(),
+            watched: Watched::default(),
+        }
+    }
 }
 
 /// Reads the file, or every `*.yml`/`*.yaml` of the directory in the order of their names, as one configuration.
 pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
+    let mut notes = Diagnostics::new(&path.display().to_string());
+    notes.watch(path);
     let files = match files_of(path) {
         Ok(files) => files,
         Err(error) => return unreadable(path, &error),
     };
-    let mut notes = Diagnostics::new(&path.display().to_string());
     let mut root: Option<Node> = None;
     for file in &files {
+        notes.watch(file);
         notes.file = file.display().to_string();
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -56,6 +73,7 @@ fn finish(config: Option<Config>, mut notes: Diagnostics, files: Vec<PathBuf>) -
         config: config.filter(|_| !notes.has_errors()),
         diagnostics: notes.found,
         files,
+        watched: notes.watched,
     }
 }
 
@@ -109,6 +127,12 @@ fn files_of(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+fn only(path: &Path) -> Watched {
+    let mut watched = Watched::default();
+    watched.note(path);
+    watched
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> Loaded {
     Loaded {
         config: None,
@@ -124,6 +148,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Loaded {
             ),
         }],
         files: Vec::new(),
+        watched: only(path),
     }
 }
 

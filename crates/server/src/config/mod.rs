@@ -11,10 +11,12 @@ mod reader;
 mod resolved;
 mod sections;
 mod size;
+mod watched;
 mod yaml;
 
 pub(crate) use diagnostic::{Diagnostic, Level, render};
-pub(crate) use load::load;
 #[cfg(test)]
 pub(crate) use load::load_text;
+pub(crate) use load::{Loaded, load};
 pub(crate) use sections::{Config, Role, Token};
+pub(crate) use watched::Watched;

@@ -23,6 +23,31 @@ impl Config {
         }
     }
 
+    /// Puts back what a running program cannot change and names each key that was written otherwise.
+    pub(crate) fn keep_what_needs_a_restart(&mut self, running: &Config) -> Vec<&'static str> {
+        let mut changed = Vec::new();
+        let mut keep = |differs: bool, key: &'static str| {
+            if differs {
+                changed.push(key);
+            }
+        };
+        keep(self.store.data != running.store.data, "store.data");
+        keep(
+            self.store.durable_on_disk != running.store.durable_on_disk,
+            "store.durability",
+        );
+        keep(
+            self.store.out_of_order_window_ms != running.store.out_of_order_window_ms,
+            "store.out_of_order_window",
+        );
+        keep(self.web.listen != running.web.listen, "web.listen");
+        self.store.data.clone_from(&running.store.data);
+        self.store.durable_on_disk = running.store.durable_on_disk;
+        self.store.out_of_order_window_ms = running.store.out_of_order_window_ms;
+        self.web.listen = running.web.listen;
+        changed
+    }
+
     fn metrics_options(&self) -> MetricsOptions {
         let default = MetricsOptions::default();
         let count = |n: Option<u64>, default: usize| n.map_or(default, |n| n as usize);

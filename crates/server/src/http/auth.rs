@@ -2,23 +2,25 @@
 //!
 //! With no token configured everyone may do everything; the configuration allows that on loopback only.
 
+use super::AppState;
 use crate::config::{Role, Token};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
-use std::sync::Arc;
 
 /// Paths that a load balancer or a browser's first look needs without a token.
 const OPEN_PATHS: [&str; 4] = ["/-/healthy", "/-/ready", "/health", "/favicon.ico"];
 
-pub(crate) async fn check(State(tokens): State<Arc<Vec<Token>>>, request: Request, next: Next) -> Response {
+pub(crate) async fn check(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let config = state.config();
+    let tokens = &config.web.tokens;
     if tokens.is_empty() || OPEN_PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let needed = role_needed(request.method(), request.uri().path());
-    match role_of(&tokens, &request) {
+    match role_of(tokens, &request) {
         Some(role) if role >= needed => next.run(request).await,
         Some(role) => refuse(
             StatusCode::FORBIDDEN,

@@ -6,6 +6,7 @@
 mod alertmanager;
 mod auth;
 mod ingest;
+mod lifecycle;
 mod listener;
 mod probes;
 mod prometheus;
@@ -18,18 +19,17 @@ pub(crate) use prometheus::parse_time_ms;
 pub(crate) use state::AppState;
 
 use axum::{Router, middleware};
-use std::sync::Arc;
 
 /// Every path that Lapwing answers.
 pub(crate) fn router(state: AppState) -> Router {
-    let tokens = Arc::new(state.config.web.tokens.clone());
     Router::new()
         .merge(prometheus::routes())
         .merge(alertmanager::routes())
         .merge(ingest::routes())
         .merge(probes::routes())
+        .merge(lifecycle::routes())
         .fallback(ui::serve)
-        .with_state(state)
+        .with_state(state.clone())
         .layer(tower_http::compression::CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(tokens, auth::check))
+        .layer(middleware::from_fn_with_state(state, auth::check))
 }

@@ -1,20 +1,19 @@
 //! What every handler is given: the engine and the configuration in force.
 
 use crate::config::Config;
+use crate::live::Live;
 use lapwing::Engine;
 use std::sync::Arc;
 
 #[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) engine: Engine,
-    pub(crate) config: Arc<Config>,
+    pub(crate) live: Live,
 }
 
 impl AppState {
-    pub(crate) fn new(engine: Engine, config: Config) -> Self {
-        AppState {
-            engine,
-            config: Arc::new(config),
-        }
+    /// The configuration of this moment; a handler asks once and works with that.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.live.config()
     }
 }

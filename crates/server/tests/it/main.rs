@@ -3,5 +3,7 @@
 mod crash;
 mod first_steps;
 mod paging;
+mod reload;
 mod remote_write;
 mod support;
+mod tls;

@@ -45,11 +45,18 @@ const ANSWER_BYTES_MAX: u64 = 1 << 30;
 impl Server {
     /// Starts on `data`, with more arguments, and waits until it says that it is ready.
     pub(crate) fn start(data: &Path, args: &[&str]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lapwing"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+        command
             .arg("serve")
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(data)
-            .args(args)
+            .args(args);
+        Server::spawn(&mut command)
+    }
+
+    /// Starts this command and waits until it says that it is ready.
+    pub(crate) fn spawn(command: &mut Command) -> Server {
+        let mut child = command
             .current_dir(std::env::temp_dir())
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
@@ -60,7 +67,8 @@ impl Server {
         std::thread::spawn(move || {
             // Reads to the end, so that the child never blocks on a full pipe.
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(at) = line.find("http://") {
+                let scheme = ["http://", "https://"].iter().find_map(|s| line.find(s));
+                if let Some(at) = scheme.filter(|_| line.contains("is ready on")) {
                     let url = line[at..].split_whitespace().next().unwrap_or("").to_owned();
                     let _ = ready.send(url);
                 }
@@ -149,6 +157,12 @@ impl Server {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process can be told");
         self.child.wait().is_ok_and(|status| status.success())
+    }
+
+    /// SIGHUP: the configuration is to be read again.
+    pub(crate) fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("the process can be told");
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -125,7 +125,7 @@ struct Pass<'c> {
 impl Pass<'_> {
     fn shard(&mut self, number: usize, batch: PendingShard) {
         let core = self.core;
-        let limit = core.options.memory_limit_bytes;
+        let limit = core.limits().memory_limit_bytes;
         if core.memory_bytes() > limit + limit / 8 {
             for (slot, t_ms, _) in &batch.samples {
                 self.refuse(*slot, *t_ms, Refusal::MemoryLimit { limit_bytes: limit });

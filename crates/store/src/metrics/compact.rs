@@ -113,7 +113,7 @@ pub(crate) fn tombstone(matchers: &[Matcher], (start_ms, end_ms): (i64, i64)) ->
 
 /// Blocks beyond retention: those that ended too long ago, then the oldest until the rest fits.
 pub(crate) fn expired(core: &Core, now_ms: i64) -> Vec<String> {
-    let retention = core.options.retention;
+    let retention = core.limits().retention;
     let list = core.blocks.list();
     let mut gone = Vec::new();
     let mut kept: Vec<&LiveBlock> = Vec::new();

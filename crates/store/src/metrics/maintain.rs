@@ -327,7 +327,7 @@ impl Upkeep {
 
 /// A store in memory has no blocks: what is beyond retention just goes.
 fn forget_old(core: &Core, now_ms: i64) -> usize {
-    let Some(age_ms) = core.options.retention.age_ms else {
+    let Some(age_ms) = core.limits().retention.age_ms else {
         return 0;
     };
     let oldest_ms = now_ms.saturating_sub(age_ms);

@@ -38,7 +38,7 @@ pub use bytes::Malformed;
 pub use head::index::Cardinality;
 pub use log::replay::DamagedRange;
 pub use maintain::MaintenanceReport;
-pub use options::{Durability, MetricsOptions, Retention};
+pub use options::{Durability, MetricsLimits, MetricsOptions, Retention};
 pub use refusal::{AppendError, AppendOutcome, OpenError, Refusal, Refused};
 pub use replay::OpenReport;
 pub use snapshot::Snapshot;

@@ -163,6 +163,23 @@ fn limits_refuse_by_name_and_leave_the_rest() {
 }
 
 #[test]
+fn limits_change_while_the_store_runs() {
+    let store = MetricsStore::in_memory(MetricsOptions {
+        series_max: 1,
+        ..MetricsOptions::default()
+    });
+    let mut appender = store.appender("a", T0);
+    assert!(appender.series(&labels(0, 0)).is_ok());
+    assert_eq!(appender.series(&labels(0, 1)), Err(Refusal::SeriesMax { max: 1 }));
+    let more = MetricsOptions {
+        series_max: 2,
+        ..MetricsOptions::default()
+    };
+    store.set_limits(more.limits());
+    assert!(appender.series(&labels(0, 1)).is_ok());
+}
+
+#[test]
 fn a_spent_memory_budget_refuses_new_series_first() {
     let store = MetricsStore::in_memory(MetricsOptions {
         memory_limit_bytes: 40_000,

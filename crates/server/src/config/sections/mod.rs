@@ -6,6 +6,7 @@ mod global;
 mod host;
 mod scrape;
 mod store;
+mod tls;
 mod web;
 
 pub(crate) use alerting::AlertingConfig;
@@ -37,11 +38,12 @@ impl Config {
         let mut map = MapReader::new(root, "", notes);
         let global = GlobalConfig::read(map.node("global"), notes);
         let jobs = map.list("scrape_configs", notes);
+        let web = WebConfig::read(map.node("web"), notes);
         let config = Config {
-            alerting: alerting::read(&mut map, &global, notes),
+            alerting: alerting::read(&mut map, (&global, &web.seen_from_outside()), notes),
             scrape_configs: scrape::read(&jobs, global.scrape_defaults(), notes),
             global,
-            web: WebConfig::read(map.node("web"), notes),
+            web,
             store: StoreConfig::read(map.node("store"), notes),
             host: HostConfig::read(map.node("host"), notes),
             discover: DiscoverConfig::read(map.node("discover"), notes),

@@ -2,12 +2,13 @@
 //!
 //! Loopback needs no token. Any other address without one refuses to start, and says which line to add.
 
+use super::tls::{self, Tls, read_file};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::Node;
 use std::net::SocketAddr;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct WebConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) external_url: Option<String>,
@@ -15,6 +16,9 @@ pub(crate) struct WebConfig {
     /// Without authentication on an open address: only as the peers' own rules allow it.
     pub(crate) open_without_token: bool,
     pub(crate) admin_api: bool,
+    /// Whether `POST /-/reload` is answered.
+    pub(crate) lifecycle: bool,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// What the bearer of a token may do; each role includes those before it.
@@ -46,6 +50,8 @@ impl Default for WebConfig {
             tokens: Vec::new(),
             open_without_token: false,
             admin_api: true,
+            lifecycle: true,
+            tls: None,
         }
     }
 }
@@ -85,9 +91,22 @@ impl WebConfig {
             tokens,
             open_without_token: map.bool("open_without_token", notes).unwrap_or(false),
             admin_api: map.bool("admin_api", notes).unwrap_or(default.admin_api),
+            lifecycle: map.bool("lifecycle", notes).unwrap_or(default.lifecycle),
+            tls: map.node("tls").and_then(|n| tls::read(n, "web.tls", notes)),
         };
         map.finish(notes);
         config
+    }
+
+    /// The address that links in pages point to.
+    pub(crate) fn seen_from_outside(&self) -> String {
+        match &self.external_url {
+            Some(url) => url.clone(),
+            None if self.listen.ip().is_unspecified() => {
+                format!("http://{}:{}", lapwing::hostname(), self.listen.port())
+            }
+            None => format!("http://{}", self.listen),
+        }
     }
 
     /// Why this may not be served, if it may not.
@@ -126,13 +145,7 @@ fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token>
     map.finish(notes);
     let secret = match (secret, file) {
         (Some(secret), None) => Some(secret),
-        (None, Some(file)) => match std::fs::read_to_string(&file) {
-            Ok(text) => Some(text.trim().to_owned()),
-            Err(error) => {
-                notes.error(at, path, format!("cannot read {file}: {error}"));
-                None
-            }
-        },
+        (None, Some(file)) => read_file(at, path, &file, notes).map(|text| text.trim().to_owned()),
         _ => {
             notes.error(at, path, "write either secret or secret_file");
             None
