@@ -5,15 +5,17 @@ use crate::compute::{Compute, ComputeError};
 use crate::jobs::Jobs;
 use crate::meter::Meter;
 use crate::options::EngineOptions;
-use crate::otlp::OtlpIngest;
+use crate::otlp::{OtlpFailure, OtlpIngest, OtlpKept};
 use crate::paging::{Paging, PagingError};
+use crate::pushed::Pushed;
 use crate::queries::Queries;
 use crate::scraping::{Scraping, ScrapingError};
 use crate::work::SourceOptions;
+use lapwing_store::JournalError;
 use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
 use lapwing_store::state::{MemoryState, SqliteState, StateError, StateStore};
 use lapwing_types::WriteBatch;
-use lapwing_wire::otlp::{MetricsRequest, Rejection};
+use lapwing_wire::otlp::MetricsRequest;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lapwing, running. A cheap handle; [`Engine::stop`] ends it for all clones.
@@ -31,6 +33,7 @@ struct Shared {
     otlp: OtlpIngest,
     scraping: Scraping,
     paging: Paging,
+    pushed: Pushed,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
@@ -47,6 +50,8 @@ pub enum StartError {
     },
     #[error("cannot open the state database")]
     State(#[source] StateError),
+    #[error("cannot open the running totals of delta series")]
+    Totals(#[source] JournalError),
     #[error(transparent)]
     Paging(#[from] PagingError),
     #[error(transparent)]
@@ -68,7 +73,11 @@ impl Engine {
         let queries = Queries::new(store.clone(), clock.clone(), &options.queries, &meter);
         let scraping = Scraping::start(&store, &clock)?;
         scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
-        let paging = Paging::start(open_state(options)?, &options.paging, &clock, &meter)?;
+        let totals = options.data.as_ref().map(|dir| dir.join("otlp-totals"));
+        let otlp = OtlpIngest::open(options.otlp.clone(), totals.as_deref()).map_err(StartError::Totals)?;
+        let state = open_state(options)?;
+        let pushed = Pushed::load(state.clone(), options.pushed_ttl_ms, &meter).map_err(StartError::State)?;
+        let paging = Paging::start(state, &options.paging, &clock, &meter)?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let engine = Engine {
             shared: Arc::new(Shared {
@@ -78,7 +87,8 @@ impl Engine {
                 queries,
                 scraping,
                 paging,
-                otlp: OtlpIngest::new(options.otlp.clone()),
+                pushed,
+                otlp,
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
                 jobs: Mutex::new(None),
@@ -135,13 +145,19 @@ impl Engine {
         &self.shared.scraping
     }
 
+    pub fn pushed(&self) -> &Pushed {
+        &self.shared.pushed
+    }
+
     pub fn meter(&self) -> &Meter {
         &self.shared.meter
     }
 
     /// Keeps what an OTLP request carries; the rejections go into its answer.
-    pub fn keep_otlp(&self, request: &MetricsRequest<'_>) -> Result<Vec<Rejection>, AppendError> {
-        self.shared.otlp.keep(&self.shared.store, request, self.now_ms())
+    pub fn keep_otlp(&self, source: &str, request: &MetricsRequest<'_>) -> Result<OtlpKept, OtlpFailure> {
+        self.shared
+            .otlp
+            .keep(&self.shared.store, source, request, self.now_ms())
     }
 
     /// Lapwing's own series as they stand now.
@@ -174,6 +190,7 @@ impl Engine {
             .set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
         shared.store.set_limits(options.metrics.limits());
         shared.queries.set_limits(&options.queries);
+        shared.pushed.set_default_ttl(options.pushed_ttl_ms);
         shared.otlp.set_options(options.otlp.clone());
         shared.paging.reload(&options.paging, self.now_ms());
         let wanted = SourceOptions::of(options);

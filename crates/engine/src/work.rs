@@ -22,6 +22,7 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     start_maintenance(&mut jobs, engine);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
+    start_pushed(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }
@@ -106,6 +107,25 @@ fn start_dispatch(jobs: &mut Jobs, engine: &Engine) {
                 () = engine.paging().woken() => {}
                 () = tokio::time::sleep(DISPATCH_PERIOD) => {}
                 _ = stopped.wait_for(|stop| *stop) => break,
+            }
+        }
+    });
+}
+
+/// Pushed groups get a sample as often as scraped targets do by default.
+const PUSHED_PERIOD: Duration = Duration::from_secs(15);
+
+fn start_pushed(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.every("pushed", PUSHED_PERIOD, move || {
+        let engine = engine.clone();
+        async move {
+            let (inner, now_ms) = (engine.clone(), engine.now_ms());
+            let turn = move || inner.pushed().turn(inner.store(), now_ms);
+            match engine.compute_ingest(turn).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "pushed groups got no sample"),
+                Err(error) => tracing::error!(%error, "the turn of pushed groups was cut off"),
             }
         }
     });

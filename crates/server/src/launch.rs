@@ -3,6 +3,7 @@
 use crate::config::{self, Config, Watched};
 use crate::http::{self, AppState, ListenerLimits};
 use crate::live::{Live, LoadConfig, Started};
+use crate::statsd;
 use anyhow::Context;
 use lapwing::Engine;
 use std::time::Duration;
@@ -73,19 +74,26 @@ async fn serve(started: Started) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("cannot tell the address listened on")?;
+    let limits = ListenerLimits {
+        connections_max: started.config.limits.connections_max,
+        ..ListenerLimits::default()
+    };
     let options = started.config.engine_options(started.is_in_memory);
     let engine = Engine::start(&options).context("cannot start")?;
     let live = Live::new(&engine, started);
     let (stop, stopped) = watch::channel(false);
     let reloads = tokio::spawn(reload_when_told(live.clone(), engine.clone(), stopped.clone()));
-    let state = AppState {
-        engine: engine.clone(),
-        live: live.clone(),
-    };
+    let counts = live.clone();
+    let statsd = tokio::spawn(statsd::run(
+        engine.clone(),
+        move || counts.config().receive.statsd.clone(),
+        stopped.clone(),
+    ));
+    let state = AppState::new(&engine, live.clone());
     let doors = tokio::spawn(http::serve(
         listener,
         (http::router(state), live),
-        ListenerLimits::default(),
+        limits,
         stopped,
     ));
     let scheme = if web.tls.is_some() { "https" } else { "http" };
@@ -101,6 +109,7 @@ async fn serve(started: Started) -> anyhow::Result<()> {
     tracing::info!("stopping on {reason}");
     let _ = stop.send(true);
     doors.await.context("the HTTP server failed")?;
+    statsd.await.context("taking StatsD failed")?;
     reloads.await.context("the watch over the configuration failed")?;
     engine.stop().await.context("cannot stop cleanly")?;
     tracing::info!("stopped; everything acknowledged is kept");

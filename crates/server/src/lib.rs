@@ -8,5 +8,6 @@ mod config;
 mod http;
 mod launch;
 mod live;
+mod statsd;
 
 pub use cli::cli_main;

@@ -18,5 +18,5 @@ pub(crate) use diagnostic::{Diagnostic, Level, render};
 #[cfg(test)]
 pub(crate) use load::load_text;
 pub(crate) use load::{Loaded, load};
-pub(crate) use sections::{Config, Role, Token};
+pub(crate) use sections::{Config, LimitsConfig, Role, Token};
 pub(crate) use watched::Watched;

@@ -19,6 +19,9 @@ impl Config {
             scrape_defaults: self.global.scrape_defaults(),
             find_local: self.discover.local,
             own_port: Some(self.web.listen.port()),
+            queries: self.limits.query.engine_limits(),
+            otlp: self.otlp.clone(),
+            pushed_ttl_ms: self.receive.pushgateway_ttl_ms,
             ..EngineOptions::default()
         }
     }
@@ -41,6 +44,11 @@ impl Config {
             "store.out_of_order_window",
         );
         keep(self.web.listen != running.web.listen, "web.listen");
+        keep(
+            self.limits.connections_max != running.limits.connections_max,
+            "limits.connections",
+        );
+        self.limits.connections_max = running.limits.connections_max;
         self.store.data.clone_from(&running.store.data);
         self.store.durable_on_disk = running.store.durable_on_disk;
         self.store.out_of_order_window_ms = running.store.out_of_order_window_ms;

@@ -3,6 +3,7 @@
 //! With no token configured everyone may do everything; the configuration allows that on loopback only.
 
 use super::AppState;
+use super::ingest::gate::Caller;
 use crate::config::{Role, Token};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
@@ -13,16 +14,21 @@ use base64::Engine as _;
 /// Paths that a load balancer or a browser's first look needs without a token.
 const OPEN_PATHS: [&str; 4] = ["/-/healthy", "/-/ready", "/health", "/favicon.ico"];
 
-pub(crate) async fn check(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(crate) async fn check(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let config = state.config();
     let tokens = &config.web.tokens;
     if tokens.is_empty() || OPEN_PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let needed = role_needed(request.method(), request.uri().path());
-    match role_of(tokens, &request) {
-        Some(role) if role >= needed => next.run(request).await,
-        Some(role) => refuse(
+    match bearer_of(tokens, &request) {
+        Some((role, name)) if role >= needed => {
+            if let Some(name) = name {
+                request.extensions_mut().insert(Caller(name.to_owned()));
+            }
+            next.run(request).await
+        }
+        Some((role, _)) => refuse(
             StatusCode::FORBIDDEN,
             &format!(
                 "this token may {role:?}, {} needs {needed:?}\n",
@@ -75,7 +81,8 @@ fn role_needed(method: &Method, path: &str) -> Role {
     }
 }
 
-fn role_of(tokens: &[Token], request: &Request) -> Option<Role> {
+/// What the bearer may do, and the name of the token.
+fn bearer_of<'t>(tokens: &'t [Token], request: &Request) -> Option<(Role, Option<&'t str>)> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, rest) = value.split_once(' ')?;
     let secret = if scheme.eq_ignore_ascii_case("bearer") {
@@ -92,8 +99,8 @@ fn role_of(tokens: &[Token], request: &Request) -> Option<Role> {
     tokens
         .iter()
         .filter(|token| same_secret(&token.secret, &secret))
-        .map(|token| token.role)
-        .max()
+        .max_by_key(|token| token.role)
+        .map(|token| (token.role, token.name.as_deref()))
 }
 
 /// Takes the same time wherever the two differ.
@@ -125,10 +132,12 @@ mod tests {
     fn bearer_and_basic_carry_the_same_secret() {
         let tokens = [
             Token {
+                name: None,
                 secret: "s".into(),
                 role: Role::Read,
             },
             Token {
+                name: None,
                 secret: "t".into(),
                 role: Role::Admin,
             },
@@ -138,7 +147,7 @@ mod tests {
                 .header(header::AUTHORIZATION, header)
                 .body(axum::body::Body::empty())
                 .unwrap();
-            role_of(&tokens, &request)
+            bearer_of(&tokens, &request).map(|(role, _)| role)
         };
         assert_eq!(role("Bearer s"), Some(Role::Read));
         assert_eq!(role("bearer t"), Some(Role::Admin));

@@ -26,7 +26,6 @@ use tower_service::Service;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListenerLimits {
-    /// A connection costs a socket and about 20 KiB; 4 096 of them stay below 100 MiB.
     pub(crate) connections_max: usize,
     pub(crate) head_timeout: Duration,
     pub(crate) streams_max: u32,

@@ -14,6 +14,7 @@ mod state;
 mod ui;
 
 pub(crate) use ingest::body::with_causes;
+pub(crate) use ingest::gate::Gate;
 pub(crate) use listener::{ListenerLimits, bind, serve};
 pub(crate) use prometheus::parse_time_ms;
 pub(crate) use state::AppState;
@@ -25,7 +26,7 @@ pub(crate) fn router(state: AppState) -> Router {
     Router::new()
         .merge(prometheus::routes())
         .merge(alertmanager::routes())
-        .merge(ingest::routes())
+        .merge(ingest::routes(&state))
         .merge(probes::routes())
         .merge(lifecycle::routes())
         .fallback(ui::serve)

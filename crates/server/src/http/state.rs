@@ -1,5 +1,6 @@
 //! What every handler is given: the engine and the configuration in force.
 
+use super::Gate;
 use crate::config::Config;
 use crate::live::Live;
 use lapwing::Engine;
@@ -9,9 +10,18 @@ use std::sync::Arc;
 pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) live: Live,
+    pub(crate) gate: Gate,
 }
 
 impl AppState {
+    pub(crate) fn new(engine: &Engine, live: Live) -> Self {
+        AppState {
+            engine: engine.clone(),
+            gate: Gate::new(engine.meter()),
+            live,
+        }
+    }
+
     /// The configuration of this moment; a handler asks once and works with that.
     pub(crate) fn config(&self) -> Arc<Config> {
         self.live.config()

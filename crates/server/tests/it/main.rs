@@ -2,8 +2,12 @@
 
 mod crash;
 mod first_steps;
+mod limits;
+mod otlp;
 mod paging;
+mod pushed;
 mod reload;
 mod remote_write;
+mod statsd;
 mod support;
 mod tls;

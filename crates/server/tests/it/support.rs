@@ -135,6 +135,23 @@ impl Server {
         answer(request.send(body))
     }
 
+    /// Any method, for those that `get` and `post` do not cover.
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body).expect("a valid request");
+        let agent = self
+            .agent
+            .configure_request(request)
+            .allow_non_standard_methods(true)
+            .build();
+        answer(self.agent.run(agent)).expect("the server answers")
+    }
+
     pub(crate) fn remote_write(&self, batch: &WriteBatch) -> Result<Answer, ureq::Error> {
         let packed = snap::raw::Encoder::new()
             .compress_vec(&encode_v1(batch))

@@ -112,12 +112,9 @@ pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, A
         let request = Request::get(question.target())
             .body(Body::empty())
             .unwrap_or_default();
-        let response = router(AppState {
-            engine: engine.clone(),
-            live: Live::new(&engine, Started::defaults()),
-        })
-        .call(request)
-        .await;
+        let response = router(AppState::new(&engine, Live::new(&engine, Started::defaults())))
+            .call(request)
+            .await;
         let response = match response {
             Ok(response) => response,
             Err(never) => match never {},

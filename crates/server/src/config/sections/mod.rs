@@ -4,6 +4,9 @@ mod alerting;
 mod discover;
 mod global;
 mod host;
+mod limits;
+mod otlp;
+mod receive;
 mod scrape;
 mod store;
 mod tls;
@@ -13,6 +16,8 @@ pub(crate) use alerting::AlertingConfig;
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
 pub(crate) use host::HostConfig;
+pub(crate) use limits::LimitsConfig;
+pub(crate) use receive::ReceiveConfig;
 pub(crate) use store::StoreConfig;
 pub(crate) use web::{Role, Token, WebConfig};
 
@@ -20,6 +25,7 @@ use super::diagnostic::Diagnostics;
 use super::reader::MapReader;
 use super::yaml::Node;
 use lapwing_collect::scrape::ScrapeConfig;
+use lapwing_wire::otlp::OtlpOptions;
 
 /// The whole configuration, resolved and valid.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +35,9 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     pub(crate) host: HostConfig,
     pub(crate) discover: DiscoverConfig,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) receive: ReceiveConfig,
+    pub(crate) otlp: OtlpOptions,
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
 }
@@ -47,6 +56,9 @@ impl Config {
             store: StoreConfig::read(map.node("store"), notes),
             host: HostConfig::read(map.node("host"), notes),
             discover: DiscoverConfig::read(map.node("discover"), notes),
+            limits: LimitsConfig::read(map.node("limits"), notes),
+            receive: ReceiveConfig::read(map.node("receive"), notes),
+            otlp: otlp::read(map.node("otlp"), notes),
         };
         map.finish(notes);
         config

@@ -32,6 +32,8 @@ pub(crate) enum Role {
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token {
+    /// Under which series and rates of its bearer are counted.
+    pub(crate) name: Option<String>,
     pub(crate) secret: String,
     pub(crate) role: Role,
 }
@@ -139,6 +141,7 @@ fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token>
             format!("did you mean {near:?}? (ingest, read, operate, admin)"),
         );
     }
+    let name = map.text("name", notes);
     let secret = map.text("secret", notes);
     let file = map.text("secret_file", notes);
     let at = map.at;
@@ -155,5 +158,9 @@ fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token>
         notes.error(at, path, "the secret is empty");
         return None;
     }
-    Some(Token { secret, role: role? })
+    Some(Token {
+        name,
+        secret,
+        role: role?,
+    })
 }
