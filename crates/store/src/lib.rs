@@ -8,7 +8,10 @@
 mod journal;
 pub mod metrics;
 mod source;
+#[cfg(feature = "state")]
 pub mod state;
 
 pub use journal::{Journal, JournalError};
-pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
+pub use source::{
+    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, UNKNOWN_START,
+};

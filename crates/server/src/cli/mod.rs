@@ -3,7 +3,9 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod import;
 mod init;
+mod prometheus;
 mod query;
 mod serve;
 
@@ -57,6 +59,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
+    /// Take over what other systems hold: their configuration
+    Import(import::ImportArgs),
+    /// In the place of Prometheus: its flags, its prometheus.yml
+    Prometheus(prometheus::PrometheusArgs),
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -79,6 +85,8 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Init(args)) => init::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Prometheus(args)) => prometheus::run(&args),
     };
     exit.into()
 }

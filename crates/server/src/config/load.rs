@@ -4,7 +4,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Level};
 use super::expand::{Lookup, expand};
 use super::sections::Config;
 use super::watched::Watched;
-use super::yaml::{Node, Value, parse};
+use super::yaml::{Node, Position, Value, parse};
 use std::path::{Path, PathBuf};
 
 /// What was found, good or bad; `config` is there only when nothing was wrong.
@@ -18,6 +18,11 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// With all complaints in the order of the files; a configuration with a mistake is none.
+    pub(crate) fn new(config: Option<Config>, notes: Diagnostics, files: Vec<PathBuf>) -> Self {
+        finish(config, notes, files)
+    }
+
     /// What holds without any file.
     pub(crate) fn defaults() -> Self {
         Loaded {
@@ -57,8 +62,26 @@ pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
     finish(config, notes, files)
 }
 
+/// One file as a tree, without variables: the peers do not expand them.
+pub(super) fn read_file_tree(path: &Path, notes: &mut Diagnostics) -> Option<Node> {
+    notes.watch(path);
+    let start = Position { line: 1, column: 1 };
+    match std::fs::read_to_string(path) {
+        Err(error) => {
+            notes.error(start, "", format!("cannot read {}: {error}", path.display()));
+            None
+        }
+        Ok(text) => match parse(&text) {
+            Ok(node) => Some(node),
+            Err(error) => {
+                notes.error(error.at, "", error.message);
+                None
+            }
+        },
+    }
+}
+
 /// The same from text.
-#[cfg(test)]
 pub(crate) fn load_text(name: &str, text: &str, env: Lookup<'_>) -> Loaded {
     let mut notes = Diagnostics::new(name);
     let config = read_tree(text, env, &mut notes).map(|node| Config::read(&node, &mut notes));

@@ -52,6 +52,11 @@ impl Config {
         self.store.data.clone_from(&running.store.data);
         self.store.durable_on_disk = running.store.durable_on_disk;
         self.store.out_of_order_window_ms = running.store.out_of_order_window_ms;
+        keep(
+            self.web.route_prefix != running.web.route_prefix,
+            "web.route_prefix",
+        );
+        self.web.route_prefix.clone_from(&running.web.route_prefix);
         self.web.listen = running.web.listen;
         changed
     }

@@ -19,11 +19,14 @@ pub(crate) use listener::{ListenerLimits, bind, serve};
 pub(crate) use prometheus::parse_time_ms;
 pub(crate) use state::AppState;
 
+use axum::response::Redirect;
+use axum::routing::get;
 use axum::{Router, middleware};
 
 /// Every path that Lapwing answers.
 pub(crate) fn router(state: AppState) -> Router {
-    Router::new()
+    let prefix = state.config().web.route_prefix.clone();
+    let all = Router::new()
         .merge(prometheus::routes())
         .merge(alertmanager::routes())
         .merge(ingest::routes(&state))
@@ -32,5 +35,12 @@ pub(crate) fn router(state: AppState) -> Router {
         .fallback(ui::serve)
         .with_state(state.clone())
         .layer(tower_http::compression::CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(state, auth::check))
+        .layer(middleware::from_fn_with_state(state, auth::check));
+    if prefix.is_empty() {
+        return all;
+    }
+    let to_prefix = format!("{prefix}/");
+    Router::new()
+        .route("/", get(|| async move { Redirect::temporary(&to_prefix) }))
+        .nest(&prefix, all)
 }

@@ -1,6 +1,7 @@
 //! What every handler is given: the engine and the configuration in force.
 
 use super::Gate;
+use super::auth::Logins;
 use crate::config::Config;
 use crate::live::Live;
 use lapwing::Engine;
@@ -11,6 +12,7 @@ pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) live: Live,
     pub(crate) gate: Gate,
+    pub(crate) logins: Logins,
 }
 
 impl AppState {
@@ -19,6 +21,7 @@ impl AppState {
             engine: engine.clone(),
             gate: Gate::new(engine.meter()),
             live,
+            logins: Logins::default(),
         }
     }
 

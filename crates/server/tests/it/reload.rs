@@ -68,8 +68,9 @@ fn a_bad_file_changes_nothing_and_says_so_everywhere() {
 
     write(dir.path(), "store: { retention: 12d }\n");
     in_force(&server, "retention: 12d");
-    let metrics = server.get("/metrics").body;
-    assert!(metrics.contains("lapwing_config_last_reload_successful 1"));
+    server.until("/metrics", |a| {
+        a.body.contains("lapwing_config_last_reload_successful 1")
+    });
 }
 
 #[test]

@@ -110,6 +110,16 @@ impl Server {
         }
     }
 
+    /// Asks until there is a value, and returns the first.
+    pub(crate) fn value_of(&self, expr: &str) -> String {
+        let text = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect::<String>();
+        let answer = self.until(&format!("/api/v1/query?query={text}"), |a| {
+            a.body.contains("\"value\"")
+        });
+        let value = answer.json()["data"]["result"][0]["value"][1].clone();
+        value.as_str().unwrap_or("").to_owned()
+    }
+
     pub(crate) fn query(&self, expr: &str, at_s: f64) -> serde_json::Value {
         let text = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect::<String>();
         let answer = self.get(&format!("/api/v1/query?query={text}&time={at_s}"));
@@ -192,6 +202,40 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A program that is not ours; ended with the test.
+pub(crate) struct Peer {
+    child: Child,
+}
+
+impl Peer {
+    /// `None` when it is not installed. Nobody waits for it: whoever asks it tries again.
+    pub(crate) fn start(program: impl AsRef<std::ffi::OsStr>, arguments: &[String]) -> Option<Peer> {
+        let child = Command::new(program)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        Some(Peer { child })
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// For peers that do not say which port they took; free now, and most likely a moment later.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
 }
 
 fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, ureq::Error> {

@@ -210,13 +210,17 @@ impl Pass<'_> {
         end_section(&mut self.record, section);
     }
 
-    /// Only what is new is written: sources repeat their metadata with every scrape.
+    /// Only what is new is written: sources repeat their metadata with every scrape. One that knows nothing (a page of
+    /// federation) does not take away what another said.
     fn metadata(&mut self, metadata: Vec<(String, Metadata)>) {
         let changed: Vec<(String, Metadata)> = {
             let known = self.core.metadata.read();
             metadata
                 .into_iter()
-                .filter(|(family, m)| known.get(family) != Some(m))
+                .filter(|(family, m)| match known.get(family) {
+                    None => true,
+                    Some(before) => before != m && *m != Metadata::default(),
+                })
                 .collect()
         };
         if changed.is_empty() {

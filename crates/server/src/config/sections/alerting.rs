@@ -55,6 +55,28 @@ pub(crate) fn read(
     }
 }
 
+/// The rules of `rule_files:` alone, told to nobody: what a prometheus.yml has.
+pub(crate) fn read_rule_files(
+    map: &mut MapReader<'_>,
+    (global, external_url): (&GlobalConfig, &str),
+    notes: &mut Diagnostics,
+) -> AlertingConfig {
+    let rules = RulesOptions {
+        external_labels: global.external_labels.clone(),
+        external_url: external_url.to_owned(),
+        interval_ms: global.evaluation_interval_ms,
+        ..RulesOptions::default()
+    };
+    AlertingConfig {
+        paging: PagingOptions {
+            groups: rule_files(map, &rules, notes),
+            rules,
+            ..PagingOptions::default()
+        },
+        notify_shown: String::new(),
+    }
+}
+
 fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagnostics) -> Option<RuleGroup> {
     let items = map.list("rules", notes);
     let mut rules = Vec::new();
@@ -257,7 +279,7 @@ fn base_dir(notes: &Diagnostics) -> PathBuf {
 }
 
 /// Files that match; `*` may stand in the last part of the path, as in `rules/*.yml`.
-fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
+pub(crate) fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
     let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or("");
     if !name.contains('*') {
         return if pattern.exists() {

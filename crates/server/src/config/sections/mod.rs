@@ -1,13 +1,13 @@
 //! One file per section of `lapwing.yml`, and the whole that they make.
 
-mod alerting;
+pub(crate) mod alerting;
 mod discover;
 mod global;
 mod host;
 mod limits;
-mod otlp;
+pub(crate) mod otlp;
 mod receive;
-mod scrape;
+pub(crate) mod scrape;
 mod store;
 mod tls;
 mod web;
@@ -19,7 +19,8 @@ pub(crate) use host::HostConfig;
 pub(crate) use limits::LimitsConfig;
 pub(crate) use receive::ReceiveConfig;
 pub(crate) use store::StoreConfig;
-pub(crate) use web::{Role, Token, WebConfig};
+pub(crate) use tls::{TlsParts, read_file};
+pub(crate) use web::{BasicUser, Role, Token, WebConfig, normal_prefix};
 
 use super::diagnostic::Diagnostics;
 use super::reader::MapReader;

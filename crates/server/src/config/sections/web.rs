@@ -13,6 +13,10 @@ pub(crate) struct WebConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) external_url: Option<String>,
     pub(crate) tokens: Vec<Token>,
+    /// Users of a peer's `--web.config.file`; each may do everything.
+    pub(crate) users: Vec<BasicUser>,
+    /// Under which path everything stands, without a slash at its end; empty for the root.
+    pub(crate) route_prefix: String,
     /// Without authentication on an open address: only as the peers' own rules allow it.
     pub(crate) open_without_token: bool,
     pub(crate) admin_api: bool,
@@ -38,6 +42,19 @@ pub(crate) struct Token {
     pub(crate) role: Role,
 }
 
+/// A name and the hash of its password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct BasicUser {
+    pub(crate) name: String,
+    pub(crate) bcrypt: String,
+}
+
+impl std::fmt::Debug for BasicUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BasicUser({:?}, <hash>)", self.name)
+    }
+}
+
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Token({:?}, <secret>)", self.role)
@@ -50,6 +67,8 @@ impl Default for WebConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 9595)),
             external_url: None,
             tokens: Vec::new(),
+            users: Vec::new(),
+            route_prefix: String::new(),
             open_without_token: false,
             admin_api: true,
             lifecycle: true,
@@ -91,6 +110,8 @@ impl WebConfig {
             listen,
             external_url: map.text("external_url", notes),
             tokens,
+            route_prefix: read_prefix(&mut map, notes),
+            users: Vec::new(),
             open_without_token: map.bool("open_without_token", notes).unwrap_or(false),
             admin_api: map.bool("admin_api", notes).unwrap_or(default.admin_api),
             lifecycle: map.bool("lifecycle", notes).unwrap_or(default.lifecycle),
@@ -114,7 +135,10 @@ impl WebConfig {
     /// Why this may not be served, if it may not.
     pub(crate) fn refusal(&self) -> Option<String> {
         let open = !self.listen.ip().is_loopback();
-        (open && self.tokens.is_empty() && !self.open_without_token).then(|| {
+        let is_proven = !self.tokens.is_empty()
+            || !self.users.is_empty()
+            || self.tls.as_ref().is_some_and(|tls| tls.is_client_proven);
+        (open && !is_proven && !self.open_without_token).then(|| {
             format!(
                 "{} can be reached from other machines, and no token is set\n  \
                  add to lapwing.yml:\n    web:\n      tokens: [{{ role: admin, secret_file: /etc/lapwing/token }}]\n  \
@@ -123,6 +147,29 @@ impl WebConfig {
             )
         })
     }
+}
+
+fn read_prefix(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> String {
+    let at = map.node("route_prefix").map_or(map.at, |n| n.at);
+    let prefix = map.text("route_prefix", notes).unwrap_or_default();
+    normal_prefix(&prefix).unwrap_or_else(|reason| {
+        notes.error(at, "web.route_prefix", reason);
+        String::new()
+    })
+}
+
+/// `/lapwing/` and `lapwing` are `/lapwing`.
+pub(crate) fn normal_prefix(prefix: &str) -> Result<String, String> {
+    let inner = prefix.trim_matches('/');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '/');
+    if !inner.chars().all(is_plain) {
+        return Err(format!("not a path: {prefix:?}"));
+    }
+    Ok(if inner.is_empty() {
+        String::new()
+    } else {
+        format!("/{inner}")
+    })
 }
 
 fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token> {
