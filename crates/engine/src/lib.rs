@@ -14,6 +14,7 @@ pub mod meter;
 mod options;
 mod otlp;
 mod paging;
+mod pushed;
 mod queries;
 mod scraping;
 mod upkeep;
@@ -24,7 +25,9 @@ pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};
 pub use meter::Meter;
 pub use options::EngineOptions;
+pub use otlp::{OtlpFailure, OtlpKept};
 pub use paging::{Paging, PagingError, PagingOptions};
+pub use pushed::{Push, PushError, PushMode, Pushed, PushedGroup};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
 

@@ -18,6 +18,8 @@ pub struct EngineOptions {
     pub queries: QueryLimits,
     pub otlp: OtlpOptions,
     pub paging: PagingOptions,
+    /// How long what batch jobs pushed stands; `None` keeps it until it is deleted.
+    pub pushed_ttl_ms: Option<i64>,
     pub scrape_jobs: Vec<ScrapeConfig>,
     pub scrape_defaults: ScrapeDefaults,
     /// Whether to look for model servers and exporters on this host.
@@ -39,6 +41,7 @@ impl Default for EngineOptions {
             queries: QueryLimits::default(),
             otlp: OtlpOptions::default(),
             paging: PagingOptions::default(),
+            pushed_ttl_ms: None,
             scrape_jobs: Vec::new(),
             scrape_defaults: ScrapeDefaults::default(),
             find_local: false,

@@ -157,6 +157,20 @@ impl Paging {
         })
     }
 
+    /// Other rules, routes and receivers from now on. Timers, alerts, silences and deliveries stay; what of them no rule or
+    /// route knows any more ends with the next tick.
+    pub(crate) fn reload(&self, options: &PagingOptions, now_ms: i64) {
+        let mut judging = self.judging();
+        judging.rules = Rules::new(options.groups.clone(), options.rules.clone());
+        let mut dispatch = self.dispatch();
+        dispatch.reload(options.notify.clone(), now_ms);
+        let batch = dispatch.take_batch();
+        self.commit(&batch);
+        drop(dispatch);
+        drop(judging);
+        self.shared.wake.notify_one();
+    }
+
     /// Evaluates what is due and writes down what was found. Called on a blocking thread.
     /// `is_scraped` says whether every target was scraped once since the start.
     /// True when slots are left that were due.

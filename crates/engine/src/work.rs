@@ -24,9 +24,34 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
     crate::forward::start(&mut jobs, engine);
+    start_pushed(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }
+    jobs
+}
+
+/// What of the jobs hangs on the configuration; they are started anew when one of these differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourceOptions {
+    host_interval: Option<Duration>,
+    pub(crate) find_local: bool,
+    own_port: Option<u16>,
+}
+
+impl SourceOptions {
+    pub(crate) fn of(options: &EngineOptions) -> Self {
+        SourceOptions {
+            host_interval: options.host_interval,
+            find_local: options.find_local,
+            own_port: options.own_port,
+        }
+    }
+}
+
+/// The jobs that look at this machine.
+pub(crate) fn start_sources(engine: &Engine, options: SourceOptions) -> Jobs {
+    let mut jobs = Jobs::new(engine.meter());
     if let Some(period) = options.host_interval {
         start_host(&mut jobs, engine, period);
         start_gpus(&mut jobs, engine, period);
@@ -90,6 +115,25 @@ fn start_dispatch(jobs: &mut Jobs, engine: &Engine) {
                 () = engine.paging().woken() => {}
                 () = tokio::time::sleep(DISPATCH_PERIOD) => {}
                 _ = stopped.wait_for(|stop| *stop) => break,
+            }
+        }
+    });
+}
+
+/// Pushed groups get a sample as often as scraped targets do by default.
+const PUSHED_PERIOD: Duration = Duration::from_secs(15);
+
+fn start_pushed(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.every("pushed", PUSHED_PERIOD, move || {
+        let engine = engine.clone();
+        async move {
+            let (inner, now_ms) = (engine.clone(), engine.now_ms());
+            let turn = move || inner.pushed().turn(inner.store(), now_ms);
+            match engine.compute_ingest(turn).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "pushed groups got no sample"),
+                Err(error) => tracing::error!(%error, "the turn of pushed groups was cut off"),
             }
         }
     });

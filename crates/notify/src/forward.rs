@@ -118,6 +118,11 @@ impl Forwarder {
         }
     }
 
+    /// Whether both tell the same Alertmanagers in the same way.
+    pub fn is_for_the_same(&self, other: &Forwarder) -> bool {
+        self.targets == other.targets && self.external_labels == other.external_labels
+    }
+
     pub fn is_idle(&self) -> bool {
         self.targets.is_empty()
     }

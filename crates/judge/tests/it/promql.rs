@@ -66,6 +66,7 @@ fn a_rule_sees_what_the_rules_before_it_recorded_in_the_same_tick() {
     for threads in [1, 4] {
         let now_ms = 1_000_000_000;
         let points = |value: f64| SeriesPoints {
+            starts_ms: Vec::new(),
             times_ms: vec![now_ms - 5_000, now_ms + 5_000],
             values: vec![value, value],
             histograms: Vec::new(),

@@ -3,8 +3,10 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod import;
 mod import_data;
 mod init;
+mod prometheus;
 mod query;
 mod serve;
 
@@ -56,11 +58,12 @@ enum Command {
     Query(query::QueryArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
-    /// Bring history (or configuration) from elsewhere
-    #[command(subcommand)]
-    Import(import_data::ImportData),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
+    /// Take over what other systems hold: their configuration, their history
+    Import(import::ImportArgs),
+    /// In the place of Prometheus: its flags, its prometheus.yml
+    Prometheus(prometheus::PrometheusArgs),
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -82,8 +85,9 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Check(args)) => check::run(&args),
-        Some(Command::Import(what)) => import_data::run(&what),
         Some(Command::Init(args)) => init::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Prometheus(args)) => prometheus::run(&args),
     };
     exit.into()
 }

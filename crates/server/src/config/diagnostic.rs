@@ -1,8 +1,10 @@
 //! Complaints about configuration: all at once, each with file, line, column, caret and, where one is near, the word
 //! that was probably meant.
 
+use super::watched::Watched;
 use super::yaml::Position;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,6 +31,8 @@ pub(crate) struct Diagnostic {
 pub(crate) struct Diagnostics {
     pub(crate) file: String,
     pub(crate) found: Vec<Diagnostic>,
+    /// Every file that was read, and every directory that was looked into: when one changes, so may the configuration.
+    pub(crate) watched: Watched,
 }
 
 impl Diagnostics {
@@ -36,7 +40,13 @@ impl Diagnostics {
         Diagnostics {
             file: file.to_owned(),
             found: Vec::new(),
+            watched: Watched::default(),
         }
+    }
+
+    /// Notes a file of which the configuration is made; to be called before it is read.
+    pub(crate) fn watch(&mut self, path: impl Into<PathBuf>) {
+        self.watched.note(path);
     }
 
     pub(crate) fn error(&mut self, at: Position, path: &str, message: impl Into<String>) {

@@ -19,8 +19,46 @@ impl Config {
             scrape_defaults: self.global.scrape_defaults(),
             find_local: self.discover.local,
             own_port: Some(self.web.listen.port()),
+            queries: self.limits.query.engine_limits(),
+            otlp: self.otlp.clone(),
+            pushed_ttl_ms: self.receive.pushgateway_ttl_ms,
             ..EngineOptions::default()
         }
+    }
+
+    /// Puts back what a running program cannot change and names each key that was written otherwise.
+    pub(crate) fn keep_what_needs_a_restart(&mut self, running: &Config) -> Vec<&'static str> {
+        let mut changed = Vec::new();
+        let mut keep = |differs: bool, key: &'static str| {
+            if differs {
+                changed.push(key);
+            }
+        };
+        keep(self.store.data != running.store.data, "store.data");
+        keep(
+            self.store.durable_on_disk != running.store.durable_on_disk,
+            "store.durability",
+        );
+        keep(
+            self.store.out_of_order_window_ms != running.store.out_of_order_window_ms,
+            "store.out_of_order_window",
+        );
+        keep(self.web.listen != running.web.listen, "web.listen");
+        keep(
+            self.limits.connections_max != running.limits.connections_max,
+            "limits.connections",
+        );
+        self.limits.connections_max = running.limits.connections_max;
+        self.store.data.clone_from(&running.store.data);
+        self.store.durable_on_disk = running.store.durable_on_disk;
+        self.store.out_of_order_window_ms = running.store.out_of_order_window_ms;
+        keep(
+            self.web.route_prefix != running.web.route_prefix,
+            "web.route_prefix",
+        );
+        self.web.route_prefix.clone_from(&running.web.route_prefix);
+        self.web.listen = running.web.listen;
+        changed
     }
 
     fn metrics_options(&self) -> MetricsOptions {

@@ -64,7 +64,7 @@ async fn status(State(state): State<AppState>) -> Response {
             "revision": format!("lapwing-{}", env!("CARGO_PKG_VERSION")),
             "branch": "", "buildUser": "", "buildDate": "", "goVersion": "",
         },
-        "config": { "original": state.config.alerting.notify_shown },
+        "config": { "original": state.config().alerting.notify_shown },
         "uptime": super::prometheus::rfc3339(state.engine.started_ms()),
     }))
     .into_response()

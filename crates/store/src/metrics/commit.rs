@@ -104,7 +104,7 @@ fn bounds(core: &Core, ticket: CommitTicket) -> Bounds {
     let options = &core.options;
     let newest_ms = core.newest_ms.load(Ordering::Acquire);
     Bounds {
-        oldest_ms: match options.retention.age_ms {
+        oldest_ms: match core.limits().retention.age_ms {
             Some(age_ms) => newest_ms.saturating_sub(age_ms.max(options.ooo_window_ms)),
             None => NEVER_MS,
         },
@@ -129,7 +129,7 @@ struct Pass<'c> {
 impl Pass<'_> {
     fn shard(&mut self, number: usize, batch: PendingShard) {
         let core = self.core;
-        let limit = core.options.memory_limit_bytes;
+        let limit = core.limits().memory_limit_bytes;
         if core.memory_bytes() > limit + limit / 8 {
             for (slot, t_ms, _) in &batch.samples {
                 self.refuse(*slot, *t_ms, Refusal::MemoryLimit { limit_bytes: limit });
@@ -214,13 +214,17 @@ impl Pass<'_> {
         end_section(&mut self.record, section);
     }
 
-    /// Only what is new is written: sources repeat their metadata with every scrape.
+    /// Only what is new is written: sources repeat their metadata with every scrape. One that knows nothing (a page of
+    /// federation) does not take away what another said.
     fn metadata(&mut self, metadata: Vec<(String, Metadata)>) {
         let changed: Vec<(String, Metadata)> = {
             let known = self.core.metadata.read();
             metadata
                 .into_iter()
-                .filter(|(family, m)| known.get(family) != Some(m))
+                .filter(|(family, m)| match known.get(family) {
+                    None => true,
+                    Some(before) => before != m && *m != Metadata::default(),
+                })
                 .collect()
         };
         if changed.is_empty() {
@@ -243,7 +247,7 @@ impl Pass<'_> {
                 true
             }
             Judgement::TooOld if t_ms < self.bounds.oldest_ms => {
-                let age_ms = self.core.options.retention.age_ms.unwrap_or(0);
+                let age_ms = self.core.limits().retention.age_ms.unwrap_or(0);
                 self.refuse(slot, t_ms, Refusal::BeyondRetention { age_ms });
                 false
             }

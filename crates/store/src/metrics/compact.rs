@@ -140,7 +140,7 @@ pub(crate) fn tombstone(matchers: &[Matcher], (start_ms, end_ms): (i64, i64)) ->
 /// Blocks beyond retention: those that ended too long ago, then the oldest until the rest fits, samples before tiers.
 /// `kept_back` are those whose tier is still to be made.
 pub(crate) fn expired(core: &Core, now_ms: i64, kept_back: &dyn Fn(&LiveBlock) -> bool) -> Vec<String> {
-    let retention = core.options.retention;
+    let retention = core.limits().retention;
     let age_ms = |resolution_ms: i64| match resolution_ms {
         0 => retention.age_ms,
         tier => {

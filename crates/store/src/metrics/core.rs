@@ -13,7 +13,7 @@ use super::head::{SHARDS, shard_of};
 use super::log::frame::{self, Kind};
 use super::log::writer::Log;
 use super::losses::Losses;
-use super::options::MetricsOptions;
+use super::options::{MetricsLimits, MetricsOptions};
 use super::pace::Pace;
 use super::refusal::{REFUSAL_CODES, Refusal};
 use lapwing_types::{Labels, METRIC_NAME, Metadata};
@@ -27,7 +27,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 const SERIES_BYTES_ESTIMATE: u64 = 700;
 
 pub(crate) struct Core {
+    /// As the store was opened; what may change since then is in `limits`.
     pub(crate) options: MetricsOptions,
+    limits: RwLock<MetricsLimits>,
     pub(crate) index: RwLock<Index>,
     /// A little behind the index; renewed by `maintain`.
     pub(crate) ranks: RwLock<Arc<Ranks>>,
@@ -64,6 +66,7 @@ impl Core {
         Core {
             blocks: Blocks::new(options.page_cache_bytes),
             losses: Losses::default(),
+            limits: RwLock::new(options.limits()),
             options,
             index: RwLock::new(Index::default()),
             ranks: RwLock::new(Arc::default()),
@@ -80,6 +83,14 @@ impl Core {
         }
     }
 
+    pub(crate) fn limits(&self) -> MetricsLimits {
+        *self.limits.read()
+    }
+
+    pub(crate) fn set_limits(&self, limits: MetricsLimits) {
+        *self.limits.write() = limits;
+    }
+
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.counters.memory_bytes.load(Ordering::Relaxed)
     }
@@ -94,22 +105,22 @@ impl Core {
         if let Some(slot) = index.find(labels) {
             return Ok(slot);
         }
-        let options = &self.options;
-        if index.live() >= options.series_max {
+        let limits = self.limits();
+        if index.live() >= limits.series_max {
             return Err(Refusal::SeriesMax {
-                max: options.series_max,
+                max: limits.series_max,
             });
         }
-        if index.source_series(source) >= options.series_max_per_source {
-            let max = options.series_max_per_source;
+        if index.source_series(source) >= limits.series_max_per_source {
+            let max = limits.series_max_per_source;
             return Err(Refusal::SeriesLimit {
                 source_name: source.to_owned(),
                 max,
             });
         }
-        if self.memory_bytes() > options.memory_limit_bytes {
+        if self.memory_bytes() > limits.memory_limit_bytes {
             return Err(Refusal::MemoryLimit {
-                limit_bytes: options.memory_limit_bytes,
+                limit_bytes: limits.memory_limit_bytes,
             });
         }
         let (slot, generation) = index.create(labels, source);

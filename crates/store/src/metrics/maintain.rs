@@ -261,7 +261,7 @@ impl Upkeep {
     ) -> Result<(), OpenError> {
         let options = &core.options;
         let newest_ms = core.newest_ms.load(Ordering::Acquire);
-        let is_short = core.memory_bytes() > options.memory_limit_bytes / 2;
+        let is_short = core.memory_bytes() > core.limits().memory_limit_bytes / 2;
         let horizon_ms = match is_short {
             true => newest_ms,
             false => core.pace.horizon_ms(newest_ms, now_ms),
@@ -454,7 +454,7 @@ impl Upkeep {
 
 /// A store in memory has no blocks: what is beyond retention just goes.
 fn forget_old(core: &Core, now_ms: i64) -> usize {
-    let Some(age_ms) = core.options.retention.age_ms else {
+    let Some(age_ms) = core.limits().retention.age_ms else {
         return 0;
     };
     let oldest_ms = now_ms.saturating_sub(age_ms);

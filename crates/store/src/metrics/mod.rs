@@ -46,7 +46,7 @@ pub use import::{ImportReport, Importer};
 pub use log::replay::DamagedRange;
 pub use losses::{BlockLosses, LostStretch};
 pub use maintain::MaintenanceReport;
-pub use options::{Durability, MetricsOptions, Retention, TierPolicy};
+pub use options::{Durability, MetricsLimits, MetricsOptions, Retention, TierPolicy};
 pub use refusal::{AppendError, AppendOutcome, OpenError, Refusal, Refused};
 pub use replay::OpenReport;
 pub use snapshot::Snapshot;

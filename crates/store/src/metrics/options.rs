@@ -83,6 +83,26 @@ pub struct MetricsOptions {
     pub refused_max_reported: usize,
 }
 
+/// The options that may change while the store runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsLimits {
+    pub memory_limit_bytes: u64,
+    pub retention: Retention,
+    pub series_max: usize,
+    pub series_max_per_source: usize,
+}
+
+impl MetricsOptions {
+    pub fn limits(&self) -> MetricsLimits {
+        MetricsLimits {
+            memory_limit_bytes: self.memory_limit_bytes,
+            retention: self.retention,
+            series_max: self.series_max,
+            series_max_per_source: self.series_max_per_source,
+        }
+    }
+}
+
 impl Default for MetricsOptions {
     fn default() -> Self {
         MetricsOptions {

@@ -115,7 +115,7 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
         log_since_checkpoint_bytes: log.map_or(0, |l| l.size_since_cut_bytes),
         log_poisoned: log.is_some_and(|l| l.poisoned),
         memory,
-        memory_limit_bytes: core.options.memory_limit_bytes,
+        memory_limit_bytes: core.limits().memory_limit_bytes,
         series_by_metric: index.top_values_of(METRIC_NAME, TOP),
         series_by_pair: index.top_pairs(TOP),
         series_by_source: index.top_sources(TOP),

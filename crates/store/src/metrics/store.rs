@@ -10,7 +10,7 @@ use super::import::Importer;
 use super::log::writer::Log;
 use super::maintain::{Disk, MaintenanceReport, Upkeep, in_words};
 use super::manifest::Manifest;
-use super::options::MetricsOptions;
+use super::options::{MetricsLimits, MetricsOptions};
 use super::refusal::{AppendError, OpenError, io_error};
 use super::replay::{OpenReport, Sources, replay};
 use super::snapshot::Snapshot;
@@ -124,6 +124,11 @@ impl MetricsStore {
     /// Starts one request's writing. `source` is who it comes from: series are counted by it.
     pub fn appender(&self, source: &str, now_ms: i64) -> Appender {
         Appender::new(self.shared.core.clone(), source, now_ms)
+    }
+
+    /// Takes effect with the next series, commit and maintenance; nothing that is kept already is refused afterwards.
+    pub fn set_limits(&self, limits: MetricsLimits) {
+        self.shared.core.set_limits(limits);
     }
 
     /// A view of everything committed by now.

@@ -1,7 +1,7 @@
 //! Where an answer comes from: a server over HTTP, or a data directory through the same handlers.
 
-use crate::config::Config;
 use crate::http::{AppState, router};
+use crate::live::{Live, Started};
 use axum::body::Body;
 use axum::http::Request;
 use lapwing::{Engine, EngineOptions};
@@ -119,7 +119,7 @@ pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, A
         let request = Request::get(question.target())
             .body(Body::empty())
             .unwrap_or_default();
-        let response = router(AppState::new(engine.clone(), Config::default()))
+        let response = router(AppState::new(&engine, Live::new(&engine, Started::defaults())))
             .call(request)
             .await;
         let response = match response {

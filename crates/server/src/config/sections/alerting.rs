@@ -38,17 +38,18 @@ pub(crate) struct AlertingConfig {
 
 pub(crate) fn read(
     map: &mut MapReader<'_>,
-    global: &GlobalConfig,
+    (global, external_url): (&GlobalConfig, &str),
     notes: &mut Diagnostics,
 ) -> AlertingConfig {
     let rules = RulesOptions {
         external_labels: global.external_labels.clone(),
+        external_url: external_url.to_owned(),
         interval_ms: global.evaluation_interval_ms,
         ..RulesOptions::default()
     };
     let mut groups = rule_files(map, &rules, notes);
     groups.extend(own_rules(map, &rules, notes));
-    let (mut notify, notify_shown) = notify(map, notes);
+    let (mut notify, notify_shown) = notify(map, external_url, notes);
     let forward_to = forward_to(map, notes);
     if !forward_to.is_empty() {
         Arc::make_mut(&mut notify).extras.alertmanagers.extend(forward_to);
@@ -155,6 +156,30 @@ fn forward_to(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<ForwardTa
     targets
 }
 
+/// The rules of `rule_files:`, told to the Alertmanagers of `alerting:` alone: what a prometheus.yml has.
+pub(crate) fn read_rule_files(
+    map: &mut MapReader<'_>,
+    (global, external_url): (&GlobalConfig, &str),
+    notes: &mut Diagnostics,
+) -> AlertingConfig {
+    let rules = RulesOptions {
+        external_labels: global.external_labels.clone(),
+        external_url: external_url.to_owned(),
+        interval_ms: global.evaluation_interval_ms,
+        ..RulesOptions::default()
+    };
+    let mut paging = PagingOptions {
+        groups: rule_files(map, &rules, notes),
+        rules,
+        ..PagingOptions::default()
+    };
+    Arc::make_mut(&mut paging.notify).extras.alertmanagers = forward_to(map, notes);
+    AlertingConfig {
+        paging,
+        notify_shown: String::new(),
+    }
+}
+
 fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagnostics) -> Option<RuleGroup> {
     let items = map.list("rules", notes);
     let mut rules = Vec::new();
@@ -189,11 +214,14 @@ fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagn
         let Some(pattern) = text_of(node, &path, notes) else {
             continue;
         };
-        let files = expand_glob(&base.join(&pattern));
+        let wanted = base.join(&pattern);
+        notes.watch(wanted.parent().unwrap_or(&base));
+        let files = expand_glob(&wanted);
         if files.is_empty() {
             notes.warning(node.at, &path, format!("no file matches {pattern:?}"));
         }
         for file in files {
+            notes.watch(&file);
             let name = file.display().to_string();
             match std::fs::read_to_string(&file) {
                 Err(error) => notes.error(node.at, &path, format!("cannot read {name}: {error}")),
@@ -218,7 +246,11 @@ fn note_rule_file(error: &RuleFileError, notes: &mut Diagnostics) {
     notes.file = here;
 }
 
-fn notify(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> (Arc<NotifyConfig>, String) {
+fn notify(
+    map: &mut MapReader<'_>,
+    external_url: &str,
+    notes: &mut Diagnostics,
+) -> (Arc<NotifyConfig>, String) {
     let quiet = || (Arc::new(NotifyConfig::quiet()), String::new());
     let section = map.node("notify");
     let mut whole = section.map_or_else(|| Json::Object(serde_json::Map::new()), to_json);
@@ -232,14 +264,14 @@ fn notify(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> (Arc<NotifyConfig
     let Some(at) = at else { return quiet() };
     spell_out(&mut whole);
     let text = whole.to_string();
-    let templates = match template_texts(&text, &base_dir(notes)) {
+    let templates = match template_texts(&text, notes) {
         Ok(templates) => templates,
         Err(reason) => {
             notes.error(at, "notify.templates", reason);
             return quiet();
         }
     };
-    match load_notify_config(&text, &templates, "") {
+    match load_notify_config(&text, &templates, external_url) {
         Ok(config) => {
             for warning in &config.warnings {
                 notes.warning(at, "notify", warning.clone());
@@ -326,10 +358,14 @@ fn place_of(node: &Node, place: &str) -> Position {
     here.at
 }
 
-fn template_texts(text: &str, base: &Path) -> Result<Vec<(String, String)>, String> {
+fn template_texts(text: &str, notes: &mut Diagnostics) -> Result<Vec<(String, String)>, String> {
+    let base = base_dir(notes);
     let mut texts = Vec::new();
     for glob in template_globs(text).unwrap_or_default() {
-        for file in expand_glob(&base.join(&glob)) {
+        let wanted = base.join(&glob);
+        notes.watch(wanted.parent().unwrap_or(&base));
+        for file in expand_glob(&wanted) {
+            notes.watch(&file);
             let name = file.display().to_string();
             let text = std::fs::read_to_string(&file).map_err(|e| format!("cannot read {name}: {e}"))?;
             texts.push((name, text));
@@ -346,7 +382,7 @@ fn base_dir(notes: &Diagnostics) -> PathBuf {
 }
 
 /// Files that match; `*` may stand in the last part of the path, as in `rules/*.yml`.
-fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
+pub(crate) fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
     let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or("");
     if !name.contains('*') {
         return if pattern.exists() {

@@ -26,28 +26,31 @@ pub(crate) async fn buildinfo() -> Result<Success, ApiError> {
 }
 
 pub(crate) async fn runtimeinfo(State(state): State<AppState>) -> Result<Success, ApiError> {
+    let reload = state.live.status();
     Success::json(&json!({
         "startTime": rfc3339(state.engine.started_ms()),
         "CWD": std::env::current_dir().map(|p| p.display().to_string()).unwrap_or_default(),
         "hostname": lapwing::hostname(),
         "serverTime": rfc3339(state.engine.now_ms()),
-        "reloadConfigSuccess": true,
-        "lastConfigTime": rfc3339(state.engine.started_ms()),
+        "reloadConfigSuccess": reload.error.is_none(),
+        "lastConfigTime": rfc3339(reload.loaded_at_ms),
+        "reloadConfigError": reload.error,
+        "reloadNeedsRestart": reload.needs_restart,
         "corruptionCount": state.engine.store().open_report().damaged.len(),
         "goroutineCount": 0,
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "GOGC": "",
         "GODEBUG": "",
-        "storageRetention": format_duration_ms(state.config.store.retention_ms),
+        "storageRetention": format_duration_ms(state.config().store.retention_ms),
     }))
 }
 
 pub(crate) async fn config(State(state): State<AppState>) -> Result<Success, ApiError> {
-    Success::json(&json!({ "yaml": state.config.shown() }))
+    Success::json(&json!({ "yaml": state.config().shown() }))
 }
 
 pub(crate) async fn flags(State(state): State<AppState>) -> Result<Success, ApiError> {
-    let config = &state.config;
+    let config = state.config();
     Success::json(&json!({
         "web.listen-address": config.web.listen.to_string(),
         "web.enable-admin-api": config.web.admin_api.to_string(),
