@@ -96,17 +96,24 @@ fn seasonal(shape: &AnomalyShape, x: &str, baseline: &str) -> Result<(String, St
         return Err(format!("'weeks' must be from 2 to {WEEKS_MAX}"));
     }
     let w = window(x, HOUR_MS);
-    let week = |n: u32| {
-        let ago_s = (i64::from(n) * WEEK_MS - HOUR_MS / 2) / 1000;
-        format!("label_replace(avg_over_time({w} offset {ago_s}s), \"lapwing_week\", \"{n}\", \"\", \"\")")
+    let each_week = |function: &str| {
+        let week = |n: u32| {
+            let ago_s = (i64::from(n) * WEEK_MS - HOUR_MS / 2) / 1000;
+            format!("label_replace({function}{w} offset {ago_s}s), \"lapwing_week\", \"{n}\", \"\", \"\")")
+        };
+        (1..=weeks).map(week).collect::<Vec<String>>().join(" or ")
     };
-    let all: Vec<String> = (1..=weeks).map(week).collect();
-    let all = all.join(" or ");
+    // Medians of the hour, not means: a step at the full hour stays a step.
+    let (middles, swings) = (each_week("quantile_over_time(0.5, "), each_week("mad_over_time("));
+    let across = |of: &str| format!("quantile without (lapwing_week) (0.5, {of})");
+    let apart = format!("abs(({middles}) - ignoring (lapwing_week, {RULE_LABEL}) group_left () {baseline})");
     Ok((
-        format!("quantile without (lapwing_week) (0.5, {all}) and count without (lapwing_week) ({all}) >= 2"),
         format!(
-            "quantile without (lapwing_week) (0.5, abs(({all}) - ignoring (lapwing_week, {RULE_LABEL}) group_left () {baseline}))"
+            "{} and count without (lapwing_week) ({middles}) >= 2",
+            across(&middles)
         ),
+        // How far the weeks lie apart, and how far the values within the hour do.
+        format!("{} + {}", across(&apart), across(&swings)),
         format!("ignoring ({RULE_LABEL})"),
     ))
 }

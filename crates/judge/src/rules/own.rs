@@ -128,6 +128,7 @@ pub fn compile_own_rules(
         interval_ms: options.interval_ms,
         query_offset_ms: options.query_offset_ms,
         limit: 0,
+        phase_ms: None,
         rules: compiled,
     })
 }

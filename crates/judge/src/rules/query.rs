@@ -32,7 +32,11 @@ impl<'a> QueryEvaluator<'a> {
     pub fn new(source: &'a dyn SeriesSource, options: QueryOptions, threads: usize) -> Self {
         QueryEvaluator {
             source,
-            options,
+            // Rules are read with every feature on, and a robust deviation is `mad_over_time`.
+            options: QueryOptions {
+                experimental: true,
+                ..options
+            },
             threads: threads.max(1),
             overlay: Overlay::default(),
             prepared: HashMap::new(),

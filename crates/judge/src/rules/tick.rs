@@ -270,6 +270,7 @@ fn removed(key: &str, instance: &Instance, now_ms: i64) -> AlertEvent {
         interval_ms: 1,
         query_offset_ms: 0,
         limit: 0,
+        phase_ms: None,
         rules: Vec::new(),
     };
     let rule = Rule {

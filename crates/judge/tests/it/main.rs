@@ -4,4 +4,5 @@ mod alerting;
 mod files;
 mod prometheus;
 mod promql;
+mod shapes;
 mod table;
