@@ -2,6 +2,7 @@
 
 mod alerting;
 mod files;
+mod lint;
 mod prometheus;
 mod promql;
 mod shapes;
