@@ -6,4 +6,6 @@
 //! Everything here is pure: (state, facts, now) → (state, samples, events).
 
 pub mod lint;
+pub mod packs;
 pub mod rules;
+pub mod testing;

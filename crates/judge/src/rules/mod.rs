@@ -33,7 +33,9 @@ pub use evaluate::{EvalError, Evaluate, Evaluated};
 pub use file::{RuleFileError, load_rule_file};
 pub use group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
 pub use names::{WELL_KNOWN, WellKnown};
-pub use own::{COOLDOWN_ANNOTATION, Explained, OwnRule, Recorded, compile_own_rules, explain};
+pub use own::{
+    COOLDOWN_ANNOTATION, Explained, OwnRule, Recorded, compile_own_rules, explain, load_own_rules,
+};
 pub use query::{QueryEvaluator, check_expr};
 pub use replay::{FiredInterval, NoSeries, Replay, Replayed};
 pub use shapes::{AnomalyMethod, AnomalyShape, BurnShape, Direction, Share, TrendShape};

@@ -5,7 +5,7 @@
 //! over them.
 
 use super::condition::{Comparison, Condition, NoData};
-use super::file::RuleFileError;
+use super::file::{RuleFileError, first_line};
 use super::group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
 use super::plain::{to_promql, words};
 use super::shapes::{AnomalyShape, BurnShape, TrendShape, share};
@@ -14,6 +14,7 @@ use super::{names, template};
 use lapwing_query::promql::{Expr, ExprKind, UnaryOp, parse};
 use lapwing_types::{Severity, format_duration_ms, parse_duration_ms};
 use serde::{Deserialize, Serialize};
+use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 
 /// One entry of `rules:` in `lapwing.yml`.
@@ -131,6 +132,26 @@ pub fn compile_own_rules(
         phase_ms: None,
         rules: compiled,
     })
+}
+
+/// A file of own rules: a `rules:` list as in `lapwing.yml`, each rule with the line where it stands.
+pub fn load_own_rules(file: &str, text: &str) -> Result<Vec<(OwnRule, u64)>, Vec<RuleFileError>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct RawFile {
+        rules: Vec<Spanned<OwnRule>>,
+    }
+    let raw: RawFile = serde_saphyr::from_str(text).map_err(|e| {
+        let at = e.location();
+        vec![RuleFileError {
+            file: file.to_owned(),
+            line: at.map_or(1, |l| l.line()),
+            column: at.map_or(1, |l| l.column()),
+            reason: first_line(&e.to_string()),
+        }]
+    })?;
+    let rules = raw.rules.into_iter();
+    Ok(rules.map(|r| (r.value, r.referenced.line())).collect())
 }
 
 pub fn explain(rule: &OwnRule) -> Result<Explained, String> {
