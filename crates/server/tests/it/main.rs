@@ -3,6 +3,7 @@
 mod crash;
 mod first_steps;
 mod paging;
+mod peers_alerting;
 mod prometheus_api;
 mod remote_write;
 mod support;
