@@ -16,6 +16,7 @@ mod otlp;
 mod paging;
 mod queries;
 mod scraping;
+mod telling;
 mod upkeep;
 mod work;
 
@@ -27,6 +28,7 @@ pub use options::EngineOptions;
 pub use paging::{Paging, PagingError, PagingOptions};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
+pub use telling::{Telling, ToldPage, replay_and_tell};
 
 /// The name of this machine, as it stands in `instance` labels.
 pub fn hostname() -> String {
