@@ -17,6 +17,7 @@ mod paging;
 mod pushed;
 mod queries;
 mod scraping;
+mod telling;
 mod upkeep;
 mod work;
 
@@ -30,6 +31,7 @@ pub use paging::{Paging, PagingError, PagingOptions};
 pub use pushed::{Push, PushError, PushMode, Pushed, PushedGroup};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
+pub use telling::{Telling, ToldPage, replay_and_tell};
 
 /// The name of this machine, as it stands in `instance` labels.
 pub fn hostname() -> String {

@@ -24,6 +24,8 @@ pub struct EngineOptions {
     pub scrape_defaults: ScrapeDefaults,
     /// Whether to look for model servers and exporters on this host.
     pub find_local: bool,
+    /// Only asks what a directory holds: without rules in force, their state must be left as it is.
+    pub asks_only: bool,
     /// The port that Lapwing itself listens on: never scraped as if it were another's.
     pub own_port: Option<u16>,
     /// How often this host is measured; None leaves it alone.
@@ -45,6 +47,7 @@ impl Default for EngineOptions {
             scrape_jobs: Vec::new(),
             scrape_defaults: ScrapeDefaults::default(),
             find_local: false,
+            asks_only: false,
             own_port: None,
             host_interval: Some(Duration::from_secs(15)),
             own_interval: Some(Duration::from_secs(15)),

@@ -20,6 +20,9 @@ const LOCAL_PERIOD: Duration = Duration::from_secs(30);
 
 pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     let mut jobs = Jobs::new(engine.meter());
+    if options.asks_only {
+        return jobs;
+    }
     start_maintenance(&mut jobs, engine);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);

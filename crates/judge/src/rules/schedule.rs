@@ -50,6 +50,7 @@ mod tests {
             interval_ms: 15_000,
             query_offset_ms: 0,
             limit: 0,
+            phase_ms: None,
             rules: Vec::new(),
         }
     }

@@ -161,6 +161,7 @@ impl Rules {
         for rule in &group.rules {
             tick.evaluations += 1;
             let before = state.rules.get(&rule.key).cloned().unwrap_or_default();
+            let begun_s = evaluator.stopwatch_s();
             let expander = Expander {
                 evaluator,
                 options: &self.options,
@@ -186,8 +187,14 @@ impl Rules {
                     })
                 }
             };
+            let asked = match &rule.kind {
+                RuleKind::Recording => rule.expr.as_str(),
+                RuleKind::Alerting(alerting) => alerting.condition.expr(),
+            };
             let status = state.status.entry(rule.key.clone()).or_default();
             status.last_evaluation_ms = Some(slot_ms);
+            status.took_s = evaluator.stopwatch_s() - begun_s
+                + evaluator.prepared_s(asked, slot_ms - group.query_offset_ms);
             match result {
                 Err(reason) => {
                     tick.failures += 1;
@@ -270,6 +277,7 @@ fn removed(key: &str, instance: &Instance, now_ms: i64) -> AlertEvent {
         interval_ms: 1,
         query_offset_ms: 0,
         limit: 0,
+        phase_ms: None,
         rules: Vec::new(),
     };
     let rule = Rule {

@@ -2,6 +2,10 @@
 
 mod alerting;
 mod files;
+mod lint;
+mod packs;
 mod prometheus;
 mod promql;
+mod shapes;
 mod table;
+mod unit_tests;

@@ -69,7 +69,7 @@ fn a_rule_sees_what_the_rules_before_it_recorded_in_the_same_tick() {
             starts_ms: Vec::new(),
             times_ms: vec![now_ms - 5_000, now_ms + 5_000],
             values: vec![value, value],
-            histograms: Vec::new(),
+            ..SeriesPoints::default()
         };
         let series = |i: &str| labels(&[("__name__", "load"), ("job", "j"), ("i", i)]);
         let samples = Samples(vec![(series("1"), points(2.0)), (series("2"), points(4.0))]);

@@ -109,6 +109,7 @@ pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, A
         data: Some(dir.to_owned()),
         host_interval: None,
         own_interval: None,
+        asks_only: true,
         ..EngineOptions::default()
     };
     let body = runtime()?.block_on(async {
