@@ -7,8 +7,10 @@ use crate::meter::Meter;
 use crate::options::EngineOptions;
 use crate::otlp::OtlpIngest;
 use crate::paging::{Paging, PagingError};
+use crate::performance::Baselines;
 use crate::queries::Queries;
 use crate::scraping::{Scraping, ScrapingError};
+use crate::sdk::Sdk;
 use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
 use lapwing_store::state::{MemoryState, SqliteState, StateError, StateStore};
 use lapwing_types::WriteBatch;
@@ -30,6 +32,8 @@ struct Shared {
     otlp: OtlpIngest,
     scraping: Scraping,
     paging: Paging,
+    sdk: Sdk,
+    baselines: Baselines,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
@@ -71,6 +75,8 @@ impl Engine {
         let engine = Engine {
             shared: Arc::new(Shared {
                 started_ms: clock.now_ms(),
+                sdk: options.sdk.clone().unwrap_or_else(|| Sdk::new(clock.clone())),
+                baselines: Baselines::default(),
                 clock,
                 store,
                 queries,
@@ -124,6 +130,30 @@ impl Engine {
 
     pub fn scraping(&self) -> &Scraping {
         &self.shared.scraping
+    }
+
+    /// What the program around this engine is watched with, and the operations that other programs told of.
+    pub fn sdk(&self) -> &Sdk {
+        &self.shared.sdk
+    }
+
+    pub(crate) fn baselines(&self) -> &Baselines {
+        &self.shared.baselines
+    }
+
+    /// Keeps the numbers of [`Engine::sdk`] as they stand now: a job does so regularly, and whoever asks right after recording may.
+    pub fn gather_sdk(&self) {
+        let _gate = crate::sdk::fork_gate();
+        let now_ms = self.now_ms();
+        let batch = self.shared.sdk.gather(now_ms, &[]);
+        if batch.series.is_empty() {
+            return;
+        }
+        let mut appender = self.shared.store.appender("sdk", now_ms);
+        appender.append_batch(&batch);
+        if let Err(error) = appender.commit() {
+            tracing::error!(%error, "the program's own metrics could not be kept");
+        }
     }
 
     pub fn meter(&self) -> &Meter {

@@ -13,8 +13,12 @@ pub mod meter;
 mod options;
 mod otlp;
 mod paging;
+mod performance;
 mod queries;
 mod scraping;
+pub mod sdk;
+mod simulated;
+
 mod work;
 
 pub use clock::Clock;
