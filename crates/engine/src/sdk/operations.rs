@@ -127,8 +127,8 @@ impl Tracker {
             shared: Arc::new(Shared {
                 clock,
                 // The names are right, and a new registry has no other: neither fails.
-                total: registry.free(total).ok(),
-                duration: registry.free(duration).ok(),
+                total: registry.loose(total).ok(),
+                duration: registry.loose(duration).ok(),
                 sequence: AtomicU64::new(0),
                 open: Mutex::default(),
                 ended: Mutex::default(),

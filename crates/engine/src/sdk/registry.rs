@@ -116,8 +116,8 @@ impl Registry {
         self.make(check(spec)?, false)
     }
 
-    /// A family each of whose series brings its own labels.
-    pub(super) fn free(&self, spec: MetricSpec) -> Result<Family, RegistryError> {
+    /// A family each of whose series brings its own labels: see [`Family::with_any`].
+    pub fn loose(&self, spec: MetricSpec) -> Result<Family, RegistryError> {
         self.make(check(spec)?, true)
     }
 
@@ -211,6 +211,11 @@ impl Family {
             })
         });
         child.metric.clone()
+    }
+
+    /// The series of a loose family with these labels.
+    pub fn with_any<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Metric {
+        self.with_pairs(pairs)
     }
 
     /// Values by label name: every label of the metric once, and no other.
