@@ -101,8 +101,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Ring {
     newest: VecDeque<Operation>,
-    /// How many ended in all: what a shipper has seen is a number of these.
+    /// How many ended in all, and up to which of these a shipper has taken them.
     total: u64,
+    taken: u64,
 }
 
 impl Tracker {
@@ -283,12 +284,13 @@ impl Tracker {
             .collect()
     }
 
-    /// Those after the first `seen`, and how many there are by now. What was pushed out meanwhile is gone.
-    pub(super) fn after(&self, seen: u64) -> (Vec<Operation>, u64) {
-        let ended = self.lock_ended();
-        let fresh = usize::try_from(ended.total.saturating_sub(seen)).unwrap_or(usize::MAX);
+    /// Those that no shipper has taken yet; what was pushed out meanwhile is gone.
+    pub(super) fn take_fresh(&self) -> Vec<Operation> {
+        let mut ended = self.lock_ended();
+        let fresh = usize::try_from(ended.total.saturating_sub(ended.taken)).unwrap_or(usize::MAX);
         let skip = ended.newest.len().saturating_sub(fresh);
-        (ended.newest.iter().skip(skip).cloned().collect(), ended.total)
+        ended.taken = ended.total;
+        ended.newest.iter().skip(skip).cloned().collect()
     }
 
     pub fn running(&self) -> usize {
@@ -404,10 +406,10 @@ mod tests {
         let sdk = Sdk::new(Clock::simulated(1_000));
         let id = sdk.tracker().start(start("fetch")).unwrap();
         let one = sdk.tracker().end(&id, good()).unwrap();
-        let (fresh, seen) = sdk.tracker().after(0);
-        assert_eq!((fresh.len(), seen), (1, 1));
+        assert_eq!(sdk.tracker().take_fresh().len(), 1);
+        assert_eq!(sdk.tracker().take_fresh().len(), 0);
         (0..ENDED_MAX + 5).for_each(|_| sdk.tracker().keep(one.clone()));
         assert_eq!(sdk.tracker().since(0).len(), ENDED_MAX);
-        assert_eq!(sdk.tracker().after(seen).0.len(), ENDED_MAX);
+        assert_eq!(sdk.tracker().take_fresh().len(), ENDED_MAX);
     }
 }

@@ -87,7 +87,6 @@ struct State {
     flushes_asked: u64,
     flushes_done: u64,
     stop: bool,
-    operations_seen: u64,
 }
 
 impl Remote {
@@ -114,7 +113,6 @@ impl Remote {
                 flushes_asked: 0,
                 flushes_done: 0,
                 stop: false,
-                operations_seen: 0,
             }),
             options,
             changed: Condvar::new(),
@@ -199,8 +197,7 @@ impl Shared {
         let now_ms = self.clock.now_ms();
         let batch = self.sdk.gather(now_ms, &self.options.labels);
         let mut state = self.lock();
-        let (operations, seen) = self.sdk.tracker().after(state.operations_seen);
-        state.operations_seen = seen;
+        let operations = self.sdk.tracker().take_fresh();
         if !batch.series.is_empty()
             && let Ok(body) = snap::raw::Encoder::new().compress_vec(&encode_v1(&batch))
         {

@@ -5,8 +5,10 @@
 
 mod alertmanager;
 mod auth;
+mod dashboard;
 mod ingest;
 mod listener;
+mod operations;
 mod probes;
 mod prometheus;
 mod state;
@@ -27,6 +29,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(prometheus::routes())
         .merge(alertmanager::routes())
         .merge(ingest::routes())
+        .merge(operations::routes())
+        .merge(dashboard::routes())
         .merge(probes::routes())
         .fallback(ui::serve)
         .with_state(state)

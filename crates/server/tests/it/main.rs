@@ -2,6 +2,8 @@
 
 mod crash;
 mod first_steps;
+mod gate;
+mod operations;
 mod paging;
 mod remote_write;
 mod support;

@@ -21,7 +21,7 @@ QUEUE_MAX = 1_000
 
 def _receiver(channel: Mapping[str, Any]) -> dict[str, Any]:
     """One channel of a seed's configuration as a receiver of an alertmanager.yml."""
-    given = dict(channel)
+    given = {k: v for k, v in channel.items() if k != "name"}
     kind = str(given.pop("type", "")).lower()
 
     def need(*names: str) -> Any:
@@ -82,7 +82,7 @@ class NotificationService:
     def __init__(self, config: Mapping[str, Any] | None = None):
         given = dict(config or {})
         channels = given.get("channels", given)
-        listed = channels if isinstance(channels, (list, tuple)) else [{"type": k, **(dict(v) if isinstance(v, Mapping) else {})} for k, v in channels.items()]
+        listed = channels if isinstance(channels, (list, tuple)) else [{"name": k, "type": k, **(dict(v) if isinstance(v, Mapping) else {})} for k, v in channels.items()]
         self.channels: dict[str, dict[str, Any]] = {str(c.get("name", c.get("type"))): dict(c) for c in listed if isinstance(c, Mapping)}
         self.dropped = 0
         self.failed = 0
