@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::paging::PagingOptions;
 use crate::queries::QueryLimits;
+use crate::sdk::Sdk;
 use lapwing_collect::scrape::{ScrapeConfig, ScrapeDefaults};
 use lapwing_store::metrics::MetricsOptions;
 use lapwing_wire::otlp::OtlpOptions;
@@ -30,6 +31,10 @@ pub struct EngineOptions {
     pub own_port: Option<u16>,
     /// How often this host is measured; None leaves it alone.
     pub host_interval: Option<Duration>,
+    /// What the program around the engine is watched with already; None makes a new one.
+    pub sdk: Option<Sdk>,
+    /// How often that is kept.
+    pub sdk_interval: Duration,
     /// How often Lapwing's own numbers are kept; None keeps none.
     pub own_interval: Option<Duration>,
 }
@@ -50,6 +55,8 @@ impl Default for EngineOptions {
             asks_only: false,
             own_port: None,
             host_interval: Some(Duration::from_secs(15)),
+            sdk: None,
+            sdk_interval: Duration::from_secs(5),
             own_interval: Some(Duration::from_secs(15)),
         }
     }

@@ -115,6 +115,32 @@ impl Rules {
         tick
     }
 
+    /// Evaluates every group once at `now_ms`, due or not: for whoever decides himself when to look, such as a program that
+    /// checks its alerts by calling for it. A call that is not later than the last one evaluates nothing.
+    pub fn evaluate_at(&self, now_ms: i64, evaluator: &mut dyn Evaluate, state: &mut RulesState) -> Tick {
+        let mut tick = Tick::default();
+        if state.compared_with != Some(self.generation) {
+            self.forget_removed(now_ms, state, &mut tick);
+            state.compared_with = Some(self.generation);
+        }
+        for group in &self.groups {
+            let key = group.key();
+            let before = state.groups.get(&key).map_or(now_ms - 1, |m| m.last_slot_ms);
+            if now_ms <= before {
+                continue;
+            }
+            let written = self.slot(group, (now_ms, before), (evaluator, state), &mut tick);
+            tick.samples.series.extend(written);
+            let memory = GroupMemory {
+                last_slot_ms: now_ms,
+                slots_skipped: 0,
+            };
+            state.groups.insert(key, memory);
+        }
+        tick.decisions = tick.events.iter().map(decision).collect();
+        tick
+    }
+
     /// Expressions of alerting rules that are due and read nothing that rules write: these are independent of each other.
     fn questions(&self, now_ms: i64, state: &RulesState) -> Vec<(String, i64)> {
         let recorded: HashSet<&str> = self

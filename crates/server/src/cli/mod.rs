@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod gate;
 mod import;
 mod import_data;
 mod init;
@@ -58,6 +59,8 @@ enum Command {
     Query(query::QueryArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
+    /// Compare a run with its baseline, for continuous integration and canaries
+    Gate(gate::GateArgs),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
     /// Take over what other systems hold: their configuration, their history
@@ -85,6 +88,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Gate(args)) => gate::run(&args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Prometheus(args)) => prometheus::run(&args),

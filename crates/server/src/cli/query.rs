@@ -105,6 +105,14 @@ pub(crate) fn run(args: &QueryArgs) -> Exit {
     show(args, &body)
 }
 
+/// How many series an expression returns now, asked of a server; why it could not be asked.
+pub(super) fn ask_instant(server: &str, token: Option<&str>, expr: &str) -> Result<usize, String> {
+    let question = Question::instant(expr, lapwing::Clock::system().now_ms());
+    let body = source::ask_server(server, token, &question).map_err(|e| e.to_string())?;
+    let answer: serde_json::Value = serde_json::from_str(&body).map_err(|e| e.to_string())?;
+    Ok(answer["data"]["result"].as_array().map_or(0, Vec::len))
+}
+
 fn show(args: &QueryArgs, body: &str) -> Exit {
     let format = match (args.json, args.plot) {
         (true, _) => Format::Json,
