@@ -8,6 +8,7 @@
 pub mod clock;
 mod compute;
 mod engine;
+mod forward;
 mod jobs;
 pub mod meter;
 mod options;

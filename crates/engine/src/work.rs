@@ -23,6 +23,7 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     start_maintenance(&mut jobs, engine);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
+    crate::forward::start(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }

@@ -6,6 +6,7 @@ mod disk_full;
 mod first_steps;
 mod import_data;
 mod paging;
+mod peers_alerting;
 mod prometheus_api;
 mod remote_write;
 mod support;
