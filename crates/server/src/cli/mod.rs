@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod doctor;
 mod import;
 mod init;
 mod prometheus;
@@ -57,6 +58,8 @@ enum Command {
     Query(query::QueryArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
+    /// Look at everything that a start would meet, and say what to do
+    Doctor(doctor::DoctorArgs),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
     /// Take over what other systems hold: their configuration
@@ -84,6 +87,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Prometheus(args)) => prometheus::run(&args),

@@ -1,6 +1,7 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
 mod crash;
+mod doctor;
 mod first_steps;
 mod limits;
 mod otlp;
@@ -13,5 +14,6 @@ mod pushed;
 mod reload;
 mod remote_write;
 mod statsd;
+mod stop;
 mod support;
 mod tls;

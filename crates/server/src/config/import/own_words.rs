@@ -53,7 +53,7 @@ fn import_monitoring(node: &Node, out: &mut Out, notes: &mut Diagnostics) {
         left_out(node.at, "monitoring.logging", why, notes);
     }
     if let Some(node) = map.node("visualization") {
-        let why = "dashboards and reports are made in the web UI and with `lapwing report`";
+        let why = "dashboards are made in the web UI, and each reader chooses its refresh";
         left_out(node.at, "monitoring.visualization", why, notes);
     }
     for (node, path) in map.list("external_services", notes) {
