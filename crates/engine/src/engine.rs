@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::compute::{Compute, ComputeError};
+use crate::forward::Forwarding;
 use crate::jobs::Jobs;
 use crate::meter::Meter;
 use crate::options::EngineOptions;
@@ -34,6 +35,7 @@ struct Shared {
     scraping: Scraping,
     paging: Paging,
     pushed: Pushed,
+    forwarding: Forwarding,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
@@ -78,6 +80,7 @@ impl Engine {
         let state = open_state(options)?;
         let pushed = Pushed::load(state.clone(), options.pushed_ttl_ms, &meter).map_err(StartError::State)?;
         let paging = Paging::start(state, &options.paging, &clock, &meter)?;
+        let forwarding = Forwarding::new(options.paging.forwarder(), &meter);
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let engine = Engine {
             shared: Arc::new(Shared {
@@ -88,6 +91,7 @@ impl Engine {
                 scraping,
                 paging,
                 pushed,
+                forwarding,
                 otlp,
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
@@ -139,6 +143,10 @@ impl Engine {
 
     pub fn paging(&self) -> &Paging {
         &self.shared.paging
+    }
+
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.shared.forwarding
     }
 
     pub fn scraping(&self) -> &Scraping {
@@ -193,6 +201,7 @@ impl Engine {
         shared.pushed.set_default_ttl(options.pushed_ttl_ms);
         shared.otlp.set_options(options.otlp.clone());
         shared.paging.reload(&options.paging, self.now_ms());
+        shared.forwarding.reload(&options.paging);
         let wanted = SourceOptions::of(options);
         let before = {
             let mut sources = self.lock_sources();

@@ -8,6 +8,7 @@
 pub mod clock;
 mod compute;
 mod engine;
+mod forward;
 mod jobs;
 pub mod meter;
 mod options;
@@ -16,6 +17,7 @@ mod paging;
 mod pushed;
 mod queries;
 mod scraping;
+mod upkeep;
 mod work;
 
 pub use clock::Clock;

@@ -13,5 +13,6 @@ pub mod state;
 
 pub use journal::{Journal, JournalError};
 pub use source::{
-    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, UNKNOWN_START,
+    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, TierColumn, TierHint,
+    UNKNOWN_START,
 };

@@ -7,6 +7,7 @@ mod limits;
 mod otlp;
 mod paging;
 mod peers;
+mod peers_alerting;
 mod peers_python;
 mod prometheus_api;
 mod prometheus_mode;

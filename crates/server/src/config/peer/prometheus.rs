@@ -113,7 +113,6 @@ fn read(root: &Node, config: &mut Config, notes: &mut Diagnostics) {
     config.scrape_configs = scrape::read(&borrowed, config.global.scrape_defaults(), notes);
     let external_url = config.web.seen_from_outside();
     config.alerting = alerting::read_rule_files(&mut map, (&config.global, &external_url), notes);
-    read_alerting(map.node("alerting"), notes);
     read_storage(map.node("storage"), config, notes);
     config.otlp = otlp::read(map.node("otlp"), notes);
     map.finish(notes);
@@ -181,27 +180,6 @@ fn with_defaults(job: &Node, defaults: &[(Key, Node)]) -> Node {
         }
     }
     job
-}
-
-fn read_alerting(node: Option<&Node>, notes: &mut Diagnostics) {
-    let Some(node) = node else { return };
-    let mut map = MapReader::new(node, "alerting", notes);
-    if let Some(managers) = map.node("alertmanagers") {
-        notes.warning(
-            managers.at,
-            "alerting.alertmanagers",
-            "alerts are not sent on to an Alertmanager: they are seen and told here; \
-             `lapwing import config prometheus.yml alertmanager.yml` makes one configuration of both",
-        );
-    }
-    if let Some(relabel) = map.node("alert_relabel_configs") {
-        notes.warning(
-            relabel.at,
-            "alerting.alert_relabel_configs",
-            "alert_relabel_configs has no effect here",
-        );
-    }
-    map.finish(notes);
 }
 
 fn read_storage(node: Option<&Node>, config: &mut Config, notes: &mut Diagnostics) {
