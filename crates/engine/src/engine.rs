@@ -231,7 +231,7 @@ impl Engine {
         shared.pushed.set_default_ttl(options.pushed_ttl_ms);
         shared.otlp.set_options(options.otlp.clone());
         shared.paging.reload(&options.paging, self.now_ms());
-        shared.forwarding.reload(options.paging.forwarder());
+        shared.forwarding.reload(&options.paging);
         let wanted = SourceOptions::of(options);
         let before = {
             let mut sources = self.lock_sources();

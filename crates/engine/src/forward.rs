@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::jobs::Jobs;
 use crate::meter::Counter;
+use crate::paging::PagingOptions;
 use lapwing_notify::channels::{Outgoing, Sent, Transport};
 use lapwing_notify::forward::{Forward, ForwardStatus, Forwarder};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,11 @@ impl Forwarding {
                 "Alerts that another Alertmanager did not take; they are sent again.",
             ),
         }
+    }
+
+    pub(crate) fn reload(&self, options: &PagingOptions) {
+        let (targets, labels) = options.forward_to();
+        self.lock().reload(targets, labels);
     }
 
     /// How each Alertmanager fares.

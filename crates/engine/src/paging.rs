@@ -11,7 +11,7 @@ use lapwing_judge::rules::{QueryEvaluator, RuleGroup, Rules, RulesOptions, Rules
 use lapwing_notify::channels::{Sent, Transport};
 use lapwing_notify::config::NotifyConfig;
 use lapwing_notify::dispatch::{DispatchState, Dispatcher};
-use lapwing_notify::forward::Forwarder;
+use lapwing_notify::forward::{ForwardTarget, Forwarder};
 use lapwing_notify::message::Notification;
 use lapwing_query::QueryOptions;
 use lapwing_store::metrics::MetricsStore;
@@ -33,10 +33,16 @@ pub struct PagingOptions {
 impl PagingOptions {
     /// What hands alerts on to other Alertmanagers.
     pub(crate) fn forwarder(&self) -> Forwarder {
+        let (targets, labels) = self.forward_to();
+        Forwarder::new(targets, labels)
+    }
+
+    /// The Alertmanagers that alerts are handed on to, and the labels that are put on them.
+    pub(crate) fn forward_to(&self) -> (Vec<ForwardTarget>, Labels) {
         let targets = self.notify.extras.alertmanagers.clone();
         let external = self.rules.external_labels.iter();
         let labels = Labels::from_pairs(external.map(|(n, v)| (n.as_str(), v.as_str())));
-        Forwarder::new(targets, labels.unwrap_or_default())
+        (targets, labels.unwrap_or_default())
     }
 }
 

@@ -118,9 +118,20 @@ impl Forwarder {
         }
     }
 
-    /// Whether both tell the same Alertmanagers in the same way.
-    pub fn is_for_the_same(&self, other: &Forwarder) -> bool {
-        self.targets == other.targets && self.external_labels == other.external_labels
+    /// Other Alertmanagers, or the same ones reached in another way, from now on: all are told anew what fires and what
+    /// has ended lately. Nothing happens when nothing is different.
+    pub fn reload(&mut self, targets: Vec<ForwardTarget>, external_labels: Labels) {
+        if targets == self.targets && external_labels == self.external_labels {
+            return;
+        }
+        let mut known = std::mem::take(&mut self.known);
+        for one in known.values_mut() {
+            one.told_ms = vec![None; targets.len()];
+        }
+        *self = Forwarder {
+            known,
+            ..Forwarder::new(targets, external_labels)
+        };
     }
 
     pub fn is_idle(&self) -> bool {
@@ -234,7 +245,11 @@ impl Forwarder {
 
     /// What became of one request.
     pub fn done(&mut self, forward: &Forward, result: Result<(), String>, now_ms: i64) {
-        let status = &mut self.status[forward.target];
+        let is_same = |s: &&mut ForwardStatus| s.url == forward.request.url;
+        // Gone with a reload while the request was under way.
+        let Some(status) = self.status.get_mut(forward.target).filter(is_same) else {
+            return;
+        };
         match result {
             Ok(()) => {
                 status.sent += forward.alerts.len() as u64;

@@ -12,6 +12,9 @@ pub(crate) struct CheckArgs {
     /// How to say it
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Print the JSON schema of the configuration instead, for editors
+    #[arg(long)]
+    schema: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -23,6 +26,10 @@ enum Format {
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Exit {
+    if args.schema {
+        println!("{:#}", config::schema());
+        return Exit::Fine;
+    }
     let loaded = config::load(&args.path, &|name| std::env::var(name).ok());
     let errors = loaded
         .diagnostics

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod doctor;
 mod gate;
 mod import;
 mod import_data;
@@ -61,6 +62,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Compare a run with its baseline, for continuous integration and canaries
     Gate(gate::GateArgs),
+    /// Look at everything that a start would meet, and say what to do
+    Doctor(doctor::DoctorArgs),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
     /// Take over what other systems hold: their configuration, their history
@@ -89,6 +92,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Gate(args)) => gate::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Prometheus(args)) => prometheus::run(&args),

@@ -42,19 +42,31 @@ pub(crate) enum LogFormat {
 }
 
 /// The file that is read when none is named, if it is there.
-pub(crate) const DEFAULT_CONFIG: &str = "lapwing.yml";
+const DEFAULT_CONFIG: &str = "lapwing.yml";
 
 pub(crate) fn run(args: &ServeArgs) -> Exit {
     start_logging(&args.log.log_level, args.log.log_format);
-    let mut flags = args.clone();
-    if flags.config.is_none() && Path::new(DEFAULT_CONFIG).exists() {
-        // Named once and for all: should the file vanish, that is a mistake, and not a return to the defaults.
-        flags.config = Some(PathBuf::from(DEFAULT_CONFIG));
-    }
+    let flags = settled(args);
     launch(Launch {
         load: Box::new(move || load(&flags)),
         is_in_memory: args.memory,
     })
+}
+
+impl ServeArgs {
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.memory
+    }
+}
+
+/// With the file that is meant where none is named. Once and for all: should it vanish later, that is a mistake, and not a
+/// return to the defaults.
+pub(super) fn settled(args: &ServeArgs) -> ServeArgs {
+    let mut flags = args.clone();
+    if flags.config.is_none() && Path::new(DEFAULT_CONFIG).exists() {
+        flags.config = Some(PathBuf::from(DEFAULT_CONFIG));
+    }
+    flags
 }
 
 /// Runs it to its end and says why when that was not a good one.
@@ -73,7 +85,7 @@ pub(crate) fn launch(launch: Launch) -> Exit {
 }
 
 /// The file, with what the command line says on top; flags hold over reloads.
-fn load(args: &ServeArgs) -> Loaded {
+pub(super) fn load(args: &ServeArgs) -> Loaded {
     let mut loaded = match &args.config {
         None => Loaded::defaults(),
         Some(path) => config::load(path, &|name| std::env::var(name).ok()),

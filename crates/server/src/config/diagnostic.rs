@@ -3,6 +3,7 @@
 
 use super::watched::Watched;
 use super::yaml::Position;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub(crate) struct Diagnostics {
     pub(crate) found: Vec<Diagnostic>,
     /// Every file that was read, and every directory that was looked into: when one changes, so may the configuration.
     pub(crate) watched: Watched,
+    /// The keys that each map was asked for, by its path: what the schema is made of.
+    pub(crate) asked: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
 impl Diagnostics {
@@ -41,6 +44,7 @@ impl Diagnostics {
             file: file.to_owned(),
             found: Vec::new(),
             watched: Watched::default(),
+            asked: BTreeMap::new(),
         }
     }
 

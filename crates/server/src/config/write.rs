@@ -49,6 +49,16 @@ impl Out {
         &mut pairs[at].1
     }
 
+    pub(crate) fn has(&self, key: &str) -> bool {
+        matches!(self, Out::Map(pairs) if pairs.iter().any(|(k, _)| k == key))
+    }
+
+    pub(crate) fn take(&mut self, key: &str) -> Option<Out> {
+        let Out::Map(pairs) = self else { return None };
+        let at = pairs.iter().position(|(k, _)| k == key)?;
+        Some(pairs.remove(at).1)
+    }
+
     /// Adds to the list under a key.
     pub(crate) fn push(&mut self, key: &str, item: Out) {
         let slot = self.section(key);

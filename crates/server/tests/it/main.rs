@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod disk_full;
+mod doctor;
 mod first_steps;
 mod gate;
 mod import_data;
@@ -19,5 +20,6 @@ mod pushed;
 mod reload;
 mod remote_write;
 mod statsd;
+mod stop;
 mod support;
 mod tls;

@@ -186,6 +186,15 @@ impl Server {
         self.child.wait().is_ok_and(|status| status.success())
     }
 
+    /// SIGTERM, and waits until the port is shut; true when it ended by itself with success.
+    pub(crate) fn tell_to_stop(&self) -> bool {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process can be told");
+        let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        let ended = rustix::process::waitid(rustix::process::WaitId::Pid(pid), options);
+        ended.ok().flatten().and_then(|s| s.exit_status()) == Some(0)
+    }
+
     /// SIGHUP: the configuration is to be read again.
     pub(crate) fn hang_up(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -38,12 +38,30 @@ pub(crate) fn import(files: &[PathBuf], beside: &Path) -> Imported {
         }
         report.extend(notes.found);
     }
+    if out.has("notify") && out.take("alerting").is_some() {
+        report.push(told_here(files));
+    }
     let yaml = out.to_yaml();
     // Whatever the result says wrongly is said here and not at the first start.
     let name = beside.join("lapwing.yml").display().to_string();
     let checked = load_text(&name, &yaml, &|name| std::env::var(name).ok());
     report.extend(checked.diagnostics);
     Imported { yaml, report }
+}
+
+/// With alertmanager.yml taken over as well, handing alerts on to that Alertmanager would page twice.
+fn told_here(files: &[PathBuf]) -> Diagnostic {
+    Diagnostic {
+        level: Level::Warning,
+        file: files.first().map(|f| f.display().to_string()).unwrap_or_default(),
+        line: 1,
+        column: 1,
+        path: "alerting".to_owned(),
+        message:
+            "did not carry over: routes and receivers were taken over, so no Alertmanager is told besides"
+                .to_owned(),
+        hint: None,
+    }
 }
 
 fn import_one(root: &Node, file: &Path, beside: &Path, (out, notes): (&mut Out, &mut Diagnostics)) {
@@ -114,14 +132,14 @@ mod tests {
         let (yaml, report) = check("monitoring.yaml");
         assert_eq!(
             yaml,
-            "global:\n  scrape_interval: 10s\n  scrape_timeout: 10s\nhost:\n  interval: 10s\n"
+            "global:\n  scrape_interval: 10s\n  scrape_timeout: 10s\nhost:\n  interval: 10s\n\
+             alerting:\n  alertmanagers:\n    - static_configs:\n        - targets:\n            - \"alertmanager:9093\"\n"
         );
         let places: Vec<&str> = report.iter().filter_map(|l| l.split(':').next()).collect();
         assert_eq!(
             places,
             [
                 "monitoring.health_checks",
-                "monitoring.alerting.alert_manager_url",
                 "monitoring.logging",
                 "monitoring.external_services[0]",
                 "monitoring.external_services[1]",
@@ -183,7 +201,7 @@ mod tests {
             );
         }
         let places: Vec<&str> = imported.report.iter().map(|d| d.path.as_str()).collect();
-        assert_eq!(places, ["remote_write", "global.query_log_file"]);
+        assert_eq!(places, ["remote_write", "global.query_log_file", "alerting"]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn import_monitoring(node: &Node, out: &mut Out, notes: &mut Diagnostics) {
         left_out(node.at, "monitoring.logging", why, notes);
     }
     if let Some(node) = map.node("visualization") {
-        let why = "dashboards and reports are made in the web UI and with `lapwing report`";
+        let why = "dashboards are made in the web UI, and each reader chooses its refresh";
         left_out(node.at, "monitoring.visualization", why, notes);
     }
     for (node, path) in map.list("external_services", notes) {
@@ -158,8 +158,7 @@ fn import_alerts(node: &Node, path: &str, out: &mut Out, notes: &mut Diagnostics
         );
     }
     if let Some(node) = map.node("alert_manager_url") {
-        let why = "alerts are routed and told by Lapwing itself, under `notify:`";
-        left_out(node.at, &format!("{path}.alert_manager_url"), why, notes);
+        hand_on(node, &format!("{path}.alert_manager_url"), out, notes);
     }
     for (node, path) in map.list("rules", notes) {
         import_rule(node, &path, out, notes);
@@ -168,6 +167,31 @@ fn import_alerts(node: &Node, path: &str, out: &mut Out, notes: &mut Diagnostics
         import_notifications(node, &format!("{path}.notifications"), out, notes);
     }
     as_warnings(notes, |notes| map.finish(notes));
+}
+
+/// The Alertmanager that was told goes on being told.
+fn hand_on(node: &Node, path: &str, out: &mut Out, notes: &mut Diagnostics) {
+    let text = text_of(node, path, notes).unwrap_or_default();
+    let url = url::Url::parse(&text).ok();
+    let Some((url, host)) = url.as_ref().and_then(|u| Some((u, u.host_str()?))) else {
+        left_out(node.at, path, &format!("not an address: {text:?}"), notes);
+        return;
+    };
+    let target = match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let mut targets = Out::map();
+    targets.push("targets", Out::Text(target));
+    let mut manager = Out::map();
+    if url.scheme() != "http" {
+        manager.put("scheme", Out::text(url.scheme()));
+    }
+    if url.path() != "/" {
+        manager.put("path_prefix", Out::text(url.path()));
+    }
+    manager.push("static_configs", targets);
+    out.section("alerting").push("alertmanagers", manager);
 }
 
 fn import_rule(node: &Node, path: &str, out: &mut Out, notes: &mut Diagnostics) {

@@ -88,7 +88,7 @@ pub(super) fn import_prometheus(root: &Node, place: &Place<'_>, out: &mut Out, n
         import_storage(node, out, notes);
     }
     if let Some(node) = map.node("alerting") {
-        import_alerting(node, notes);
+        out.put("alerting", Out::of(node));
     }
     as_warnings(notes, |notes| map.finish(notes));
 }
@@ -146,20 +146,6 @@ fn import_storage(node: &Node, out: &mut Out, notes: &mut Diagnostics) {
             "did not carry over: exemplars are kept per series",
         );
     }
-    as_warnings(notes, |notes| map.finish(notes));
-}
-
-/// The Alertmanager's part is Lapwing's own: nothing to send to.
-fn import_alerting(node: &Node, notes: &mut Diagnostics) {
-    let mut map = MapReader::new(node, "alerting", notes);
-    if let Some(relabel) = map.node("alert_relabel_configs") {
-        notes.warning(
-            relabel.at,
-            "alerting.alert_relabel_configs",
-            "did not carry over: routes match the labels as the rules give them",
-        );
-    }
-    let _ = map.node("alertmanagers");
     as_warnings(notes, |notes| map.finish(notes));
 }
 
