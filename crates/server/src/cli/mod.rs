@@ -5,7 +5,9 @@
 mod check;
 mod init;
 mod query;
+mod rules;
 mod serve;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -55,6 +57,10 @@ enum Command {
     Query(query::QueryArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
+    /// Explain rules, look for mistakes in them, try them on the past
+    Rules(rules::RulesArgs),
+    /// Run unit tests: from samples through rules and routes to the message
+    Test(test::TestArgs),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
 }
@@ -79,6 +85,8 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Init(args)) => init::run(&args),
+        Some(Command::Rules(args)) => rules::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
     };
     exit.into()
 }

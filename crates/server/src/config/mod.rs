@@ -17,4 +17,4 @@ pub(crate) use diagnostic::{Diagnostic, Level, render};
 pub(crate) use load::load;
 #[cfg(test)]
 pub(crate) use load::load_text;
-pub(crate) use sections::{Config, Role, Token};
+pub(crate) use sections::{Config, Role, Token, expand_glob, notify_of};

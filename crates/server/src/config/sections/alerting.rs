@@ -318,6 +318,17 @@ fn note_rule_file(error: &RuleFileError, notes: &mut Diagnostics) {
     notes.file = here;
 }
 
+/// The `notify` part alone, for tests that bring their own.
+pub(crate) fn notify_of(mut whole: Json, base: &Path) -> Result<NotifyConfig, Vec<String>> {
+    spell_out(&mut whole);
+    let text = whole.to_string();
+    let templates = template_texts(&text, base).map_err(|reason| vec![reason])?;
+    load_notify_config(&text, &templates, "").map_err(|errors| {
+        let said = |place: &str, reason: &str| format!("notify.{place}: {}", without_place(reason));
+        errors.iter().map(|e| said(&e.place, &e.reason)).collect()
+    })
+}
+
 fn notify(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> (Arc<NotifyConfig>, String) {
     let quiet = || (Arc::new(NotifyConfig::quiet()), String::new());
     let section = map.node("notify");
@@ -446,7 +457,7 @@ fn base_dir(notes: &Diagnostics) -> PathBuf {
 }
 
 /// Files that match; `*` may stand in the last part of the path, as in `rules/*.yml`.
-fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
+pub(crate) fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
     let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or("");
     if !name.contains('*') {
         return if pattern.exists() {
