@@ -6,4 +6,5 @@ mod paging;
 mod peers_alerting;
 mod prometheus_api;
 mod remote_write;
+mod rules;
 mod support;
