@@ -143,7 +143,7 @@ fn check_alerts(replay: &Replay<'_>, test: &AlertTest, line: u64) -> Option<Fail
     got.sort();
     expected.sort();
     let what = format!("alertname {}, time {}", test.alertname, test.eval_time);
-    (got != expected).then(|| Failure {
+    (got != expected).then_some(Failure {
         line,
         what,
         expected,

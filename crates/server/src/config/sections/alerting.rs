@@ -271,7 +271,7 @@ fn switched_off(
             let message = format!("the pack {pack} has no rule {name:?}");
             match did_you_mean(&name, &mut known) {
                 Some(near) => {
-                    notes.error_with_hint(item.at, &path, message, format!("did you mean {near:?}?"))
+                    notes.error_with_hint(item.at, &path, message, format!("did you mean {near:?}?"));
                 }
                 None => notes.error(item.at, &path, message),
             }
