@@ -47,14 +47,6 @@ impl Forwarding {
         self.lock().status().to_vec()
     }
 
-    /// Other Alertmanagers, or none; when they are the same, what they were told stands.
-    pub(crate) fn reload(&self, forwarder: Forwarder) {
-        let mut current = self.lock();
-        if !current.is_for_the_same(&forwarder) {
-            *current = forwarder;
-        }
-    }
-
     async fn round(&self, engine: &Engine) {
         let due = {
             let mut forwarder = self.lock();

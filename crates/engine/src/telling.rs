@@ -123,7 +123,7 @@ pub fn replay_and_tell(
 ) -> (Replayed, Vec<ToldPage>) {
     let mut telling = Telling::new(config, start_ms);
     let replayed = replay.run((start_ms, end_ms), &mut |now_ms, events| {
-        telling.hear(now_ms, events)
+        telling.hear(now_ms, events);
     });
     telling.pass(end_ms);
     (replayed, telling.pages)

@@ -2,6 +2,7 @@
 //!
 //! A new bench is one file with an [`Entry`] and one line in [`BENCHES`].
 
+mod alerts;
 mod contest;
 mod options;
 mod queries;
@@ -39,7 +40,7 @@ struct Entry {
     run: fn(&Options) -> Result<()>,
 }
 
-const BENCHES: &[Entry] = &[contest::INGEST, contest::STORE, contest::QUERY];
+const BENCHES: &[Entry] = &[contest::INGEST, contest::STORE, contest::QUERY, alerts::ALERTS];
 
 fn run(args: &[String]) -> Result<()> {
     let Some(name) = args.first() else {

@@ -5,7 +5,7 @@ use crate::rules::WELL_KNOWN;
 use lapwing_types::MetricKind;
 use std::collections::BTreeMap;
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MetricFact {
     pub kind: Option<MetricKind>,
     /// Least and greatest value that it can have.

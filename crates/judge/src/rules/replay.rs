@@ -41,14 +41,16 @@ pub struct Replayed {
 }
 
 impl<'a> Replay<'a> {
-    /// Slots stand at whole multiples of each group's interval, the first at `start_ms` or after it.
+    /// The first slot of every group is `start_ms`, the others follow at its interval.
     pub fn new(
         mut groups: Vec<RuleGroup>,
         options: RulesOptions,
         source: &'a dyn SeriesSource,
         start_ms: i64,
     ) -> Self {
-        groups.iter_mut().for_each(|g| g.phase_ms = Some(0));
+        for group in &mut groups {
+            group.phase_ms = Some(start_ms.rem_euclid(group.interval_ms.max(1)));
+        }
         let options = RulesOptions {
             catch_up_max_ms: i64::MAX / 4,
             slots_per_tick_max: usize::MAX,
@@ -102,7 +104,7 @@ impl<'a> Replay<'a> {
         let step_ms = self.step_ms();
         let mut replayed = Replayed::default();
         let mut open: BTreeMap<(String, Labels), usize> = BTreeMap::new();
-        let mut now_ms = start_ms.div_euclid(step_ms) * step_ms;
+        let mut now_ms = start_ms;
         while now_ms <= end_ms {
             let tick = self.tick(now_ms);
             replayed.evaluations += tick.evaluations;

@@ -44,7 +44,6 @@ pub fn run_case(
     }
     let place = |g: &RuleGroup| file.group_eval_order.iter().position(|n| *n == g.name);
     groups.sort_by_key(|g| place(g).unwrap_or(usize::MAX));
-    // Slots stand at whole multiples; a start in between begins at the next.
     let mut replay = Replay::new(groups, options, &NoSeries, start_ms);
     replay.given(&series);
     let times = |text: &str, line: u64, failures: &mut Vec<Failure>| match parse_duration_ms(text) {
@@ -143,7 +142,7 @@ fn check_alerts(replay: &Replay<'_>, test: &AlertTest, line: u64) -> Option<Fail
     got.sort();
     expected.sort();
     let what = format!("alertname {}, time {}", test.alertname, test.eval_time);
-    (got != expected).then(|| Failure {
+    (got != expected).then_some(Failure {
         line,
         what,
         expected,

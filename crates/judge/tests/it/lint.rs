@@ -91,7 +91,7 @@ fn what_a_source_has_decides() {
         kind: Some(MetricKind::Counter),
         range: None,
     };
-    facts.add("http_requests_total", counter.clone());
+    facts.add("http_requests_total", counter);
     facts.add("model_errors", counter);
     facts.add("vllm:gpu_cache_usage_perc", MetricFact::default());
     let of = |expr: &str| {

@@ -6,6 +6,7 @@ mod lint;
 mod packs;
 mod prometheus;
 mod promql;
+mod seeds;
 mod shapes;
 mod table;
 mod unit_tests;

@@ -18,12 +18,16 @@ groups:
 "#;
 
 fn failures(test: &str) -> Vec<Failure> {
+    failures_from(test, 0)
+}
+
+fn failures_from(test: &str, start_ms: i64) -> Vec<Failure> {
     let text = format!("rule_files: [r.yml]\nevaluation_interval: 1m\ntests:\n  - {test}\n");
     let file = TestFile::parse("t.yml", &text).unwrap();
     let case = &file.tests[0].value;
     let options = file.options(case).unwrap();
     let groups = load_rule_file("r.yml", RULES, &options, &check_expr).unwrap();
-    run_case(&file, case, (groups, 0), &mut |_, _| {})
+    run_case(&file, case, (groups, start_ms), &mut |_, _| {})
 }
 
 const SERIES: &str = "external_labels: {dc: x}
@@ -48,6 +52,23 @@ fn the_documentation_s_kind_of_test_passes() {
       - {{expr: 'sum(up)', eval_time: 1m, exp_samples: [{{labels: '{{}}', value: 2}}]}}"
     ));
     assert_eq!(found, []);
+}
+
+#[test]
+fn a_test_may_start_between_two_minutes() {
+    let test = format!(
+        "{SERIES}
+    alert_rule_test:
+      - {{eval_time: 6m, alertname: InstanceDown}}
+      - eval_time: 7m
+        alertname: InstanceDown
+        exp_alerts:
+          - exp_labels: {{severity: page, instance: a, job: p}}
+            exp_annotations: {{summary: Instance a down in x}}"
+    );
+    for start_ms in [0, 30_500, 1_763_700_007_123] {
+        assert_eq!(failures_from(&test, start_ms), [], "{start_ms}");
+    }
 }
 
 #[test]

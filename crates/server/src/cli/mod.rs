@@ -10,7 +10,9 @@ mod import_data;
 mod init;
 mod prometheus;
 mod query;
+mod rules;
 mod serve;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -64,6 +66,10 @@ enum Command {
     Gate(gate::GateArgs),
     /// Look at everything that a start would meet, and say what to do
     Doctor(doctor::DoctorArgs),
+    /// Explain rules, look for mistakes in them, try them on the past
+    Rules(rules::RulesArgs),
+    /// Run unit tests: from samples through rules and routes to the message
+    Test(test::TestArgs),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
     /// Take over what other systems hold: their configuration, their history
@@ -96,6 +102,8 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Prometheus(args)) => prometheus::run(&args),
+        Some(Command::Rules(args)) => rules::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
     };
     exit.into()
 }

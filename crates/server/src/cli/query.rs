@@ -9,7 +9,7 @@ mod source;
 use super::{Exit, complain};
 use crate::http::parse_time_ms;
 use answer::Answer;
-use source::{AskError, Question};
+pub(super) use source::{AskError, Question, ask};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -85,10 +85,11 @@ pub(crate) fn run(args: &QueryArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let asked = match &args.data {
-        Some(dir) => source::ask_directory(dir, &question),
-        None => source::ask_server(&args.server, args.token.as_deref(), &question),
-    };
+    let asked = ask(
+        (&args.server, args.token.as_deref()),
+        args.data.as_deref(),
+        &question,
+    );
     let body = match asked {
         Ok(body) => body,
         Err(error) => {

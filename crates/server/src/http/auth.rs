@@ -68,7 +68,8 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/metrics/job",
         "/opentelemetry.proto",
     ];
-    const READS_BY_POST: [&str; 7] = [
+    const READS_BY_POST: [&str; 8] = [
+        "/api/v1/rules/backtest",
         "/api/v1/query",
         "/api/v1/series",
         "/api/v1/labels",

@@ -19,6 +19,7 @@ mod prometheus_mode;
 mod pushed;
 mod reload;
 mod remote_write;
+mod rules;
 mod statsd;
 mod stop;
 mod support;

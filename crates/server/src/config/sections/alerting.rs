@@ -297,7 +297,7 @@ fn switched_off(
             let message = format!("the pack {pack} has no rule {name:?}");
             match did_you_mean(&name, &mut known) {
                 Some(near) => {
-                    notes.error_with_hint(item.at, &path, message, format!("did you mean {near:?}?"))
+                    notes.error_with_hint(item.at, &path, message, format!("did you mean {near:?}?"));
                 }
                 None => notes.error(item.at, &path, message),
             }
@@ -345,6 +345,18 @@ fn note_rule_file(error: &RuleFileError, notes: &mut Diagnostics) {
     };
     notes.error(at, "", error.reason.clone());
     notes.file = here;
+}
+
+/// The `notify` part alone, for tests that bring their own.
+pub(crate) fn notify_of(mut whole: Json, base: &Path) -> Result<NotifyConfig, Vec<String>> {
+    spell_out(&mut whole);
+    let text = whole.to_string();
+    let mut notes = Diagnostics::new(base.join("test").display().to_string());
+    let templates = template_texts(&text, &mut notes).map_err(|reason| vec![reason])?;
+    load_notify_config(&text, &templates, "").map_err(|errors| {
+        let said = |place: &str, reason: &str| format!("notify.{place}: {}", without_place(reason));
+        errors.iter().map(|e| said(&e.place, &e.reason)).collect()
+    })
 }
 
 fn notify(
