@@ -5,6 +5,7 @@
 mod contest;
 mod options;
 mod queries;
+mod sdk;
 mod servers;
 mod table;
 
@@ -39,7 +40,7 @@ struct Entry {
     run: fn(&Options) -> Result<()>,
 }
 
-const BENCHES: &[Entry] = &[contest::INGEST, contest::STORE, contest::QUERY];
+const BENCHES: &[Entry] = &[contest::INGEST, contest::STORE, contest::QUERY, sdk::SDK];
 
 fn run(args: &[String]) -> Result<()> {
     let Some(name) = args.first() else {
