@@ -8,6 +8,7 @@
 pub mod clock;
 mod compute;
 mod engine;
+mod forward;
 mod jobs;
 pub mod meter;
 mod options;
@@ -18,7 +19,7 @@ mod queries;
 mod scraping;
 pub mod sdk;
 mod simulated;
-
+mod upkeep;
 mod work;
 
 pub use clock::Clock;

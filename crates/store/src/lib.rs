@@ -7,6 +7,10 @@
 
 pub mod metrics;
 mod source;
+#[cfg(feature = "state")]
 pub mod state;
 
-pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
+pub use source::{
+    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, TierColumn, TierHint,
+    UNKNOWN_START,
+};

@@ -18,6 +18,39 @@ pub struct Selection {
     pub series_max: Option<usize>,
 }
 
+/// What a downsampled bucket is read as where the samples themselves are gone. The value stands at the end of the bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TierColumn {
+    /// The last sample of the bucket.
+    #[default]
+    Last,
+    /// A counter without resets that grows by the increase of each bucket and meets the samples that follow.
+    Counter,
+    Min,
+    Max,
+    /// As often as there were samples, spread over the bucket: averages are weighed, sums and counts are right.
+    Average,
+}
+
+/// How whoever selects wants to see downsampled data. Samples are always preferred where there are any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierHint {
+    pub column: TierColumn,
+    /// Neighbouring points are to be at most this far apart; longer buckets are filled in. Whoever looks at windows of a
+    /// given length finds points in each of them this way, also in those shorter than a bucket.
+    pub every_ms: i64,
+}
+
+impl Default for TierHint {
+    /// For who looks five minutes back, as PromQL does.
+    fn default() -> Self {
+        TierHint {
+            column: TierColumn::Last,
+            every_ms: 300_000,
+        }
+    }
+}
+
 /// One selected series: who it is, and how to read it when its turn comes.
 pub struct SelectedSeries {
     pub labels: Labels,
@@ -45,14 +78,34 @@ pub trait SeriesReader: Send + Sync {
 pub struct SeriesPoints {
     pub times_ms: Vec<i64>,
     pub values: Vec<f64>,
+    /// When the counter behind each float began to count, [`UNKNOWN_START`] where nobody said so. Shorter than `times_ms` where
+    /// the floats behind its end have no known start; most often empty.
+    pub starts_ms: Vec<i64>,
     pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
 }
+
+/// Of a float whose counter's beginning nobody told.
+pub const UNKNOWN_START: i64 = 0;
 
 impl SeriesPoints {
     pub fn clear(&mut self) {
         self.times_ms.clear();
         self.values.clear();
+        self.starts_ms.clear();
         self.histograms.clear();
+    }
+
+    /// The start of the counter behind the float at `index`, if it is known.
+    pub fn start_of(&self, index: usize) -> Option<i64> {
+        self.starts_ms.get(index).copied().filter(|s| *s != UNKNOWN_START)
+    }
+
+    /// Says when the counter behind the last float began.
+    pub fn set_last_start(&mut self, start_ms: i64) {
+        if let Some(last) = self.times_ms.len().checked_sub(1) {
+            self.starts_ms.resize(last, UNKNOWN_START);
+            self.starts_ms.push(start_ms);
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -71,6 +124,9 @@ impl SeriesPoints {
             (Some(t), _) => {
                 self.times_ms.push(*t);
                 self.values.extend(all.values.last());
+                if let Some(start_ms) = all.start_of(all.times_ms.len() - 1) {
+                    self.set_last_start(start_ms);
+                }
             }
             (None, None) => {}
         }
@@ -81,6 +137,12 @@ impl SeriesPoints {
 pub trait SeriesSource: Send + Sync {
     /// Series with at least one chunk of data in the range, ascending by labels.
     fn select(&self, selection: &Selection) -> Result<Vec<SelectedSeries>, ReadError>;
+
+    /// As [`SeriesSource::select`], with a say in how downsampled data stands in for samples that are gone. A source that
+    /// keeps none has nothing to do here.
+    fn select_as(&self, selection: &Selection, _tier: TierHint) -> Result<Vec<SelectedSeries>, ReadError> {
+        self.select(selection)
+    }
 
     /// Names of labels on series that match, ascending.
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError>;

@@ -215,6 +215,7 @@ fn request(expr: String) -> QueryRequest {
         expr,
         lookback_ms: None,
         timeout_ms: None,
+        explain: false,
     }
 }
 

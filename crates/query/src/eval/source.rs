@@ -171,7 +171,7 @@ impl Evaluator<'_> {
     ) -> Evaluated<()> {
         let times = self.instant_times(selector)?;
         let (from, to) = times.needed(steps);
-        let series = self.select(&selector.matchers, from, to)?;
+        let series = self.select(&selector.matchers, (from, to), self.instant_tier())?;
         let single_name = has_single_name(selector);
         let mut sink = |mut grid: Grid| {
             grid.single_name = single_name;
@@ -208,7 +208,8 @@ impl Evaluator<'_> {
         let (from, to) = spec.needed(steps);
         let (start, end) = spec.window(steps.start_ms);
         let mut out = Vec::new();
-        for one in self.select(&matrix.vector.matchers, from, to)?.iter() {
+        let tier = self.window_tier(None, spec.range_ms);
+        for one in self.select(&matrix.vector.matchers, (from, to), tier)?.iter() {
             self.check_interrupt()?;
             let mut points = SeriesPoints::default();
             read(one, from, to, &mut points)?;
@@ -254,11 +255,15 @@ fn drop_stale(points: &mut SeriesPoints) {
         if !is_stale(value) {
             points.values[to] = sanitized(value);
             points.times_ms[to] = points.times_ms[i];
+            if let Some(start_ms) = points.starts_ms.get(i).copied() {
+                points.starts_ms[to] = start_ms;
+            }
             to += 1;
         }
     }
     points.values.truncate(to);
     points.times_ms.truncate(to);
+    points.starts_ms.truncate(to);
 }
 
 fn instant_column(times: InstantTimes, steps: Steps, scratch: &mut Scratch, out: &mut Column<'_>) {

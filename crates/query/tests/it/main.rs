@@ -2,7 +2,9 @@
 //! and what a caller relies on.
 
 mod differential;
+mod explain;
 mod hostile;
 mod memory;
 mod script;
 mod scripts;
+mod tiers;

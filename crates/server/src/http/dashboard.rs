@@ -151,6 +151,7 @@ async fn ask(state: &AppState, expr: &str) -> Result<Vec<(lapwing_types::Labels,
         expr: expr.to_owned(),
         lookback_ms: None,
         timeout_ms: Some(10_000),
+        explain: false,
     };
     let answered = state
         .engine

@@ -5,5 +5,7 @@ mod first_steps;
 mod gate;
 mod operations;
 mod paging;
+mod peers_alerting;
+mod prometheus_api;
 mod remote_write;
 mod support;
