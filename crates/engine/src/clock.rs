@@ -76,16 +76,10 @@ impl Stopwatch {
     }
 }
 
-/// Nanoseconds since this process first asked: a stopwatch's reading that fits into a number, for callers that cannot hold
-/// a [`Stopwatch`]. Never goes back, and says nothing about the time of day.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "durations of a program's operations are measured here"
-)]
-pub fn monotonic_ns() -> u64 {
-    static ANCHOR: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    let anchor = *ANCHOR.get_or_init(Instant::now);
-    u64::try_from(anchor.elapsed().as_nanos()).unwrap_or(u64::MAX)
+/// Nanoseconds since the first call in this process: for measuring what is too deep inside to be handed a stopwatch.
+pub fn process_nanos() -> u64 {
+    static BEGAN: std::sync::OnceLock<Stopwatch> = std::sync::OnceLock::new();
+    BEGAN.get_or_init(Stopwatch::start).elapsed().as_nanos() as u64
 }
 
 #[cfg(test)]

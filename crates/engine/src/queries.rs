@@ -3,7 +3,7 @@
 //! A query runs on the query pool over a snapshot. Its interrupt is flipped by whichever comes first: its deadline, a
 //! person, or the client's leaving (dropping the future).
 
-use crate::clock::{Clock, Stopwatch, monotonic_ns};
+use crate::clock::{Clock, Stopwatch, process_nanos};
 use crate::compute::{Compute, ComputeError};
 use crate::meter::{Counter, Latency, Meter};
 use lapwing_query::{Explain, Interrupt, QueryEngine, QueryError, QueryOptions, QueryResult};
@@ -207,7 +207,7 @@ impl Queries {
         if let Some(lookback_ms) = request.lookback_ms {
             options.lookback_ms = lookback_ms;
         }
-        options.explain = request.explain.then_some(Explain { nanos: monotonic_ns });
+        options.explain = request.explain.then_some(Explain { nanos: process_nanos });
         let timeout_ms = request
             .timeout_ms
             .unwrap_or(limits.timeout_ms)

@@ -5,7 +5,7 @@
 use crate::errors;
 use crate::labels::{pairs_of, text};
 use lapwing::Clock;
-use lapwing::clock::monotonic_ns;
+use lapwing::clock::process_nanos;
 use lapwing::sdk::{self, ForkHold, Metric, MetricSpec, Recorded, Sdk};
 use lapwing_types::MetricKind;
 use pyo3::buffer::PyBuffer;
@@ -525,14 +525,14 @@ pub(crate) struct Timer {
 #[pymethods]
 impl Timer {
     fn __enter__(slf: Py<Self>) -> Py<Self> {
-        slf.get().started_ns.store(monotonic_ns(), Relaxed);
+        slf.get().started_ns.store(process_nanos(), Relaxed);
         slf
     }
 
     #[pyo3(signature = (*_error))]
     fn __exit__(&self, _error: &Bound<'_, PyTuple>) {
         let started = self.started_ns.load(Relaxed);
-        (self.record)(monotonic_ns().saturating_sub(started) as f64 / 1e9);
+        (self.record)(process_nanos().saturating_sub(started) as f64 / 1e9);
     }
 }
 

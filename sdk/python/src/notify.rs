@@ -37,13 +37,13 @@ impl Told {
     }
 }
 
-/// `receiver` is one receiver of an alertmanager.yml as JSON, `global` its global section. A JSON list: per channel its kind, whether it
+/// `receiver` is one receiver of an alertmanager.yml as JSON, `settings` its global section. A JSON list: per channel its kind, whether it
 /// was delivered, and why not.
 #[pyfunction]
-#[pyo3(signature = (receiver, alerts, global = "{}"))]
-fn send(py: Python<'_>, receiver: &str, alerts: &str, global: &str) -> PyResult<String> {
+#[pyo3(signature = (receiver, alerts, settings = "{}"))]
+fn send(py: Python<'_>, receiver: &str, alerts: &str, settings: &str) -> PyResult<String> {
     let mut receiver: Value = serde_json::from_str(receiver).map_err(|e| errors::value(&e))?;
-    let global: Value = serde_json::from_str(global).map_err(|e| errors::value(&e))?;
+    let global: Value = serde_json::from_str(settings).map_err(|e| errors::value(&e))?;
     let told: Vec<Told> = serde_json::from_str(alerts).map_err(|e| errors::value(&e))?;
     let alerts: Vec<Alert> = told.into_iter().map(Told::alert).collect::<PyResult<_>>()?;
     receiver["name"] = json!("python");

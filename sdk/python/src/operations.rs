@@ -4,7 +4,7 @@ use crate::errors;
 use crate::handles::own_sdk;
 use crate::labels::pairs_of;
 use lapwing::Clock;
-use lapwing::clock::monotonic_ns;
+use lapwing::clock::process_nanos;
 use lapwing::sdk::{self, Ended, OperationStart, Recorded, Sdk, Tracker as SdkTracker};
 use lapwing_judge::performance::OperationKind;
 use pyo3::exceptions::{PyKeyError, PyValueError};
@@ -59,13 +59,13 @@ impl OperationHandle {
 }
 
 fn seconds_since(started_ns: u64) -> f64 {
-    monotonic_ns().saturating_sub(started_ns) as f64 / 1e9
+    process_nanos().saturating_sub(started_ns) as f64 / 1e9
 }
 
 /// Nanoseconds of a clock that never goes back.
 #[pyfunction]
 fn now_ns() -> u64 {
-    monotonic_ns()
+    process_nanos()
 }
 
 /// Keeps operations; the process's own, or one apart.
@@ -175,7 +175,7 @@ fn random_id() -> u64 {
         let (mut x, mut left) = state.get();
         // Seeded anew now and then: a forked child must not repeat its parent for long.
         if x == 0 || left == 0 {
-            x = RandomState::new().hash_one((std::process::id(), monotonic_ns(), x)) | 1;
+            x = RandomState::new().hash_one((std::process::id(), process_nanos(), x)) | 1;
             left = 64;
         }
         x ^= x << 13;

@@ -6,6 +6,7 @@ mod alerts;
 mod contest;
 mod options;
 mod queries;
+mod sdk;
 mod servers;
 mod table;
 
@@ -40,7 +41,13 @@ struct Entry {
     run: fn(&Options) -> Result<()>,
 }
 
-const BENCHES: &[Entry] = &[contest::INGEST, contest::STORE, contest::QUERY, alerts::ALERTS];
+const BENCHES: &[Entry] = &[
+    contest::INGEST,
+    contest::STORE,
+    contest::QUERY,
+    alerts::ALERTS,
+    sdk::SDK,
+];
 
 fn run(args: &[String]) -> Result<()> {
     let Some(name) = args.first() else {

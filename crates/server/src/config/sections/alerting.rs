@@ -351,7 +351,7 @@ fn note_rule_file(error: &RuleFileError, notes: &mut Diagnostics) {
 pub(crate) fn notify_of(mut whole: Json, base: &Path) -> Result<NotifyConfig, Vec<String>> {
     spell_out(&mut whole);
     let text = whole.to_string();
-    let mut notes = Diagnostics::new(base.join("test").display().to_string());
+    let mut notes = Diagnostics::new(&base.join("test").display().to_string());
     let templates = template_texts(&text, &mut notes).map_err(|reason| vec![reason])?;
     load_notify_config(&text, &templates, "").map_err(|errors| {
         let said = |place: &str, reason: &str| format!("notify.{place}: {}", without_place(reason));
