@@ -5,6 +5,7 @@
 
 mod cli;
 mod config;
+mod demo;
 mod http;
 
 pub use cli::cli_main;

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod demo;
 mod init;
 mod query;
 mod serve;
@@ -51,6 +52,8 @@ struct Cli {
 enum Command {
     /// Start Lapwing (the default)
     Serve(serve::ServeArgs),
+    /// Show three invented models with a day of incidents, live
+    Demo(demo::DemoArgs),
     /// Ask a question in PromQL, of a server or of a data directory
     Query(query::QueryArgs),
     /// Read a configuration and say everything that is wrong with it
@@ -76,6 +79,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let exit = match cli.command {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Init(args)) => init::run(&args),

@@ -43,7 +43,7 @@ enum LogFormat {
 const DEFAULT_CONFIG: &str = "lapwing.yml";
 
 pub(crate) fn run(args: &ServeArgs) -> Exit {
-    start_logging(args);
+    start_logging(&args.log_level, matches!(args.log_format, LogFormat::Json));
     let config = match read_config(args) {
         Ok(config) => config,
         Err(exit) => return exit,
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &ServeArgs) -> Exit {
         .build();
     let served = runtime
         .context("cannot start the runtime")
-        .and_then(|runtime| runtime.block_on(serve(args, config)));
+        .and_then(|runtime| runtime.block_on(serve_config(config, args.memory, |_| {})));
     match served {
         Ok(()) => Exit::Fine,
         Err(error) => {
@@ -69,7 +69,12 @@ pub(crate) fn run(args: &ServeArgs) -> Exit {
 }
 
 /// Start order, and the reverse on the way down: store, jobs, doors; doors close first, the store last.
-async fn serve(args: &ServeArgs, config: Config) -> anyhow::Result<()> {
+/// `is_ready` is told the address once.
+pub(super) async fn serve_config(
+    config: Config,
+    memory: bool,
+    is_ready: impl FnOnce(&str),
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let listener = http::bind(config.web.listen)
@@ -78,9 +83,9 @@ async fn serve(args: &ServeArgs, config: Config) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("cannot tell the address listened on")?;
-    let engine = Engine::start(&config.engine_options(args.memory)).context("cannot start")?;
-    let state = AppState::new(engine.clone(), config);
+    let engine = Engine::start(&config.engine_options(memory)).context("cannot start")?;
     let (stop, stopped) = watch::channel(false);
+    let state = AppState::new(engine.clone(), config, stopped.clone());
     let doors = tokio::spawn(http::serve(
         listener,
         http::router(state),
@@ -91,6 +96,7 @@ async fn serve(args: &ServeArgs, config: Config) -> anyhow::Result<()> {
         "lapwing {} is ready on http://{address}",
         env!("CARGO_PKG_VERSION")
     );
+    is_ready(&format!("http://{address}"));
 
     let reason = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
@@ -136,16 +142,17 @@ fn read_config(args: &ServeArgs) -> Result<Config, Exit> {
     Ok(config)
 }
 
-fn start_logging(args: &ServeArgs) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&args.log_level)
+pub(super) fn start_logging(level: &str, as_json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_new(level)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false);
     // A second start in one process (tests) keeps the first subscriber.
-    let _ = match args.log_format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+    let _ = if as_json {
+        builder.json().try_init()
+    } else {
+        builder.try_init()
     };
 }

@@ -50,7 +50,7 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/metrics/job",
         "/opentelemetry.proto",
     ];
-    const READS_BY_POST: [&str; 7] = [
+    const READS_BY_POST: [&str; 9] = [
         "/api/v1/query",
         "/api/v1/series",
         "/api/v1/labels",
@@ -58,6 +58,8 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/api/v1/parse_query",
         "/api/v1/read",
         "/api/v1/query_exemplars",
+        "/api/v1/routes/test",
+        "/api/v1/silences/preview",
     ];
     if path.starts_with("/api/v1/admin") || path.starts_with("/-/") {
         Role::Admin

@@ -11,11 +11,13 @@ mod probes;
 mod prometheus;
 mod state;
 mod ui;
+mod web;
 
 pub(crate) use ingest::body::with_causes;
 pub(crate) use listener::{ListenerLimits, bind, serve};
 pub(crate) use prometheus::parse_time_ms;
 pub(crate) use state::AppState;
+pub(crate) use web::unit_of;
 
 use axum::{Router, middleware};
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(alertmanager::routes())
         .merge(ingest::routes())
         .merge(probes::routes())
+        .merge(web::routes())
         .fallback(ui::serve)
         .with_state(state)
         .layer(tower_http::compression::CompressionLayer::new())

@@ -1,7 +1,9 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
 mod crash;
+mod demo;
 mod first_steps;
 mod paging;
 mod remote_write;
 mod support;
+mod web;

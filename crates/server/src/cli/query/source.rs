@@ -109,10 +109,11 @@ pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, A
             path: dir.to_owned(),
             source,
         })?;
+        let (_open, closing) = tokio::sync::watch::channel(false);
         let request = Request::get(question.target())
             .body(Body::empty())
             .unwrap_or_default();
-        let response = router(AppState::new(engine.clone(), Config::default()))
+        let response = router(AppState::new(engine.clone(), Config::default(), closing))
             .call(request)
             .await;
         let response = match response {
