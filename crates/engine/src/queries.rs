@@ -3,10 +3,10 @@
 //! A query runs on the query pool over a snapshot. Its interrupt is flipped by whichever comes first: its deadline, a
 //! person, or the client's leaving (dropping the future).
 
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::{Clock, Stopwatch, process_nanos};
 use crate::compute::{Compute, ComputeError};
 use crate::meter::{Counter, Latency, Meter};
-use lapwing_query::{Interrupt, QueryEngine, QueryError, QueryOptions, QueryResult};
+use lapwing_query::{Explain, Interrupt, QueryEngine, QueryError, QueryOptions, QueryResult};
 use lapwing_store::metrics::{MetricsStore, Snapshot};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +18,8 @@ pub struct QueryRequest {
     pub expr: String,
     pub lookback_ms: Option<i64>,
     pub timeout_ms: Option<i64>,
+    /// Wants to know what each node of the expression cost.
+    pub explain: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -183,6 +185,7 @@ impl Queries {
         if let Some(lookback_ms) = request.lookback_ms {
             options.lookback_ms = lookback_ms;
         }
+        options.explain = request.explain.then_some(Explain { nanos: process_nanos });
         let timeout_ms = request
             .timeout_ms
             .unwrap_or(shared.limits.timeout_ms)

@@ -91,7 +91,7 @@ fn instant(
             QueryValue::Vector(samples(&grid, at_ms))
         }
     };
-    Ok(answer(value, &evaluator, expr))
+    Ok(answer(value, &evaluator, (&parsed, expr)))
 }
 
 fn range(
@@ -136,7 +136,7 @@ fn range(
             )));
         }
     };
-    Ok(answer(value, &evaluator, expr))
+    Ok(answer(value, &evaluator, (&parsed, expr)))
 }
 
 fn string_value(expr: &Expr) -> String {
@@ -169,12 +169,13 @@ fn samples(grid: &Grid, t_ms: i64) -> Vec<Sample> {
         .collect()
 }
 
-fn answer(value: QueryValue, evaluator: &Evaluator<'_>, query: &str) -> QueryResult {
+fn answer(value: QueryValue, evaluator: &Evaluator<'_>, (parsed, query): (&Expr, &str)) -> QueryResult {
     let (warnings, infos) = evaluator.annotations(query);
     QueryResult {
         value,
         warnings,
         infos,
         stats: evaluator.stats(),
+        explained: evaluator.explained(parsed),
     }
 }

@@ -9,11 +9,13 @@ mod annotation;
 mod engine;
 mod error;
 mod eval;
+mod explain;
 mod options;
 pub mod promql;
 mod result;
 
 pub use engine::QueryEngine;
 pub use error::QueryError;
+pub use explain::{Explain, Explained};
 pub use options::{Interrupt, QueryOptions};
 pub use result::{QueryResult, QueryStats, QueryValue, Sample, SampleValue, Series};

@@ -1,6 +1,7 @@
 //! What a query may use, and how to stop it.
 
 use crate::error::QueryError;
+use crate::explain::Explain;
 use crate::promql::ParseOptions;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -54,11 +55,15 @@ pub struct QueryOptions {
     pub experimental: bool,
     /// Names are dropped at the end of the evaluation rather than by each function.
     pub delayed_name_removal: bool,
+    /// A counter that says when it began is taken to have reset there, and to have been zero.
+    pub start_timestamps: bool,
     /// `__type__` says whether a series is a counter.
     pub type_and_unit_labels: bool,
     /// Threads that one query may work with.
     pub threads: usize,
     pub interrupt: Interrupt,
+    /// Asks what each node of the expression costs.
+    pub explain: Option<Explain>,
 }
 
 impl Default for QueryOptions {
@@ -72,9 +77,11 @@ impl Default for QueryOptions {
             series_max: None,
             experimental: false,
             delayed_name_removal: false,
+            start_timestamps: false,
             type_and_unit_labels: false,
             threads: 2,
             interrupt: Interrupt::default(),
+            explain: None,
         }
     }
 }

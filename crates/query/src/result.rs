@@ -1,5 +1,6 @@
 //! An answer.
 
+use crate::explain::Explained;
 use lapwing_types::{FloatHistogram, Labels};
 use std::sync::Arc;
 
@@ -64,4 +65,6 @@ pub struct QueryResult {
     pub warnings: Vec<String>,
     pub infos: Vec<String>,
     pub stats: QueryStats,
+    /// Where it was asked for.
+    pub explained: Option<Explained>,
 }

@@ -7,6 +7,9 @@
 
 pub mod metrics;
 mod source;
+#[cfg(feature = "state")]
 pub mod state;
 
-pub use source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
+pub use source::{
+    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, UNKNOWN_START,
+};

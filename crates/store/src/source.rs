@@ -45,14 +45,34 @@ pub trait SeriesReader: Send + Sync {
 pub struct SeriesPoints {
     pub times_ms: Vec<i64>,
     pub values: Vec<f64>,
+    /// When the counter behind each float began to count, [`UNKNOWN_START`] where nobody said so. Shorter than `times_ms` where
+    /// the floats behind its end have no known start; most often empty.
+    pub starts_ms: Vec<i64>,
     pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
 }
+
+/// Of a float whose counter's beginning nobody told.
+pub const UNKNOWN_START: i64 = 0;
 
 impl SeriesPoints {
     pub fn clear(&mut self) {
         self.times_ms.clear();
         self.values.clear();
+        self.starts_ms.clear();
         self.histograms.clear();
+    }
+
+    /// The start of the counter behind the float at `index`, if it is known.
+    pub fn start_of(&self, index: usize) -> Option<i64> {
+        self.starts_ms.get(index).copied().filter(|s| *s != UNKNOWN_START)
+    }
+
+    /// Says when the counter behind the last float began.
+    pub fn set_last_start(&mut self, start_ms: i64) {
+        if let Some(last) = self.times_ms.len().checked_sub(1) {
+            self.starts_ms.resize(last, UNKNOWN_START);
+            self.starts_ms.push(start_ms);
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -71,6 +91,9 @@ impl SeriesPoints {
             (Some(t), _) => {
                 self.times_ms.push(*t);
                 self.values.extend(all.values.last());
+                if let Some(start_ms) = all.start_of(all.times_ms.len() - 1) {
+                    self.set_last_start(start_ms);
+                }
             }
             (None, None) => {}
         }

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use super::newer::{self, NEWER};
 use crate::shell;
 
 /// A program that tests call, and the Debian package that brings it.
@@ -84,6 +85,8 @@ pub(super) struct Lack {
     pub(super) what: String,
     pub(super) why: String,
     pub(super) needed_by: Vec<String>,
+    /// The tests that want it have a weaker form without it, so a machine that cannot have it passes.
+    pub(super) is_extra: bool,
 }
 
 pub(super) struct Ready {
@@ -131,15 +134,32 @@ pub(super) fn prepare(setup: Setup) -> Result<Ready> {
             what: tool.program.to_owned(),
             why,
             needed_by,
+            is_extra: false,
         });
     }
+    for newer in NEWER {
+        let Some(files) = needs.get(newer.need) else {
+            continue;
+        };
+        match newer::find(newer, setup) {
+            Ok(program) => ready.env.push((newer.variable.to_owned(), program)),
+            Err(error) => ready.lacks.push(Lack {
+                what: newer.need.to_owned(),
+                why: format!("{error:#}"),
+                needed_by: files.clone(),
+                is_extra: true,
+            }),
+        }
+    }
     for (need, files) in needs.iter().filter(|(n, _)| !n.starts_with("python:")) {
-        if TABLE.iter().all(|t| t.program != need) && !shell::has(need) {
+        let is_known = TABLE.iter().any(|t| t.program == need) || NEWER.iter().any(|n| n.need == need);
+        if !is_known && !shell::has(need) {
             let why = "no package is known for it: add a line in xtask/src/test/needs.rs".to_owned();
             ready.lacks.push(Lack {
                 what: need.clone(),
                 why,
                 needed_by: files.clone(),
+                is_extra: false,
             });
         }
     }
@@ -157,6 +177,7 @@ pub(super) fn prepare(setup: Setup) -> Result<Ready> {
                     what: python.join(", "),
                     why: format!("{error:#}"),
                     needed_by: needed_by.collect(),
+                    is_extra: false,
                 };
                 ready.lacks.push(lack);
             }

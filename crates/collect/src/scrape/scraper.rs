@@ -179,6 +179,7 @@ impl Scraper {
             .map(|(id, entry)| {
                 let last_error = entry.last.as_ref().and_then(|l| l.error.clone());
                 TargetStatus {
+                    id: *id,
                     job: entry.subject.job.name().to_owned(),
                     target: entry.subject.target.clone(),
                     health: match (&entry.last, &last_error) {

@@ -3,6 +3,7 @@
 use super::error::{ScrapeError, TargetError};
 use super::once::ScrapeSummary;
 use super::target::Target;
+use crate::schedule::TargetId;
 use lapwing_types::Labels;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ impl Health {
 
 #[derive(Clone, Debug)]
 pub struct TargetStatus {
+    pub id: TargetId,
     pub job: String,
     pub target: Arc<Target>,
     pub health: Health,

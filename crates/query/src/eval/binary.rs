@@ -11,7 +11,7 @@ use crate::error::QueryError;
 use crate::promql::{Binary, BinaryOp, Cardinality, Matching, Span, ValueType};
 use crate::result::SampleValue;
 use hashbrown::HashMap;
-use lapwing_types::{Labels, METRIC_NAME};
+use lapwing_types::Labels;
 
 impl Evaluator<'_> {
     pub(super) fn binary(&self, binary: &Binary, span: Span, steps: Steps) -> Evaluated<Grid> {
@@ -92,7 +92,7 @@ fn key_of(labels: &Labels, matching: &Matching, key: &mut Vec<u8>) {
         if if matching.on {
             named
         } else {
-            !named && name != METRIC_NAME
+            !named && !METRIC_LABELS.contains(&name)
         } {
             key.extend_from_slice(name.as_bytes());
             key.push(0xff);

@@ -19,6 +19,7 @@ mod hints;
 mod info;
 mod invariant;
 mod kahan;
+mod profile;
 mod quantile;
 mod selection;
 mod source;
@@ -34,12 +35,14 @@ pub(crate) use steps::Steps;
 
 use crate::annotation::Annotations;
 use crate::error::QueryError;
+use crate::explain::Explained;
 use crate::options::QueryOptions;
 use crate::promql::{At, Expr, ExprKind, Function, Offset, UnaryOp};
 use crate::result::{QueryStats, Series};
 use budget::Budget;
 use hints::HintMode;
 use lapwing_store::SeriesSource;
+use profile::Profile;
 use selection::SelectionCache;
 use std::sync::Mutex;
 
@@ -57,6 +60,7 @@ pub(crate) struct Evaluator<'a> {
     annotations: Mutex<Annotations>,
     selections: SelectionCache,
     hints: HintMode,
+    profile: Option<Profile>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -75,7 +79,13 @@ impl<'a> Evaluator<'a> {
             annotations: Mutex::default(),
             selections: SelectionCache::default(),
             hints: HintMode::default(),
+            profile: options.explain.map(Profile::new),
         }
+    }
+
+    /// What each node of the expression just evaluated cost, where that was asked for.
+    pub(crate) fn explained(&self, expr: &Expr) -> Option<Explained> {
+        Some(self.profile.as_ref()?.tree(expr))
     }
 
     pub(crate) fn annotations(&self, query: &str) -> (Vec<String>, Vec<String>) {
@@ -103,6 +113,14 @@ impl<'a> Evaluator<'a> {
 
     /// The value of a scalar expression at each step.
     pub(crate) fn scalar(&self, expr: &Expr, steps: Steps) -> Evaluated<Vec<f64>> {
+        self.measured(
+            expr,
+            || self.scalar_of(expr, steps),
+            |values| (1, values.len() as u64 * 8),
+        )
+    }
+
+    fn scalar_of(&self, expr: &Expr, steps: Steps) -> Evaluated<Vec<f64>> {
         self.check_interrupt()?;
         match &expr.kind {
             ExprKind::Number { value, .. } => Ok(vec![*value; steps.count]),
@@ -157,6 +175,10 @@ impl<'a> Evaluator<'a> {
 
     /// The value of a vector expression over all steps.
     pub(crate) fn vector(&self, expr: &Expr, steps: Steps) -> Evaluated<Grid> {
+        self.measured_grid(expr, || self.vector_of(expr, steps))
+    }
+
+    fn vector_of(&self, expr: &Expr, steps: Steps) -> Evaluated<Grid> {
         self.check_interrupt()?;
         if steps.count == 0 {
             return Ok(Grid::new(0));
@@ -220,6 +242,16 @@ impl<'a> Evaluator<'a> {
 
     /// A range vector as the answer itself.
     pub(crate) fn matrix_value(&self, expr: &Expr, steps: Steps) -> Evaluated<Vec<Series>> {
+        let size = |all: &Vec<Series>| {
+            let bytes = all
+                .iter()
+                .map(|s| (s.floats.len() + s.histograms.len()) as u64 * 16);
+            (all.len() as u64, bytes.sum())
+        };
+        self.measured(expr.unwrap_parens(), || self.matrix_of(expr, steps), size)
+    }
+
+    fn matrix_of(&self, expr: &Expr, steps: Steps) -> Evaluated<Vec<Series>> {
         match &expr.unwrap_parens().kind {
             ExprKind::Matrix(matrix) => self.matrix_selector_value(matrix, steps),
             ExprKind::Subquery(subquery) => {
@@ -264,4 +296,21 @@ fn only_float(grid: &Grid, step: usize) -> f64 {
         }
     }
     found.unwrap_or(f64::NAN)
+}
+
+/// How an expression is worked out.
+pub(crate) fn plan(expr: &Expr) -> &'static str {
+    match &expr.kind {
+        ExprKind::Number { .. } | ExprKind::Str(_) => "constant",
+        _ if invariant::is_invariant(expr) => "once",
+        ExprKind::Matrix(_) => "sliding window",
+        ExprKind::Aggregate(aggregate) => {
+            match stream::is_streamable(aggregate.expr.unwrap_parens()) && !aggregate.op.selects() {
+                true => "folds batches",
+                false => "whole",
+            }
+        }
+        _ if stream::is_streamable(expr) => "batches",
+        _ => "whole",
+    }
 }

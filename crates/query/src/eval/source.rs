@@ -254,11 +254,15 @@ fn drop_stale(points: &mut SeriesPoints) {
         if !is_stale(value) {
             points.values[to] = sanitized(value);
             points.times_ms[to] = points.times_ms[i];
+            if let Some(start_ms) = points.starts_ms.get(i).copied() {
+                points.starts_ms[to] = start_ms;
+            }
             to += 1;
         }
     }
     points.values.truncate(to);
     points.times_ms.truncate(to);
+    points.starts_ms.truncate(to);
 }
 
 fn instant_column(times: InstantTimes, steps: Steps, scratch: &mut Scratch, out: &mut Column<'_>) {

@@ -69,6 +69,15 @@ impl Evaluator<'_> {
         steps: Steps,
         sink: &mut dyn FnMut(Grid) -> Evaluated<()>,
     ) -> Evaluated<()> {
+        self.measured_stream(expr, sink, |sink| self.stream_of(expr, steps, sink))
+    }
+
+    fn stream_of(
+        &self,
+        expr: &Expr,
+        steps: Steps,
+        sink: &mut dyn FnMut(Grid) -> Evaluated<()>,
+    ) -> Evaluated<()> {
         if steps.count > 1 && invariant::is_invariant(expr) {
             let mut repeated = |once: Grid| sink(self.repeat(once, steps)?);
             return self.stream(expr, Steps::single(steps.start_ms), &mut repeated);

@@ -219,7 +219,11 @@ impl Display for DurationExpr {
         match &self.kind {
             // Where a duration stands alone its unit is shown however it was typed.
             DurationKind::Literal { seconds, .. } => {
-                f.write_str(&format_duration((seconds * 1000.0).round() as i64))
+                match (seconds * 1000.0).round() as i64 {
+                    // Less than a millisecond, which durations cannot say.
+                    0 if *seconds > 0.0 => f.write_str(&plain_number(*seconds)),
+                    ms => f.write_str(&format_duration(ms)),
+                }
             }
             DurationKind::Step => f.write_str("step()"),
             DurationKind::Range => f.write_str("range()"),

@@ -2,6 +2,7 @@
 //! and what a caller relies on.
 
 mod differential;
+mod explain;
 mod hostile;
 mod memory;
 mod script;

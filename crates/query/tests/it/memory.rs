@@ -21,6 +21,8 @@ struct Samples {
     given: BTreeMap<i64, Value>,
     /// As a store gives them back: with the counter reset hints that it has found out.
     kept: BTreeMap<i64, Value>,
+    /// When the counter behind a float began.
+    starts: BTreeMap<i64, i64>,
 }
 
 impl Samples {
@@ -85,6 +87,11 @@ impl MemorySource {
         Arc::make_mut(samples).given.insert(t_ms, value);
     }
 
+    pub(crate) fn add_start(&mut self, labels: &Labels, t_ms: i64, start_ms: i64) {
+        let samples = self.series.entry(labels.clone()).or_default();
+        Arc::make_mut(samples).starts.insert(t_ms, start_ms);
+    }
+
     /// To be called when everything has been added.
     pub(crate) fn settle(&mut self) {
         for samples in self.series.values_mut() {
@@ -115,6 +122,9 @@ impl SeriesReader for Reader {
                 Value::Float(value) => {
                     out.times_ms.push(*t_ms);
                     out.values.push(*value);
+                    if let Some(start_ms) = self.0.starts.get(t_ms) {
+                        out.set_last_start(*start_ms);
+                    }
                 }
                 Value::Histogram(histogram) => out.histograms.push((*t_ms, histogram.clone())),
             }

@@ -2,6 +2,7 @@
 //! a plot in the terminal.
 
 mod answer;
+mod explained;
 mod plot;
 mod source;
 
@@ -16,6 +17,7 @@ use std::path::PathBuf;
     lapwing query up\n  \
     lapwing query 'topk(5, rate(node_cpu_seconds_total[5m]))' --format csv\n  \
     lapwing query cpu_usage --since 1h --plot\n  \
+    lapwing query 'sum(rate(x[5m]))' --explain            (what each part costs)\n  \
     lapwing query up --data ./lapwing-data          (without a server)")]
 pub(crate) struct QueryArgs {
     /// The PromQL expression
@@ -58,6 +60,9 @@ pub(crate) struct QueryArgs {
     /// The same as --format plot
     #[arg(long)]
     plot: bool,
+    /// Show what each part of the expression cost instead of the answer
+    #[arg(long, conflicts_with_all = ["plot", "format"])]
+    explain: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -113,6 +118,18 @@ fn show(args: &QueryArgs, body: &str) -> Exit {
             return Exit::Failed;
         }
     };
+    if args.explain && !args.json {
+        return match explained::table(body) {
+            Some(table) => {
+                print!("{table}");
+                Exit::Fine
+            }
+            None => {
+                eprintln!("lapwing: this server does not explain queries");
+                Exit::Failed
+            }
+        };
+    }
     for note in &answer.notes {
         eprintln!("note: {note}");
     }
@@ -151,12 +168,13 @@ fn question_of(args: &QueryArgs, now_ms: i64) -> Result<Question, String> {
         (None, None) => None,
     };
     let Some(start_ms) = start_ms else {
-        return Ok(Question::instant(&args.expr, time(&args.at)?.unwrap_or(now_ms)));
+        let question = Question::instant(&args.expr, time(&args.at)?.unwrap_or(now_ms));
+        return Ok(question.explained(args.explain));
     };
     if start_ms > end_ms {
         return Err("the range ends before it starts".to_owned());
     }
     let step_ms = duration("--step", &args.step)?
         .unwrap_or_else(|| ((end_ms - start_ms) / STEPS_DEFAULT / 1000 * 1000).max(1000));
-    Ok(Question::range(&args.expr, start_ms, end_ms, step_ms))
+    Ok(Question::range(&args.expr, start_ms, end_ms, step_ms).explained(args.explain))
 }

@@ -4,6 +4,7 @@ mod crash;
 mod demo;
 mod first_steps;
 mod paging;
+mod prometheus_api;
 mod remote_write;
 mod support;
 mod web;

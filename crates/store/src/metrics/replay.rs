@@ -27,6 +27,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 /// Records that may wait for a worker.
 const QUEUE_RECORDS: usize = 32;
 
+/// Slots that replay accepts however few series are allowed now: more may have been once.
+const SLOTS_FLOOR: usize = 1 << 24;
+
 /// What opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenReport {
@@ -164,9 +167,14 @@ fn define(core: &Core, payload: &[u8]) -> Result<(), Malformed> {
     while !reader.is_empty() {
         let definition = take_definition(&mut reader)?;
         let slot = definition.slot;
-        // The slots of a damaged record could be anything; those of ours are dense.
-        if slot as usize > index.slots() + (1 << 24) || definition.labels.is_empty() {
+        // The slots of a record that is not ours could be anything, and each takes memory; ours are taken lowest first.
+        let slots_max = core.options.series_max.saturating_mul(2).max(SLOTS_FLOOR);
+        if slot as usize >= slots_max || definition.labels.is_empty() {
             return Err(Malformed { what: "slot" });
+        }
+        // Zero is a free slot, and the next life of this one must have a number.
+        if definition.generation == 0 || definition.generation == u32::MAX {
+            return Err(Malformed { what: "generation" });
         }
         let same = index.generation(slot) == definition.generation && index.labels(slot) == definition.labels;
         if !same {

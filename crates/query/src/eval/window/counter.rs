@@ -1,13 +1,15 @@
 //! `irate`, `idelta`, `resets` and `changes`: what happens between neighbours.
 
+use super::rate::began_anew;
 use super::{Context, Out, Window};
 use crate::annotation::HistogramWork;
 use lapwing_types::{FloatHistogram, ResetHint};
 use std::sync::Arc;
 
+/// A float comes with its position in the window.
 #[derive(Clone)]
 enum Value<'a> {
-    Float(f64),
+    Float(f64, usize),
     Histogram(&'a Arc<FloatHistogram>),
 }
 
@@ -22,7 +24,7 @@ impl<'a> Window<'a> {
             match (next_float, next_histogram) {
                 (Some(t), other) if other.is_none_or(|h| *t < h.0) => {
                     float += 1;
-                    Some((*t, Value::Float(values[float - 1])))
+                    Some((*t, Value::Float(values[float - 1], float - 1)))
                 }
                 (_, Some(h)) => {
                     histogram += 1;
@@ -73,7 +75,7 @@ impl<'a> Window<'a> {
 
 pub(super) fn resets(window: &Window<'_>) -> Out {
     window.count_pairs(|before, after| match (before, after) {
-        (Value::Float(a), Value::Float(b)) => b < a,
+        (Value::Float(a, _), Value::Float(b, i)) => b < a || began_anew(window.times, window.starts, *i),
         (Value::Histogram(a), Value::Histogram(b)) => b.is_reset_after(a),
         _ => true,
     })
@@ -81,7 +83,7 @@ pub(super) fn resets(window: &Window<'_>) -> Out {
 
 pub(super) fn changes(window: &Window<'_>) -> Out {
     window.count_pairs(|before, after| match (before, after) {
-        (Value::Float(a), Value::Float(b)) => a != b && !(a.is_nan() && b.is_nan()),
+        (Value::Float(a, _), Value::Float(b, _)) => a != b && !(a.is_nan() && b.is_nan()),
         (Value::Histogram(a), Value::Histogram(b)) => !a.same_as(b),
         _ => true,
     })
@@ -100,9 +102,10 @@ pub(super) fn last_two(window: &Window<'_>, context: &mut Context<'_>, is_rate: 
     }
     let seconds = (after_ms - before_ms) as f64 / 1000.0;
     match (before, after) {
-        (Value::Float(a), Value::Float(b)) => {
+        (Value::Float(a, _), Value::Float(b, i)) => {
             // After a reset the counter began at nothing.
-            let difference = if is_rate && b < a { *b } else { b - a };
+            let is_reset = is_rate && (b < a || began_anew(window.times, window.starts, *i));
+            let difference = if is_reset { *b } else { b - a };
             Out::Float(if is_rate { difference / seconds } else { difference })
         }
         (Value::Histogram(a), Value::Histogram(b)) => histogram_difference((a, b), context, is_rate, seconds),

@@ -64,6 +64,8 @@ impl WindowSpec {
 pub(super) struct Window<'a> {
     pub(super) times: &'a [i64],
     pub(super) values: &'a [f64],
+    /// When the counters behind the floats began; shorter than `values` where that is not known.
+    pub(super) starts: &'a [i64],
     pub(super) histograms: &'a [(i64, Arc<FloatHistogram>)],
     pub(super) start_ms: i64,
     pub(super) end_ms: i64,
@@ -154,14 +156,19 @@ impl Evaluator<'_> {
         steps: Steps,
         sink: &mut dyn FnMut(Grid) -> Evaluated<()>,
     ) -> Evaluated<()> {
-        let ExprKind::Matrix(matrix) = &matrix_argument(call).kind else {
+        let argument = matrix_argument(call);
+        let ExprKind::Matrix(matrix) = &argument.kind else {
             return sink(self.window_over_subquery(call, steps)?);
         };
         extended::check_function(call.function, matrix)?;
         let prepared = self.prepare(call, steps)?;
         let spec = self.window_spec(matrix)?;
         let (from, to) = spec.needed(steps);
-        let series = self.select(&matrix.vector.matchers, from, to)?;
+        let series = self.measured_selection(
+            argument,
+            || self.select(&matrix.vector.matchers, from, to),
+            |series| series.len(),
+        )?;
         let single_name = super::source::has_single_name(&matrix.vector);
         let mut sink = |mut grid: Grid| {
             grid.single_name = single_name;
@@ -239,8 +246,12 @@ impl Evaluator<'_> {
         (scratch, out): (&mut Scratch, &mut Column<'_>),
     ) -> Evaluated<()> {
         self.budget.pass(points.len() as u64, points.len() as u64 * 16)?;
-        let resets =
-            (steps.count > 2 && rate::wants_resets(prepared.function)).then(|| rate::resets(&points.values));
+        let starts: &[i64] = match self.options.start_timestamps {
+            true => &points.starts_ms,
+            false => &[],
+        };
+        let resets = (steps.count > 2 && rate::wants_resets(prepared.function))
+            .then(|| rate::resets(&points.times_ms, &points.values, starts));
         let (before, after) = spec.margins();
         let (mut low, mut high) = (0, 0);
         let (mut histogram_low, mut histogram_high) = (0, 0);
@@ -259,6 +270,7 @@ impl Evaluator<'_> {
             let window = Window {
                 times: &points.times_ms[low..high],
                 values: &points.values[low..high],
+                starts: &starts[low.min(starts.len())..high.min(starts.len())],
                 histograms: &points.histograms[histogram_low..histogram_high],
                 start_ms,
                 end_ms,

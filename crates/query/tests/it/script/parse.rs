@@ -1,6 +1,6 @@
 //! Text of a script to commands.
 
-use super::series::{Sequence, has_name, number, parse_sequence, split_line};
+use super::series::{Sequence, has_name, number, parse_sequence, parse_starts, split_line};
 use lapwing_query::promql::parse_duration;
 use lapwing_types::Labels;
 
@@ -11,6 +11,7 @@ pub(super) enum Command {
         step_ms: i64,
         with_custom_buckets: bool,
         series: Vec<(Labels, Sequence)>,
+        starts: Vec<(Labels, Vec<Option<i64>>)>,
     },
     Eval(Box<Eval>),
 }
@@ -101,8 +102,14 @@ pub(super) fn parse(text: &str) -> Result<Vec<Command>, String> {
 fn load<'a>(line: &str, body: impl Iterator<Item = (usize, &'a str)>) -> Result<Command, String> {
     let (word, step) = line.split_once(char::is_whitespace).ok_or("load without step")?;
     let mut series = Vec::new();
+    let mut starts = Vec::new();
     for (number, line) in body {
         let (labels, values) = split_line(line).map_err(|e| format!("line {number}: {e}"))?;
+        if let Some(offsets) = values.strip_prefix("@st") {
+            let offsets = parse_starts(offsets).map_err(|e| format!("line {number}: {e}"))?;
+            starts.push((labels, offsets));
+            continue;
+        }
         if !has_name(&labels) && labels.is_empty() {
             return Err(format!("line {number}: a series without labels"));
         }
@@ -113,6 +120,7 @@ fn load<'a>(line: &str, body: impl Iterator<Item = (usize, &'a str)>) -> Result<
         step_ms: time_ms(step.trim())?,
         with_custom_buckets: word == "load_with_nhcb",
         series,
+        starts,
     })
 }
 

@@ -22,7 +22,16 @@ pub(crate) fn run(text: &str) -> Result<usize, Vec<String>> {
                 step_ms,
                 with_custom_buckets,
                 series,
+                starts,
             } => {
+                for (labels, offsets_ms) in &starts {
+                    for (i, offset_ms) in offsets_ms.iter().enumerate() {
+                        if let Some(offset_ms) = offset_ms {
+                            let t_ms = i as i64 * step_ms;
+                            source.add_start(labels, t_ms, t_ms + offset_ms);
+                        }
+                    }
+                }
                 for (labels, values) in &series {
                     for (i, item) in values.iter().enumerate() {
                         if let Some(item) = item {
@@ -61,6 +70,7 @@ fn options() -> QueryOptions {
     QueryOptions {
         experimental: true,
         delayed_name_removal: true,
+        start_timestamps: true,
         ..QueryOptions::default()
     }
 }

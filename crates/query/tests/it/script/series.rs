@@ -32,6 +32,10 @@ pub(super) fn split_line(line: &str) -> Result<(Labels, &str), String> {
                 end = i;
                 break;
             }
+            (None, '@') if !in_braces => {
+                end = i;
+                break;
+            }
             (None, '{') => in_braces = true,
             (None, '}') => {
                 end = i + 1;
@@ -71,6 +75,43 @@ fn parse_labels(text: &str) -> Result<Labels, String> {
         .filter(|m| m.name != "__marker__")
         .map(|m| (m.name.as_str(), m.value.as_str()));
     Labels::from_pairs(pairs).map_err(|e| format!("{text}: {e}"))
+}
+
+/// Start timestamps, each as its distance from the sample in milliseconds: `_ -30s-1mx2 0`.
+pub(super) fn parse_starts(text: &str) -> Result<Vec<Option<i64>>, String> {
+    let mut out = Vec::new();
+    for item in text.split_whitespace() {
+        let fault = |e: String| format!("{item}: {e}");
+        let (values, times) = match item.rsplit_once('x') {
+            Some((values, times)) => {
+                let times: usize = times.parse().map_err(|_| fault("bad repetition".to_owned()))?;
+                (values, times)
+            }
+            None => (item, 0),
+        };
+        if values == "_" {
+            out.extend(std::iter::repeat_n(None, times.max(1)));
+            continue;
+        }
+        let cut = values[1..].find(['+', '-']).map_or(values.len(), |at| at + 1);
+        let (first, step) = values.split_at(cut);
+        let first = distance_ms(first).map_err(fault)?;
+        let step = match step {
+            "" => 0,
+            step => distance_ms(step).map_err(fault)?,
+        };
+        out.extend((0..=times as i64).map(|i| Some(first + i * step)));
+    }
+    Ok(out)
+}
+
+fn distance_ms(text: &str) -> Result<i64, String> {
+    let (sign, digits) = match text.as_bytes().first() {
+        Some(b'-') => (-1, &text[1..]),
+        Some(b'+') => (1, &text[1..]),
+        _ => (1, text),
+    };
+    Ok(sign * super::parse::time_ms(digits)?)
 }
 
 pub(super) fn has_name(labels: &Labels) -> bool {

@@ -60,6 +60,13 @@ impl Question {
         }
     }
 
+    pub(super) fn explained(mut self, wanted: bool) -> Self {
+        if wanted {
+            self.params.push(("explain", "1".to_owned()));
+        }
+        self
+    }
+
     fn target(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in &self.params {

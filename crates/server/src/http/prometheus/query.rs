@@ -146,6 +146,7 @@ pub(crate) fn request_of(params: &Params) -> Result<QueryRequest, ApiError> {
         expr: params.require("query")?.to_owned(),
         lookback_ms: params.duration_ms("lookback_delta")?,
         timeout_ms: params.duration_ms("timeout")?,
+        explain: params.flag("explain"),
     })
 }
 
@@ -238,6 +239,10 @@ fn answer(answered: Answered, limit: Option<usize>, want_stats: bool) -> Success
     }
     if want_stats {
         push_stats(&mut data, &result.stats, (queue_s, eval_s));
+    }
+    if let Some(tree) = &result.explained {
+        data.push_str(",\"explain\":");
+        data.push_str(&serde_json::to_string(tree).unwrap_or_else(|_| "null".to_owned()));
     }
     data.push('}');
     Success {

@@ -2,8 +2,11 @@
 
 use super::envelope::{ApiError, Success};
 use super::params::Params;
+use super::selector;
 use crate::http::AppState;
 use axum::extract::State;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lapwing_judge::rules::RuleGroupView;
 use serde_json::json;
 
@@ -31,8 +34,68 @@ pub(crate) async fn rules(State(state): State<AppState>, params: Params) -> Resu
             group.rules.iter_mut().for_each(|rule| rule.alerts = None);
         }
     }
+    let matchers = params
+        .all("match[]")
+        .map(|text| Ok(selector::parse(text, 0, 0)?.matchers))
+        .collect::<Result<Vec<_>, ApiError>>()?;
+    if !matchers.is_empty() {
+        for group in &mut groups {
+            group.rules.retain(|rule| {
+                let label = |name: &str| rule.labels.get(name).map_or("", String::as_str);
+                matchers
+                    .iter()
+                    .any(|set| set.iter().all(|m| m.matches(label(&m.name))))
+            });
+        }
+    }
     groups.retain(|g: &RuleGroupView| !g.rules.is_empty());
-    Success::json(&json!({ "groups": groups }))
+    let page = page_of(groups, &params)?;
+    Success::json(&page)
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    groups: Vec<RuleGroupView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_next_token: Option<String>,
+}
+
+/// `group_limit` groups at a time; the token names the first group of the next page.
+fn page_of(mut groups: Vec<RuleGroupView>, params: &Params) -> Result<Page, ApiError> {
+    let limit: Option<usize> = match params.get("group_limit") {
+        None => None,
+        Some(text) => match text.parse() {
+            Ok(limit) if limit > 0 => Some(limit),
+            _ => {
+                return Err(ApiError::bad_data(format!(
+                    "group_limit needs to be a valid number and greater than 0: {text:?}"
+                )));
+            }
+        },
+    };
+    if let Some(token) = params.get("group_next_token") {
+        if limit.is_none() {
+            return Err(ApiError::bad_data(
+                "group_limit needs to be set in order to paginate over the groups",
+            ));
+        }
+        let Some(from) = groups.iter().position(|g| token_of(g) == token) else {
+            return Err(ApiError::bad_data(
+                "invalid group_next_token: no such group; were rules reloaded since?",
+            ));
+        };
+        groups.drain(..from);
+    }
+    let rest = groups.split_off(limit.unwrap_or(usize::MAX).min(groups.len()));
+    Ok(Page {
+        groups,
+        group_next_token: rest.first().map(token_of),
+    })
+}
+
+fn token_of(group: &RuleGroupView) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{};{}", group.file, group.name))
 }
 
 pub(crate) async fn alerts(State(state): State<AppState>) -> Result<Success, ApiError> {

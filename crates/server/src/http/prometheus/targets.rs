@@ -2,6 +2,7 @@
 
 use super::envelope::{ApiError, Success};
 use super::params::Params;
+use super::selector;
 use crate::http::{AppState, with_causes};
 use axum::extract::State;
 use lapwing_collect::discovery::FoundKind;
@@ -40,6 +41,49 @@ pub(crate) async fn targets(State(state): State<AppState>, params: Params) -> Re
         answer["droppedTargets"] = rows.into();
     }
     Success::json(&answer)
+}
+
+/// What the pages of the targets say about their families.
+pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
+    let limit = params.limit()?.unwrap_or(usize::MAX);
+    let metric = params.get("metric").filter(|m| !m.is_empty());
+    let matchers = match params.get("match_target").filter(|m| !m.is_empty()) {
+        Some(text) => selector::parse(text, 0, 0)?.matchers,
+        None => Vec::new(),
+    };
+    let scraper = state.engine.scraping().scraper();
+    let mut rows: Vec<Value> = Vec::new();
+    for status in scraper.targets() {
+        let target = &status.target.labels;
+        if !matchers.iter().all(|m| m.matches_labels(target)) {
+            continue;
+        }
+        let Some(said) = scraper.target_metadata(status.id) else {
+            continue;
+        };
+        let mut families: Vec<_> = said
+            .iter()
+            .filter(|(name, _)| metric.is_none_or(|m| m == *name))
+            .collect();
+        families.sort_by_key(|(name, _)| name.as_str());
+        for (name, metadata) in families {
+            if rows.len() == limit {
+                return Success::json(&rows);
+            }
+            let mut row = json!({
+                "target": target,
+                "type": metadata.kind.as_str(),
+                "help": metadata.help,
+                "unit": metadata.unit,
+            });
+            // As Prometheus: the name stands in the row unless it was asked for.
+            if metric.is_none() {
+                row["metric"] = json!(name);
+            }
+            rows.push(row);
+        }
+    }
+    Success::json(&rows)
 }
 
 pub(crate) async fn scrape_pools(State(state): State<AppState>) -> Result<Success, ApiError> {
