@@ -109,6 +109,7 @@ function api(path, params, request, state) {
     case '/api/v1/decisions': return { status: 200, body: state.decisions.filter((d) => d.fingerprint === params.get('fingerprint')) }
     case '/api/v2/alerts': return { status: 200, body: amAlerts(state) }
     case '/api/v2/silences': return request.method === 'POST' ? addSilence(request.parsed, state) : { status: 200, body: state.silences }
+    case '/api/v1/ledger': return { status: 200, body: [] }
     case '/api/v2/receivers': return { status: 200, body: [{ name: 'team' }] }
     case '/api/v2/status': return { status: 200, body: { cluster: { status: 'disabled' }, config: { original: '' }, uptime: ago(86400), versionInfo: {} } }
   }
@@ -168,6 +169,10 @@ async function serve(request, response, state) {
   if (!url.pathname.startsWith('/api/')) {
     const { status, bytes, type } = file(url.pathname)
     response.writeHead(status, { 'content-type': type, 'content-security-policy': CSP, 'cache-control': 'no-cache' }).end(bytes)
+    return
+  }
+  if (url.pathname === '/api/v1/events') {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('event: hello\ndata: {}\n\n')
     return
   }
   const form = request.headers['content-type']?.includes('form')

@@ -187,6 +187,7 @@ async fn answer(state: &AppState, expr: &str) -> String {
         expr: expr.to_owned(),
         lookback_ms: None,
         timeout_ms: None,
+        explain: false,
     };
     match run_range(state, request, spread(now_ms - 3 * 3_600_000, now_ms)).await {
         Err(error) => format!("<p class=\"bad\">{}</p>", escape(&error.message)),
