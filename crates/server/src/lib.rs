@@ -5,6 +5,7 @@
 
 mod cli;
 mod config;
+mod dashboards;
 mod demo;
 mod http;
 

@@ -7,6 +7,7 @@ mod demo;
 mod init;
 mod query;
 mod serve;
+mod top;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -56,6 +57,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Ask a question in PromQL, of a server or of a data directory
     Query(query::QueryArgs),
+    /// The overview in the terminal
+    Top(top::TopArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
     /// Write a commented configuration to start from
@@ -81,6 +84,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Query(args)) => query::run(&args),
+        Some(Command::Top(args)) => top::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Init(args)) => init::run(&args),
     };

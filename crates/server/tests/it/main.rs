@@ -1,5 +1,6 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
+mod browser;
 mod crash;
 mod demo;
 mod first_steps;

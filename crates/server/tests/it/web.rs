@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 
 const CONFIG: &str = r#"
 host: { enabled: false }
+dashboards: { dir: boards }
 notify:
   route:
     receiver: nobody
@@ -91,7 +92,7 @@ fn pictures_pages_and_badges_show_hostile_names_as_text() {
 }
 
 #[test]
-fn where_an_alert_goes_and_what_a_silence_hides() {
+fn where_an_alert_goes() {
     let dir = tempfile::tempdir().expect("a folder");
     let server = start(dir.path());
     let json = [("Content-Type", "application/json")];
@@ -102,12 +103,64 @@ fn where_an_alert_goes_and_what_a_silence_hides() {
     assert_eq!(answer["route"]["verdict"], "passed_on");
     assert_eq!(answer["route"]["routes"][0]["matchers"][0]["found"], "a");
     assert_eq!(server.get("/api/v1/routes").json()["verdict"], "untested");
+}
 
-    let asked = br#"{"matchers":[{"name":"team","value":"a|b","isRegex":true,"isEqual":true}]}"#;
-    let hidden = server.post("/api/v1/silences/preview", &json, asked).json();
-    assert_eq!(hidden[0]["labels"]["alertname"], "Slow", "{hidden}");
-    let asked = br#"{"matchers":[{"name":"team","value":"(","isRegex":true,"isEqual":true}]}"#;
-    assert_eq!(server.post("/api/v1/silences/preview", &json, asked).status, 400);
+#[test]
+fn a_dashboard_is_read_checked_and_replaced() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = start(dir.path());
+    let listed = server.get("/api/v1/dashboards").json();
+    let all = listed["data"]["dashboards"].as_array().expect("a list");
+    assert!(
+        all.iter()
+            .any(|d| d["id"] == "vllm" && d["origin"] == "pack" && d["board"]["panels"].is_array())
+    );
+    assert_eq!(listed["data"]["writable"], true);
+
+    let put = |path: &str, yaml: &str| {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let mut answer = agent
+            .put(format!("{}/api/v1/dashboards/{path}", server.url))
+            .send(yaml)
+            .expect("it answers");
+        (
+            answer.status().as_u16(),
+            answer.body_mut().read_to_string().unwrap_or_default(),
+        )
+    };
+    let good = "title: Mine\npanels: [{ title: a, queries: [{ expr: up }] }]\n";
+    assert_eq!(put("mine?check=1", good).0, 200);
+    assert!(
+        !dir.path().join("boards/mine.yml").exists(),
+        "a check writes nothing"
+    );
+    let (status, said) = put(
+        "mine",
+        "title: Mine\npanels: [{ title: a, queries: [{ expr: 'rate(' }] }]",
+    );
+    assert!(
+        status == 400 && said.contains("panels[0].queries[0].expr"),
+        "{said}"
+    );
+    assert_eq!(put("mine", good).0, 200);
+    let kept = std::fs::read_to_string(dir.path().join("boards/mine.yml")).expect("the file");
+    assert_eq!(kept, good);
+    assert_eq!(put("..%2Fescape", good).0, 400);
+
+    let json = [("Content-Type", "application/json")];
+    let grafana = br#"{"title":"G","panels":[{"type":"timeseries","title":"t","targets":[{"expr":"up"}]},{"type":"news","title":"n"}]}"#;
+    let imported = server.post("/api/v1/dashboards/import", &json, grafana).json();
+    assert!(
+        imported["data"]["yaml"]
+            .as_str()
+            .unwrap_or("")
+            .contains("title: G"),
+        "{imported}"
+    );
+    assert_eq!(imported["data"]["left_out"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]

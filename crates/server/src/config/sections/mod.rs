@@ -1,6 +1,7 @@
 //! One file per section of `lapwing.yml`, and the whole that they make.
 
 mod alerting;
+mod dashboards;
 mod discover;
 mod global;
 mod host;
@@ -9,6 +10,7 @@ mod store;
 mod web;
 
 pub(crate) use alerting::AlertingConfig;
+pub(crate) use dashboards::DashboardsConfig;
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
 pub(crate) use host::HostConfig;
@@ -28,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     pub(crate) host: HostConfig,
     pub(crate) discover: DiscoverConfig,
+    pub(crate) dashboards: DashboardsConfig,
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
 }
@@ -45,6 +48,7 @@ impl Config {
             store: StoreConfig::read(map.node("store"), notes),
             host: HostConfig::read(map.node("host"), notes),
             discover: DiscoverConfig::read(map.node("discover"), notes),
+            dashboards: DashboardsConfig::read(map.node("dashboards"), notes),
         };
         map.finish(notes);
         config

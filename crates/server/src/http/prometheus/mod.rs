@@ -17,7 +17,7 @@ use super::AppState;
 use axum::Router;
 use axum::routing::{get, post};
 
-pub(crate) use envelope::{ApiError, ErrorClass};
+pub(crate) use envelope::{ApiError, ErrorClass, Success};
 pub(crate) use params::{Params, parse_time_ms};
 pub(crate) use query::{range_of, request_of, run_range};
 pub(crate) use status::rfc3339;

@@ -6,6 +6,7 @@
 //! Useful for: everything that only people look at. Not for: judging; what stands here is read from the engine.
 
 mod badge;
+mod dashboards;
 mod events;
 mod models;
 mod plain;
@@ -17,7 +18,7 @@ pub(crate) use render::unit_of;
 
 use super::AppState;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -25,7 +26,9 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/api/v1/events", get(events::stream))
         .route("/api/v1/routes", get(routing::tree))
         .route("/api/v1/routes/test", post(routing::test))
-        .route("/api/v1/silences/preview", post(routing::preview))
+        .route("/api/v1/dashboards", get(dashboards::list))
+        .route("/api/v1/dashboards/import", post(dashboards::import))
+        .route("/api/v1/dashboards/{id}", put(dashboards::put))
         .route("/plain", get(plain::overview))
         .route("/plain/alerts", get(plain::alerts))
         .route("/plain/query", get(plain::query))

@@ -1,12 +1,10 @@
-//! Where an alert with these labels would go, and why; what a silence with these matchers would hide.
+//! Where an alert with these labels would go, and why.
 
 use crate::http::AppState;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use lapwing_notify::config::{GroupBy, Route};
-use lapwing_notify::dispatch::{Silence, SilenceMatcher};
 use lapwing_types::{Labels, format_duration_ms};
 use serde::{Deserialize, Serialize};
 
@@ -142,47 +140,6 @@ fn trace(route: &Route, labels: Option<&Labels>, is_reached: bool) -> RouteView 
         mute_time_intervals: route.mute_time_intervals.clone(),
         active_time_intervals: route.active_time_intervals.clone(),
         routes,
-    }
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct PreviewRequest {
-    matchers: Vec<SilenceMatcher>,
-}
-
-#[derive(Debug, Serialize)]
-struct Hidden {
-    fingerprint: String,
-    labels: Labels,
-    summary: String,
-}
-
-/// Alerts that fire now and that a silence with these matchers would keep quiet.
-pub(super) async fn preview(State(state): State<AppState>, Json(request): Json<PreviewRequest>) -> Response {
-    let silence = Silence {
-        id: String::new(),
-        starts_at_ms: 0,
-        ends_at_ms: i64::MAX,
-        updated_at_ms: 0,
-        matchers: request.matchers,
-        created_by: String::new(),
-        comment: String::new(),
-        annotations: Default::default(),
-        until_resolved: false,
-    };
-    match state.engine.paging().look(|d| d.would_hide(&silence)) {
-        Err(error) => (StatusCode::BAD_REQUEST, Json(error.to_string())).into_response(),
-        Ok(alerts) => {
-            let hidden: Vec<Hidden> = alerts
-                .iter()
-                .map(|alert| Hidden {
-                    fingerprint: alert.fingerprint().to_string(),
-                    summary: alert.annotations.get("summary").unwrap_or("").to_owned(),
-                    labels: alert.labels.clone(),
-                })
-                .collect();
-            Json(hidden).into_response()
-        }
     }
 }
 
