@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::compute::{Compute, ComputeError};
+use crate::forward::Forwarding;
 use crate::jobs::Jobs;
 use crate::meter::Meter;
 use crate::options::EngineOptions;
@@ -30,6 +31,7 @@ struct Shared {
     otlp: OtlpIngest,
     scraping: Scraping,
     paging: Paging,
+    forwarding: Forwarding,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
@@ -67,6 +69,7 @@ impl Engine {
         let scraping = Scraping::start(&store, &clock)?;
         scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
         let paging = Paging::start(open_state(options)?, &options.paging, &clock, &meter)?;
+        let forwarding = Forwarding::new(options.paging.forwarder(), &meter);
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let engine = Engine {
             shared: Arc::new(Shared {
@@ -76,6 +79,7 @@ impl Engine {
                 queries,
                 scraping,
                 paging,
+                forwarding,
                 otlp: OtlpIngest::new(options.otlp.clone()),
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
@@ -120,6 +124,10 @@ impl Engine {
 
     pub fn paging(&self) -> &Paging {
         &self.shared.paging
+    }
+
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.shared.forwarding
     }
 
     pub fn scraping(&self) -> &Scraping {

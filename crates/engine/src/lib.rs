@@ -8,6 +8,7 @@
 pub mod clock;
 mod compute;
 mod engine;
+mod forward;
 mod jobs;
 pub mod meter;
 mod options;
@@ -15,6 +16,7 @@ mod otlp;
 mod paging;
 mod queries;
 mod scraping;
+mod upkeep;
 mod work;
 
 pub use clock::Clock;

@@ -11,11 +11,12 @@ use lapwing_judge::rules::{QueryEvaluator, RuleGroup, Rules, RulesOptions, Rules
 use lapwing_notify::channels::{Sent, Transport};
 use lapwing_notify::config::NotifyConfig;
 use lapwing_notify::dispatch::{DispatchState, Dispatcher};
+use lapwing_notify::forward::Forwarder;
 use lapwing_notify::message::Notification;
 use lapwing_query::QueryOptions;
 use lapwing_store::metrics::MetricsStore;
 use lapwing_store::state::{StateError, StateStore};
-use lapwing_types::{Alert, StateBatch, StateKind};
+use lapwing_types::{Alert, Labels, StateBatch, StateKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore};
 
@@ -27,6 +28,16 @@ pub struct PagingOptions {
     pub groups: Vec<RuleGroup>,
     pub rules: RulesOptions,
     pub notify: Arc<NotifyConfig>,
+}
+
+impl PagingOptions {
+    /// What hands alerts on to other Alertmanagers.
+    pub(crate) fn forwarder(&self) -> Forwarder {
+        let targets = self.notify.extras.alertmanagers.clone();
+        let external = self.rules.external_labels.iter();
+        let labels = Labels::from_pairs(external.map(|(n, v)| (n.as_str(), v.as_str())));
+        Forwarder::new(targets, labels.unwrap_or_default())
+    }
 }
 
 impl Default for PagingOptions {

@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::jobs::Jobs;
 use crate::options::EngineOptions;
+use crate::upkeep::UpkeepNumbers;
 use lapwing_collect::discovery::discovery_series;
 use lapwing_collect::gpu::{GpuCollector, GpuError, GpuOptions, NvmlSource};
 use lapwing_collect::host::HostCollector;
@@ -22,6 +23,7 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     start_maintenance(&mut jobs, engine);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
+    crate::forward::start(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }
@@ -37,11 +39,17 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
 
 fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {
     let engine = engine.clone();
+    let numbers = Arc::new(UpkeepNumbers::new(engine.meter()));
     jobs.every("maintain", MAINTENANCE_PERIOD, move || {
-        let engine = engine.clone();
+        let (engine, numbers) = (engine.clone(), numbers.clone());
         async move {
             let (store, now_ms) = (engine.store().clone(), engine.now_ms());
-            match engine.compute_queries(move || store.maintain(now_ms)).await {
+            let upkeep = move || {
+                let report = store.maintain(now_ms);
+                numbers.note(&store, &report);
+                report
+            };
+            match engine.compute_queries(upkeep).await {
                 Ok(report) => report
                     .failures
                     .iter()

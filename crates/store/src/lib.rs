@@ -11,5 +11,6 @@ mod source;
 pub mod state;
 
 pub use source::{
-    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, UNKNOWN_START,
+    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, TierColumn, TierHint,
+    UNKNOWN_START,
 };

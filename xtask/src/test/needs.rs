@@ -43,6 +43,11 @@ const TABLE: &[Tool] = &[
         baseline: true,
     },
     Tool {
+        program: "amtool",
+        package: "prometheus-alertmanager",
+        baseline: false,
+    },
+    Tool {
         program: "prometheus-blackbox-exporter",
         package: "prometheus-blackbox-exporter",
         baseline: false,

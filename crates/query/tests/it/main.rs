@@ -7,3 +7,4 @@ mod hostile;
 mod memory;
 mod script;
 mod scripts;
+mod tiers;

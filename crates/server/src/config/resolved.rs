@@ -41,6 +41,7 @@ impl Config {
                 age_ms: Some(self.store.retention_ms),
                 size_bytes: self.store.retention_bytes,
             },
+            tiers: self.store.tiers.clone().unwrap_or(default.tiers),
             series_max: count(self.store.series_max, default.series_max),
             series_max_per_source: count(self.store.series_max_per_source, default.series_max_per_source),
             ..default
@@ -70,6 +71,16 @@ impl Config {
             "  retention: {}",
             format_duration_ms(self.store.retention_ms)
         ));
+        line("  tiers:".to_owned());
+        for tier in self.metrics_options().tiers {
+            let keep = tier
+                .age_ms
+                .map_or_else(String::new, |ms| format!(", keep: {}", format_duration_ms(ms)));
+            line(format!(
+                "    - {{ every: {}{keep} }}",
+                format_duration_ms(tier.resolution_ms)
+            ));
+        }
         line(format!(
             "  out_of_order_window: {}",
             format_duration_ms(self.store.out_of_order_window_ms)

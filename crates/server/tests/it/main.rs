@@ -5,6 +5,7 @@ mod crash;
 mod demo;
 mod first_steps;
 mod paging;
+mod peers_alerting;
 mod prometheus_api;
 mod remote_write;
 mod support;

@@ -162,12 +162,17 @@ impl Appender {
     pub fn commit(self) -> Result<AppendOutcome, AppendError> {
         let Appender {
             core,
+            source,
+            now_ms,
             visit,
             pending,
             outcome,
             ..
         } = self;
-        let result = commit(&core, pending, outcome);
+        let result = commit(&core, pending, outcome).map(|(outcome, newest_ms)| {
+            core.pace.note(&source, newest_ms, now_ms);
+            outcome
+        });
         drop(visit);
         result
     }

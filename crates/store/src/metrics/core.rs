@@ -12,7 +12,9 @@ use super::head::shard::Shard;
 use super::head::{SHARDS, shard_of};
 use super::log::frame::{self, Kind};
 use super::log::writer::Log;
+use super::losses::Losses;
 use super::options::MetricsOptions;
+use super::pace::Pace;
 use super::refusal::{REFUSAL_CODES, Refusal};
 use lapwing_types::{Labels, METRIC_NAME, Metadata};
 use parking_lot::{Mutex, RwLock};
@@ -36,11 +38,13 @@ pub(crate) struct Core {
     /// Absent for a store in memory.
     pub(crate) log: Option<Log>,
     pub(crate) blocks: Blocks,
+    pub(crate) losses: Losses,
     /// Held for as long as anyone can write.
     pub(crate) lock: Option<File>,
-    /// Time of the newest sample; the windows of what is accepted hang on it, not on the clock, so that the past can be
-    /// loaded in order.
+    /// Time of the newest sample; what is accepted hangs on it and on the series' own newest, not on the clock, so that the past
+    /// can be loaded in order.
     pub(crate) newest_ms: AtomicI64,
+    pub(crate) pace: Pace,
     pub(crate) closed: AtomicBool,
     pub(crate) counters: Counters,
 }
@@ -59,6 +63,7 @@ impl Core {
     pub(crate) fn new(options: MetricsOptions, log: Option<Log>) -> Core {
         Core {
             blocks: Blocks::new(options.page_cache_bytes),
+            losses: Losses::default(),
             options,
             index: RwLock::new(Index::default()),
             ranks: RwLock::new(Arc::default()),
@@ -69,6 +74,7 @@ impl Core {
             log,
             lock: None,
             newest_ms: AtomicI64::new(i64::MIN),
+            pace: Pace::default(),
             closed: AtomicBool::new(false),
             counters: Counters::default(),
         }

@@ -13,7 +13,7 @@ use super::options::MetricsOptions;
 use super::refusal::{AppendError, OpenError, io_error};
 use super::replay::{OpenReport, Sources, replay};
 use super::snapshot::Snapshot;
-use super::stats::{StoreStats, collect, memory};
+use super::stats::{DamageCount, StoreStats, collect, memory};
 use super::verify::{self, VerifyReport};
 use super::vfs::{RealFs, Vfs};
 use lapwing_types::Matcher;
@@ -195,6 +195,17 @@ impl MetricsStore {
             .blocks_unreadable
             .clone_from(&self.shared.report.blocks_unreadable);
         stats
+    }
+
+    /// How much is damaged, without the details: cheap enough to ask every few seconds.
+    pub fn damage(&self) -> DamageCount {
+        let core = &self.shared.core;
+        let blocks = core.blocks.list();
+        DamageCount {
+            pages_quarantined: blocks.iter().map(|b| b.block.quarantined().len()).sum(),
+            blocks_unreadable: self.shared.report.blocks_unreadable.len(),
+            lost_stretches: core.losses.count(),
+        }
     }
 
     /// Makes everything written durable and refuses further writes.

@@ -164,9 +164,10 @@ impl Evaluator<'_> {
         let prepared = self.prepare(call, steps)?;
         let spec = self.window_spec(matrix)?;
         let (from, to) = spec.needed(steps);
+        let tier = self.window_tier(Some(call.function), spec.range_ms);
         let series = self.measured_selection(
             argument,
-            || self.select(&matrix.vector.matchers, from, to),
+            || self.select(&matrix.vector.matchers, (from, to), tier),
             |series| series.len(),
         )?;
         let single_name = super::source::has_single_name(&matrix.vector);

@@ -9,10 +9,15 @@ use lapwing::PagingOptions;
 use lapwing_judge::rules::{
     OwnRule, RuleFileError, RuleGroup, RulesOptions, check_expr, compile_own_rules, load_rule_file,
 };
+use lapwing_notify::channels::http::{Authorization, BasicAuth, HttpConfig, TlsConfig};
+use lapwing_notify::config::Secret;
 use lapwing_notify::config::{NotifyConfig, load_notify_config, template_globs};
+use lapwing_notify::forward::ForwardTarget;
+use serde::Deserialize;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Sections of alertmanager.yml that may stand at the top as they are.
 const VERBATIM: [&str; 6] = [
@@ -43,7 +48,11 @@ pub(crate) fn read(
     };
     let mut groups = rule_files(map, &rules, notes);
     groups.extend(own_rules(map, &rules, notes));
-    let (notify, notify_shown) = notify(map, notes);
+    let (mut notify, notify_shown) = notify(map, notes);
+    let forward_to = forward_to(map, notes);
+    if !forward_to.is_empty() {
+        Arc::make_mut(&mut notify).extras.alertmanagers.extend(forward_to);
+    }
     AlertingConfig {
         paging: PagingOptions {
             groups,
@@ -52,6 +61,98 @@ pub(crate) fn read(
         },
         notify_shown,
     }
+}
+
+/// `alerting:` as prometheus.yml has it: Alertmanagers that alerts are handed on to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawAlerting {
+    alert_relabel_configs: Vec<Json>,
+    alertmanagers: Vec<RawAlertmanagers>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawAlertmanagers {
+    scheme: Option<String>,
+    path_prefix: Option<String>,
+    timeout: Option<String>,
+    api_version: Option<String>,
+    static_configs: Vec<RawStatic>,
+    basic_auth: Option<BasicAuth>,
+    authorization: Option<Authorization>,
+    bearer_token: Option<Secret>,
+    bearer_token_file: Option<String>,
+    proxy_url: Option<String>,
+    tls_config: Option<TlsConfig>,
+    follow_redirects: Option<bool>,
+    relabel_configs: Vec<Json>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawStatic {
+    targets: Vec<String>,
+    labels: serde_json::Map<String, Json>,
+}
+
+fn forward_to(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<ForwardTarget> {
+    let Some(node) = map.node("alerting") else {
+        return Vec::new();
+    };
+    let Some(raw) = decode_any::<RawAlerting>(node, "alerting", notes) else {
+        return Vec::new();
+    };
+    let relabels = !raw.alert_relabel_configs.is_empty()
+        || raw.alertmanagers.iter().any(|a| !a.relabel_configs.is_empty());
+    if relabels {
+        let text =
+            "relabelling of alerts and of Alertmanagers has no meaning here: they are handed on as they are";
+        notes.warning(node.at, "alerting", text);
+    }
+    let mut targets = Vec::new();
+    for (i, one) in raw.alertmanagers.into_iter().enumerate() {
+        let path = format!("alerting.alertmanagers[{i}]");
+        if one.api_version.as_deref().is_some_and(|v| v != "v2") {
+            notes.error(node.at, &path, "only api_version v2 is spoken");
+        }
+        if one.static_configs.is_empty() {
+            notes.warning(
+                node.at,
+                &path,
+                "only static_configs name Alertmanagers here; these are told nothing",
+            );
+        }
+        let timeout = match one.timeout.as_deref().map(lapwing_types::parse_duration_ms) {
+            None => Duration::from_secs(10),
+            Some(Ok(ms)) => Duration::from_millis(ms.unsigned_abs().max(1)),
+            Some(Err(error)) => {
+                notes.error(node.at, &path, format!("timeout: {error}"));
+                continue;
+            }
+        };
+        let http = HttpConfig {
+            basic_auth: one.basic_auth,
+            authorization: one.authorization,
+            bearer_token: one.bearer_token,
+            bearer_token_file: one.bearer_token_file,
+            proxy_url: one.proxy_url,
+            tls_config: one.tls_config,
+            follow_redirects: one.follow_redirects,
+            ..HttpConfig::default()
+        };
+        let scheme = one.scheme.as_deref().unwrap_or("http");
+        let prefix = one.path_prefix.as_deref().unwrap_or("").trim_matches('/');
+        for target in one.static_configs.iter().flat_map(|s| &s.targets) {
+            let slash = if prefix.is_empty() { "" } else { "/" };
+            targets.push(ForwardTarget {
+                url: format!("{scheme}://{target}{slash}{prefix}"),
+                http: http.clone(),
+                timeout,
+            });
+        }
+    }
+    targets
 }
 
 fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagnostics) -> Option<RuleGroup> {
@@ -360,6 +461,29 @@ mod tests {
         let config = loaded.config.unwrap();
         assert_eq!(config.alerting.paging.notify.receivers["team"].slots().count(), 2);
         assert!(!config.alerting.notify_shown.contains("example.org"));
+    }
+
+    #[test]
+    fn alertmanagers_are_read_as_prometheus_has_them() {
+        let text = "alerting:\n  alertmanagers:\n    - static_configs: [{ targets: ['a:9093', 'b:9093'] }]\n      \
+                    path_prefix: /am/\n      timeout: 5s\n    - scheme: https\n      static_configs: [{ targets: ['c'] }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert_eq!(loaded.diagnostics, []);
+        let notify = loaded.config.unwrap().alerting.paging.notify;
+        let urls: Vec<String> = notify
+            .extras
+            .alertmanagers
+            .iter()
+            .map(ForwardTarget::endpoint)
+            .collect();
+        assert_eq!(
+            urls,
+            [
+                "http://a:9093/am/api/v2/alerts",
+                "http://b:9093/am/api/v2/alerts",
+                "https://c/api/v2/alerts"
+            ]
+        );
     }
 
     #[test]

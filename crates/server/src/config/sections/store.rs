@@ -3,6 +3,7 @@
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::MapReader;
 use crate::config::yaml::Node;
+use lapwing_store::metrics::TierPolicy;
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub(crate) struct StoreConfig {
     pub(crate) retention_ms: i64,
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) memory_limit_bytes: Option<u64>,
+    /// Downsampled data kept beside the samples; None keeps the store's own choice.
+    pub(crate) tiers: Option<Vec<TierPolicy>>,
     pub(crate) out_of_order_window_ms: i64,
     pub(crate) series_max: Option<u64>,
     pub(crate) series_max_per_source: Option<u64>,
@@ -28,6 +31,7 @@ impl Default for StoreConfig {
             retention_ms: 15 * DAY_MS,
             retention_bytes: None,
             memory_limit_bytes: None,
+            tiers: None,
             out_of_order_window_ms: 3_600_000,
             series_max: None,
             series_max_per_source: None,
@@ -68,6 +72,7 @@ impl StoreConfig {
                 .unwrap_or(default.retention_ms),
             retention_bytes: map.size_bytes("retention_size", notes),
             memory_limit_bytes: map.size_bytes("memory_limit", notes),
+            tiers: map.node("tiers").is_some().then(|| read_tiers(&mut map, notes)),
             out_of_order_window_ms: map
                 .duration_ms("out_of_order_window", notes)
                 .unwrap_or(default.out_of_order_window_ms),
@@ -77,4 +82,36 @@ impl StoreConfig {
         map.finish(notes);
         config
     }
+}
+
+/// Half a day is what one tier block is made from at a time: buckets must not cross its ends.
+const TIER_RANGE_MS: i64 = 12 * 3_600_000;
+const TIER_SHORTEST_MS: i64 = 60_000;
+
+fn read_tiers(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<TierPolicy> {
+    let mut tiers: Vec<TierPolicy> = Vec::new();
+    for (node, path) in map.list("tiers", notes) {
+        let mut item = MapReader::new(node, &path, notes);
+        let every_ms = item.duration_ms("every", notes);
+        let age_ms = item.duration_ms("keep", notes);
+        item.finish(notes);
+        match every_ms {
+            Some(every_ms) if every_ms >= TIER_SHORTEST_MS && TIER_RANGE_MS % every_ms == 0 => {
+                tiers.push(TierPolicy {
+                    resolution_ms: every_ms,
+                    age_ms,
+                });
+            }
+            Some(_) => notes.error_with_hint(
+                node.at,
+                &path,
+                "a tier's buckets must be at least 1m long and divide 12h".to_owned(),
+                "5m, 15m and 1h do".to_owned(),
+            ),
+            None => notes.error(node.at, &path, "\"every\" is missing".to_owned()),
+        }
+    }
+    tiers.sort_by_key(|t| t.resolution_ms);
+    tiers.dedup_by_key(|t| t.resolution_ms);
+    tiers
 }
