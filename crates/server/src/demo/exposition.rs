@@ -92,7 +92,8 @@ impl Durations {
             // Whole requests per bucket: whole numbers of the sums alone would let a bucket grow less than the one below.
             cumulative += count.floor();
             let mut with_bound = owned(labels);
-            let bound = self.bounds.get(i).map_or("+Inf".to_owned(), ToString::to_string);
+            // With a point, `1.0`: as a scrape keeps it, so that history and present are one series.
+            let bound = self.bounds.get(i).map_or("+Inf".to_owned(), |b| format!("{b:?}"));
             with_bound.push(("le", bound));
             family.samples.push(("_bucket", with_bound, cumulative));
         }
@@ -165,6 +166,8 @@ mod tests {
             "half lie below the median: {values:?}"
         );
         assert!(values.windows(2).take(3).all(|w| w[0] <= w[1]));
+        let bounds: Vec<&str> = family.samples[..2].iter().map(|s| s.1[1].1.as_str()).collect();
+        assert_eq!(bounds, ["0.1", "1.0"]);
         let text = text(&[family]);
         assert!(
             text.contains("x_seconds_bucket{model=\"a\",le=\"+Inf\"} "),
