@@ -53,6 +53,14 @@ function ruleGroups(options) {
   return [{ name: 'models', file: 'lapwing.yml', rules: alerting, ...meta }, { name: 'host', file: 'packs/host.yml', rules: recording, ...meta }]
 }
 
+const BOARDS = [{
+  id: 'host', origin: 'pack', yaml: 'title: Host\n',
+  board: {
+    title: 'Host', about: 'one host', needs: 'node_load1', variables: [{ name: 'host', label: 'instance', of: 'node_load1', all: false }],
+    panels: [{ title: 'Disk traffic', unit: 'bytes/s', queries: [{ expr: 'sum(rate(node_disk_read_bytes_total{instance=~"$host"}[$window]))' }] }, { title: 'Load now', kind: 'stat', queries: [{ expr: 'node_load1' }] }],
+  },
+}]
+
 function targets() {
   const make = (job, instance, health, lastError = '') => ({
     discoveredLabels: { __address__: instance, __scheme__: 'http', __metrics_path__: '/metrics', job }, labels: { job, instance }, scrapePool: job,
@@ -109,6 +117,8 @@ function api(path, params, request, state) {
     case '/api/v1/decisions': return { status: 200, body: state.decisions.filter((d) => d.fingerprint === params.get('fingerprint')) }
     case '/api/v2/alerts': return { status: 200, body: amAlerts(state) }
     case '/api/v2/silences': return request.method === 'POST' ? addSilence(request.parsed, state) : { status: 200, body: state.silences }
+    case '/api/v1/dashboards': return ok({ writable: false, dashboards: BOARDS })
+    case '/api/v1/ledger': return { status: 200, body: [] }
     case '/api/v2/receivers': return { status: 200, body: [{ name: 'team' }] }
     case '/api/v2/status': return { status: 200, body: { cluster: { status: 'disabled' }, config: { original: '' }, uptime: ago(86400), versionInfo: {} } }
   }
@@ -167,7 +177,12 @@ async function serve(request, response, state) {
   for await (const chunk of request) body += chunk
   if (!url.pathname.startsWith('/api/')) {
     const { status, bytes, type } = file(url.pathname)
+    if (url.pathname.startsWith('/badge/')) return response.writeHead(200, { 'content-type': 'image/svg+xml' }).end('<svg xmlns="http://www.w3.org/2000/svg" width="90" height="20"/>')
     response.writeHead(status, { 'content-type': type, 'content-security-policy': CSP, 'cache-control': 'no-cache' }).end(bytes)
+    return
+  }
+  if (url.pathname === '/api/v1/events') {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('event: hello\ndata: {}\n\n')
     return
   }
   const form = request.headers['content-type']?.includes('form')

@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib'
 const DIST = fileURLToPath(new URL('../../crates/ui/dist', import.meta.url))
 const PAGE_MAX = 130_000
 const ALL_MAX = 400_000
-const PAGES = ['Overview', 'Model', 'Alerts', 'Explore', 'Dashboards', 'Rules', 'Targets', 'System']
+const PAGES = ['Overview', 'Model', 'Alerts', 'Health', 'Explore', 'Dashboards', 'Rules', 'Targets', 'System']
 
 const files = new Map(
   readdirSync(DIST, { recursive: true, withFileTypes: true })

@@ -21,9 +21,12 @@ export async function closeBrowser() {
   await shared?.close()
 }
 
-/** Runs `journey({ page, fake, open })` and then fails on console errors and on requests to another host. */
+/**
+ * Runs `journey({ page, fake, open })` and then fails on console errors and on requests to another host. With
+ * `options.url` it goes to the server there, else to a fake of its own.
+ */
 export async function visit(options, journey) {
-  const fake = await start(options)
+  const fake = options.url ? { url: options.url, stop: async () => undefined } : await start(options)
   const context = await (await browser()).newContext({
     viewport: options.viewport ?? { width: 1440, height: 900 }, colorScheme: options.scheme ?? 'light', acceptDownloads: true, bypassCSP: options.axe ?? false,
   })

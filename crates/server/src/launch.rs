@@ -46,7 +46,7 @@ impl Launch {
             load: self.load,
             is_in_memory: self.is_in_memory,
         };
-        Ok(runtime.block_on(serve(started))?)
+        Ok(runtime.block_on(serve(started, |_| {}))?)
     }
 
     /// Says everything that is wrong on standard error.
@@ -63,8 +63,8 @@ impl Launch {
 
 /// Start order: the port is taken, the store opened, jobs and doors started. On the way down: nobody new is let in and
 /// requests in work are answered, then the configuration stands still, then the jobs end, and the store closes last, so
-/// that whatever was acknowledged is kept.
-async fn serve(started: Started) -> anyhow::Result<()> {
+/// that whatever was acknowledged is kept. `is_ready` is told the address once.
+pub(crate) async fn serve(started: Started, is_ready: impl FnOnce(&str)) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let web = started.config.web.clone();
@@ -89,7 +89,7 @@ async fn serve(started: Started) -> anyhow::Result<()> {
         move || counts.config().receive.statsd.clone(),
         stopped.clone(),
     ));
-    let state = AppState::new(&engine, live.clone());
+    let state = AppState::new(&engine, live.clone(), stopped.clone());
     let doors = tokio::spawn(http::serve(
         listener,
         (http::router(state), live),
@@ -101,6 +101,7 @@ async fn serve(started: Started) -> anyhow::Result<()> {
         "lapwing {} is ready on {scheme}://{address}",
         env!("CARGO_PKG_VERSION")
     );
+    is_ready(&format!("{scheme}://{address}"));
 
     let reason = tokio::select! {
         _ = terminate.recv() => "SIGTERM",

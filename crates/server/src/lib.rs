@@ -5,6 +5,8 @@
 
 mod cli;
 mod config;
+mod dashboards;
+mod demo;
 mod http;
 mod launch;
 mod live;

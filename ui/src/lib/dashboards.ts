@@ -1,55 +1,63 @@
-// Dashboards that need no file: for hosts, GPUs and each model server whose metrics are there. Pure.
+// Dashboards as the server reads them out of their YAML files. Pure.
 
-import { gpuPanels, hostPanels, type HostPanel } from './hosts'
+import type { Unit } from './format'
+import { quote } from './labels'
 
-export type Dashboard = {
-  id: string
+export type Variable = { name: string; label: string; of?: string; all?: boolean }
+export type BoardPanel = {
   title: string
-  about: string
-  /** It is offered when this metric exists. */
-  needs: string
-  /** The label that the page lets one choose a value of, and a metric that carries it. */
-  variable: { label: string; title: string; of: string } | null
-  panels: (value: string | null, window: string) => HostPanel[]
+  kind?: 'stat' | 'gauge' | 'bar' | 'heatmap' | 'table' | 'states' | 'text'
+  unit?: string
+  queries?: { expr: string; name?: string }[]
+  thresholds?: { value: number; tone: 'info' | 'warn' | 'crit' }[]
+  text?: string
+}
+export type Board = { title: string; about?: string; needs?: string; variables?: Variable[]; panels: BoardPanel[] }
+export type Listed = { id: string; origin: 'pack' | 'folder'; yaml: string; board?: Board; error?: string }
+
+const UNITS: Unit[] = ['short', 'ratio', 'percent', 'bytes', 'bytes/s', 'seconds', 'per-second', 'tokens/s', 'celsius', 'watts', 'bool']
+export const unitOf = (text: string | undefined): Unit => UNITS.find((unit) => unit === text) ?? 'short'
+
+const escapeRegex = (text: string) => text.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&')
+
+/** The expression as it is asked: `$window` and the chosen values in their places. A value goes in as a regular expression, inside quotes. */
+export function fill(expr: string, values: Record<string, string | null>, window: string): string {
+  const names = Object.keys(values).sort((a, b) => b.length - a.length)
+  let out = expr.replaceAll('$window', window)
+  for (const name of names) {
+    const value = values[name]
+    // Quoted as a PromQL string, without the quotes that the expression has already.
+    const text = value === null || value === undefined ? '.*' : quote(escapeRegex(value)).slice(1, -1)
+    out = out.replaceAll(`$${name}`, () => text)
+  }
+  return out
 }
 
-const only = (label: string, value: string | null) => (value === null ? '' : `${label}=${JSON.stringify(value)}`)
+export type DiffLine = { sign: ' ' | '+' | '-'; text: string }
+const DIFF_LINES_MAX = 1500
 
-function vllm(value: string | null, w: string): HostPanel[] {
-  const s = `{${only('model_name', value)}}`
-  const by = 'model_name'
-  const rate = (metric: string) => `sum by (${by}) (rate(vllm:${metric}${s}[${w}]))`
-  const q = (quantile: number, metric: string) => `histogram_quantile(${quantile}, sum by (${by}, le) (rate(vllm:${metric}_bucket${s}[${w}])))`
-  const quantiles = (metric: string) => [{ expr: q(0.5, metric), name: 'p50' }, { expr: q(0.95, metric), name: 'p95' }, { expr: q(0.99, metric), name: 'p99' }]
-  return [
-    { title: 'Requests finished', unit: 'per-second', queries: [{ expr: `sum by (${by}, finished_reason) (rate(vllm:request_success_total${s}[${w}]))` }] },
-    { title: 'Requests in the engine', unit: 'short', queries: [{ expr: `sum by (${by}) (vllm:num_requests_running${s})`, name: 'running' }, { expr: `sum by (${by}) (vllm:num_requests_waiting${s})`, name: 'waiting' }] },
-    { title: 'Whole request', unit: 'seconds', queries: quantiles('e2e_request_latency_seconds') },
-    { title: 'Time to first token', unit: 'seconds', queries: quantiles('time_to_first_token_seconds') },
-    { title: 'Time between tokens', unit: 'seconds', queries: quantiles('inter_token_latency_seconds') },
-    { title: 'Time in the queue', unit: 'seconds', queries: quantiles('request_queue_time_seconds') },
-    { title: 'Tokens', unit: 'tokens/s', queries: [{ expr: rate('prompt_tokens_total'), name: 'prompt' }, { expr: rate('generation_tokens_total'), name: 'generated' }] },
-    { title: 'KV cache used', unit: 'ratio', queries: [{ expr: `avg by (${by}) (vllm:kv_cache_usage_perc${s})` }] },
-    { title: 'Preemptions', unit: 'per-second', queries: [{ expr: rate('num_preemptions_total') }] },
-    { title: 'Prefix cache hits', unit: 'ratio', queries: [{ expr: `${rate('prefix_cache_hits_total')} / ${rate('prefix_cache_queries_total')}` }] },
-  ]
+/** Lines kept, added and taken away, by their longest common subsequence. */
+export function diff(before: string, after: string): DiffLine[] {
+  const a = before.replace(/\n$/, '').split('\n').slice(0, DIFF_LINES_MAX)
+  const b = after.replace(/\n$/, '').split('\n').slice(0, DIFF_LINES_MAX)
+  const length = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1))
+  for (let i = a.length - 1; i >= 0; i -= 1)
+    for (let j = b.length - 1; j >= 0; j -= 1) length[i]![j] = a[i] === b[j] ? length[i + 1]![j + 1]! + 1 : Math.max(length[i + 1]![j]!, length[i]![j + 1]!)
+  const out: DiffLine[] = []
+  let i = 0
+  let j = 0
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && a[i] === b[j]) {
+      out.push({ sign: ' ', text: a[i]! })
+      i += 1
+      j += 1
+    } else if (i < a.length && (j >= b.length || length[i + 1]![j]! >= length[i]![j + 1]!)) {
+      out.push({ sign: '-', text: a[i]! })
+      i += 1
+    } else {
+      out.push({ sign: '+', text: b[j]! })
+      j += 1
+    }
+  }
+  return out
 }
-
-function triton(value: string | null, w: string): HostPanel[] {
-  const s = `{${only('model', value)}}`
-  const rate = (metric: string) => `sum by (model) (rate(nv_inference_${metric}${s}[${w}]))`
-  const mean = (metric: string) => `${rate(`${metric}_duration_us`)} / ${rate('request_success')} / 1e6`
-  return [
-    { title: 'Requests', unit: 'per-second', queries: [{ expr: rate('request_success'), name: 'succeeded' }, { expr: rate('request_failure'), name: 'failed' }] },
-    { title: 'Inferences per execution', unit: 'short', queries: [{ expr: `${rate('count')} / ${rate('exec_count')}` }] },
-    { title: 'Mean time of a request', unit: 'seconds', queries: [{ expr: mean('request'), name: 'request' }, { expr: mean('queue'), name: 'queue' }, { expr: mean('compute_infer'), name: 'compute' }] },
-    { title: 'Pending requests', unit: 'short', queries: [{ expr: `sum by (model) (nv_inference_pending_request_count${s})` }] },
-  ]
-}
-
-export const DASHBOARDS: Dashboard[] = [
-  { id: 'host', title: 'Host', about: 'processor, memory, disks, network of one host', needs: 'node_load1', variable: { label: 'instance', title: 'host', of: 'node_load1' }, panels: hostPanels },
-  { id: 'gpu', title: 'GPUs', about: 'use, memory, heat and errors of every GPU', needs: 'DCGM_FI_DEV_GPU_UTIL', variable: null, panels: (_, window) => gpuPanels(window) },
-  { id: 'vllm', title: 'vLLM', about: 'requests, latencies, tokens and the KV cache', needs: 'vllm:num_requests_running', variable: { label: 'model_name', title: 'model', of: 'vllm:num_requests_running' }, panels: vllm },
-  { id: 'triton', title: 'Triton', about: 'requests, batching and queues', needs: 'nv_inference_request_success', variable: { label: 'model', title: 'model', of: 'nv_inference_request_success' }, panels: triton },
-]

@@ -53,14 +53,3 @@ export const GPU_QUERIES = {
   celsius: 'DCGM_FI_DEV_GPU_TEMP',
   watts: 'DCGM_FI_DEV_POWER_USAGE',
 } as const
-
-export function gpuPanels(window: string): HostPanel[] {
-  return [
-    { title: 'GPU busy', unit: 'ratio', queries: [{ expr: GPU_QUERIES.usage }] },
-    { title: 'GPU memory', unit: 'ratio', queries: [{ expr: GPU_QUERIES.memory }] },
-    { title: 'GPU temperature', unit: 'celsius', queries: [{ expr: GPU_QUERIES.celsius }] },
-    { title: 'GPU power', unit: 'watts', queries: [{ expr: GPU_QUERIES.watts }] },
-    { title: 'PCIe replays', unit: 'per-second', queries: [{ expr: `rate(DCGM_FI_DEV_PCIE_REPLAY_COUNTER[${window}])` }] },
-    { title: 'Last XID error code', unit: 'short', queries: [{ expr: 'DCGM_FI_DEV_XID_ERRORS' }] },
-  ]
-}

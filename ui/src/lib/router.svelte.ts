@@ -60,7 +60,7 @@ class Router {
     const anchor = (event.target as Element | null)?.closest?.('a')
     if (!anchor || anchor.target || anchor.hasAttribute('download')) return
     const url = new URL(anchor.href, location.href)
-    if (url.origin !== location.origin || /^\/(api|-|metrics|assets)(\/|$)/.test(url.pathname)) return
+    if (url.origin !== location.origin || /^\/(api|-|metrics|assets|plain|status|badge)(\/|$)/.test(url.pathname)) return
     if (url.hash && url.pathname === location.pathname) return
     event.preventDefault()
     this.go(url.pathname + url.search)

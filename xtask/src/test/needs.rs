@@ -73,6 +73,11 @@ const TABLE: &[Tool] = &[
         baseline: false,
     },
     Tool {
+        program: "npm",
+        package: "npm",
+        baseline: false,
+    },
+    Tool {
         program: "python3",
         package: "python3-venv",
         baseline: false,

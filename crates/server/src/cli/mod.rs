@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod demo;
 mod doctor;
 mod gate;
 mod import;
@@ -13,6 +14,7 @@ mod query;
 mod rules;
 mod serve;
 mod test;
+mod top;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -58,8 +60,12 @@ struct Cli {
 enum Command {
     /// Start Lapwing (the default)
     Serve(serve::ServeArgs),
+    /// Show three invented models with a day of incidents, live
+    Demo(demo::DemoArgs),
     /// Ask a question in PromQL, of a server or of a data directory
     Query(query::QueryArgs),
+    /// The overview in the terminal
+    Top(top::TopArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
     /// Compare a run with its baseline, for continuous integration and canaries
@@ -95,7 +101,9 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let exit = match cli.command {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Query(args)) => query::run(&args),
+        Some(Command::Top(args)) => top::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Gate(args)) => gate::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),

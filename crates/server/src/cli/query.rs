@@ -146,7 +146,7 @@ fn show(args: &QueryArgs, body: &str) -> Exit {
         Format::Json => println!("{body}"),
         Format::Csv => print!("{}", answer.csv()),
         Format::Table => print!("{}", answer.table()),
-        Format::Plot => print!("{}", plot::plot(&answer, plot::Size::default())),
+        Format::Plot => print!("{}", plot::plot(&args.expr, &answer)),
     }
     if answer.is_empty() {
         if format != Format::Json {

@@ -68,7 +68,7 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/metrics/job",
         "/opentelemetry.proto",
     ];
-    const READS_BY_POST: [&str; 8] = [
+    const READS_BY_POST: [&str; 10] = [
         "/api/v1/rules/backtest",
         "/api/v1/query",
         "/api/v1/series",
@@ -77,6 +77,8 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/api/v1/parse_query",
         "/api/v1/read",
         "/api/v1/query_exemplars",
+        "/api/v1/routes/test",
+        "/api/v1/dashboards/import",
     ];
     if path.starts_with("/api/v1/admin") || path.starts_with("/-/") {
         Role::Admin

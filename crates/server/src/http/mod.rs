@@ -14,12 +14,14 @@ mod probes;
 mod prometheus;
 mod state;
 mod ui;
+mod web;
 
 pub(crate) use ingest::body::with_causes;
 pub(crate) use ingest::gate::Gate;
 pub(crate) use listener::{ListenerLimits, bind, serve};
 pub(crate) use prometheus::parse_time_ms;
 pub(crate) use state::AppState;
+pub(crate) use web::unit_of;
 
 use axum::response::Redirect;
 use axum::routing::get;
@@ -36,6 +38,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(dashboard::routes())
         .merge(probes::routes())
         .merge(lifecycle::routes())
+        .merge(web::routes())
         .fallback(ui::serve)
         .with_state(state.clone())
         .layer(tower_http::compression::CompressionLayer::new())

@@ -2,10 +2,12 @@
 
 use super::Gate;
 use super::auth::Logins;
+use super::web::Pulse;
 use crate::config::Config;
 use crate::live::Live;
 use lapwing::Engine;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 #[derive(Clone)]
 pub(crate) struct AppState {
@@ -13,15 +15,20 @@ pub(crate) struct AppState {
     pub(crate) live: Live,
     pub(crate) gate: Gate,
     pub(crate) logins: Logins,
+    pub(crate) pulse: Pulse,
+    /// Turns true when the doors close: what would never end by itself ends then.
+    pub(crate) closing: watch::Receiver<bool>,
 }
 
 impl AppState {
-    pub(crate) fn new(engine: &Engine, live: Live) -> Self {
+    pub(crate) fn new(engine: &Engine, live: Live, closing: watch::Receiver<bool>) -> Self {
         AppState {
             engine: engine.clone(),
             gate: Gate::new(engine.meter()),
             live,
             logins: Logins::default(),
+            pulse: Pulse::default(),
+            closing,
         }
     }
 

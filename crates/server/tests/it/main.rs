@@ -1,7 +1,9 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
+mod browser;
 mod crash;
 mod damage;
+mod demo;
 mod disk_full;
 mod doctor;
 mod first_steps;
@@ -24,3 +26,4 @@ mod statsd;
 mod stop;
 mod support;
 mod tls;
+mod web;

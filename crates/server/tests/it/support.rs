@@ -36,8 +36,8 @@ impl Answer {
     }
 }
 
-/// A start takes milliseconds; a machine under load gets this long.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// A start takes milliseconds, the demo seconds; a machine under load gets this long.
+const READY_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A crash run's whole matrix is the largest answer.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
@@ -62,13 +62,31 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()
             .expect("the binary starts");
-        let stderr = child.stderr.take().expect("stderr is piped");
+        let said = child.stderr.take().expect("stderr is piped");
+        Server::when_ready(child, said)
+    }
+
+    /// Starts the demo in a new directory, and waits until its history is made.
+    pub(crate) fn start_demo(dir: &Path) -> Server {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_lapwing"))
+            .args(["demo", "--listen", "127.0.0.1:0", "--dir"])
+            .arg(dir)
+            .stderr(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let said = child.stdout.take().expect("stdout is piped");
+        Server::when_ready(child, said)
+    }
+
+    fn when_ready(child: Child, said: impl std::io::Read + Send + 'static) -> Server {
         let (ready, wait) = mpsc::channel();
         std::thread::spawn(move || {
             // Reads to the end, so that the child never blocks on a full pipe.
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            for line in BufReader::new(said).lines().map_while(Result::ok) {
                 let scheme = ["http://", "https://"].iter().find_map(|s| line.find(s));
-                if let Some(at) = scheme.filter(|_| line.contains("is ready on")) {
+                let says_ready = line.contains("is ready on") || line.starts_with("open ");
+                if let Some(at) = scheme.filter(|_| says_ready) {
                     let url = line[at..].split_whitespace().next().unwrap_or("").to_owned();
                     let _ = ready.send(url);
                 }

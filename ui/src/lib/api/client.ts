@@ -43,6 +43,11 @@ export async function send<T>(method: 'POST' | 'DELETE' | 'PUT', path: string, b
   return call<T>(path, init)
 }
 
+/** A text as it stands, such as the YAML of a file. */
+export async function put<T>(path: string, text: string): Promise<Reply<T>> {
+  return call<T>(path, { method: 'PUT', body: text, headers: { 'content-type': 'text/plain; charset=utf-8' } })
+}
+
 async function call<T>(url: string, init: RequestInit, signal?: AbortSignal): Promise<Reply<T>> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   link.begin()

@@ -101,3 +101,36 @@ export type Silence = {
 
 /** Lapwing's own: one step on the way from an alert to a page, and why it went as it did. */
 export type Decision = { at_ms: number; fingerprint: string; alertname: string; step: string; reason: string; detail: string }
+
+/** Lapwing's own: one line of the book of what was sent, tried, taken, and given up. */
+export type LedgerEntry = {
+  at_ms: number
+  delivery: string
+  event: 'intended' | 'attempted' | 'delivered' | 'failed' | 'superseded' | 'fell_back' | 'dead_letter' | 'interrupted'
+  group_key: string
+  receiver: string
+  channel: string
+  attempt: number
+  detail: string
+}
+
+export type Verdict = 'taken' | 'passed_on' | 'not_matched' | 'not_reached' | 'untested'
+export type RouteNode = {
+  id: string
+  receiver: string
+  verdict: Verdict
+  matchers: { text: string; found?: string; holds?: boolean }[]
+  group_by: string[]
+  group?: Labels
+  group_wait: string
+  group_interval: string
+  repeat_interval: string
+  continues: boolean
+  mute_time_intervals: string[]
+  active_time_intervals: string[]
+  routes: RouteNode[]
+}
+export type RouteTest = { receivers: string[]; silenced_by: string[]; route: RouteNode }
+
+/** Lapwing's own: one node of a query with what it cost. Samples and time include those of the nodes below. */
+export type Explained = { kind: string; expr: string; plan: string; series: number; samples: number; bytes: number; time_ms: number; children: Explained[] }

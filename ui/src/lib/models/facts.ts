@@ -33,6 +33,10 @@ function source(fact: FactId, metric: string, label: Source['label'], shape: Sha
 }
 
 export const SOURCES: Source[] = [
+  // Lapwing's own: what the SDK and the operations of pipelines leave.
+  source('traffic', 'lapwing_operations_total', 'model', rate),
+  source('errors', 'lapwing_operations_total', 'model', shareWhere('lapwing_operations_total', 'outcome="error"')),
+  source('p95', 'lapwing_operation_duration_seconds_bucket', 'model', p95),
   // vLLM
   source('traffic', 'vllm:request_success_total', 'model_name', rate),
   source('errors', 'vllm:request_success_total', 'model_name', shareWhere('vllm:request_success_total', 'finished_reason=~"abort|error"')),

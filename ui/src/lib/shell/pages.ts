@@ -16,6 +16,7 @@ export type Page = {
 export const PAGES: Page[] = [
   { id: 'overview', path: '/', title: 'Overview', icon: 'overview', key: 'o', hint: 'models, hosts, GPUs, Lapwing itself', load: () => import('../../pages/Overview.svelte') },
   { id: 'alerts', path: '/alerts', title: 'Alerts', icon: 'alerts', key: 'a', hint: 'what fires, silences', load: () => import('../../pages/Alerts.svelte') },
+  { id: 'health', path: '/health', title: 'Health', icon: 'health', key: 'h', hint: 'models, checks, targets over time; status page, badges', load: () => import('../../pages/Health.svelte') },
   { id: 'explore', path: '/explore', title: 'Explore', icon: 'explore', key: 'e', hint: 'ask in PromQL, browse metrics', load: () => import('../../pages/Explore.svelte') },
   { id: 'dashboards', path: '/dashboards', title: 'Dashboards', icon: 'dashboards', key: 'd', hint: 'hosts, model servers, GPUs', load: () => import('../../pages/Dashboards.svelte') },
   { id: 'rules', path: '/rules', title: 'Rules', icon: 'rules', key: 'r', hint: 'alerting and recording rules', load: () => import('../../pages/Rules.svelte') },

@@ -146,14 +146,19 @@ fn ask_directory(dir: &Path, question: &Question) -> Result<String, AskError> {
             path: dir.to_owned(),
             source,
         })?;
+        let (_open, closing) = tokio::sync::watch::channel(false);
         let request = match &question.body {
             Some(body) => Request::post(question.target()).body(Body::from(body.clone())),
             None => Request::get(question.target()).body(Body::empty()),
         };
         let request = request.unwrap_or_default();
-        let response = router(AppState::new(&engine, Live::new(&engine, Started::defaults())))
-            .call(request)
-            .await;
+        let response = router(AppState::new(
+            &engine,
+            Live::new(&engine, Started::defaults()),
+            closing,
+        ))
+        .call(request)
+        .await;
         let response = match response {
             Ok(response) => response,
             Err(never) => match never {},

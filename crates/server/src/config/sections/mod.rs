@@ -1,6 +1,7 @@
 //! One file per section of `lapwing.yml`, and the whole that they make.
 
 pub(crate) mod alerting;
+mod dashboards;
 mod discover;
 mod global;
 mod host;
@@ -13,6 +14,7 @@ mod tls;
 mod web;
 
 pub(crate) use alerting::{AlertingConfig, expand_glob, notify_of};
+pub(crate) use dashboards::DashboardsConfig;
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
 pub(crate) use host::HostConfig;
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsConfig,
     pub(crate) receive: ReceiveConfig,
     pub(crate) otlp: OtlpOptions,
+    pub(crate) dashboards: DashboardsConfig,
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
 }
@@ -60,6 +63,7 @@ impl Config {
             limits: LimitsConfig::read(map.node("limits"), notes),
             receive: ReceiveConfig::read(map.node("receive"), notes),
             otlp: otlp::read(map.node("otlp"), notes),
+            dashboards: DashboardsConfig::read(map.node("dashboards"), notes),
         };
         map.finish(notes);
         config

@@ -18,8 +18,9 @@ use super::AppState;
 use axum::Router;
 use axum::routing::{get, post};
 
-pub(crate) use envelope::{ApiError, Success};
+pub(crate) use envelope::{ApiError, ErrorClass, Success};
 pub(crate) use params::{Params, parse_time_ms};
+pub(crate) use query::{range_of, request_of, run_range};
 pub(crate) use status::rfc3339;
 
 pub(crate) fn routes() -> Router<AppState> {

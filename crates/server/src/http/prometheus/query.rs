@@ -29,6 +29,25 @@ pub(crate) async fn instant(State(state): State<AppState>, params: Params) -> Re
 }
 
 pub(crate) async fn range(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
+    let range = range_of(&params)?;
+    let request = request_of(&params)?;
+    let limit = params.limit()?;
+    let want_stats = params.get("stats").is_some();
+    let result = run_range(&state, request, range).await?;
+    Ok(answer(result, limit, want_stats))
+}
+
+pub(crate) async fn run_range(
+    state: &AppState,
+    request: QueryRequest,
+    range: lapwing::StepRange,
+) -> Result<Answered, ApiError> {
+    let result = state.engine.queries().range(request, range).await;
+    result.map_err(failure)
+}
+
+/// `start`, `end` and `step`, within what one query may ask.
+pub(crate) fn range_of(params: &Params) -> Result<lapwing::StepRange, ApiError> {
     let start_ms = params.time_ms("start")?.ok_or_else(|| missing("start"))?;
     let end_ms = params.time_ms("end")?.ok_or_else(|| missing("end"))?;
     let step_ms = params.duration_ms("step")?.ok_or_else(|| missing("step"))?;
@@ -47,21 +66,11 @@ pub(crate) async fn range(State(state): State<AppState>, params: Params) -> Resu
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
     }
-    let request = request_of(&params)?;
-    let limit = params.limit()?;
-    let want_stats = params.get("stats").is_some();
-    let range = lapwing::StepRange {
+    Ok(lapwing::StepRange {
         start_ms,
         end_ms,
         step_ms,
-    };
-    let result = state
-        .engine
-        .queries()
-        .range(request, range)
-        .await
-        .map_err(failure)?;
-    Ok(answer(result, limit, want_stats))
+    })
 }
 
 pub(crate) async fn format(params: Params) -> Result<Success, ApiError> {
@@ -132,7 +141,7 @@ pub(crate) async fn kill(State(state): State<AppState>, Path(id): Path<u64>) -> 
     }
 }
 
-fn request_of(params: &Params) -> Result<QueryRequest, ApiError> {
+pub(crate) fn request_of(params: &Params) -> Result<QueryRequest, ApiError> {
     Ok(QueryRequest {
         expr: params.require("query")?.to_owned(),
         lookback_ms: params.duration_ms("lookback_delta")?,

@@ -1,0 +1,5 @@
+//! Every mark as a golden picture, and scenes that nobody should send.
+
+mod gallery;
+mod golden;
+mod hostile;

@@ -1,0 +1,126 @@
+//! `lapwing demo`: three models, a day of history and incidents, live, in a directory of its own.
+
+use super::serve::LogFormat;
+use super::{Exit, complain};
+use crate::config::{self, Config, Loaded, Watched};
+use crate::demo::{Page, Stage, Story, World, fill, write_files};
+use crate::launch::serve;
+use crate::live::Started;
+use anyhow::Context;
+use lapwing::clock::Stopwatch;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tokio::sync::mpsc;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The history is invented from the seed; the rules that judge it, the pages and the decisions are real. \
+    Pages arrive on this terminal. Everything is removed when the demo ends, unless --dir names a place."
+)]
+pub(crate) struct DemoArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9595")]
+    listen: SocketAddr,
+    /// Another seed, another day
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    seed: u64,
+    /// Keep configuration and data in this new directory
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &DemoArgs) -> Exit {
+    super::serve::start_logging("warn", LogFormat::Text);
+    let dir = match &args.dir {
+        Some(dir) => dir.clone(),
+        None => std::env::temp_dir().join(format!("lapwing-demo-{}", std::process::id())),
+    };
+    if let Err(error) = std::fs::create_dir(&dir) {
+        eprintln!("lapwing: cannot make a new directory {}: {error}", dir.display());
+        return Exit::Usage;
+    }
+    let played = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("lapwing")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .and_then(|runtime| runtime.block_on(play(args, &dir)));
+    if args.dir.is_none()
+        && let Err(error) = std::fs::remove_dir_all(&dir)
+    {
+        eprintln!("lapwing: {} could not be removed: {error}", dir.display());
+    }
+    match played {
+        Ok(()) => Exit::Fine,
+        Err(error) => {
+            complain(&error);
+            Exit::Failed
+        }
+    }
+}
+
+async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
+    let watch = Stopwatch::start();
+    let stage = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .context("cannot listen for the made-up servers")?;
+    let address = stage
+        .local_addr()
+        .context("cannot tell the address listened on")?;
+    let path = write_files(dir, address).context("cannot write the configuration")?;
+    let loaded = {
+        let (data, listen, path) = (dir.join("data"), args.listen, path);
+        move || load(&path, &data, listen)
+    };
+    let (config, watched) = read(loaded())?;
+
+    let clock = lapwing::Clock::system();
+    let story = Story::new(args.seed, clock.now_ms());
+    let mut world = World::new(story);
+    let filled = fill(&config.store.data, &config, story, &mut world).context("cannot invent the history")?;
+    println!(
+        "a day of three models: {} samples, {} pages, made in {:.1} s; configuration and data are in {}",
+        filled.samples,
+        filled.pages,
+        watch.elapsed_s(),
+        dir.display()
+    );
+    let pages = Stage::start(stage, world, clock);
+    tokio::spawn(print_pages(pages));
+    let started = Started {
+        config,
+        watched,
+        load: Box::new(loaded),
+        is_in_memory: false,
+    };
+    serve(started, |url| println!("open {url}   (Ctrl-C ends the demo)")).await
+}
+
+/// The demo's own file, with its directory and address on top; they hold over reloads.
+fn load(path: &Path, data: &Path, listen: SocketAddr) -> Loaded {
+    let mut loaded = config::load(path, &|_| None);
+    if let Some(config) = &mut loaded.config {
+        config.store.data = data.to_owned();
+        config.web.listen = listen;
+    }
+    loaded
+}
+
+fn read(loaded: Loaded) -> anyhow::Result<(Config, Watched)> {
+    let mistakes = config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok());
+    let config = loaded
+        .config
+        .with_context(|| format!("the demo's own configuration is wrong:\n{mistakes}"))?;
+    if let Some(refusal) = config.web.refusal() {
+        anyhow::bail!("refusing to start: {refusal}");
+    }
+    Ok((config, loaded.watched))
+}
+
+async fn print_pages(mut pages: mpsc::UnboundedReceiver<Page>) {
+    while let Some(page) = pages.recv().await {
+        for alert in &page.alerts {
+            println!("page to {}: {}: {alert}", page.receiver, page.status);
+        }
+    }
+}

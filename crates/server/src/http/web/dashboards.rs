@@ -1,0 +1,109 @@
+//! `/api/v1/dashboards`: the ones that come with Lapwing and the ones in the folder; one is replaced by its YAML.
+
+use crate::dashboards::{Board, Folder, FolderError, from_grafana, packs};
+use crate::http::prometheus::{ApiError, ErrorClass, Success};
+use crate::http::{AppState, with_causes};
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    id: String,
+    /// Where it comes from: `pack` or `folder`.
+    origin: &'static str,
+    yaml: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<Board>,
+    /// Why the file cannot be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Listed {
+    fn of(id: &str, origin: &'static str, yaml: String) -> Self {
+        let (board, error) = match Board::read(&yaml) {
+            Ok(board) => (Some(board), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Listed {
+            id: id.to_owned(),
+            origin,
+            yaml,
+            board,
+            error,
+        }
+    }
+}
+
+/// A file of the folder stands before a pack of the same id.
+pub(super) async fn list(State(state): State<AppState>) -> Result<Success, ApiError> {
+    let folder = folder(&state).ok();
+    let files = state
+        .engine
+        .compute_queries(move || folder.map_or(Ok(Vec::new()), |f| f.list()))
+        .await
+        .map_err(|e| ApiError::internal(e.to_string()))?
+        .map_err(|e| refusal(&e))?;
+    let mut all: Vec<Listed> = files
+        .into_iter()
+        .map(|(id, yaml)| Listed::of(&id, "folder", yaml))
+        .collect();
+    for (id, yaml) in packs() {
+        if !all.iter().any(|l| l.id == *id) {
+            all.push(Listed::of(id, "pack", (*yaml).to_owned()));
+        }
+    }
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    Success::json(&json!({ "dashboards": all, "writable": state.config().dashboards.dir.is_some() }))
+}
+
+/// The body is the YAML. `?check=1` only reads it.
+pub(super) async fn put(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    yaml: String,
+) -> Result<Success, ApiError> {
+    let board = Board::read(&yaml).map_err(|e| ApiError::bad_data(e.to_string()))?;
+    if query.as_deref() == Some("check=1") {
+        return Success::json(&json!({ "board": board }));
+    }
+    let folder = folder(&state).map_err(|e| refusal(&e))?;
+    let path = state
+        .engine
+        .compute_queries(move || folder.write(&id, &yaml))
+        .await
+        .map_err(|e| ApiError::internal(e.to_string()))?
+        .map_err(|e| refusal(&e))?;
+    Success::json(&json!({ "board": board, "file": path.display().to_string() }))
+}
+
+/// Grafana's JSON in, our YAML out; nothing is written.
+pub(super) async fn import(Json(grafana): Json<Value>) -> Result<Success, ApiError> {
+    let Some(imported) = from_grafana(&grafana) else {
+        return Err(ApiError::bad_data(
+            "this is not a dashboard of Grafana: it has no panels",
+        ));
+    };
+    let yaml = imported
+        .board
+        .to_yaml()
+        .map_err(|e| ApiError::internal(e.to_string()))?;
+    Success::json(&json!({ "yaml": yaml, "left_out": imported.left_out }))
+}
+
+fn folder(state: &AppState) -> Result<Folder, FolderError> {
+    let config = state.config();
+    let dir = config.dashboards.dir.as_deref();
+    dir.map(Folder::new).ok_or(FolderError::NotConfigured)
+}
+
+fn refusal(error: &FolderError) -> ApiError {
+    let class = match error {
+        FolderError::NotConfigured | FolderError::BadId { .. } => ErrorClass::BadData,
+        FolderError::Io { .. } => ErrorClass::Internal,
+    };
+    ApiError::new(class, with_causes(error))
+}

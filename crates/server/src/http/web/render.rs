@@ -1,0 +1,251 @@
+//! `/api/v1/render`: a range query as a picture, for chats, documents, `/plain` and notebooks.
+
+use crate::http::AppState;
+use crate::http::prometheus::{ApiError, ErrorClass, Params, range_of, request_of, run_range};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use lapwing::StepRange;
+use lapwing_chart::{Color, Mark, Scene, Size, Theme, Tone, Unit, to_png, to_svg};
+use lapwing_query::{QueryValue, Series};
+use lapwing_types::{Labels, METRIC_NAME};
+
+/// More lines than this are counted, not drawn.
+const SERIES_MAX: usize = 40;
+const HOUR_MS: i64 = 3_600_000;
+/// About one point for three pixels of a picture of usual width.
+const POINTS: i64 = 240;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Svg,
+    Png,
+}
+
+/// `query`, `start`, `end`, `step` as in `query_range` (all but the first may be left out: the last hour), `format`
+/// svg or png, `width`, `height`, `theme` light or dark, `title`, `unit`, `threshold`, `legend`.
+pub(super) async fn render(State(state): State<AppState>, params: Params) -> Result<Response, ApiError> {
+    let format = match params.get("format") {
+        None | Some("svg") => Format::Svg,
+        Some("png") => Format::Png,
+        Some(other) => return Err(bad("format", &format!("{other:?} is neither svg nor png"))),
+    };
+    let range = match params.get("start") {
+        Some(_) => with_step(&params)?,
+        None => last_hour(&params, state.engine.now_ms())?,
+    };
+    let expr = params.require("query")?.to_owned();
+    let mut scene = Scene::over_time(params.get("title").unwrap_or(&expr), range.start_ms, range.end_ms);
+    style(&mut scene, &params, &expr)?;
+    let result = run_range(&state, request_of(&params)?, range).await?;
+    draw(&mut scene, result.result.value, range.step_ms);
+    if let Some(text) = params.get("threshold") {
+        let value = text
+            .parse()
+            .map_err(|_| bad("threshold", &format!("{text:?} is not a number")))?;
+        scene.marks.push(Mark::Threshold {
+            value,
+            label: scene.y.unit.show(value),
+            tone: Tone::Bad,
+        });
+    }
+    match format {
+        Format::Svg => Ok(picture("image/svg+xml", to_svg(&scene).into_bytes())),
+        Format::Png => {
+            let drawn = state.engine.compute_queries(move || to_png(&scene, 2.0)).await;
+            let drawn = drawn.map_err(|e| ApiError::internal(e.to_string()))?;
+            let png = drawn.map_err(|e| ApiError::new(ErrorClass::BadData, crate::http::with_causes(&e)))?;
+            Ok(picture("image/png", png))
+        }
+    }
+}
+
+fn picture(content_type: &'static str, bytes: Vec<u8>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+        // Opened by itself, a drawing may load and run nothing.
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
+        ),
+    ];
+    (headers, bytes).into_response()
+}
+
+fn bad(name: &str, why: &str) -> ApiError {
+    ApiError::bad_data(format!("invalid parameter {name:?}: {why}"))
+}
+
+fn with_step(params: &Params) -> Result<StepRange, ApiError> {
+    if params.get("step").is_some() {
+        return range_of(params);
+    }
+    let start_ms = params.time_ms("start")?.unwrap_or(0);
+    let end_ms = params.time_ms("end")?.unwrap_or(start_ms + HOUR_MS);
+    Ok(spread(start_ms, end_ms))
+}
+
+fn last_hour(params: &Params, now_ms: i64) -> Result<StepRange, ApiError> {
+    let since_ms = params.duration_ms("since")?.unwrap_or(HOUR_MS);
+    let end_ms = params.time_ms("end")?.unwrap_or(now_ms);
+    Ok(spread(
+        end_ms - since_ms.clamp(1000, i64::from(u32::MAX) * 1000),
+        end_ms,
+    ))
+}
+
+/// As many steps as a picture shows, on whole seconds.
+pub(super) fn spread(start_ms: i64, end_ms: i64) -> StepRange {
+    let step_ms = ((end_ms - start_ms) / POINTS / 1000 * 1000).max(1000);
+    StepRange {
+        start_ms: start_ms.div_euclid(step_ms) * step_ms,
+        end_ms: end_ms.max(start_ms),
+        step_ms,
+    }
+}
+
+fn style(scene: &mut Scene, params: &Params, expr: &str) -> Result<(), ApiError> {
+    let side = |name: &str, default: u32| match params.get(name) {
+        None => Ok(default),
+        Some(text) => text
+            .parse::<u32>()
+            .map_err(|_| bad(name, &format!("{text:?} is not a number of pixels"))),
+    };
+    let usual = Size::default();
+    scene.size = Size {
+        width: side("width", usual.width)?,
+        height: side("height", usual.height)?,
+    };
+    scene.theme = match params.get("theme") {
+        None | Some("light") => Theme::Light,
+        Some("dark") => Theme::Dark,
+        Some(other) => return Err(bad("theme", &format!("{other:?} is neither light nor dark"))),
+    };
+    scene.y.unit = match params.get("unit") {
+        None => unit_of(expr),
+        Some("none" | "short") => Unit::None,
+        Some("seconds") => Unit::Seconds,
+        Some("bytes") => Unit::Bytes,
+        Some("ratio") => Unit::Ratio,
+        Some("percent") => Unit::Percent,
+        Some(other) => {
+            return Err(bad(
+                "unit",
+                &format!("{other:?} is none of none, seconds, bytes, ratio, percent"),
+            ));
+        }
+    };
+    if params.get("title").is_some() {
+        scene.note = expr.to_owned();
+    }
+    Ok(())
+}
+
+/// A quotient has no unit that could be told; otherwise the first metric that has one.
+pub(crate) fn unit_of(expr: &str) -> Unit {
+    if expr.contains('/') {
+        return Unit::None;
+    }
+    let words = expr.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
+    words
+        .map(Unit::of_metric)
+        .find(|unit| *unit != Unit::None)
+        .unwrap_or_default()
+}
+
+fn draw(scene: &mut Scene, value: QueryValue, step_ms: i64) {
+    let QueryValue::Matrix(series) = value else {
+        return;
+    };
+    if series.len() > SERIES_MAX {
+        scene.note = format!("{} of {} series are drawn", SERIES_MAX, series.len());
+    }
+    scene.marks.extend(lines(&series, step_ms));
+}
+
+/// A line per series, named by what tells the series apart.
+fn lines(series: &[Series], step_ms: i64) -> Vec<Mark> {
+    let shown = &series[..series.len().min(SERIES_MAX)];
+    let names = names_of(shown);
+    let marks = shown.iter().zip(names).enumerate();
+    marks
+        .map(|(i, (one, name))| Mark::Line {
+            name,
+            color: Color::Series(i),
+            points: one.floats.iter().map(|(t, v)| (*t as f64, *v)).collect(),
+            gap: Some(step_ms as f64 * 1.5),
+        })
+        .collect()
+}
+
+/// Labels that all series share say nothing in a legend.
+fn names_of(series: &[Series]) -> Vec<String> {
+    let Some(first) = series.first() else {
+        return Vec::new();
+    };
+    let shared: Vec<&str> = first
+        .labels
+        .iter()
+        .filter(|(name, value)| series.len() > 1 && series.iter().all(|s| s.labels.get(name) == Some(value)))
+        .map(|(name, _)| name)
+        .collect();
+    series.iter().map(|s| name_of(&s.labels, &shared)).collect()
+}
+
+fn name_of(labels: &Labels, shared: &[&str]) -> String {
+    let rest: Vec<(&str, &str)> = labels.iter().filter(|(n, _)| !shared.contains(n)).collect();
+    match rest.as_slice() {
+        [] => labels.metric_name().unwrap_or("value").to_owned(),
+        [(_, value)] => (*value).to_owned(),
+        many => {
+            let pairs = many.iter().filter(|(n, _)| *n != METRIC_NAME);
+            pairs
+                .map(|(n, v)| format!("{n}={v}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_legend_says_only_what_differs() {
+        let series = |pairs: &[(&str, &str)]| Series {
+            labels: Labels::from_pairs(pairs.iter().copied()).unwrap(),
+            floats: Vec::new(),
+            histograms: Vec::new(),
+        };
+        let two = [
+            series(&[("__name__", "up"), ("job", "a"), ("instance", "x")]),
+            series(&[("__name__", "up"), ("job", "b"), ("instance", "x")]),
+        ];
+        assert_eq!(names_of(&two), ["a", "b"]);
+        assert_eq!(names_of(&two[..1]), ["instance=x, job=a"]);
+        assert_eq!(names_of(&[series(&[])]), ["value"]);
+    }
+
+    #[test]
+    fn the_step_fits_the_picture() {
+        let range = spread(1_700_000_000_123, 1_700_086_400_123);
+        assert_eq!(range.step_ms, 360_000);
+        assert_eq!(range.start_ms % range.step_ms, 0);
+        assert_eq!(spread(0, 10).step_ms, 1000);
+    }
+
+    #[test]
+    fn the_unit_comes_from_the_metric() {
+        assert_eq!(
+            unit_of("histogram_quantile(0.9, rate(x_seconds_bucket[5m]))"),
+            Unit::Seconds
+        );
+        assert_eq!(unit_of("a_bytes / b_bytes"), Unit::None);
+    }
+}

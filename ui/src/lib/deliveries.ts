@@ -1,0 +1,49 @@
+// The ledger's lines as one row per page: what it was about, how often it was tried, and how it ended. Pure.
+
+import type { LedgerEntry } from './api/types'
+
+export type DeliveryState = 'delivered' | 'dead letter' | 'retrying' | 'on its way' | 'superseded' | 'fell back'
+export type Delivery = {
+  id: string
+  startedMs: number
+  endedMs: number
+  receiver: string
+  channel: string
+  why: string
+  group: string
+  attempts: number
+  state: DeliveryState
+  detail: string
+  steps: LedgerEntry[]
+}
+
+const ENDS: Partial<Record<LedgerEntry['event'], DeliveryState>> = {
+  delivered: 'delivered', dead_letter: 'dead letter', superseded: 'superseded', fell_back: 'fell back', failed: 'retrying',
+}
+
+/** Newest first. Lines may be cut off at the old end: a page without its first line is told from what is left. */
+export function deliveries(lines: LedgerEntry[]): Delivery[] {
+  const byId = new Map<string, LedgerEntry[]>()
+  for (const line of lines) byId.set(line.delivery, [...(byId.get(line.delivery) ?? []), line])
+  const rows = [...byId].map(([id, found]): Delivery => {
+    const steps = [...found].reverse()
+    const first = steps[0]!
+    const last = steps.at(-1)!
+    const end = [...steps].reverse().find((step) => ENDS[step.event])
+    return {
+      id, steps, startedMs: first.at_ms, endedMs: last.at_ms, receiver: first.receiver, channel: first.channel,
+      why: first.event === 'intended' ? first.detail : '',
+      group: groupOf(first.group_key),
+      attempts: Math.max(...steps.map((step) => step.attempt)),
+      state: (end && ENDS[end.event]) ?? 'on its way',
+      detail: end?.detail ?? '',
+    }
+  })
+  return rows.sort((a, b) => b.startedMs - a.startedMs)
+}
+
+/** `{}/{severity="critical"}:{alertname="Slow"}` is about `alertname="Slow"`. */
+export function groupOf(key: string): string {
+  const at = key.lastIndexOf(':{')
+  return at < 0 ? key : key.slice(at + 2, -1)
+}

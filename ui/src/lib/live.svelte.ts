@@ -1,0 +1,64 @@
+// What the server says by itself: something changed, so the page asks again at once instead of at the next tick.
+// A server without events answers 404; then the pages go on asking by the clock.
+
+import { link } from './api/link.svelte'
+import { view } from './view.svelte'
+
+/** A storm of alerts changes something every second; the pages need not follow faster than this. */
+const QUIET_MS = 1000
+const AGAIN_MS = 5000
+
+class Live {
+  connected = $state(false)
+  #source: EventSource | null = null
+  #last = 0
+  #due: ReturnType<typeof setTimeout> | undefined
+
+  /** Runs for the life of the page; listens only while the page is looked at and not paused. */
+  start() {
+    $effect.root(() => {
+      $effect(() => {
+        void link.recovered
+        if (view.paused || !view.live || !link.up) return this.#close()
+        this.#open()
+      })
+    })
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) this.#close()
+      else if (!view.paused && view.live && link.up) this.#open()
+    })
+    addEventListener('pagehide', () => this.#close())
+  }
+
+  #open() {
+    if (this.#source || document.hidden) return
+    const source = new EventSource('/api/v1/events')
+    this.#source = source
+    source.addEventListener('hello', () => (this.connected = true))
+    source.addEventListener('changed', () => this.#changed())
+    source.onerror = () => {
+      // The browser tries again by itself where the stream broke, but not where it was refused.
+      this.connected = false
+      if (source.readyState !== EventSource.CLOSED) return
+      this.#close()
+      setTimeout(() => { if (!view.paused && view.live && link.up) this.#open() }, AGAIN_MS * 6)
+    }
+  }
+
+  #close() {
+    this.#source?.close()
+    this.#source = null
+    this.connected = false
+  }
+
+  #changed() {
+    clearTimeout(this.#due)
+    const wait = Math.max(0, this.#last + QUIET_MS - Date.now())
+    this.#due = setTimeout(() => {
+      this.#last = Date.now()
+      if (!view.paused && view.live && link.inFlight === 0) view.tick()
+    }, wait)
+  }
+}
+
+export const live = new Live()
