@@ -3,6 +3,7 @@
 //! A new bench is one file with an [`Entry`] and one line in [`BENCHES`].
 
 mod contest;
+mod doors;
 mod options;
 mod queries;
 mod servers;

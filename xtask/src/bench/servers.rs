@@ -15,7 +15,10 @@ use crate::{clock, load};
 pub(super) struct Server {
     pub(super) name: &'static str,
     program: fn() -> Result<PathBuf>,
-    arguments: fn(data: &Path, address: &str) -> Result<Vec<String>>,
+    /// `jobs` is a section `scrape_configs`, or nothing.
+    arguments: fn(data: &Path, address: &str, jobs: &str) -> Result<Vec<String>>,
+    /// Where it takes OTLP metrics.
+    pub(super) otlp: &'static str,
     /// A path that answers 2xx when the server is ready.
     ready: &'static str,
     /// A path that makes buffered samples visible, where a server needs to be asked.
@@ -28,6 +31,7 @@ pub(super) const SERVERS: &[Server] = &[
         name: "lapwing",
         program: build_ours,
         arguments: our_arguments,
+        otlp: "/v1/metrics",
         ready: "/-/ready",
         flush: None,
     },
@@ -35,6 +39,7 @@ pub(super) const SERVERS: &[Server] = &[
         name: "prometheus",
         program: || installed("prometheus"),
         arguments: prometheus_arguments,
+        otlp: "/api/v1/otlp/v1/metrics",
         ready: "/-/ready",
         flush: None,
     },
@@ -42,6 +47,7 @@ pub(super) const SERVERS: &[Server] = &[
         name: "victoria-metrics",
         program: || installed("victoria-metrics"),
         arguments: victoria_arguments,
+        otlp: "/opentelemetry/v1/metrics",
         ready: "/health",
         flush: Some("/internal/force_flush"),
     },
@@ -60,15 +66,27 @@ fn build_ours() -> Result<PathBuf> {
     Ok(shell::target_dir().join("release/lapwing"))
 }
 
-fn our_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
-    Ok(words(&["serve", "--data", &text(data), "--listen", address]))
+fn our_arguments(data: &Path, address: &str, jobs: &str) -> Result<Vec<String>> {
+    let mut all = words(&["serve", "--data", &text(data), "--listen", address]);
+    if !jobs.is_empty() {
+        // The peers measure nothing but what they scrape.
+        let quiet = "host: { enabled: false }\ndiscover: { local: false }\n";
+        let config = write_config(data, &format!("{quiet}{jobs}"))?;
+        all.extend(words(&["--config", &config]));
+    }
+    Ok(all)
 }
 
-fn prometheus_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
+fn write_config(data: &Path, content: &str) -> Result<String> {
     let config = data.with_extension("yml");
-    std::fs::write(&config, "global: {}\n").context("write an empty prometheus.yml")?;
+    std::fs::write(&config, content).context("write a configuration")?;
+    Ok(text(&config))
+}
+
+fn prometheus_arguments(data: &Path, address: &str, jobs: &str) -> Result<Vec<String>> {
+    let config = write_config(data, &format!("global: {{}}\n{jobs}"))?;
     Ok(vec![
-        format!("--config.file={}", text(&config)),
+        format!("--config.file={config}"),
         format!("--storage.tsdb.path={}", text(data)),
         format!("--web.listen-address={address}"),
         "--storage.tsdb.retention.time=100y".to_owned(),
@@ -77,15 +95,19 @@ fn prometheus_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
     ])
 }
 
-fn victoria_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
-    Ok(vec![
+fn victoria_arguments(data: &Path, address: &str, jobs: &str) -> Result<Vec<String>> {
+    let mut all = vec![
         format!("-storageDataPath={}", text(data)),
         format!("-httpListenAddr={address}"),
         "-retentionPeriod=100y".to_owned(),
         "-search.latencyOffset=0s".to_owned(),
         "-search.maxUniqueTimeseries=2000000".to_owned(),
         "-loggerLevel=ERROR".to_owned(),
-    ])
+    ];
+    if !jobs.is_empty() {
+        all.push(format!("-promscrape.config={}", write_config(data, jobs)?));
+    }
+    Ok(all)
 }
 
 fn text(path: &Path) -> String {
@@ -102,12 +124,18 @@ pub(super) struct Running {
     pub(super) address: String,
     program: PathBuf,
     guard: Guard,
+    jobs: String,
     scratch: tempfile::TempDir,
 }
 
 impl Running {
     /// Starts a server on a free port with an empty data folder and waits until it is ready.
     pub(super) fn start(server: &'static Server) -> Result<Running> {
+        Running::start_scraping(server, "")
+    }
+
+    /// The same with a section `scrape_configs`.
+    pub(super) fn start_scraping(server: &'static Server, jobs: &str) -> Result<Running> {
         let program = (server.program)()?;
         let scratch = tempfile::Builder::new()
             .prefix("lapwing-bench-")
@@ -117,12 +145,13 @@ impl Running {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let data = scratch.path().join("data");
         std::fs::create_dir(&data)?;
-        let guard = launch(server, &program, &data, &address)?;
+        let guard = launch(server, &program, (&data, &address, jobs))?;
         let mut running = Running {
             server,
             address,
             program,
             guard,
+            jobs: jobs.to_owned(),
             scratch,
         };
         running.wait_ready()?;
@@ -171,8 +200,7 @@ impl Running {
         self.guard = launch(
             self.server,
             &self.program,
-            &self.scratch.path().join("data"),
-            &self.address,
+            (&self.scratch.path().join("data"), &self.address, &self.jobs),
         )?;
         self.wait_ready()?;
         Ok(start.elapsed())
@@ -213,11 +241,11 @@ impl Running {
     }
 }
 
-fn launch(server: &Server, program: &Path, data: &Path, address: &str) -> Result<Guard> {
+fn launch(server: &Server, program: &Path, (data, address, jobs): (&Path, &str, &str)) -> Result<Guard> {
     let log = std::fs::File::create(data.with_extension("log")).context("make a log file")?;
     let mut command = Command::new(program);
     command
-        .args((server.arguments)(data, address)?)
+        .args((server.arguments)(data, address, jobs)?)
         .stdin(Stdio::null());
     Guard::start(command.stdout(log.try_clone()?).stderr(log))
 }
