@@ -15,10 +15,11 @@ use crate::{clock, load};
 pub(super) struct Server {
     pub(super) name: &'static str,
     program: fn() -> Result<PathBuf>,
-    /// `jobs` is a section `scrape_configs`, or nothing.
-    arguments: fn(data: &Path, address: &str, jobs: &str) -> Result<Vec<String>>,
+    arguments: fn(data: &Path, address: &str) -> Result<Vec<String>>,
     /// Where it takes OTLP metrics.
     pub(super) otlp: &'static str,
+    /// How it is told to scrape what this file says; none when it reads the file anyway.
+    scrape: Option<&'static str>,
     /// A path that answers 2xx when the server is ready.
     ready: &'static str,
     /// A path that makes buffered samples visible, where a server needs to be asked.
@@ -32,6 +33,7 @@ pub(super) const SERVERS: &[Server] = &[
         program: build_ours,
         arguments: our_arguments,
         otlp: "/v1/metrics",
+        scrape: Some("--config="),
         ready: "/-/ready",
         flush: None,
     },
@@ -40,6 +42,7 @@ pub(super) const SERVERS: &[Server] = &[
         program: || installed("prometheus"),
         arguments: prometheus_arguments,
         otlp: "/api/v1/otlp/v1/metrics",
+        scrape: None,
         ready: "/-/ready",
         flush: None,
     },
@@ -48,6 +51,7 @@ pub(super) const SERVERS: &[Server] = &[
         program: || installed("victoria-metrics"),
         arguments: victoria_arguments,
         otlp: "/opentelemetry/v1/metrics",
+        scrape: Some("-promscrape.config="),
         ready: "/health",
         flush: Some("/internal/force_flush"),
     },
@@ -66,27 +70,17 @@ fn build_ours() -> Result<PathBuf> {
     Ok(shell::target_dir().join("release/lapwing"))
 }
 
-fn our_arguments(data: &Path, address: &str, jobs: &str) -> Result<Vec<String>> {
-    let mut all = words(&["serve", "--data", &text(data), "--listen", address]);
-    if !jobs.is_empty() {
-        // The peers measure nothing but what they scrape.
-        let quiet = "host: { enabled: false }\ndiscover: { local: false }\n";
-        let config = write_config(data, &format!("{quiet}{jobs}"))?;
-        all.extend(words(&["--config", &config]));
-    }
-    Ok(all)
+fn our_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
+    Ok(words(&["serve", "--data", &text(data), "--listen", address]))
 }
 
-fn write_config(data: &Path, content: &str) -> Result<String> {
+fn prometheus_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
     let config = data.with_extension("yml");
-    std::fs::write(&config, content).context("write a configuration")?;
-    Ok(text(&config))
-}
-
-fn prometheus_arguments(data: &Path, address: &str, jobs: &str) -> Result<Vec<String>> {
-    let config = write_config(data, &format!("global: {{}}\n{jobs}"))?;
+    if !config.exists() {
+        std::fs::write(&config, "global: {}\n").context("write an empty prometheus.yml")?;
+    }
     Ok(vec![
-        format!("--config.file={config}"),
+        format!("--config.file={}", text(&config)),
         format!("--storage.tsdb.path={}", text(data)),
         format!("--web.listen-address={address}"),
         "--storage.tsdb.retention.time=100y".to_owned(),
@@ -95,19 +89,15 @@ fn prometheus_arguments(data: &Path, address: &str, jobs: &str) -> Result<Vec<St
     ])
 }
 
-fn victoria_arguments(data: &Path, address: &str, jobs: &str) -> Result<Vec<String>> {
-    let mut all = vec![
+fn victoria_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
+    Ok(vec![
         format!("-storageDataPath={}", text(data)),
         format!("-httpListenAddr={address}"),
         "-retentionPeriod=100y".to_owned(),
         "-search.latencyOffset=0s".to_owned(),
         "-search.maxUniqueTimeseries=2000000".to_owned(),
         "-loggerLevel=ERROR".to_owned(),
-    ];
-    if !jobs.is_empty() {
-        all.push(format!("-promscrape.config={}", write_config(data, jobs)?));
-    }
-    Ok(all)
+    ])
 }
 
 fn text(path: &Path) -> String {
@@ -124,18 +114,37 @@ pub(super) struct Running {
     pub(super) address: String,
     program: PathBuf,
     guard: Guard,
-    jobs: String,
+    /// Arguments beside the server's own.
+    more: Vec<String>,
     scratch: tempfile::TempDir,
 }
 
 impl Running {
     /// Starts a server on a free port with an empty data folder and waits until it is ready.
     pub(super) fn start(server: &'static Server) -> Result<Running> {
-        Running::start_scraping(server, "")
+        Running::start_with(server, &|_| Ok(Vec::new()))
     }
 
-    /// The same with a section `scrape_configs`.
+    /// The same with a section `scrape_configs`, and nothing else to measure.
     pub(super) fn start_scraping(server: &'static Server, jobs: &str) -> Result<Running> {
+        Running::start_with(server, &|data| {
+            let config = data.with_extension("yml");
+            let quiet = if server.name == "lapwing" {
+                "host: { enabled: false }\ndiscover: { local: false }\n"
+            } else {
+                ""
+            };
+            std::fs::write(&config, format!("{quiet}{jobs}")).context("write a configuration")?;
+            let flag = server.scrape.map(|flag| format!("{flag}{}", text(&config)));
+            Ok(flag.into_iter().collect())
+        })
+    }
+
+    /// The same with files written beside the data folder, and the arguments that name them.
+    pub(super) fn start_with(
+        server: &'static Server,
+        configure: &dyn Fn(&Path) -> Result<Vec<String>>,
+    ) -> Result<Running> {
         let program = (server.program)()?;
         let scratch = tempfile::Builder::new()
             .prefix("lapwing-bench-")
@@ -145,13 +154,14 @@ impl Running {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let data = scratch.path().join("data");
         std::fs::create_dir(&data)?;
-        let guard = launch(server, &program, (&data, &address, jobs))?;
+        let more = configure(&data)?;
+        let guard = launch(server, &program, (&data, &address), &more)?;
         let mut running = Running {
             server,
             address,
             program,
             guard,
-            jobs: jobs.to_owned(),
+            more,
             scratch,
         };
         running.wait_ready()?;
@@ -200,7 +210,8 @@ impl Running {
         self.guard = launch(
             self.server,
             &self.program,
-            (&self.scratch.path().join("data"), &self.address, &self.jobs),
+            (&self.scratch.path().join("data"), &self.address),
+            &self.more,
         )?;
         self.wait_ready()?;
         Ok(start.elapsed())
@@ -241,11 +252,12 @@ impl Running {
     }
 }
 
-fn launch(server: &Server, program: &Path, (data, address, jobs): (&Path, &str, &str)) -> Result<Guard> {
+fn launch(server: &Server, program: &Path, (data, address): (&Path, &str), more: &[String]) -> Result<Guard> {
     let log = std::fs::File::create(data.with_extension("log")).context("make a log file")?;
     let mut command = Command::new(program);
     command
-        .args((server.arguments)(data, address, jobs)?)
+        .args((server.arguments)(data, address)?)
+        .args(more)
         .stdin(Stdio::null());
     Guard::start(command.stdout(log.try_clone()?).stderr(log))
 }
