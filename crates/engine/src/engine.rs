@@ -8,9 +8,11 @@ use crate::meter::Meter;
 use crate::options::EngineOptions;
 use crate::otlp::{OtlpFailure, OtlpIngest, OtlpKept};
 use crate::paging::{Paging, PagingError};
+use crate::performance::Baselines;
 use crate::pushed::Pushed;
 use crate::queries::Queries;
 use crate::scraping::{Scraping, ScrapingError};
+use crate::sdk::Sdk;
 use crate::work::SourceOptions;
 use lapwing_store::JournalError;
 use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
@@ -34,8 +36,10 @@ struct Shared {
     otlp: OtlpIngest,
     scraping: Scraping,
     paging: Paging,
-    pushed: Pushed,
     forwarding: Forwarding,
+    pushed: Pushed,
+    sdk: Sdk,
+    baselines: Baselines,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
@@ -85,13 +89,15 @@ impl Engine {
         let engine = Engine {
             shared: Arc::new(Shared {
                 started_ms: clock.now_ms(),
+                sdk: options.sdk.clone().unwrap_or_else(|| Sdk::new(clock.clone())),
+                baselines: Baselines::default(),
                 clock,
                 store,
                 queries,
                 scraping,
                 paging,
-                pushed,
                 forwarding,
+                pushed,
                 otlp,
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
@@ -155,6 +161,30 @@ impl Engine {
 
     pub fn pushed(&self) -> &Pushed {
         &self.shared.pushed
+    }
+
+    /// What the program around this engine is watched with, and the operations that other programs told of.
+    pub fn sdk(&self) -> &Sdk {
+        &self.shared.sdk
+    }
+
+    pub(crate) fn baselines(&self) -> &Baselines {
+        &self.shared.baselines
+    }
+
+    /// Keeps the numbers of [`Engine::sdk`] as they stand now: a job does so regularly, and whoever asks right after recording may.
+    pub fn gather_sdk(&self) {
+        let _gate = crate::sdk::fork_gate();
+        let now_ms = self.now_ms();
+        let batch = self.shared.sdk.gather(now_ms, &[]);
+        if batch.series.is_empty() {
+            return;
+        }
+        let mut appender = self.shared.store.appender("sdk", now_ms);
+        appender.append_batch(&batch);
+        if let Err(error) = appender.commit() {
+            tracing::error!(%error, "the program's own metrics could not be kept");
+        }
     }
 
     pub fn meter(&self) -> &Meter {

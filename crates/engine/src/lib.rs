@@ -14,9 +14,13 @@ pub mod meter;
 mod options;
 mod otlp;
 mod paging;
+mod performance;
 mod pushed;
 mod queries;
 mod scraping;
+pub mod sdk;
+mod simulated;
+mod telling;
 mod upkeep;
 mod work;
 
@@ -30,6 +34,7 @@ pub use paging::{Paging, PagingError, PagingOptions};
 pub use pushed::{Push, PushError, PushMode, Pushed, PushedGroup};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
+pub use telling::{Telling, ToldPage, replay_and_tell};
 
 /// The name of this machine, as it stands in `instance` labels.
 pub fn hostname() -> String {

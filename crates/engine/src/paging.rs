@@ -198,7 +198,8 @@ impl Paging {
             threads: 1,
             ..QueryOptions::default()
         };
-        let mut evaluator = QueryEvaluator::new(&snapshot, options, threads);
+        let elapsed = || watch.elapsed_s();
+        let mut evaluator = QueryEvaluator::new(&snapshot, options, threads).timed(&elapsed);
         let tick = rules.tick(now_ms, &mut evaluator, state);
         self.shared.evaluations.add(tick.evaluations);
         self.shared.failures.add(tick.failures);

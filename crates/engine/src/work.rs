@@ -20,11 +20,19 @@ const LOCAL_PERIOD: Duration = Duration::from_secs(30);
 
 pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     let mut jobs = Jobs::new(engine.meter());
+    if options.asks_only {
+        return jobs;
+    }
+    // A hand-turned clock stands still between its turns; `Engine::advance` does what is due.
+    if engine.clock().is_simulated() {
+        return jobs;
+    }
+    start_sdk(&mut jobs, engine, options.sdk_interval);
     start_maintenance(&mut jobs, engine);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
-    start_pushed(&mut jobs, engine);
     crate::forward::start(&mut jobs, engine);
+    start_pushed(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }
@@ -60,6 +68,19 @@ pub(crate) fn start_sources(engine: &Engine, options: SourceOptions) -> Jobs {
         start_local_discovery(&mut jobs, engine, options.own_port);
     }
     jobs
+}
+
+fn start_sdk(jobs: &mut Jobs, engine: &Engine, period: Duration) {
+    let engine = engine.clone();
+    jobs.every("sdk", period, move || {
+        let engine = engine.clone();
+        async move {
+            let inner = engine.clone();
+            if let Err(error) = engine.compute_ingest(move || inner.gather_sdk()).await {
+                tracing::error!(%error, "gathering the program's own metrics was cut off");
+            }
+        }
+    });
 }
 
 fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {

@@ -80,7 +80,7 @@ const TABLE: &[Tool] = &[
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Setup {
+pub(crate) enum Setup {
     Install,
     OnlyLook,
 }

@@ -1,6 +1,7 @@
 //! `lapwing check`: everything that is wrong with a configuration, for a person, a machine or a pull request.
 
 use super::Exit;
+use super::rules::static_findings;
 use crate::config::{self, Diagnostic, Level};
 use std::path::PathBuf;
 
@@ -30,7 +31,10 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
         println!("{:#}", config::schema());
         return Exit::Fine;
     }
-    let loaded = config::load(&args.path, &|name| std::env::var(name).ok());
+    let mut loaded = config::load(&args.path, &|name| std::env::var(name).ok());
+    if let Some(config) = &loaded.config {
+        loaded.diagnostics.extend(static_findings(config));
+    }
     let errors = loaded
         .diagnostics
         .iter()

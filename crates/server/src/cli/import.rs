@@ -2,7 +2,7 @@
 //!
 //! Bare files are configuration; each other kind of thing is a sub-command of its own.
 
-use super::Exit;
+use super::{Exit, import_data};
 use crate::config::{self, Level};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,8 @@ pub(crate) struct ImportArgs {
 enum ImportWhat {
     /// Make a lapwing.yml of prometheus.yml, alertmanager.yml, rule files and the like
     Config(ConfigArgs),
+    #[command(flatten)]
+    Data(import_data::ImportData),
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +41,7 @@ pub(crate) fn run(args: &ImportArgs) -> Exit {
     match &args.what {
         None => import_config(&args.config),
         Some(ImportWhat::Config(args)) => import_config(args),
+        Some(ImportWhat::Data(what)) => import_data::run(what),
     }
 }
 

@@ -4,11 +4,15 @@
 
 mod check;
 mod doctor;
+mod gate;
 mod import;
+mod import_data;
 mod init;
 mod prometheus;
 mod query;
+mod rules;
 mod serve;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -58,11 +62,17 @@ enum Command {
     Query(query::QueryArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
+    /// Compare a run with its baseline, for continuous integration and canaries
+    Gate(gate::GateArgs),
     /// Look at everything that a start would meet, and say what to do
     Doctor(doctor::DoctorArgs),
+    /// Explain rules, look for mistakes in them, try them on the past
+    Rules(rules::RulesArgs),
+    /// Run unit tests: from samples through rules and routes to the message
+    Test(test::TestArgs),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
-    /// Take over what other systems hold: their configuration
+    /// Take over what other systems hold: their configuration, their history
     Import(import::ImportArgs),
     /// In the place of Prometheus: its flags, its prometheus.yml
     Prometheus(prometheus::PrometheusArgs),
@@ -87,10 +97,13 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Gate(args)) => gate::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Prometheus(args)) => prometheus::run(&args),
+        Some(Command::Rules(args)) => rules::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
     };
     exit.into()
 }

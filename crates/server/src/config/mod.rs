@@ -24,5 +24,7 @@ pub(crate) use load::load_text;
 pub(crate) use load::{Loaded, load};
 pub(crate) use peer::{PrometheusFile, load_prometheus};
 pub(crate) use schema::schema;
-pub(crate) use sections::{Config, LimitsConfig, Role, Token, WebConfig, normal_prefix};
+pub(crate) use sections::{
+    Config, LimitsConfig, Role, Token, WebConfig, expand_glob, normal_prefix, notify_of,
+};
 pub(crate) use watched::Watched;

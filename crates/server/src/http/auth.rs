@@ -58,8 +58,9 @@ fn refuse(status: StatusCode, message: &str) -> Response {
 
 /// One table: what each part of the API asks of its caller.
 fn role_needed(method: &Method, path: &str) -> Role {
-    const INGEST: [&str; 7] = [
+    const INGEST: [&str; 8] = [
         "/api/v1/write",
+        "/api/v1/operations",
         "/api/v1/push",
         "/api/v1/import",
         "/api/v1/otlp",
@@ -67,7 +68,8 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/metrics/job",
         "/opentelemetry.proto",
     ];
-    const READS_BY_POST: [&str; 7] = [
+    const READS_BY_POST: [&str; 8] = [
+        "/api/v1/rules/backtest",
         "/api/v1/query",
         "/api/v1/series",
         "/api/v1/labels",

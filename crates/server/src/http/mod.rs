@@ -5,9 +5,11 @@
 
 mod alertmanager;
 mod auth;
+mod dashboard;
 mod ingest;
 mod lifecycle;
 mod listener;
+mod operations;
 mod probes;
 mod prometheus;
 mod state;
@@ -30,6 +32,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(prometheus::routes())
         .merge(alertmanager::routes())
         .merge(ingest::routes(&state))
+        .merge(operations::routes())
+        .merge(dashboard::routes())
         .merge(probes::routes())
         .merge(lifecycle::routes())
         .fallback(ui::serve)

@@ -1,9 +1,14 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
 mod crash;
+mod damage;
+mod disk_full;
 mod doctor;
 mod first_steps;
+mod gate;
+mod import_data;
 mod limits;
+mod operations;
 mod otlp;
 mod paging;
 mod peers;
@@ -14,6 +19,7 @@ mod prometheus_mode;
 mod pushed;
 mod reload;
 mod remote_write;
+mod rules;
 mod statsd;
 mod stop;
 mod support;

@@ -104,7 +104,7 @@ fn bounds(core: &Core, ticket: CommitTicket) -> Bounds {
     let options = &core.options;
     let newest_ms = core.newest_ms.load(Ordering::Acquire);
     Bounds {
-        oldest_ms: match options.retention.age_ms {
+        oldest_ms: match core.limits().retention.age_ms {
             Some(age_ms) => newest_ms.saturating_sub(age_ms.max(options.ooo_window_ms)),
             None => NEVER_MS,
         },
@@ -247,7 +247,7 @@ impl Pass<'_> {
                 true
             }
             Judgement::TooOld if t_ms < self.bounds.oldest_ms => {
-                let age_ms = self.core.options.retention.age_ms.unwrap_or(0);
+                let age_ms = self.core.limits().retention.age_ms.unwrap_or(0);
                 self.refuse(slot, t_ms, Refusal::BeyondRetention { age_ms });
                 false
             }

@@ -65,8 +65,8 @@ impl Core {
     pub(crate) fn new(options: MetricsOptions, log: Option<Log>) -> Core {
         Core {
             blocks: Blocks::new(options.page_cache_bytes),
-            limits: RwLock::new(options.limits()),
             losses: Losses::default(),
+            limits: RwLock::new(options.limits()),
             options,
             index: RwLock::new(Index::default()),
             ranks: RwLock::new(Arc::default()),
@@ -152,7 +152,7 @@ impl Core {
         *self.ranks.write() = renewed;
     }
 
-    fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {
+    pub(crate) fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {
         if labels.is_empty() {
             return Err(Refusal::EmptyLabels);
         }

@@ -261,7 +261,7 @@ impl Upkeep {
     ) -> Result<(), OpenError> {
         let options = &core.options;
         let newest_ms = core.newest_ms.load(Ordering::Acquire);
-        let is_short = core.memory_bytes() > options.memory_limit_bytes / 2;
+        let is_short = core.memory_bytes() > core.limits().memory_limit_bytes / 2;
         let horizon_ms = match is_short {
             true => newest_ms,
             false => core.pace.horizon_ms(newest_ms, now_ms),
@@ -301,6 +301,20 @@ impl Upkeep {
             });
         }
         Ok(())
+    }
+
+    pub(crate) fn take_number(&mut self) -> u64 {
+        self.next_block += 1;
+        self.next_block - 1
+    }
+
+    /// Blocks that were made elsewhere: named, then visible.
+    pub(crate) fn adopt(&mut self, core: &Core, disk: &Disk, new: Vec<LiveBlock>) -> Result<(), OpenError> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let gone = Vec::new();
+        self.replace(core, disk, Replacement { gone, new })
     }
 
     /// New blocks in place of old ones: visible, then named, then the old directories go.

@@ -85,11 +85,19 @@ pub struct Refused {
     pub reason: Refusal,
 }
 
+/// A label set may be refused for its very length: no answer repeats more of it.
+const SHOWN_CHARS_MAX: usize = 512;
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels = self.labels.to_string();
+        match labels.char_indices().nth(SHOWN_CHARS_MAX) {
+            Some((end, _)) => write!(f, "{}…", &labels[..end])?,
+            None => f.write_str(&labels)?,
+        }
         match self.t_ms {
-            Some(t_ms) => write!(f, "{} at {t_ms}: {}", self.labels, self.reason),
-            None => write!(f, "{}: {}", self.labels, self.reason),
+            Some(t_ms) => write!(f, " at {t_ms}: {}", self.reason),
+            None => write!(f, ": {}", self.reason),
         }
     }
 }

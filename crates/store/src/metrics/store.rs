@@ -6,6 +6,7 @@ use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
 use super::core::Core;
 use super::debris::remove_debris;
+use super::import::Importer;
 use super::log::writer::Log;
 use super::maintain::{Disk, MaintenanceReport, Upkeep, in_words};
 use super::manifest::Manifest;
@@ -161,6 +162,15 @@ impl MetricsStore {
         upkeep
             .lock()
             .delete(core, disk.as_ref(), matchers, (start_ms, end_ms))
+    }
+
+    /// Starts taking history from elsewhere, past the log and the out-of-order window.
+    pub fn import(&self, now_ms: i64) -> Result<Importer<'_>, OpenError> {
+        let Shared {
+            core, disk, upkeep, ..
+        } = &*self.shared;
+        let disk = disk.as_ref().ok_or(OpenError::NoDirectory)?;
+        Ok(Importer::new(core, disk, upkeep, now_ms))
     }
 
     /// Writes a copy that `open` takes, as of now, into a directory that does not exist yet. Files that never change are

@@ -237,3 +237,31 @@ fn damage_is_found_in_the_background_and_holds_nothing_up() {
         .unwrap();
     assert!(!read(&store, vec![]).contains_key(&labels(7)));
 }
+
+#[test]
+fn a_merge_that_meets_damage_goes_on_without_that_block() {
+    let dir = tempfile::tempdir().unwrap();
+    // One window's block, which is to be merged with three others.
+    let blocks = prepare(dir.path(), 60);
+    let (path, _) = blocks.first().unwrap();
+    let mut bytes = std::fs::read(path.join("pages")).unwrap();
+    bytes[60] ^= 16;
+    std::fs::write(path.join("pages"), bytes).unwrap();
+    let unscrubbed = MetricsOptions {
+        scrub_bytes_per_s: 0,
+        ..options()
+    };
+    let store = MetricsStore::open(dir.path(), unscrubbed, T0).unwrap();
+    let failures = scrape(&store, 60..900);
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert!(
+        failures[0].contains("merging") && failures[0].contains("damaged"),
+        "{failures:?}"
+    );
+    let stats = store.stats();
+    assert!(path.is_dir() && stats.blocks < 12, "{} blocks", stats.blocks);
+    assert_eq!(stats.pages_quarantined.len(), 1);
+    assert!(stats.lost[0].count > 0);
+    let found = read(&store, vec![]);
+    assert!(found.values().all(|samples| samples.len() >= 840));
+}

@@ -257,7 +257,7 @@ impl Evaluator<'_> {
         let (mut low, mut high) = (0, 0);
         let (mut histogram_low, mut histogram_high) = (0, 0);
         let mut gave_float = false;
-        let mut order = order::Order::new(prepared.function, steps.count);
+        let mut order = order::Order::new(prepared.function, steps.count, &points.values);
         for step in 0..steps.count {
             let eval_ms = steps.at(step);
             let (start_ms, end_ms) = spec.window(eval_ms);

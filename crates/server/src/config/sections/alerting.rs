@@ -2,10 +2,11 @@
 
 use super::GlobalConfig;
 use crate::config::decode::{decode_any, to_json};
-use crate::config::diagnostic::Diagnostics;
+use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::{Node, Position, Value};
 use lapwing::PagingOptions;
+use lapwing_judge::packs::PACKS;
 use lapwing_judge::rules::{
     OwnRule, RuleFileError, RuleGroup, RulesOptions, check_expr, compile_own_rules, load_rule_file,
 };
@@ -29,11 +30,26 @@ const VERBATIM: [&str; 6] = [
     "templates",
 ];
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct AlertingConfig {
     pub(crate) paging: PagingOptions,
+    /// As they are written, for `rules explain` and back-tests: the file's own, then those of the packs.
+    pub(crate) own_rules: Vec<OwnRule>,
     /// The notification part without its secrets.
     pub(crate) notify_shown: String,
+}
+
+impl Default for AlertingConfig {
+    /// The built-in packs, and a receiver that tells nobody.
+    fn default() -> Self {
+        let nothing = Node {
+            value: Value::Map(Vec::new()),
+            at: Position::default(),
+        };
+        let mut notes = Diagnostics::new("");
+        let mut map = MapReader::new(&nothing, "", &mut notes);
+        read(&mut map, (&GlobalConfig::default(), ""), &mut notes)
+    }
 }
 
 pub(crate) fn read(
@@ -48,7 +64,9 @@ pub(crate) fn read(
         ..RulesOptions::default()
     };
     let mut groups = rule_files(map, &rules, notes);
-    groups.extend(own_rules(map, &rules, notes));
+    let (own, mut written) = own_rules(map, &rules, notes);
+    groups.extend(own);
+    groups.extend(packs(map, &rules, (&mut written, notes)));
     let (mut notify, notify_shown) = notify(map, external_url, notes);
     let forward_to = forward_to(map, notes);
     if !forward_to.is_empty() {
@@ -60,31 +78,8 @@ pub(crate) fn read(
             rules,
             notify,
         },
+        own_rules: written,
         notify_shown,
-    }
-}
-
-/// What a prometheus.yml has: the rules of `rule_files:`, and Alertmanagers that are handed what they find.
-pub(crate) fn read_rule_files(
-    map: &mut MapReader<'_>,
-    (global, external_url): (&GlobalConfig, &str),
-    notes: &mut Diagnostics,
-) -> AlertingConfig {
-    let rules = RulesOptions {
-        external_labels: global.external_labels.clone(),
-        external_url: external_url.to_owned(),
-        interval_ms: global.evaluation_interval_ms,
-        ..RulesOptions::default()
-    };
-    let mut paging = PagingOptions {
-        groups: rule_files(map, &rules, notes),
-        rules,
-        ..PagingOptions::default()
-    };
-    Arc::make_mut(&mut paging.notify).extras.alertmanagers = forward_to(map, notes);
-    AlertingConfig {
-        paging,
-        notify_shown: String::new(),
     }
 }
 
@@ -180,7 +175,36 @@ fn forward_to(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<ForwardTa
     targets
 }
 
-fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagnostics) -> Option<RuleGroup> {
+/// The rules of `rule_files:`, told to the Alertmanagers of `alerting:` alone: what a prometheus.yml has.
+pub(crate) fn read_rule_files(
+    map: &mut MapReader<'_>,
+    (global, external_url): (&GlobalConfig, &str),
+    notes: &mut Diagnostics,
+) -> AlertingConfig {
+    let rules = RulesOptions {
+        external_labels: global.external_labels.clone(),
+        external_url: external_url.to_owned(),
+        interval_ms: global.evaluation_interval_ms,
+        ..RulesOptions::default()
+    };
+    let mut paging = PagingOptions {
+        groups: rule_files(map, &rules, notes),
+        rules,
+        ..PagingOptions::default()
+    };
+    Arc::make_mut(&mut paging.notify).extras.alertmanagers = forward_to(map, notes);
+    AlertingConfig {
+        paging,
+        own_rules: Vec::new(),
+        notify_shown: String::new(),
+    }
+}
+
+fn own_rules(
+    map: &mut MapReader<'_>,
+    options: &RulesOptions,
+    notes: &mut Diagnostics,
+) -> (Option<RuleGroup>, Vec<OwnRule>) {
     let items = map.list("rules", notes);
     let mut rules = Vec::new();
     for (node, path) in &items {
@@ -188,11 +212,12 @@ fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagno
             rules.push((rule, node.at.line as u64));
         }
     }
+    let written = rules.iter().map(|(rule, _)| rule.clone()).collect();
     if rules.is_empty() {
-        return None;
+        return (None, written);
     }
     let file = notes.file.clone();
-    match compile_own_rules(&file, &rules, options) {
+    let group = match compile_own_rules(&file, &rules, options) {
         Ok(group) => Some(group),
         Err(errors) => {
             for error in errors {
@@ -204,7 +229,83 @@ fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagno
             }
             None
         }
+    };
+    (group, written)
+}
+
+/// `packs: { gpu: off, host: { off: [host_cpu_busy] } }`; all are on otherwise.
+fn packs(
+    map: &mut MapReader<'_>,
+    options: &RulesOptions,
+    (written, notes): (&mut Vec<OwnRule>, &mut Diagnostics),
+) -> Vec<RuleGroup> {
+    let section = map.node("packs");
+    let nothing = Node {
+        value: Value::Map(Vec::new()),
+        at: Position::default(),
+    };
+    let mut reader = MapReader::new(section.unwrap_or(&nothing), "packs", notes);
+    let mut groups = Vec::new();
+    for pack in PACKS {
+        let Ok(rules) = pack.rules() else { continue };
+        let off = match reader.node(pack.name) {
+            None => Vec::new(),
+            Some(node) => match switched_off(node, (pack.name, &rules), notes) {
+                Some(off) => off,
+                None => continue,
+            },
+        };
+        let on = rules.into_iter().map(|(rule, _)| rule);
+        written.extend(on.filter(|rule| !off.contains(&rule.name)));
+        groups.extend(pack.group(&off, options));
     }
+    reader.finish(notes);
+    groups
+}
+
+/// Rules of a pack that are off; None when all of it is.
+fn switched_off(
+    node: &Node,
+    (pack, rules): (&'static str, &[(OwnRule, u64)]),
+    notes: &mut Diagnostics,
+) -> Option<Vec<String>> {
+    let path = format!("packs.{pack}");
+    match &node.value {
+        Value::Bool(true) => return Some(Vec::new()),
+        Value::Bool(false) => return None,
+        Value::Text(word) if word == "on" => return Some(Vec::new()),
+        Value::Text(word) if word == "off" => return None,
+        Value::Map(_) => {}
+        _ => {
+            notes.error_with_hint(
+                node.at,
+                &path,
+                "a pack is on or off",
+                format!("write {pack}: off, or {pack}: {{ off: [name of a rule] }}"),
+            );
+            return Some(Vec::new());
+        }
+    }
+    let mut reader = MapReader::new(node, &path, notes);
+    let mut off = Vec::new();
+    for (item, path) in reader.list("off", notes) {
+        let Some(name) = text_of(item, &path, notes) else {
+            continue;
+        };
+        let mut known = rules.iter().map(|(rule, _)| rule.name.as_str());
+        if known.clone().all(|k| k != name) {
+            let message = format!("the pack {pack} has no rule {name:?}");
+            match did_you_mean(&name, &mut known) {
+                Some(near) => {
+                    notes.error_with_hint(item.at, &path, message, format!("did you mean {near:?}?"));
+                }
+                None => notes.error(item.at, &path, message),
+            }
+        }
+        off.push(name);
+    }
+    reader.finish(notes);
+    Some(off)
 }
 
 fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagnostics) -> Vec<RuleGroup> {
@@ -244,6 +345,18 @@ fn note_rule_file(error: &RuleFileError, notes: &mut Diagnostics) {
     };
     notes.error(at, "", error.reason.clone());
     notes.file = here;
+}
+
+/// The `notify` part alone, for tests that bring their own.
+pub(crate) fn notify_of(mut whole: Json, base: &Path) -> Result<NotifyConfig, Vec<String>> {
+    spell_out(&mut whole);
+    let text = whole.to_string();
+    let mut notes = Diagnostics::new(&base.join("test").display().to_string());
+    let templates = template_texts(&text, &mut notes).map_err(|reason| vec![reason])?;
+    load_notify_config(&text, &templates, "").map_err(|errors| {
+        let said = |place: &str, reason: &str| format!("notify.{place}: {}", without_place(reason));
+        errors.iter().map(|e| said(&e.place, &e.reason)).collect()
+    })
 }
 
 fn notify(
@@ -483,8 +596,45 @@ mod tests {
         let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
         assert_eq!(loaded.diagnostics, []);
         let paging = loaded.config.unwrap().alerting.paging;
-        assert_eq!(paging.groups.len(), 1);
+        assert_eq!(paging.groups.len(), 1 + PACKS.len());
         assert!(paging.notify.receivers.contains_key("team"));
+    }
+
+    #[test]
+    fn packs_are_on_unless_switched_off() {
+        let groups = |text: &str| {
+            let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+            assert_eq!(loaded.diagnostics, []);
+            loaded.config.unwrap().alerting.paging.groups
+        };
+        let all = groups("");
+        assert_eq!(all.len(), PACKS.len());
+        assert_eq!(AlertingConfig::default().paging.groups.len(), all.len());
+        let fewer = groups("packs: { gpu: off, host: { off: [host_cpu_busy] } }\n");
+        assert_eq!(fewer.len(), PACKS.len() - 1);
+        let host = |groups: &[RuleGroup]| groups.iter().find(|g| g.name == "host").unwrap().rules.len();
+        assert_eq!(host(&fewer), host(&all) - 1);
+    }
+
+    #[test]
+    fn mistakes_in_packs_and_shapes_have_places() {
+        let text = "packs: { gpus: off, host: { off: [host_cpu_bussy] } }\nrules:\n  - name: r\n    trend: { of: x, rise: 10% }\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        let found: Vec<String> = loaded
+            .diagnostics
+            .iter()
+            .map(|d| format!("{}:{} {}", d.line, d.column, d.message))
+            .collect();
+        assert!(found[0].starts_with("1:10 unknown key \"gpus\""), "{found:?}");
+        assert!(found[1].contains("has no rule \"host_cpu_bussy\""), "{found:?}");
+        assert!(
+            found[2].starts_with("4:") && found[2].contains("unknown field `rise`"),
+            "{found:?}"
+        );
+        assert_eq!(
+            loaded.diagnostics[2].hint.as_deref(),
+            Some("did you mean \"rises\"?")
+        );
     }
 
     #[test]

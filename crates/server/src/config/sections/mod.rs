@@ -12,7 +12,7 @@ mod store;
 mod tls;
 mod web;
 
-pub(crate) use alerting::AlertingConfig;
+pub(crate) use alerting::{AlertingConfig, expand_glob, notify_of};
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
 pub(crate) use host::HostConfig;

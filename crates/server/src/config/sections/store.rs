@@ -115,3 +115,34 @@ fn read_tiers(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<TierPolic
     tiers.dedup_by_key(|t| t.resolution_ms);
     tiers
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load_text;
+
+    fn check(text: &str, expect: Result<&[(i64, Option<i64>)], &str>) {
+        let loaded = load_text("lapwing.yml", text, &|_| None);
+        let messages: Vec<&str> = loaded.diagnostics.iter().map(|d| d.message.as_str()).collect();
+        match expect {
+            Ok(expect) => {
+                assert_eq!(messages, Vec::<&str>::new());
+                let tiers = loaded.config.and_then(|c| c.store.tiers).unwrap_or_default();
+                let found: Vec<(i64, Option<i64>)> =
+                    tiers.iter().map(|t| (t.resolution_ms, t.age_ms)).collect();
+                assert_eq!(found, expect);
+            }
+            Err(expect) => assert!(messages.iter().any(|m| m.contains(expect)), "{messages:?}"),
+        }
+    }
+
+    #[test]
+    fn tiers_are_sorted_and_must_fit_half_a_day() {
+        let two = "store:\n  tiers: [{ every: 1h }, { every: 5m, keep: 30d }]\n";
+        check(two, Ok(&[(300_000, Some(30 * super::DAY_MS)), (3_600_000, None)]));
+        check("store:\n  tiers: []\n", Ok(&[]));
+        check("store:\n  tiers: [{ every: 7m }]\n", Err("divide 12h"));
+        check("store:\n  tiers: [{ every: 10s }]\n", Err("at least 1m"));
+        check("store:\n  tiers: [{ keep: 5d }]\n", Err("\"every\" is missing"));
+        check("store:\n  tiers: [{ every: 5m, kep: 5d }]\n", Err("unknown key"));
+    }
+}

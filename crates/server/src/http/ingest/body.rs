@@ -188,10 +188,7 @@ pub(crate) fn gunzip(packed: &[u8], unpacked_bytes_max: usize) -> Result<Bytes, 
 
 /// `up{job="a"} at 1700000000000: the reason`.
 pub(crate) fn refusal_line(refused: &lapwing_store::metrics::Refused) -> String {
-    match refused.t_ms {
-        Some(t_ms) => format!("{} at {t_ms}: {}", refused.labels, refused.reason),
-        None => format!("{}: {}", refused.labels, refused.reason),
-    }
+    refused.to_string()
 }
 
 /// An error with what caused it, on one line.
