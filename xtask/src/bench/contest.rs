@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::Entry;
 use super::options::Options;
 use super::queries::{self, QUERIES, Window};
 use super::servers::{Running, SERVERS, Server};
 use super::table::{Row, render};
+use super::{Entry, doors};
 use crate::load::{Fleet, SERIES_PER_HOST, Sender};
 use crate::{clock, shell};
 
@@ -19,7 +19,7 @@ const HOW: &str = "the release binary and each peer in turn, over HTTP";
 
 pub(super) const INGEST: Entry = Entry {
     name: "ingest",
-    measures: "remote write: server CPU per million samples, wall time, memory, bytes per sample on disk",
+    measures: "remote write: server CPU per million samples, wall time, memory, bytes per sample on disk; the CPU of OTLP and of scraping",
     how: HOW,
     run: |options| contest(options, Part::Ingest),
 };
@@ -149,6 +149,14 @@ fn measure(server: &'static Server, options: &Options, part: Part) -> Result<Col
         per_sample,
         None,
     ));
+    if part == Part::Ingest {
+        let costs = doors::measure(server, options, SEED);
+        column.extend(
+            costs
+                .into_iter()
+                .map(|(what, cost)| (what.to_owned(), cost, None)),
+        );
+    }
     Ok(column)
 }
 

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod contest;
+mod doors;
 mod options;
 mod queries;
 mod sdk;

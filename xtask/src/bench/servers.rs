@@ -16,6 +16,10 @@ pub(super) struct Server {
     pub(super) name: &'static str,
     program: fn() -> Result<PathBuf>,
     arguments: fn(data: &Path, address: &str) -> Result<Vec<String>>,
+    /// Where it takes OTLP metrics.
+    pub(super) otlp: &'static str,
+    /// How it is told to scrape what this file says; none when it reads the file anyway.
+    scrape: Option<&'static str>,
     /// A path that answers 2xx when the server is ready.
     ready: &'static str,
     /// A path that makes buffered samples visible, where a server needs to be asked.
@@ -28,6 +32,8 @@ pub(super) const SERVERS: &[Server] = &[
         name: "lapwing",
         program: build_ours,
         arguments: our_arguments,
+        otlp: "/v1/metrics",
+        scrape: Some("--config="),
         ready: "/-/ready",
         flush: None,
     },
@@ -35,6 +41,8 @@ pub(super) const SERVERS: &[Server] = &[
         name: "prometheus",
         program: || installed("prometheus"),
         arguments: prometheus_arguments,
+        otlp: "/api/v1/otlp/v1/metrics",
+        scrape: None,
         ready: "/-/ready",
         flush: None,
     },
@@ -42,6 +50,8 @@ pub(super) const SERVERS: &[Server] = &[
         name: "victoria-metrics",
         program: || installed("victoria-metrics"),
         arguments: victoria_arguments,
+        otlp: "/opentelemetry/v1/metrics",
+        scrape: Some("-promscrape.config="),
         ready: "/health",
         flush: Some("/internal/force_flush"),
     },
@@ -113,6 +123,21 @@ impl Running {
     /// Starts a server on a free port with an empty data folder and waits until it is ready.
     pub(super) fn start(server: &'static Server) -> Result<Running> {
         Running::start_with(server, &|_| Ok(Vec::new()))
+    }
+
+    /// The same with a section `scrape_configs`, and nothing else to measure.
+    pub(super) fn start_scraping(server: &'static Server, jobs: &str) -> Result<Running> {
+        Running::start_with(server, &|data| {
+            let config = data.with_extension("yml");
+            let quiet = if server.name == "lapwing" {
+                "host: { enabled: false }\ndiscover: { local: false }\n"
+            } else {
+                ""
+            };
+            std::fs::write(&config, format!("{quiet}{jobs}")).context("write a configuration")?;
+            let flag = server.scrape.map(|flag| format!("{flag}{}", text(&config)));
+            Ok(flag.into_iter().collect())
+        })
     }
 
     /// The same with files written beside the data folder, and the arguments that name them.

@@ -85,13 +85,13 @@ fn push_series(out: &mut Vec<u8>, head: &[u8], value: f64, time_ms: i64) {
     out.extend_from_slice(&sample[..len]);
 }
 
-fn push_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+pub(super) fn push_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
     out.push(field << 3 | 2);
     push_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-fn push_varint(out: &mut Vec<u8>, value: u64) {
+pub(super) fn push_varint(out: &mut Vec<u8>, value: u64) {
     let mut buffer = [0_u8; 10];
     let len = put_varint(&mut buffer, value);
     out.extend_from_slice(&buffer[..len]);

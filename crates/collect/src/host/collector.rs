@@ -9,7 +9,8 @@ use super::netclass::NetClass;
 use super::root::{HostError, Root};
 use super::statvfs::Statvfs;
 use super::{
-    cgroup, cpu, disk, filesystem, identity, infiniband, kernel, load, memory, netclass, netstat, network,
+    cgroup, cpu, disk, filesystem, hwmon, identity, infiniband, kernel, load, memory, netclass, netstat,
+    network,
 };
 use super::{pressure, stat, thermal, vmstat};
 use crate::page::{BaseLabels, Page};
@@ -52,6 +53,10 @@ const COLLECTORS: &[(&str, Collect)] = &[
     ("schedstat", kernel::collect_schedstat),
     ("edac", kernel::collect_edac),
     ("thermal_zone", thermal::collect),
+    ("hwmon", hwmon::collect),
+    ("clocksource", kernel::collect_clocksource),
+    ("selinux", kernel::collect_selinux),
+    ("udp_queues", netstat::collect_udp_queues),
     ("infiniband", infiniband::collect),
     ("uname", identity::collect_uname),
     ("os", identity::collect_os),

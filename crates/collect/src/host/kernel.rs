@@ -101,6 +101,43 @@ pub(super) fn collect_edac(state: &mut HostState, page: &mut Page) -> Result<(),
     Ok(())
 }
 
+/// Which clocks the kernel could run on, and which it does.
+pub(super) fn collect_clocksource(state: &mut HostState, page: &mut Page) -> Result<(), HostError> {
+    let base = "sys/devices/system/clocksource";
+    let files = [
+        (
+            "available_clocksource",
+            "node_time_clocksource_available_info",
+            "A clock that the kernel could run on.",
+        ),
+        (
+            "current_clocksource",
+            "node_time_clocksource_current_info",
+            "The clock that the kernel runs on.",
+        ),
+    ];
+    for (file, name, help) in files {
+        let mut family = page.gauge(name, help);
+        for folder in state.root.list(base) {
+            let Some(device) = folder.strip_prefix("clocksource") else {
+                continue;
+            };
+            let line = state.root.read_line(&format!("{base}/{folder}/{file}"));
+            for clock in line.as_deref().unwrap_or("").split_ascii_whitespace() {
+                family.set(&[("clocksource", clock), ("device", device)], 1.0);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn collect_selinux(state: &mut HostState, page: &mut Page) -> Result<(), HostError> {
+    let is_on = state.root.join("sys/fs/selinux/enforce").exists();
+    page.gauge("node_selinux_enabled", "Whether SELinux is on.")
+        .set(&[], f64::from(u8::from(is_on)));
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

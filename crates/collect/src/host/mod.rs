@@ -10,6 +10,7 @@ mod disk;
 mod filesystem;
 #[cfg(test)]
 mod fuzz;
+mod hwmon;
 mod identity;
 mod infiniband;
 mod kernel;

@@ -179,6 +179,74 @@ pub(super) fn collect_conntrack(state: &mut HostState, page: &mut Page) -> Resul
         "Connections that can be tracked.",
     )
     .set(&[], number(Some(max.trim()), "a count of connections")?);
+    // Absent in a namespace of its own, where the counts above are not.
+    if let Ok(text) = state.root.read("proc/net/stat/nf_conntrack") {
+        for (column, sum) in parse_conntrack_stat(&text) {
+            let name = format!("node_nf_conntrack_stat_{column}");
+            page.gauge(&name, "Events of connection tracking since the start.")
+                .set(&[], sum as f64);
+        }
+    }
+    Ok(())
+}
+
+/// Columns that node_exporter shows.
+const CONNTRACK_COLUMNS: [&str; 8] = [
+    "found",
+    "invalid",
+    "ignore",
+    "insert",
+    "insert_failed",
+    "drop",
+    "early_drop",
+    "search_restart",
+];
+
+/// A line of names, then a line of hexadecimal counts per CPU.
+pub(super) fn parse_conntrack_stat(text: &str) -> Vec<(&str, u64)> {
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap_or("").split_ascii_whitespace().collect();
+    let mut sums = vec![0u64; names.len()];
+    for line in lines {
+        for (sum, field) in sums.iter_mut().zip(line.split_ascii_whitespace()) {
+            *sum = sum.saturating_add(u64::from_str_radix(field, 16).unwrap_or(0));
+        }
+    }
+    let all = names.into_iter().zip(sums);
+    all.filter(|(name, _)| CONNTRACK_COLUMNS.contains(name)).collect()
+}
+
+/// Bytes that wait in the queues of all sockets: to be sent, to be read.
+pub(super) fn parse_udp_queues(text: &str) -> (u64, u64) {
+    let mut total = (0u64, 0u64);
+    for line in text.lines().skip(1) {
+        let queues = line
+            .split_ascii_whitespace()
+            .nth(4)
+            .and_then(|f| f.split_once(':'));
+        if let Some((tx, rx)) = queues {
+            total.0 = total.0.saturating_add(u64::from_str_radix(tx, 16).unwrap_or(0));
+            total.1 = total.1.saturating_add(u64::from_str_radix(rx, 16).unwrap_or(0));
+        }
+    }
+    total
+}
+
+pub(super) fn collect_udp_queues(state: &mut HostState, page: &mut Page) -> Result<(), HostError> {
+    let v4 = parse_udp_queues(&state.root.read("proc/net/udp")?);
+    // A kernel without IPv6 has no such file.
+    let v6 = state
+        .root
+        .read("proc/net/udp6")
+        .ok()
+        .map(|text| parse_udp_queues(&text));
+    let mut family = page.gauge("node_udp_queues", "Bytes that wait in the queues of UDP sockets.");
+    for (ip, found) in [("v4", Some(v4)), ("v6", v6)] {
+        if let Some((tx, rx)) = found {
+            family.set(&[("ip", ip), ("queue", "tx")], tx as f64);
+            family.set(&[("ip", ip), ("queue", "rx")], rx as f64);
+        }
+    }
     Ok(())
 }
 
@@ -205,6 +273,15 @@ pub(super) fn collect_arp(state: &mut HostState, page: &mut Page) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hexadecimal_counts_are_summed() {
+        let text = "entries  found new invalid\n00000010  0000000a 00000000 00000001\n00000010  00000006 00000000 00000002\n";
+        assert_eq!(parse_conntrack_stat(text), [("found", 16), ("invalid", 3)]);
+        let text = "  sl  local_address rem_address   st tx_queue rx_queue\n  1: 00:00 00:00 07 00000010:00000001 00:0\n  2: 00:00 00:00 07 00000000:00000002 00:0\n";
+        assert_eq!(parse_udp_queues(text), (16, 3));
+        assert_eq!(parse_udp_queues(""), (0, 0));
+    }
 
     fn pairs(found: &[(String, f64)]) -> Vec<(&str, f64)> {
         found.iter().map(|(n, v)| (n.as_str(), *v)).collect()

@@ -6,11 +6,9 @@
 
 use super::Exit;
 use super::serve::{LogFormat, launch, start_logging};
-use crate::config::{
-    Config, Loaded, PrometheusFile, did_you_mean, load_prometheus, normal_prefix, parse_bytes,
-};
+use crate::config::{Config, Loaded, PrometheusFile, did_you_mean, load_prometheus, normal_prefix};
 use crate::launch::Launch;
-use lapwing_types::parse_duration_ms;
+use lapwing_types::{parse_duration_ms, parse_size_bytes};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -309,8 +307,7 @@ fn base_config(flags: &Flags, warnings: &mut Vec<String>) -> Result<Config, Stri
         config.store.retention_ms = ms;
     }
     if let Some(text) = flags.last("storage.tsdb.retention.size") {
-        let bytes = parse_bytes(text)
-            .ok_or_else(|| format!("--storage.tsdb.retention.size: not a size: {text:?}"))?;
+        let bytes = parse_size_bytes(text).map_err(|e| format!("--storage.tsdb.retention.size: {e}"))?;
         config.store.retention_bytes = Some(bytes).filter(|b| *b > 0);
     }
     let query = &mut config.limits.query;

@@ -13,7 +13,6 @@ mod reader;
 mod resolved;
 mod schema;
 mod sections;
-mod size;
 mod watched;
 mod write;
 mod yaml;
@@ -28,5 +27,4 @@ pub(crate) use schema::schema;
 pub(crate) use sections::{
     Config, LimitsConfig, Role, Token, WebConfig, expand_glob, normal_prefix, notify_of,
 };
-pub(crate) use size::parse_bytes;
 pub(crate) use watched::Watched;

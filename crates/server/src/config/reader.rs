@@ -4,9 +4,8 @@
 //! return the default when a value is wrong, so that the rest of the file is still looked at.
 
 use super::diagnostic::{Diagnostics, did_you_mean};
-use super::size;
 use super::yaml::{Key, Node, Position, Value};
-use lapwing_types::parse_duration_ms;
+use lapwing_types::{parse_duration_ms, parse_size_bytes};
 
 /// Reads one map; `finish` complains about the keys that nobody asked for.
 pub(crate) struct MapReader<'a> {
@@ -125,7 +124,7 @@ impl<'a> MapReader<'a> {
         let path = self.path_of(key);
         let node = self.node(key)?;
         let parsed = match &node.value {
-            Value::Text(text) => size::parse_bytes(text),
+            Value::Text(text) => parse_size_bytes(text).ok(),
             Value::Int(n) => u64::try_from(*n).ok(),
             _ => None,
         };

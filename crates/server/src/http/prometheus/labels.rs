@@ -7,6 +7,7 @@ use super::value::{push_json_str, push_labels};
 use crate::http::AppState;
 use axum::extract::{Path, State};
 use lapwing_store::SeriesSource;
+use lapwing_wire::names::unescape_values;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) async fn series(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
@@ -50,7 +51,7 @@ pub(crate) async fn values(
     Path(name): Path<String>,
     params: Params,
 ) -> Result<Success, ApiError> {
-    let name = unescape_name(&name);
+    let name = unescape_values(&name).into_owned();
     if name.is_empty() {
         return Err(ApiError::bad_data("invalid label name: \"\""));
     }
@@ -163,50 +164,5 @@ fn truncate(count: usize, limit: Option<usize>, answer: &mut Success) -> usize {
             limit
         }
         _ => count,
-    }
-}
-
-/// `U__my_2e_metric` stands for `my.metric`: a way to put any name into a path.
-fn unescape_name(name: &str) -> String {
-    let Some(escaped) = name.strip_prefix("U__") else {
-        return name.to_owned();
-    };
-    let mut out = String::with_capacity(escaped.len());
-    let mut rest = escaped;
-    while let Some(at) = rest.find('_') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix('_') {
-            out.push('_');
-            rest = after;
-            continue;
-        }
-        let end = rest.find('_');
-        let decoded = end
-            .and_then(|end| u32::from_str_radix(&rest[..end], 16).ok())
-            .and_then(char::from_u32);
-        match (decoded, end) {
-            (Some(c), Some(end)) => {
-                out.push(c);
-                rest = &rest[end + 1..];
-            }
-            // Not in this escaping after all: the name is meant as it stands.
-            _ => return name.to_owned(),
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_in_paths_may_be_escaped() {
-        assert_eq!(unescape_name("job"), "job");
-        assert_eq!(unescape_name("U__my_2e_metric"), "my.metric");
-        assert_eq!(unescape_name("U__a__b"), "a_b");
-        assert_eq!(unescape_name("U__a_zz_b"), "U__a_zz_b");
     }
 }
