@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::compute::{Compute, ComputeError};
+use crate::health::{Health, HealthError};
 use crate::jobs::Jobs;
 use crate::meter::Meter;
 use crate::options::EngineOptions;
@@ -30,6 +31,7 @@ struct Shared {
     otlp: OtlpIngest,
     scraping: Scraping,
     paging: Paging,
+    health: Health,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
@@ -47,6 +49,8 @@ pub enum StartError {
     State(#[source] StateError),
     #[error(transparent)]
     Paging(#[from] PagingError),
+    #[error(transparent)]
+    Health(#[from] HealthError),
     #[error(transparent)]
     Scraping(#[from] ScrapingError),
 }
@@ -67,6 +71,12 @@ impl Engine {
         let scraping = Scraping::start(&store, &clock)?;
         scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
         let paging = Paging::start(open_state(options)?, &options.paging, &clock, &meter)?;
+        let health = Health::new(
+            &options.health,
+            paging.state_store().clone(),
+            &meter,
+            clock.now_ms(),
+        )?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let engine = Engine {
             shared: Arc::new(Shared {
@@ -76,6 +86,7 @@ impl Engine {
                 queries,
                 scraping,
                 paging,
+                health,
                 otlp: OtlpIngest::new(options.otlp.clone()),
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
@@ -120,6 +131,10 @@ impl Engine {
 
     pub fn paging(&self) -> &Paging {
         &self.shared.paging
+    }
+
+    pub fn health(&self) -> &Health {
+        &self.shared.health
     }
 
     pub fn scraping(&self) -> &Scraping {

@@ -8,6 +8,7 @@
 pub mod clock;
 mod compute;
 mod engine;
+pub mod health;
 mod jobs;
 pub mod meter;
 mod options;
@@ -20,6 +21,7 @@ mod work;
 pub use clock::Clock;
 pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};
+pub use health::{Health, HealthOptions};
 pub use meter::Meter;
 pub use options::EngineOptions;
 pub use paging::{Paging, PagingError, PagingOptions};

@@ -1,6 +1,7 @@
 //! What an engine is started with.
 
 use crate::clock::Clock;
+use crate::health::HealthOptions;
 use crate::paging::PagingOptions;
 use crate::queries::QueryLimits;
 use lapwing_collect::scrape::{ScrapeConfig, ScrapeDefaults};
@@ -18,6 +19,7 @@ pub struct EngineOptions {
     pub queries: QueryLimits,
     pub otlp: OtlpOptions,
     pub paging: PagingOptions,
+    pub health: HealthOptions,
     pub scrape_jobs: Vec<ScrapeConfig>,
     pub scrape_defaults: ScrapeDefaults,
     /// Whether to look for model servers and exporters on this host.
@@ -39,6 +41,7 @@ impl Default for EngineOptions {
             queries: QueryLimits::default(),
             otlp: OtlpOptions::default(),
             paging: PagingOptions::default(),
+            health: HealthOptions::default(),
             scrape_jobs: Vec::new(),
             scrape_defaults: ScrapeDefaults::default(),
             find_local: false,

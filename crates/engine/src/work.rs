@@ -22,6 +22,8 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     start_maintenance(&mut jobs, engine);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
+    crate::health::start(&mut jobs, engine);
+    crate::health::start_probes(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod health;
 mod init;
 mod query;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Ask a question in PromQL, of a server or of a data directory
     Query(query::QueryArgs),
+    /// Say how models and checks are, worst first
+    Health(health::HealthArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
     /// Write a commented configuration to start from
@@ -77,6 +80,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Query(args)) => query::run(&args),
+        Some(Command::Health(args)) => health::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Init(args)) => init::run(&args),
     };

@@ -11,10 +11,12 @@ use base64::Engine as _;
 use std::sync::Arc;
 
 /// Paths that a load balancer or a browser's first look needs without a token.
-const OPEN_PATHS: [&str; 4] = ["/-/healthy", "/-/ready", "/health", "/favicon.ico"];
+const OPEN_PATHS: [&str; 5] = ["/-/healthy", "/-/ready", "/health", "/status", "/favicon.ico"];
+/// A page anywhere may show a badge.
+const OPEN_PREFIX: &str = "/badge/";
 
 pub(crate) async fn check(State(tokens): State<Arc<Vec<Token>>>, request: Request, next: Next) -> Response {
-    if tokens.is_empty() || OPEN_PATHS.contains(&request.uri().path()) {
+    if tokens.is_empty() || is_open(request.uri().path()) {
         return next.run(request).await;
     }
     let needed = role_needed(request.method(), request.uri().path());
@@ -34,6 +36,10 @@ pub(crate) async fn check(State(tokens): State<Arc<Vec<Token>>>, request: Reques
     }
 }
 
+fn is_open(path: &str) -> bool {
+    OPEN_PATHS.contains(&path) || path.starts_with(OPEN_PREFIX)
+}
+
 fn refuse(status: StatusCode, message: &str) -> Response {
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer, Basic realm=\"lapwing\"")];
     (status, challenge, message.to_lowercase()).into_response()
@@ -41,7 +47,8 @@ fn refuse(status: StatusCode, message: &str) -> Response {
 
 /// One table: what each part of the API asks of its caller.
 fn role_needed(method: &Method, path: &str) -> Role {
-    const INGEST: [&str; 7] = [
+    const INGEST: [&str; 8] = [
+        "/api/v1/checkin",
         "/api/v1/write",
         "/api/v1/push",
         "/api/v1/import",

@@ -5,6 +5,7 @@
 
 mod alertmanager;
 mod auth;
+mod health;
 mod ingest;
 mod listener;
 mod probes;
@@ -28,6 +29,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(alertmanager::routes())
         .merge(ingest::routes())
         .merge(probes::routes())
+        .merge(health::routes())
         .fallback(ui::serve)
         .with_state(state)
         .layer(tower_http::compression::CompressionLayer::new())

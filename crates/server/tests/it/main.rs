@@ -2,6 +2,7 @@
 
 mod crash;
 mod first_steps;
+mod health;
 mod paging;
 mod prometheus_api;
 mod remote_write;

@@ -3,6 +3,7 @@
 mod alerting;
 mod discover;
 mod global;
+mod health;
 mod host;
 mod scrape;
 mod store;
@@ -18,6 +19,7 @@ pub(crate) use web::{Role, Token, WebConfig};
 use super::diagnostic::Diagnostics;
 use super::reader::MapReader;
 use super::yaml::Node;
+use lapwing::HealthOptions;
 use lapwing_collect::scrape::ScrapeConfig;
 
 /// The whole configuration, resolved and valid.
@@ -30,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) discover: DiscoverConfig,
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
+    pub(crate) health: HealthOptions,
 }
 
 impl Config {
@@ -39,6 +42,7 @@ impl Config {
         let jobs = map.list("scrape_configs", notes);
         let config = Config {
             alerting: alerting::read(&mut map, &global, notes),
+            health: health::read(&mut map, notes),
             scrape_configs: scrape::read(&jobs, global.scrape_defaults(), notes),
             global,
             web: WebConfig::read(map.node("web"), notes),

@@ -17,7 +17,8 @@ use super::AppState;
 use axum::Router;
 use axum::routing::{get, post};
 
-pub(crate) use params::parse_time_ms;
+pub(crate) use envelope::{ApiError, ErrorClass, Success};
+pub(crate) use params::{Params, parse_time_ms};
 pub(crate) use status::rfc3339;
 
 pub(crate) fn routes() -> Router<AppState> {
