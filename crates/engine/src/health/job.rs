@@ -93,10 +93,19 @@ impl Health {
         self.shared.options.clone()
     }
 
-    /// Somebody reports; false when no check-in has that name.
-    pub fn check_in(&self, name: &str, ok: bool, detail: &str, now_ms: i64) -> bool {
-        self.change(|board| board.check_in(name, (ok, detail), now_ms))
-            .is_some()
+    /// Somebody reports, and it is written down before this returns; false when no check-in has that name. Blocks on
+    /// the disk.
+    pub fn check_in(&self, name: &str, ok: bool, detail: &str, now_ms: i64) -> Result<bool, StateError> {
+        let (known, changes) = self.change(|board| {
+            let known = board.check_in(name, (ok, detail), now_ms).is_some();
+            (known, board.take_changes())
+        });
+        let rows = StateBatch {
+            changes,
+            ..StateBatch::default()
+        };
+        self.shared.state.commit(&rows)?;
+        Ok(known)
     }
 
     /// `target` is `check/NAME` or `model/NAME`. `None` when there is no such repair.

@@ -2,7 +2,7 @@
 
 use super::board::Board;
 use super::event::HealthEvent;
-use super::series::{LabelCache, push};
+use super::series::{ExtraLabels, LabelCache, push};
 use super::spec::{CheckKind, ModelSpec, Role};
 use lapwing_judge::health::{
     Cause, CheckPolicy, CheckState, EndpointHealth, Fleet, ShardEvent, ShardFact, model_state,
@@ -368,7 +368,7 @@ impl Board {
         let (fleet_policy, objective) = (spec.fleet, spec.objectives.availability);
         let model = &mut self.models[m];
         let yes = |b: bool| if b { 1.0 } else { 0.0 };
-        let mut rows: Vec<(&'static str, Vec<(&'static str, String)>, f64)> = vec![
+        let mut rows: Vec<Row> = vec![
             ("lapwing_health_state", vec![], model.row.state.value()),
             ("lapwing_health_suppressed", vec![], yes(model.is_suppressed)),
             ("lapwing_health_consequences", vec![], consequences),
@@ -402,7 +402,10 @@ impl Board {
     }
 }
 
-fn fleet_rows(fleet: &Fleet, rows: &mut Vec<(&'static str, Vec<(&'static str, String)>, f64)>) {
+/// A name, its labels beside the model's, a value.
+type Row = (&'static str, ExtraLabels, f64);
+
+fn fleet_rows(fleet: &Fleet, rows: &mut Vec<Row>) {
     for state in ShardState::ALL {
         let count = fleet.shards.values().filter(|s| s.state == state).count();
         rows.push((

@@ -8,11 +8,14 @@ use lapwing_types::{
 /// The job under which health stands in the store.
 pub(super) const JOB: &str = "health";
 
+/// Labels of one series beside those that all of its check's have.
+pub(super) type ExtraLabels = Vec<(&'static str, String)>;
+
 /// The label sets of one check, made once: with ten thousand checks, building them anew would cost more than looking.
 #[derive(Debug, Default)]
 pub(super) struct LabelCache {
     base: Vec<(String, String)>,
-    known: Vec<(&'static str, Vec<(&'static str, String)>, Labels)>,
+    known: Vec<(&'static str, ExtraLabels, Labels)>,
 }
 
 impl LabelCache {

@@ -12,7 +12,7 @@ pub struct ErrorBudget {
 /// `None` where an objective of 100 % (or more) leaves nothing to divide by, or nothing was measured.
 pub fn error_budget(objective: f64, availability: f64) -> Option<ErrorBudget> {
     let allowed = 1.0 - objective;
-    if !(allowed > 1e-9 && allowed <= 1.0) || !availability.is_finite() {
+    if !(allowed > 1e-9 && allowed <= 1.0 && availability.is_finite()) {
         return None;
     }
     let burn = (1.0 - availability) / allowed;

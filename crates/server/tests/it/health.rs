@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// How the fake model server behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,8 +76,16 @@ fn answer(stream: std::net::TcpStream, mood: &AtomicU8, restarts: &AtomicU32) {
         m if m == Mood::Empty as u8 => "",
         _ => "4",
     };
-    let version = if mood == Mood::OldWeights as u8 { "v1" } else { "v2" };
-    let status = if mood == Mood::Broken as u8 { "500 Broken" } else { "200 OK" };
+    let version = if mood == Mood::OldWeights as u8 {
+        "v1"
+    } else {
+        "v2"
+    };
+    let status = if mood == Mood::Broken as u8 {
+        "500 Broken"
+    } else {
+        "200 OK"
+    };
     let (kind, body) = if first.contains("/v1/chat/completions") {
         let piece = serde_json::json!({ "model": "chat", "choices": [{ "delta": { "content": text } }] });
         ("text/event-stream", format!("data: {piece}\n\ndata: [DONE]\n\n"))
@@ -98,7 +106,9 @@ fn serve(dir: &Path, config: &str) -> Server {
 }
 
 fn model_state(server: &Server, name: &str, state: &str) -> serde_json::Value {
-    let answer = server.until(&format!("/api/v1/models/{name}"), |a| a.json()["data"]["state"] == state);
+    let answer = server.until(&format!("/api/v1/models/{name}"), |a| {
+        a.json()["data"]["state"] == state
+    });
     answer.json()["data"].clone()
 }
 
@@ -125,7 +135,10 @@ fn a_model_that_answers_is_not_yet_a_model_that_works() {
     ] {
         model.is(mood);
         let view = model_state(&server, "chat", "critical");
-        assert_eq!(view["endpoints"][0]["checks"][0]["reason"], reason, "{mood:?}: {view}");
+        assert_eq!(
+            view["endpoints"][0]["checks"][0]["reason"], reason,
+            "{mood:?}: {view}"
+        );
         assert_eq!(server.get("/health").status, 503);
         model.is(Mood::Well);
         model_state(&server, "chat", "healthy");
@@ -135,11 +148,16 @@ fn a_model_that_answers_is_not_yet_a_model_that_works() {
     let badge = server.get("/badge/chat.svg");
     assert!(badge.body.contains("chat: healthy"), "{}", badge.body);
     assert_eq!(server.get("/status").json()["models"][0]["name"], "chat");
-    server.until("/api/v1/query?query=probe_success", |a| a.body.contains("\"check\":\"chat/"));
-    server.until("/api/v1/query?query=probe_model_time_to_first_token_seconds", |a| {
-        a.body.contains("\"model\":\"chat\"")
+    server.until("/api/v1/query?query=probe_success", |a| {
+        a.body.contains("\"check\":\"chat/")
     });
-    server.until("/api/v1/query?query=lapwing_model_available", |a| a.body.contains("\"chat\""));
+    server.until(
+        "/api/v1/query?query=probe_model_time_to_first_token_seconds",
+        |a| a.body.contains("\"model\":\"chat\""),
+    );
+    server.until("/api/v1/query?query=lapwing_model_available", |a| {
+        a.body.contains("\"chat\"")
+    });
 }
 
 #[test]
@@ -154,7 +172,10 @@ fn the_command_line_says_it_with_its_exit_code() {
             .args(more)
             .output()
             .unwrap();
-        (asked.status.code(), String::from_utf8_lossy(&asked.stdout).into_owned())
+        (
+            asked.status.code(),
+            String::from_utf8_lossy(&asked.stdout).into_owned(),
+        )
     };
     let (code, said) = ask(&server.url, &[]);
     assert_eq!(code, Some(0), "{said}");
@@ -162,7 +183,10 @@ fn the_command_line_says_it_with_its_exit_code() {
     model_state(&server, "chat", "critical");
     let (code, said) = ask(&server.url, &[]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.starts_with("critical\n") && said.contains("status 500"), "{said}");
+    assert!(
+        said.starts_with("critical\n") && said.contains("status 500"),
+        "{said}"
+    );
     let (code, said) = ask(&server.url, &["--json"]);
     let json: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!((code, &json["state"]), (Some(1), &serde_json::json!("critical")));
@@ -185,7 +209,12 @@ fn a_repair_is_done_once_verified_and_written_down() {
     assert_eq!(model.restarts.load(Ordering::SeqCst), 1);
     model_state(&server, "chat", "healthy");
     let audit = server.get("/api/v1/health/repairs").json();
-    let steps: Vec<&str> = audit["data"].as_array().unwrap().iter().map(|e| e["step"].as_str().unwrap()).collect();
+    let steps: Vec<&str> = audit["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["step"].as_str().unwrap())
+        .collect();
     assert_eq!(steps, ["worked", "action_done", "start"], "{audit}");
     model.is(Mood::Wrong);
     model_state(&server, "chat", "critical");
@@ -194,7 +223,11 @@ fn a_repair_is_done_once_verified_and_written_down() {
     let server = serve(dir.path(), &chat(&model, &more));
     model_state(&server, "chat", "critical");
     let audit = server.get("/api/v1/health/repairs").json();
-    assert_eq!(audit["data"].as_array().unwrap().len(), 3, "what was done is remembered: {audit}");
+    assert_eq!(
+        audit["data"].as_array().unwrap().len(),
+        3,
+        "what was done is remembered: {audit}"
+    );
 }
 
 #[test]
@@ -215,7 +248,9 @@ fn a_repair_with_approval_waits_for_a_person() {
     assert_eq!(refused.status, 404, "{}", refused.body);
     let said = server.post(path, &form, b"target=model/chat&action=again&by=ann");
     assert_eq!(said.json()["data"][0], "start", "{}", said.body);
-    server.until("/api/v1/health/repairs", |a| a.body.contains("\"by\":\"ann\"") && a.body.contains("worked"));
+    server.until("/api/v1/health/repairs", |a| {
+        a.body.contains("\"by\":\"ann\"") && a.body.contains("worked")
+    });
 }
 
 #[test]
@@ -232,13 +267,20 @@ fn a_shard_on_old_weights_does_not_serve() {
     model_state(&server, "chat", "healthy");
     two.is(Mood::OldWeights);
     let view = model_state(&server, "chat", "degraded");
-    let states: Vec<&str> = view["shards"].as_array().unwrap().iter().map(|s| s["state"].as_str().unwrap()).collect();
+    let states: Vec<&str> = view["shards"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["state"].as_str().unwrap())
+        .collect();
     assert!(states.contains(&"stale") && states.contains(&"healthy"), "{view}");
     one.is(Mood::Broken);
     model_state(&server, "chat", "critical");
     two.is(Mood::Well);
     model_state(&server, "chat", "degraded");
-    server.until("/api/v1/query?query=lapwing_fleet_serving_shards", |a| a.body.contains("\"1\""));
+    server.until("/api/v1/query?query=lapwing_fleet_serving_shards", |a| {
+        a.body.contains("\"1\"")
+    });
 }
 
 #[test]
@@ -253,14 +295,24 @@ fn a_parent_that_fails_names_its_children_as_consequences() {
     let server = serve(dir.path(), &config);
     server.until("/api/v1/health", |a| a.json()["data"]["state"] == "healthy");
     model.is(Mood::Broken);
-    let tree = server.until("/api/v1/health", |a| a.body.contains("\"consequence_of\":\"check/gateway\""));
-    let checks = tree.json()["data"]["checks"].clone();
-    let root = checks.as_array().unwrap().iter().find(|c| c["name"] == "gateway").unwrap();
-    assert!(root["consequence_of"].is_null(), "{checks}");
-    server.until("/api/v1/query?query=lapwing_health_suppressed%7Bcheck%3D%22search%22%7D", |a| {
-        a.body.contains("\"1\"")
+    let tree = server.until("/api/v1/health", |a| {
+        a.body.contains("\"consequence_of\":\"check/gateway\"")
     });
-    let events = server.until("/api/v1/health/events?subject=check/gateway", |a| a.body.contains("last_bad"));
+    let checks = tree.json()["data"]["checks"].clone();
+    let root = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["name"] == "gateway")
+        .unwrap();
+    assert!(root["consequence_of"].is_null(), "{checks}");
+    server.until(
+        "/api/v1/query?query=lapwing_health_suppressed%7Bcheck%3D%22search%22%7D",
+        |a| a.body.contains("\"1\""),
+    );
+    let events = server.until("/api/v1/health/events?subject=check/gateway", |a| {
+        a.body.contains("last_bad")
+    });
     assert!(events.body.contains("status 500"), "{}", events.body);
 }
 
@@ -269,7 +321,9 @@ fn a_job_that_does_not_report_is_overdue() {
     let dir = tempfile::tempdir().unwrap();
     let server = serve(dir.path(), "checks:\n  - { name: nightly, check_in: 2s }\n");
     let state = |wanted: &'static str| {
-        server.until("/api/v1/health", move |a| a.json()["data"]["checks"][0]["state"] == wanted)
+        server.until("/api/v1/health", move |a| {
+            a.json()["data"]["checks"][0]["state"] == wanted
+        })
     };
     assert_eq!(server.post("/api/v1/checkin/nobody", &[], b"").status, 404);
     assert_eq!(server.post("/api/v1/checkin/nightly", &[], b"").status, 200);
@@ -289,7 +343,11 @@ fn blackbox_scrape_jobs_keep_working() {
     let server = serve(dir.path(), "");
     let page = server.get(&format!("/probe?module=http_2xx&target={}/version", model.url));
     assert_eq!(page.status, 200);
-    for line in ["probe_success 1", "probe_http_status_code 200", "probe_http_duration_seconds{phase=\"connect\"}"] {
+    for line in [
+        "probe_success 1",
+        "probe_http_status_code 200",
+        "probe_http_duration_seconds{phase=\"connect\"}",
+    ] {
         assert!(page.body.contains(line), "{line}: {}", page.body);
     }
     model.is(Mood::Broken);

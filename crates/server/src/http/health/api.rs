@@ -122,14 +122,16 @@ pub(super) async fn check_in(
         .chars()
         .take(TEXT_CHARS_MAX)
         .collect();
-    if state
-        .engine
-        .health()
-        .check_in(&name, ok, &detail, state.engine.now_ms())
-    {
-        Success::json(&json!({ "kept": true }))
-    } else {
-        Err(not_found("check-in", &name))
+    let (health, now_ms, of) = (state.engine.health().clone(), state.engine.now_ms(), name.clone());
+    let work = move || health.check_in(&of, ok, &detail, now_ms);
+    let kept = state.engine.compute_ingest(work).await;
+    match kept.map_err(|e| ApiError::internal(e.to_string()))? {
+        Ok(true) => Success::json(&json!({ "kept": true })),
+        Ok(false) => Err(not_found("check-in", &name)),
+        Err(error) => Err(ApiError::new(
+            ErrorClass::Unavailable,
+            crate::http::with_causes(&error),
+        )),
     }
 }
 
