@@ -4,21 +4,20 @@
 #[path = "../support/frames.rs"]
 mod frames;
 
-use frames::{Whole, hostile, live, whole};
+use frames::{Whole, lay_out, live, scratch, whole};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
 static WHOLE: LazyLock<Whole> = LazyLock::new(|| whole(true));
 
 fuzz_target!(|data: &[u8]| {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     // A manifest may name any path that it likes: nothing outside the directory may go.
     let beside = dir.path().join("beside");
     let store = dir.path().join("store");
-    std::fs::create_dir_all(store.join("checkpoint")).unwrap();
-    std::fs::create_dir(store.join("blocks")).unwrap();
+    std::fs::create_dir_all(store.join("blocks")).unwrap();
     std::fs::write(&beside, b"mine").unwrap();
-    std::fs::write(store.join(&WHOLE.path), hostile(&WHOLE, &[])).unwrap();
+    lay_out(&WHOLE, &[], &store);
     let mut manifest = data.to_vec();
     if let Some((0, line)) = data.split_first().map(|(choice, line)| (choice % 2, line)) {
         manifest = line.iter().copied().filter(|b| *b != b'\n').collect();

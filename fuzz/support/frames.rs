@@ -10,16 +10,16 @@ pub const T0: i64 = 1_700_000_000_000;
 
 /// A store with floats, late floats, histograms, exemplars, starts and metadata: its log, or its checkpoint.
 pub struct Whole {
-    pub manifest: Option<Vec<u8>>,
+    manifest: Option<Vec<u8>>,
     /// Below the store's directory.
-    pub path: PathBuf,
-    pub bytes: Vec<u8>,
+    path: PathBuf,
+    bytes: Vec<u8>,
     /// Where frames begin.
-    pub frames: Vec<usize>,
+    frames: Vec<usize>,
 }
 
 pub fn whole(checkpoint: bool) -> Whole {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let store = MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap();
     fill(&store);
     if checkpoint {
@@ -102,8 +102,29 @@ fn histogram(count: u64) -> Histogram {
     }
 }
 
+/// Synced files are quick where there is no device.
+pub fn scratch() -> tempfile::TempDir {
+    let in_memory = Path::new("/dev/shm");
+    if in_memory.is_dir() {
+        tempfile::tempdir_in(in_memory)
+    } else {
+        tempfile::tempdir()
+    }
+    .unwrap()
+}
+
+/// Writes the files into a directory, changed as the input wants.
+pub fn lay_out(whole: &Whole, data: &[u8], dir: &Path) {
+    let path = dir.join(&whole.path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, hostile(whole, data)).unwrap();
+    if let Some(manifest) = &whole.manifest {
+        std::fs::write(dir.join("MANIFEST"), manifest).unwrap();
+    }
+}
+
 /// The first byte chooses: edits of single bytes in frames, or one more frame that is wholly the input's.
-pub fn hostile(whole: &Whole, data: &[u8]) -> Vec<u8> {
+fn hostile(whole: &Whole, data: &[u8]) -> Vec<u8> {
     let mut bytes = whole.bytes.clone();
     let Some((choice, data)) = data.split_first() else {
         return bytes;

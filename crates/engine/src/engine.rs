@@ -2,18 +2,24 @@
 
 use crate::clock::Clock;
 use crate::compute::{Compute, ComputeError};
+use crate::forward::Forwarding;
 use crate::health::{Health, HealthError};
 use crate::jobs::Jobs;
 use crate::meter::Meter;
 use crate::options::EngineOptions;
-use crate::otlp::OtlpIngest;
+use crate::otlp::{OtlpFailure, OtlpIngest, OtlpKept};
 use crate::paging::{Paging, PagingError};
+use crate::performance::Baselines;
+use crate::pushed::Pushed;
 use crate::queries::Queries;
 use crate::scraping::{Scraping, ScrapingError};
+use crate::sdk::Sdk;
+use crate::work::SourceOptions;
+use lapwing_store::JournalError;
 use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
 use lapwing_store::state::{MemoryState, SqliteState, StateError, StateStore};
 use lapwing_types::WriteBatch;
-use lapwing_wire::otlp::{MetricsRequest, Rejection};
+use lapwing_wire::otlp::MetricsRequest;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lapwing, running. A cheap handle; [`Engine::stop`] ends it for all clones.
@@ -32,9 +38,14 @@ struct Shared {
     scraping: Scraping,
     paging: Paging,
     health: Health,
+    forwarding: Forwarding,
+    pushed: Pushed,
+    sdk: Sdk,
+    baselines: Baselines,
     ingest_pool: Compute,
     read_pool: Compute,
     jobs: Mutex<Option<Jobs>>,
+    sources: Mutex<Option<(SourceOptions, Jobs)>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +58,8 @@ pub enum StartError {
     },
     #[error("cannot open the state database")]
     State(#[source] StateError),
+    #[error("cannot open the running totals of delta series")]
+    Totals(#[source] JournalError),
     #[error(transparent)]
     Paging(#[from] PagingError),
     #[error(transparent)]
@@ -67,10 +80,15 @@ impl Engine {
         let clock = options.clock.clone();
         let meter = Meter::new();
         let store = open_store(options, clock.now_ms())?;
-        let queries = Queries::new(store.clone(), clock.clone(), options.queries.clone(), &meter);
+        let queries = Queries::new(store.clone(), clock.clone(), &options.queries, &meter);
         let scraping = Scraping::start(&store, &clock)?;
         scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
-        let paging = Paging::start(open_state(options)?, &options.paging, &clock, &meter)?;
+        let totals = options.data.as_ref().map(|dir| dir.join("otlp-totals"));
+        let otlp = OtlpIngest::open(options.otlp.clone(), totals.as_deref()).map_err(StartError::Totals)?;
+        let state = open_state(options)?;
+        let pushed = Pushed::load(state.clone(), options.pushed_ttl_ms, &meter).map_err(StartError::State)?;
+        let paging = Paging::start(state, &options.paging, &clock, &meter)?;
+        let forwarding = Forwarding::new(options.paging.forwarder(), &meter);
         let health = Health::new(
             &options.health,
             paging.state_store().clone(),
@@ -81,26 +99,37 @@ impl Engine {
         let engine = Engine {
             shared: Arc::new(Shared {
                 started_ms: clock.now_ms(),
+                sdk: options.sdk.clone().unwrap_or_else(|| Sdk::new(clock.clone())),
+                baselines: Baselines::default(),
                 clock,
                 store,
                 queries,
                 scraping,
                 paging,
                 health,
-                otlp: OtlpIngest::new(options.otlp.clone()),
+                forwarding,
+                pushed,
+                otlp,
                 ingest_pool: Compute::new(cores),
                 read_pool: Compute::new(cores.max(4)),
                 jobs: Mutex::new(None),
+                sources: Mutex::new(None),
                 meter,
             }),
         };
         let jobs = crate::work::start(&engine, options);
         *engine.lock_jobs() = Some(jobs);
+        let sources = SourceOptions::of(options);
+        *engine.lock_sources() = Some((sources, crate::work::start_sources(&engine, sources)));
         Ok(engine)
     }
 
     /// Ends the jobs, the last started first, then closes the store: what was acknowledged is kept.
     pub async fn stop(&self) -> Result<(), StopError> {
+        let sources = self.lock_sources().take();
+        if let Some((_, jobs)) = sources {
+            jobs.stop().await;
+        }
         let jobs = self.lock_jobs().take();
         if let Some(jobs) = jobs {
             jobs.stop().await;
@@ -137,8 +166,40 @@ impl Engine {
         &self.shared.health
     }
 
+    pub fn forwarding(&self) -> &Forwarding {
+        &self.shared.forwarding
+    }
+
     pub fn scraping(&self) -> &Scraping {
         &self.shared.scraping
+    }
+
+    pub fn pushed(&self) -> &Pushed {
+        &self.shared.pushed
+    }
+
+    /// What the program around this engine is watched with, and the operations that other programs told of.
+    pub fn sdk(&self) -> &Sdk {
+        &self.shared.sdk
+    }
+
+    pub(crate) fn baselines(&self) -> &Baselines {
+        &self.shared.baselines
+    }
+
+    /// Keeps the numbers of [`Engine::sdk`] as they stand now: a job does so regularly, and whoever asks right after recording may.
+    pub fn gather_sdk(&self) {
+        let _gate = crate::sdk::fork_gate();
+        let now_ms = self.now_ms();
+        let batch = self.shared.sdk.gather(now_ms, &[]);
+        if batch.series.is_empty() {
+            return;
+        }
+        let mut appender = self.shared.store.appender("sdk", now_ms);
+        appender.append_batch(&batch);
+        if let Err(error) = appender.commit() {
+            tracing::error!(%error, "the program's own metrics could not be kept");
+        }
     }
 
     pub fn meter(&self) -> &Meter {
@@ -146,8 +207,10 @@ impl Engine {
     }
 
     /// Keeps what an OTLP request carries; the rejections go into its answer.
-    pub fn keep_otlp(&self, request: &MetricsRequest<'_>) -> Result<Vec<Rejection>, AppendError> {
-        self.shared.otlp.keep(&self.shared.store, request, self.now_ms())
+    pub fn keep_otlp(&self, source: &str, request: &MetricsRequest<'_>) -> Result<OtlpKept, OtlpFailure> {
+        self.shared
+            .otlp
+            .keep(&self.shared.store, source, request, self.now_ms())
     }
 
     /// Lapwing's own series as they stand now.
@@ -169,6 +232,43 @@ impl Engine {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ComputeError> {
         self.shared.read_pool.run(work).await
+    }
+
+    /// Exchanges everything that a configuration governs but where data is kept and how safely, which need a restart.
+    /// Nothing changes unless all of it is right. Alerts, timers and deliveries stay as they are.
+    pub async fn reload(&self, options: &EngineOptions) -> Result<(), ScrapingError> {
+        let shared = &self.shared;
+        shared
+            .scraping
+            .set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
+        shared.store.set_limits(options.metrics.limits());
+        shared.queries.set_limits(&options.queries);
+        shared.pushed.set_default_ttl(options.pushed_ttl_ms);
+        shared.otlp.set_options(options.otlp.clone());
+        shared.paging.reload(&options.paging, self.now_ms());
+        shared.forwarding.reload(&options.paging);
+        let wanted = SourceOptions::of(options);
+        let before = {
+            let mut sources = self.lock_sources();
+            match &*sources {
+                Some((running, _)) if *running != wanted => sources.take(),
+                // Stopped meanwhile, or nothing to change.
+                _ => None,
+            }
+        };
+        if let Some((_, jobs)) = before {
+            jobs.stop().await;
+            if !wanted.find_local {
+                shared.scraping.forget_local();
+            }
+            let jobs = crate::work::start_sources(self, wanted);
+            *self.lock_sources() = Some((wanted, jobs));
+        }
+        Ok(())
+    }
+
+    fn lock_sources(&self) -> std::sync::MutexGuard<'_, Option<(SourceOptions, Jobs)>> {
+        self.shared.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_jobs(&self) -> std::sync::MutexGuard<'_, Option<Jobs>> {

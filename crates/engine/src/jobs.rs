@@ -30,7 +30,25 @@ impl Jobs {
 
     /// Runs `work` at once and then every `period`; a run that takes longer than the period delays the next one
     /// instead of piling up.
-    pub(crate) fn every<F, Fut>(&mut self, name: &'static str, period: Duration, mut work: F)
+    pub(crate) fn every<F, Fut>(&mut self, name: &'static str, period: Duration, work: F)
+    where
+        F: FnMut() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send,
+    {
+        self.ticking(name, period, false, work);
+    }
+
+    /// As [`Jobs::every`], with a second run after [`SOON`]: what is computed from two readings is there at once, and
+    /// a graph has a line to draw.
+    pub(crate) fn every_and_soon<F, Fut>(&mut self, name: &'static str, period: Duration, work: F)
+    where
+        F: FnMut() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send,
+    {
+        self.ticking(name, period, period > SOON, work);
+    }
+
+    fn ticking<F, Fut>(&mut self, name: &'static str, period: Duration, mut has_early: bool, mut work: F)
     where
         F: FnMut() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send,
@@ -40,9 +58,12 @@ impl Jobs {
         let handle = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let early = tokio::time::sleep(SOON);
+            tokio::pin!(early);
             loop {
                 tokio::select! {
                     _ = ticks.tick() => {}
+                    () = &mut early, if has_early => has_early = false,
                     _ = stopped.wait_for(|stop| *stop) => break,
                 }
                 let watch = Stopwatch::start();
@@ -52,27 +73,6 @@ impl Jobs {
             }
         });
         self.running.push((name, handle));
-    }
-
-    /// As [`Jobs::every`], with a second run after [`SOON`]: what is computed from two readings is there at once, and
-    /// a graph has a line to draw.
-    pub(crate) fn every_and_soon<F, Fut>(&mut self, name: &'static str, period: Duration, mut work: F)
-    where
-        F: FnMut() -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send,
-    {
-        let mut early = true;
-        self.every(name, period, move || {
-            let first = work();
-            let second = std::mem::take(&mut early).then(&mut work);
-            async move {
-                first.await;
-                if let Some(second) = second {
-                    tokio::time::sleep(SOON.min(period)).await;
-                    second.await;
-                }
-            }
-        });
     }
 
     /// Runs one long-lived task, which must end when the receiver turns true.
@@ -117,12 +117,11 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    #[tokio::test(start_paused = true)]
-    async fn runs_at_once_and_every_period_until_stopped() {
+    async fn runs_in_35_s(has_early: bool) -> u32 {
         let count = Arc::new(AtomicU32::new(0));
         let mut jobs = Jobs::new(&Meter::new());
         let seen = count.clone();
-        jobs.every("test", Duration::from_secs(10), move || {
+        jobs.ticking("test", Duration::from_secs(10), has_early, move || {
             let seen = seen.clone();
             async move {
                 seen.fetch_add(1, Ordering::SeqCst);
@@ -130,6 +129,16 @@ mod tests {
         });
         tokio::time::sleep(Duration::from_secs(35)).await;
         jobs.stop().await;
-        assert_eq!(count.load(Ordering::SeqCst), 4);
+        count.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn runs_at_once_and_every_period_until_stopped() {
+        assert_eq!(runs_in_35_s(false).await, 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_early_run_comes_on_top() {
+        assert_eq!(runs_in_35_s(true).await, 5);
     }
 }

@@ -8,14 +8,21 @@
 pub mod clock;
 mod compute;
 mod engine;
+mod forward;
 pub mod health;
 mod jobs;
 pub mod meter;
 mod options;
 mod otlp;
 mod paging;
+mod performance;
+mod pushed;
 mod queries;
 mod scraping;
+pub mod sdk;
+mod simulated;
+mod telling;
+mod upkeep;
 mod work;
 
 pub use clock::Clock;
@@ -24,9 +31,12 @@ pub use engine::{Engine, StartError, StopError};
 pub use health::{Health, HealthOptions};
 pub use meter::Meter;
 pub use options::EngineOptions;
+pub use otlp::{OtlpFailure, OtlpKept};
 pub use paging::{Paging, PagingError, PagingOptions};
+pub use pushed::{Push, PushError, PushMode, Pushed, PushedGroup};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
+pub use telling::{Telling, ToldPage, replay_and_tell};
 
 /// The name of this machine, as it stands in `instance` labels.
 pub fn hostname() -> String {

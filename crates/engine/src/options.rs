@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::health::HealthOptions;
 use crate::paging::PagingOptions;
 use crate::queries::QueryLimits;
+use crate::sdk::Sdk;
 use lapwing_collect::scrape::{ScrapeConfig, ScrapeDefaults};
 use lapwing_store::metrics::MetricsOptions;
 use lapwing_wire::otlp::OtlpOptions;
@@ -20,14 +21,22 @@ pub struct EngineOptions {
     pub otlp: OtlpOptions,
     pub paging: PagingOptions,
     pub health: HealthOptions,
+    /// How long what batch jobs pushed stands; `None` keeps it until it is deleted.
+    pub pushed_ttl_ms: Option<i64>,
     pub scrape_jobs: Vec<ScrapeConfig>,
     pub scrape_defaults: ScrapeDefaults,
     /// Whether to look for model servers and exporters on this host.
     pub find_local: bool,
+    /// Only asks what a directory holds: without rules in force, their state must be left as it is.
+    pub asks_only: bool,
     /// The port that Lapwing itself listens on: never scraped as if it were another's.
     pub own_port: Option<u16>,
     /// How often this host is measured; None leaves it alone.
     pub host_interval: Option<Duration>,
+    /// What the program around the engine is watched with already; None makes a new one.
+    pub sdk: Option<Sdk>,
+    /// How often that is kept.
+    pub sdk_interval: Duration,
     /// How often Lapwing's own numbers are kept; None keeps none.
     pub own_interval: Option<Duration>,
 }
@@ -42,11 +51,15 @@ impl Default for EngineOptions {
             otlp: OtlpOptions::default(),
             paging: PagingOptions::default(),
             health: HealthOptions::default(),
+            pushed_ttl_ms: None,
             scrape_jobs: Vec::new(),
             scrape_defaults: ScrapeDefaults::default(),
             find_local: false,
+            asks_only: false,
             own_port: None,
             host_interval: Some(Duration::from_secs(15)),
+            sdk: None,
+            sdk_interval: Duration::from_secs(5),
             own_interval: Some(Duration::from_secs(15)),
         }
     }

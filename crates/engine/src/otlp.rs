@@ -1,41 +1,155 @@
 //! OTLP into the store: translation needs the running totals of delta series, which one lock orders.
+//!
+//! Totals outlive the process: what a request changes in them is appended to a journal before its samples are. So a kill in
+//! between leaves totals that know of deltas whose samples are missing; the sender, who was not acknowledged, sends
+//! them again, they are refused as not newer, and the next sample holds their sum. Never the other way round, which
+//! `rate()` would take for a restart of the counter.
 
-use lapwing_store::metrics::{AppendError, MetricsStore};
-use lapwing_wire::otlp::{DeltaState, MetricsRequest, OtlpOptions, Rejection, translate};
-use std::sync::{Mutex, PoisonError};
+use lapwing_store::metrics::{AppendError, AppendOutcome, MetricsStore};
+use lapwing_store::{Journal, JournalError};
+use lapwing_wire::otlp::{DeltaState, MetricsRequest, OtlpOptions, RejectReason, Rejection, translate};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A total takes about 300 bytes: these stay below 100 MiB.
 const DELTA_SERIES_MAX: usize = 300_000;
+/// A journal that is this many times as long as the totals in it is written anew.
+const JOURNAL_GROWTH_MAX: u64 = 4;
+/// Below this it is not worth it.
+const JOURNAL_BYTES_MIN: u64 = 4 << 20;
+/// A delta series that was not heard of for a day is forgotten when the journal is written anew.
+const FORGET_MS: i64 = 24 * 3_600_000;
 
 pub(crate) struct OtlpIngest {
-    options: OtlpOptions,
-    deltas: Mutex<DeltaState>,
+    options: Mutex<Arc<OtlpOptions>>,
+    deltas: Mutex<Deltas>,
+}
+
+struct Deltas {
+    totals: DeltaState,
+    /// Absent for an engine in memory.
+    journal: Option<Journal>,
+    /// Of the journal when it was last written as a whole.
+    whole_bytes: u64,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, Default)]
+pub struct OtlpKept {
+    pub samples: usize,
+    /// For the answer's `partial_success`. A histogram that the store refused in part counts once per refused series.
+    pub rejections: Vec<Rejection>,
+}
+
+/// Why nothing of a request was kept; sending it again is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum OtlpFailure {
+    #[error("the running totals of delta series could not be written down")]
+    Totals(#[from] JournalError),
+    #[error("the samples could not be kept")]
+    Store(#[from] AppendError),
 }
 
 impl OtlpIngest {
-    pub(crate) fn new(options: OtlpOptions) -> Self {
-        OtlpIngest {
-            options,
-            deltas: Mutex::new(DeltaState::new(DELTA_SERIES_MAX)),
-        }
+    /// `journal` is where totals are kept; damage in it is said and costs what is damaged.
+    pub(crate) fn open(options: OtlpOptions, journal: Option<&Path>) -> Result<Self, JournalError> {
+        let mut totals = DeltaState::new(DELTA_SERIES_MAX);
+        let journal = match journal {
+            None => None,
+            Some(path) => {
+                let (journal, records) = Journal::open(path)?;
+                for record in records {
+                    if let Err(error) = totals.absorb(&record) {
+                        tracing::error!(%error, "running totals of delta series were passed over");
+                    }
+                }
+                Some(journal)
+            }
+        };
+        Ok(OtlpIngest {
+            options: Mutex::new(Arc::new(options)),
+            deltas: Mutex::new(Deltas {
+                totals,
+                whole_bytes: journal.as_ref().map_or(0, Journal::size_bytes),
+                journal,
+            }),
+        })
     }
 
-    /// Totals move on only once their samples are kept, so that a request which failed may come again.
+    pub(crate) fn set_options(&self, options: OtlpOptions) {
+        *self.options.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
+    }
+
+    /// Totals move on in memory only once their samples are kept, so that a request which failed may come again.
     pub(crate) fn keep(
         &self,
         store: &MetricsStore,
+        source: &str,
         request: &MetricsRequest<'_>,
         now_ms: i64,
-    ) -> Result<Vec<Rejection>, AppendError> {
+    ) -> Result<OtlpKept, OtlpFailure> {
+        let options = self
+            .options
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
-        let translated = translate(request, &self.options, &deltas);
-        let mut appender = store.appender("otlp", now_ms);
+        let translated = translate(request, &options, &deltas.totals);
+        // Requests without deltas have nothing to order and do not wait for each other.
+        let held = if translated.delta_changes.is_empty() {
+            drop(deltas);
+            None
+        } else {
+            deltas.write_down(&DeltaState::changes_to_bytes(&translated.delta_changes), now_ms)?;
+            Some(deltas)
+        };
+        let mut appender = store.appender(source, now_ms);
         appender.append_batch(&translated.batch);
         let outcome = appender.commit()?;
-        deltas.apply(translated.delta_changes);
-        for refused in &outcome.refused {
-            tracing::debug!(labels = %refused.labels, reason = %refused.reason, "an OTLP sample was refused");
+        if let Some(mut deltas) = held {
+            deltas.totals.apply(translated.delta_changes);
         }
-        Ok(translated.rejections)
+        let mut rejections = translated.rejections;
+        rejections.extend(not_kept(&outcome));
+        Ok(OtlpKept {
+            samples: outcome.samples + outcome.histograms,
+            rejections,
+        })
     }
+}
+
+impl Deltas {
+    fn write_down(&mut self, changes: &[u8], now_ms: i64) -> Result<(), JournalError> {
+        let Some(journal) = &mut self.journal else {
+            return Ok(());
+        };
+        if journal.size_bytes() > (self.whole_bytes * JOURNAL_GROWTH_MAX).max(JOURNAL_BYTES_MIN) {
+            self.totals.forget_before(now_ms - FORGET_MS);
+            journal.replace(&self.totals.to_bytes())?;
+            self.whole_bytes = journal.size_bytes();
+        }
+        journal.append(changes)
+    }
+}
+
+/// What the store refused, by metric and reason.
+fn not_kept(outcome: &AppendOutcome) -> Vec<Rejection> {
+    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for refused in &outcome.refused {
+        let metric = refused.labels.metric_name().unwrap_or("").to_owned();
+        *counts.entry((metric, refused.reason.to_string())).or_default() += 1;
+    }
+    let unnamed = outcome.refused_count.saturating_sub(outcome.refused.len()) as u64;
+    if unnamed > 0 {
+        counts.insert(("others".to_owned(), "as the ones before".to_owned()), unnamed);
+    }
+    counts
+        .into_iter()
+        .map(|((metric, reason), points_count)| Rejection {
+            metric,
+            reason: RejectReason::NotKept { reason },
+            points_count,
+        })
+        .collect()
 }

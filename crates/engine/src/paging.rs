@@ -11,11 +11,12 @@ use lapwing_judge::rules::{QueryEvaluator, RuleGroup, Rules, RulesOptions, Rules
 use lapwing_notify::channels::{Sent, Transport};
 use lapwing_notify::config::NotifyConfig;
 use lapwing_notify::dispatch::{DispatchState, Dispatcher};
+use lapwing_notify::forward::{ForwardTarget, Forwarder};
 use lapwing_notify::message::Notification;
 use lapwing_query::QueryOptions;
 use lapwing_store::metrics::MetricsStore;
 use lapwing_store::state::{StateError, StateStore};
-use lapwing_types::{Alert, StateBatch, StateKind};
+use lapwing_types::{Alert, Labels, StateBatch, StateKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore};
 
@@ -27,6 +28,22 @@ pub struct PagingOptions {
     pub groups: Vec<RuleGroup>,
     pub rules: RulesOptions,
     pub notify: Arc<NotifyConfig>,
+}
+
+impl PagingOptions {
+    /// What hands alerts on to other Alertmanagers.
+    pub(crate) fn forwarder(&self) -> Forwarder {
+        let (targets, labels) = self.forward_to();
+        Forwarder::new(targets, labels)
+    }
+
+    /// The Alertmanagers that alerts are handed on to, and the labels that are put on them.
+    pub(crate) fn forward_to(&self) -> (Vec<ForwardTarget>, Labels) {
+        let targets = self.notify.extras.alertmanagers.clone();
+        let external = self.rules.external_labels.iter();
+        let labels = Labels::from_pairs(external.map(|(n, v)| (n.as_str(), v.as_str())));
+        (targets, labels.unwrap_or_default())
+    }
 }
 
 impl Default for PagingOptions {
@@ -146,6 +163,20 @@ impl Paging {
         })
     }
 
+    /// Other rules, routes and receivers from now on. Timers, alerts, silences and deliveries stay; what of them no rule or
+    /// route knows any more ends with the next tick.
+    pub(crate) fn reload(&self, options: &PagingOptions, now_ms: i64) {
+        let mut judging = self.judging();
+        judging.rules = Rules::new(options.groups.clone(), options.rules.clone());
+        let mut dispatch = self.dispatch();
+        dispatch.reload(options.notify.clone(), now_ms);
+        let batch = dispatch.take_batch();
+        self.commit(&batch);
+        drop(dispatch);
+        drop(judging);
+        self.shared.wake.notify_one();
+    }
+
     /// Evaluates what is due and writes down what was found. Called on a blocking thread.
     /// `is_scraped` says whether every target was scraped once since the start.
     /// True when slots are left that were due.
@@ -167,7 +198,8 @@ impl Paging {
             threads: 1,
             ..QueryOptions::default()
         };
-        let mut evaluator = QueryEvaluator::new(&snapshot, options, threads);
+        let elapsed = || watch.elapsed_s();
+        let mut evaluator = QueryEvaluator::new(&snapshot, options, threads).timed(&elapsed);
         let tick = rules.tick(now_ms, &mut evaluator, state);
         self.shared.evaluations.add(tick.evaluations);
         self.shared.failures.add(tick.failures);

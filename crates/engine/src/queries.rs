@@ -89,13 +89,28 @@ struct Shared {
     store: MetricsStore,
     clock: Clock,
     engine: QueryEngine,
-    pool: Compute,
-    limits: QueryLimits,
+    bounds: Mutex<Bounds>,
     next_id: AtomicU64,
     waiting: AtomicU64,
     running: Mutex<BTreeMap<u64, Entry>>,
     seconds: Latency,
     failures: Counter,
+}
+
+/// What a query is run within; exchanged as a whole, so that running queries keep theirs.
+#[derive(Clone)]
+struct Bounds {
+    pool: Compute,
+    limits: Arc<QueryLimits>,
+}
+
+impl Bounds {
+    fn new(limits: &QueryLimits) -> Self {
+        Bounds {
+            pool: Compute::new(limits.concurrency_max),
+            limits: Arc::new(limits.clone()),
+        }
+    }
 }
 
 struct Entry {
@@ -105,14 +120,13 @@ struct Entry {
 }
 
 impl Queries {
-    pub(crate) fn new(store: MetricsStore, clock: Clock, limits: QueryLimits, meter: &Meter) -> Self {
+    pub(crate) fn new(store: MetricsStore, clock: Clock, limits: &QueryLimits, meter: &Meter) -> Self {
         Queries {
             shared: Arc::new(Shared {
                 store,
                 clock,
                 engine: QueryEngine::new(),
-                pool: Compute::new(limits.concurrency_max),
-                limits,
+                bounds: Mutex::new(Bounds::new(limits)),
                 next_id: AtomicU64::new(1),
                 waiting: AtomicU64::new(0),
                 running: Mutex::default(),
@@ -124,6 +138,11 @@ impl Queries {
                 failures: meter.counter("lapwing_query_failures_total", "PromQL queries that failed.", &[]),
             }),
         }
+    }
+
+    /// For the queries that come from now on.
+    pub(crate) fn set_limits(&self, limits: &QueryLimits) {
+        *self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner) = Bounds::new(limits);
     }
 
     pub async fn instant(&self, request: QueryRequest, at_ms: i64) -> Result<Answered, QueryFailure> {
@@ -172,15 +191,18 @@ impl Queries {
             + 'static,
     {
         let shared = &self.shared;
-        if shared.pool.free() == 0
-            && shared.waiting.load(Ordering::Relaxed) >= shared.limits.waiting_max as u64
-        {
+        let Bounds { pool, limits } = shared
+            .bounds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if pool.free() == 0 && shared.waiting.load(Ordering::Relaxed) >= limits.waiting_max as u64 {
             return Err(QueryFailure::Busy);
         }
         let asked = Stopwatch::start();
         let interrupt = Interrupt::default();
         let listed = self.list(&request.expr, &interrupt);
-        let mut options = shared.limits.options.clone();
+        let mut options = limits.options.clone();
         options.interrupt = interrupt.clone();
         if let Some(lookback_ms) = request.lookback_ms {
             options.lookback_ms = lookback_ms;
@@ -188,14 +210,14 @@ impl Queries {
         options.explain = request.explain.then_some(Explain { nanos: process_nanos });
         let timeout_ms = request
             .timeout_ms
-            .unwrap_or(shared.limits.timeout_ms)
-            .clamp(1, shared.limits.timeout_ms);
+            .unwrap_or(limits.timeout_ms)
+            .clamp(1, limits.timeout_ms);
         let evaluation = {
             let shared = shared.clone();
             let waiting = Waiting::new(&shared);
             async move {
                 let inner = shared.clone();
-                let result = shared.pool.run(move || {
+                let result = pool.run(move || {
                     drop(waiting);
                     let queue_s = asked.elapsed_s();
                     let watch = Stopwatch::start();

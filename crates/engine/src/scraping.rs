@@ -126,6 +126,12 @@ impl Scraping {
         *before = found;
     }
 
+    /// Ends the scraping of what was found on this host.
+    pub(crate) fn forget_local(&self) {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.scraper.remove_job(LOCAL_JOB);
+    }
+
     /// Who was found on this host.
     pub fn found(&self) -> Vec<Found> {
         self.local.lock().unwrap_or_else(PoisonError::into_inner).clone()

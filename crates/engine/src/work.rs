@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::jobs::Jobs;
 use crate::options::EngineOptions;
+use crate::upkeep::UpkeepNumbers;
 use lapwing_collect::discovery::discovery_series;
 use lapwing_collect::gpu::{GpuCollector, GpuError, GpuOptions, NvmlSource};
 use lapwing_collect::host::HostCollector;
@@ -19,14 +20,48 @@ const LOCAL_PERIOD: Duration = Duration::from_secs(30);
 
 pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     let mut jobs = Jobs::new(engine.meter());
+    if options.asks_only {
+        return jobs;
+    }
+    // A hand-turned clock stands still between its turns; `Engine::advance` does what is due.
+    if engine.clock().is_simulated() {
+        return jobs;
+    }
+    start_sdk(&mut jobs, engine, options.sdk_interval);
     start_maintenance(&mut jobs, engine);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
     crate::health::start(&mut jobs, engine);
     crate::health::start_probes(&mut jobs, engine);
+    crate::forward::start(&mut jobs, engine);
+    start_pushed(&mut jobs, engine);
     if let Some(period) = options.own_interval {
         start_own(&mut jobs, engine, period);
     }
+    jobs
+}
+
+/// What of the jobs hangs on the configuration; they are started anew when one of these differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourceOptions {
+    host_interval: Option<Duration>,
+    pub(crate) find_local: bool,
+    own_port: Option<u16>,
+}
+
+impl SourceOptions {
+    pub(crate) fn of(options: &EngineOptions) -> Self {
+        SourceOptions {
+            host_interval: options.host_interval,
+            find_local: options.find_local,
+            own_port: options.own_port,
+        }
+    }
+}
+
+/// The jobs that look at this machine.
+pub(crate) fn start_sources(engine: &Engine, options: SourceOptions) -> Jobs {
+    let mut jobs = Jobs::new(engine.meter());
     if let Some(period) = options.host_interval {
         start_host(&mut jobs, engine, period);
         start_gpus(&mut jobs, engine, period);
@@ -37,13 +72,32 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     jobs
 }
 
-fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {
+fn start_sdk(jobs: &mut Jobs, engine: &Engine, period: Duration) {
     let engine = engine.clone();
-    jobs.every("maintain", MAINTENANCE_PERIOD, move || {
+    jobs.every("sdk", period, move || {
         let engine = engine.clone();
         async move {
+            let inner = engine.clone();
+            if let Err(error) = engine.compute_ingest(move || inner.gather_sdk()).await {
+                tracing::error!(%error, "gathering the program's own metrics was cut off");
+            }
+        }
+    });
+}
+
+fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    let numbers = Arc::new(UpkeepNumbers::new(engine.meter()));
+    jobs.every("maintain", MAINTENANCE_PERIOD, move || {
+        let (engine, numbers) = (engine.clone(), numbers.clone());
+        async move {
             let (store, now_ms) = (engine.store().clone(), engine.now_ms());
-            match engine.compute_queries(move || store.maintain(now_ms)).await {
+            let upkeep = move || {
+                let report = store.maintain(now_ms);
+                numbers.note(&store, &report);
+                report
+            };
+            match engine.compute_queries(upkeep).await {
                 Ok(report) => report
                     .failures
                     .iter()
@@ -84,6 +138,25 @@ fn start_dispatch(jobs: &mut Jobs, engine: &Engine) {
                 () = engine.paging().woken() => {}
                 () = tokio::time::sleep(DISPATCH_PERIOD) => {}
                 _ = stopped.wait_for(|stop| *stop) => break,
+            }
+        }
+    });
+}
+
+/// Pushed groups get a sample as often as scraped targets do by default.
+const PUSHED_PERIOD: Duration = Duration::from_secs(15);
+
+fn start_pushed(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.every("pushed", PUSHED_PERIOD, move || {
+        let engine = engine.clone();
+        async move {
+            let (inner, now_ms) = (engine.clone(), engine.now_ms());
+            let turn = move || inner.pushed().turn(inner.store(), now_ms);
+            match engine.compute_ingest(turn).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "pushed groups got no sample"),
+                Err(error) => tracing::error!(%error, "the turn of pushed groups was cut off"),
             }
         }
     });

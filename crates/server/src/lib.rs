@@ -6,5 +6,8 @@
 mod cli;
 mod config;
 mod http;
+mod launch;
+mod live;
+mod statsd;
 
 pub use cli::cli_main;

@@ -5,11 +5,14 @@
 //!
 //! Only this crate touches the data directory. No clock is read here: `now_ms` is an argument.
 
+mod journal;
 pub mod metrics;
 mod source;
 #[cfg(feature = "state")]
 pub mod state;
 
+pub use journal::{Journal, JournalError};
 pub use source::{
-    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, UNKNOWN_START,
+    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, TierColumn, TierHint,
+    UNKNOWN_START,
 };

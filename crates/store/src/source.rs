@@ -18,6 +18,39 @@ pub struct Selection {
     pub series_max: Option<usize>,
 }
 
+/// What a downsampled bucket is read as where the samples themselves are gone. The value stands at the end of the bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TierColumn {
+    /// The last sample of the bucket.
+    #[default]
+    Last,
+    /// A counter without resets that grows by the increase of each bucket and meets the samples that follow.
+    Counter,
+    Min,
+    Max,
+    /// As often as there were samples, spread over the bucket: averages are weighed, sums and counts are right.
+    Average,
+}
+
+/// How whoever selects wants to see downsampled data. Samples are always preferred where there are any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierHint {
+    pub column: TierColumn,
+    /// Neighbouring points are to be at most this far apart; longer buckets are filled in. Whoever looks at windows of a
+    /// given length finds points in each of them this way, also in those shorter than a bucket.
+    pub every_ms: i64,
+}
+
+impl Default for TierHint {
+    /// For who looks five minutes back, as PromQL does.
+    fn default() -> Self {
+        TierHint {
+            column: TierColumn::Last,
+            every_ms: 300_000,
+        }
+    }
+}
+
 /// One selected series: who it is, and how to read it when its turn comes.
 pub struct SelectedSeries {
     pub labels: Labels,
@@ -104,6 +137,12 @@ impl SeriesPoints {
 pub trait SeriesSource: Send + Sync {
     /// Series with at least one chunk of data in the range, ascending by labels.
     fn select(&self, selection: &Selection) -> Result<Vec<SelectedSeries>, ReadError>;
+
+    /// As [`SeriesSource::select`], with a say in how downsampled data stands in for samples that are gone. A source that
+    /// keeps none has nothing to do here.
+    fn select_as(&self, selection: &Selection, _tier: TierHint) -> Result<Vec<SelectedSeries>, ReadError> {
+        self.select(selection)
+    }
 
     /// Names of labels on series that match, ascending.
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError>;

@@ -5,6 +5,7 @@
 //! not carry timestamps, and the labels of the group win over those in the body.
 
 use crate::names::{is_legacy_label_name, unescape_values};
+use crate::proto_exposition::{ExpositionError, ExpositionOptions, parse_to_batch as proto_to_batch};
 use crate::text::{Format, ParseError, parse_to_batch};
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -37,12 +38,17 @@ pub enum GroupError {
     BadPercent,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum GroupBodyError {
     #[error("the body does not parse")]
     Parse {
         #[source]
         source: ParseError,
+    },
+    #[error("the body does not parse as protobuf")]
+    Protobuf {
+        #[source]
+        source: ExpositionError,
     },
     #[error("the series {series} has a timestamp, which a push may not have")]
     Timestamp { series: String },
@@ -94,15 +100,29 @@ pub fn parse_body(
     group: &Labels,
     now_ms: i64,
 ) -> Result<WriteBatch, GroupBodyError> {
-    let mut batch =
-        parse_to_batch(body, format, NO_TIME).map_err(|source| GroupBodyError::Parse { source })?;
+    let batch = parse_to_batch(body, format, NO_TIME).map_err(|source| GroupBodyError::Parse { source })?;
+    into_group(batch, group, now_ms)
+}
+
+/// The same for a body in protobuf, as the Go client pushes by default.
+pub fn parse_proto_body(body: &[u8], group: &Labels, now_ms: i64) -> Result<WriteBatch, GroupBodyError> {
+    let options = ExpositionOptions {
+        default_t_ms: NO_TIME,
+        classic_beside_native: true,
+    };
+    let batch = proto_to_batch(body, options).map_err(|source| GroupBodyError::Protobuf { source })?;
+    into_group(batch, group, now_ms)
+}
+
+fn into_group(mut batch: WriteBatch, group: &Labels, now_ms: i64) -> Result<WriteBatch, GroupBodyError> {
     for series in &mut batch.series {
-        for sample in &mut series.samples {
-            if sample.t_ms != NO_TIME {
+        let times = series.samples.iter_mut().map(|s| &mut s.t_ms);
+        for t_ms in times.chain(series.histograms.iter_mut().map(|(t_ms, _)| t_ms)) {
+            if *t_ms != NO_TIME {
                 let series = series.labels.to_string();
                 return Err(GroupBodyError::Timestamp { series });
             }
-            sample.t_ms = now_ms;
+            *t_ms = now_ms;
         }
         let mut labels = series.labels.to_builder();
         for (name, value) in group {

@@ -2,9 +2,11 @@
 //!
 //! A new bench is one file with an [`Entry`] and one line in [`BENCHES`].
 
+mod alerts;
 mod contest;
 mod options;
 mod queries;
+mod sdk;
 mod servers;
 mod table;
 
@@ -39,7 +41,13 @@ struct Entry {
     run: fn(&Options) -> Result<()>,
 }
 
-const BENCHES: &[Entry] = &[contest::INGEST, contest::STORE, contest::QUERY];
+const BENCHES: &[Entry] = &[
+    contest::INGEST,
+    contest::STORE,
+    contest::QUERY,
+    alerts::ALERTS,
+    sdk::SDK,
+];
 
 fn run(args: &[String]) -> Result<()> {
     let Some(name) = args.first() else {

@@ -66,7 +66,9 @@ fn our_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
 
 fn prometheus_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
     let config = data.with_extension("yml");
-    std::fs::write(&config, "global: {}\n").context("write an empty prometheus.yml")?;
+    if !config.exists() {
+        std::fs::write(&config, "global: {}\n").context("write an empty prometheus.yml")?;
+    }
     Ok(vec![
         format!("--config.file={}", text(&config)),
         format!("--storage.tsdb.path={}", text(data)),
@@ -102,12 +104,22 @@ pub(super) struct Running {
     pub(super) address: String,
     program: PathBuf,
     guard: Guard,
+    /// Arguments beside the server's own.
+    more: Vec<String>,
     scratch: tempfile::TempDir,
 }
 
 impl Running {
     /// Starts a server on a free port with an empty data folder and waits until it is ready.
     pub(super) fn start(server: &'static Server) -> Result<Running> {
+        Running::start_with(server, &|_| Ok(Vec::new()))
+    }
+
+    /// The same with files written beside the data folder, and the arguments that name them.
+    pub(super) fn start_with(
+        server: &'static Server,
+        configure: &dyn Fn(&Path) -> Result<Vec<String>>,
+    ) -> Result<Running> {
         let program = (server.program)()?;
         let scratch = tempfile::Builder::new()
             .prefix("lapwing-bench-")
@@ -117,12 +129,14 @@ impl Running {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let data = scratch.path().join("data");
         std::fs::create_dir(&data)?;
-        let guard = launch(server, &program, &data, &address)?;
+        let more = configure(&data)?;
+        let guard = launch(server, &program, (&data, &address), &more)?;
         let mut running = Running {
             server,
             address,
             program,
             guard,
+            more,
             scratch,
         };
         running.wait_ready()?;
@@ -171,8 +185,8 @@ impl Running {
         self.guard = launch(
             self.server,
             &self.program,
-            &self.scratch.path().join("data"),
-            &self.address,
+            (&self.scratch.path().join("data"), &self.address),
+            &self.more,
         )?;
         self.wait_ready()?;
         Ok(start.elapsed())
@@ -213,11 +227,12 @@ impl Running {
     }
 }
 
-fn launch(server: &Server, program: &Path, data: &Path, address: &str) -> Result<Guard> {
+fn launch(server: &Server, program: &Path, (data, address): (&Path, &str), more: &[String]) -> Result<Guard> {
     let log = std::fs::File::create(data.with_extension("log")).context("make a log file")?;
     let mut command = Command::new(program);
     command
         .args((server.arguments)(data, address)?)
+        .args(more)
         .stdin(Stdio::null());
     Guard::start(command.stdout(log.try_clone()?).stderr(log))
 }

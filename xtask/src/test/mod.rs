@@ -2,11 +2,15 @@
 //!
 //! 1. [`needs`] finds out which programs and Python packages the tests name, and installs what is missing where it can.
 //! 2. [`runner`] runs cargo-nextest if it is there, else `cargo test`, then the doc tests, and counts.
-//! 3. What is missing is named test by test; under `CI=true` that is a failure.
+//! 3. [`python`] builds the Python package and runs its tests.
+//! 4. What is missing is named test by test; under `CI=true` that is a failure.
 
 mod needs;
 mod newer;
+pub(crate) mod python;
 mod runner;
+
+pub(crate) use needs::Setup;
 
 use anyhow::{Result, bail};
 
@@ -39,7 +43,15 @@ fn run(args: &[String]) -> Result<()> {
         needs::Setup::OnlyLook
     };
     let house = needs::prepare(setup)?;
-    let tally = runner::run(&house.env, passed_on)?;
+    let mut tally = runner::run(&house.env, passed_on)?;
+    // Arguments for the Rust runner mean that only some of its tests are wanted.
+    if passed_on.is_empty() {
+        let more = python::run(setup);
+        tally.passed += more.passed;
+        tally.failed += more.failed;
+        tally.skips.extend(more.skips);
+        tally.succeeded &= more.succeeded;
+    }
     println!();
     for lack in &house.lacks {
         println!(

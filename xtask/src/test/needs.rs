@@ -43,6 +43,11 @@ const TABLE: &[Tool] = &[
         baseline: true,
     },
     Tool {
+        program: "amtool",
+        package: "prometheus-alertmanager",
+        baseline: false,
+    },
+    Tool {
         program: "prometheus-blackbox-exporter",
         package: "prometheus-blackbox-exporter",
         baseline: false,
@@ -75,7 +80,7 @@ const TABLE: &[Tool] = &[
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Setup {
+pub(crate) enum Setup {
     Install,
     OnlyLook,
 }

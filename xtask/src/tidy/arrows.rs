@@ -94,7 +94,7 @@ const EDGES: &[Edges] = &[
     },
     Edges {
         krate: "lapwing-python",
-        may_use: &[ENGINE, TYPES],
+        may_use: &[SERVER, ENGINE, TYPES, STORE, QUERY, JUDGE, COLLECT, NOTIFY],
     },
 ];
 

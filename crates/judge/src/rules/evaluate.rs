@@ -35,6 +35,16 @@ pub trait Evaluate {
     /// What will surely be asked, and does not depend on what this tick records: a chance to work in parallel.
     fn prepare(&mut self, _questions: Vec<(String, i64)>) {}
 
+    /// Seconds since any fixed moment, where somebody lent a clock: how long a rule took is shown, and decides nothing.
+    fn stopwatch_s(&self) -> f64 {
+        0.0
+    }
+
+    /// What answering this took while it was prepared.
+    fn prepared_s(&self, _expr: &str, _at_ms: i64) -> f64 {
+        0.0
+    }
+
     /// What rules of this tick recorded; later rules and later slots must see it, though the store does not have it
     /// yet.
     fn remember(&mut self, written: &[SeriesWrite]);

@@ -149,6 +149,7 @@ impl Reader<'_> {
             interval_ms,
             query_offset_ms,
             limit: usize::try_from(raw.limit).unwrap_or(0),
+            phase_ms: None,
             rules,
         }
     }

@@ -12,6 +12,8 @@ pub struct RuleGroup {
     pub query_offset_ms: i64,
     /// At most this many series or alerts per rule; 0: no limit.
     pub limit: usize,
+    /// Where its slots stand in the interval; spread by name when absent.
+    pub phase_ms: Option<i64>,
     pub rules: Vec<Rule>,
 }
 
@@ -52,6 +54,9 @@ impl RuleGroup {
 
     /// Spreads groups over their interval: the same on every machine and after every restart.
     pub fn phase_ms(&self) -> i64 {
+        if let Some(phase_ms) = self.phase_ms {
+            return phase_ms;
+        }
         let labels = Labels::from_sorted(
             [("file", self.file.as_str()), ("group", self.name.as_str())]
                 .into_iter()

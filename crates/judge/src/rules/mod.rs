@@ -8,6 +8,8 @@
 //! A crash between the two evaluates the slot again, which writes the same samples; the other order would lose them.
 
 mod alerting;
+mod anomaly;
+mod burn;
 mod condition;
 mod evaluate;
 mod file;
@@ -17,10 +19,13 @@ mod overlay;
 mod own;
 mod plain;
 mod query;
+mod replay;
 mod schedule;
+mod shapes;
 mod state;
 mod template;
 mod tick;
+mod trend;
 mod view;
 
 pub use condition::{Comparison, Condition, NoData};
@@ -28,8 +33,12 @@ pub use evaluate::{EvalError, Evaluate, Evaluated};
 pub use file::{RuleFileError, load_rule_file};
 pub use group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
 pub use names::{WELL_KNOWN, WellKnown};
-pub use own::{COOLDOWN_ANNOTATION, Explained, OwnRule, compile_own_rules, explain};
+pub use own::{
+    COOLDOWN_ANNOTATION, Explained, OwnRule, Recorded, compile_own_rules, explain, load_own_rules,
+};
 pub use query::{QueryEvaluator, check_expr};
+pub use replay::{FiredInterval, NoSeries, Replay, Replayed};
+pub use shapes::{AnomalyMethod, AnomalyShape, BurnShape, Direction, Share, TrendShape};
 pub use state::RulesState;
 pub use tick::{Rules, Tick};
 pub use view::{ActiveAlertView, AlertsView, RuleGroupView, RuleView};

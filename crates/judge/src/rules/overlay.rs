@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Samples by metric name, then by series.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Overlay {
     by_name: HashMap<String, BTreeMap<Labels, Points>>,
 }
@@ -15,6 +15,28 @@ pub(crate) struct Overlay {
 struct Points {
     floats: BTreeMap<i64, f64>,
     histograms: BTreeMap<i64, Arc<FloatHistogram>>,
+}
+
+impl Points {
+    /// What a selection may read: a replay lays weeks over its source and asks for minutes.
+    fn between(&self, start_ms: i64, end_ms: i64) -> Points {
+        if start_ms > end_ms {
+            return Points::default();
+        }
+        let range = start_ms..=end_ms;
+        Points {
+            floats: self.floats.range(range.clone()).map(|(t, v)| (*t, *v)).collect(),
+            histograms: self
+                .histograms
+                .range(range)
+                .map(|(t, h)| (*t, h.clone()))
+                .collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.floats.is_empty() && self.histograms.is_empty()
+    }
 }
 
 impl Overlay {
@@ -87,8 +109,11 @@ impl SeriesSource for OverlaySource<'_> {
         if above.is_empty() {
             return Ok(all);
         }
-        let mut wanted: BTreeMap<Labels, Points> =
-            above.into_iter().map(|(l, p)| (l.clone(), p.clone())).collect();
+        let mut wanted: BTreeMap<Labels, Points> = above
+            .into_iter()
+            .map(|(l, p)| (l.clone(), p.between(selection.start_ms, selection.end_ms)))
+            .filter(|(_, p)| !p.is_empty())
+            .collect();
         for series in &mut all {
             if let Some(points) = wanted.remove(&series.labels) {
                 let empty: Box<dyn SeriesReader> = Box::new(OverlayReader {

@@ -1,16 +1,20 @@
 //! Lapwing's own rules: conditions in plain words, and what each became.
 //!
 //! A condition becomes PromQL (see `plain`); a comparison with a number at its top is then taken apart, see
-//! [`Condition`].
+//! [`Condition`]. In its place may stand a `trend`, an `anomaly` or a `burn_rate`, which become recorded series and alerts
+//! over them.
 
 use super::condition::{Comparison, Condition, NoData};
-use super::file::RuleFileError;
+use super::file::{RuleFileError, first_line};
 use super::group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
 use super::plain::{to_promql, words};
+use super::shapes::{AnomalyShape, BurnShape, TrendShape, share};
+use super::{anomaly, burn, trend};
 use super::{names, template};
 use lapwing_query::promql::{Expr, ExprKind, UnaryOp, parse};
 use lapwing_types::{Severity, format_duration_ms, parse_duration_ms};
 use serde::{Deserialize, Serialize};
+use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 
 /// One entry of `rules:` in `lapwing.yml`.
@@ -18,8 +22,15 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub struct OwnRule {
     pub name: String,
-    #[serde(alias = "expr")]
+    /// Empty when one of the three below stands in its place.
+    #[serde(default, alias = "expr")]
     pub condition: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trend: Option<TrendShape>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<AnomalyShape>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burn_rate: Option<BurnShape>,
     #[serde(default, rename = "for", alias = "duration")]
     pub for_: Option<String>,
     #[serde(default)]
@@ -69,6 +80,19 @@ pub struct Explained {
     pub no_data: NoData,
     /// `cpu_usage (ratio): share of CPU time not idle, per instance`.
     pub names: Vec<String>,
+    /// Series that are written on the way, and what each is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<Recorded>,
+    /// Further alerts of the same name: severity and PromQL.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Recorded>,
+}
+
+/// A name (or a severity) and the PromQL behind it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recorded {
+    pub name: String,
+    pub promql: String,
 }
 
 /// The annotation that carries a rule's own cooldown to dispatch.
@@ -84,10 +108,10 @@ pub fn compile_own_rules(
     let mut compiled = Vec::new();
     for (rule, line) in rules.iter().filter(|(r, _)| r.enabled) {
         match compile(rule) {
-            Ok(mut made) => {
-                made.line = *line;
-                compiled.push(made);
-            }
+            Ok(made) => compiled.extend(made.into_iter().map(|mut r| {
+                r.line = *line;
+                r
+            })),
             Err(reason) => errors.push(RuleFileError {
                 file: file.to_owned(),
                 line: *line,
@@ -105,13 +129,45 @@ pub fn compile_own_rules(
         interval_ms: options.interval_ms,
         query_offset_ms: options.query_offset_ms,
         limit: 0,
+        phase_ms: None,
         rules: compiled,
     })
 }
 
+/// A file of own rules: a `rules:` list as in `lapwing.yml`, each rule with the line where it stands.
+pub fn load_own_rules(file: &str, text: &str) -> Result<Vec<(OwnRule, u64)>, Vec<RuleFileError>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct RawFile {
+        rules: Vec<Spanned<OwnRule>>,
+    }
+    let raw: RawFile = serde_saphyr::from_str(text).map_err(|e| {
+        let at = e.location();
+        vec![RuleFileError {
+            file: file.to_owned(),
+            line: at.map_or(1, |l| l.line()),
+            column: at.map_or(1, |l| l.column()),
+            reason: first_line(&e.to_string()),
+        }]
+    })?;
+    let rules = raw.rules.into_iter();
+    Ok(rules.map(|r| (r.value, r.referenced.line())).collect())
+}
+
 pub fn explain(rule: &OwnRule) -> Result<Explained, String> {
     let compiled = compile(rule)?;
-    let RuleKind::Alerting(alerting) = &compiled.kind else {
+    let mut alerts = Vec::new();
+    let mut records = Vec::new();
+    for made in &compiled {
+        match &made.kind {
+            RuleKind::Alerting(alerting) => alerts.push((made, alerting)),
+            RuleKind::Recording => records.push(Recorded {
+                name: with_labels(made),
+                promql: made.expr.clone(),
+            }),
+        }
+    }
+    let Some((_, alerting)) = alerts.first() else {
         return Err("not an alerting rule".to_owned());
     };
     let (compares, recovers) = match &alerting.condition {
@@ -126,10 +182,10 @@ pub fn explain(rule: &OwnRule) -> Result<Explained, String> {
             recover.map(|r| format!("when no longer {op} {r}")),
         ),
     };
-    let used = words(&rule.condition);
+    let used = words(said(rule));
     Ok(Explained {
         name: rule.name.clone(),
-        condition: rule.condition.clone(),
+        condition: said(rule).to_owned(),
         promql: alerting.condition.expr().to_owned(),
         compares,
         recovers,
@@ -141,10 +197,33 @@ pub fn explain(rule: &OwnRule) -> Result<Explained, String> {
             .filter(|w| used.iter().any(|u| u == w.name))
             .map(|w| format!("{} ({}): {}", w.name, w.unit, w.help))
             .collect(),
+        records,
+        also: alerts[1..]
+            .iter()
+            .map(|(made, alerting)| Recorded {
+                name: with_labels(made),
+                promql: alerting.condition.expr().to_owned(),
+            })
+            .collect(),
     })
 }
 
-fn compile(rule: &OwnRule) -> Result<Rule, String> {
+fn with_labels(rule: &Rule) -> String {
+    if rule.labels.is_empty() {
+        return rule.name.clone();
+    }
+    let labels: Vec<String> = rule.labels.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
+    format!("{}{{{}}}", rule.name, labels.join(", "))
+}
+
+/// The expression as it was written, whichever shape it stands in.
+fn said(rule: &OwnRule) -> &str {
+    let shaped = rule.trend.as_ref().map(|t| &t.of);
+    let shaped = shaped.or_else(|| rule.anomaly.as_ref().map(|a| &a.of));
+    shaped.map_or(&rule.condition, String::as_str)
+}
+
+fn compile(rule: &OwnRule) -> Result<Vec<Rule>, String> {
     if rule.name.trim().is_empty() {
         return Err("a rule needs a name".to_owned());
     }
@@ -153,21 +232,94 @@ fn compile(rule: &OwnRule) -> Result<Rule, String> {
         .as_ref()
         .map(|m| format!("model={m:?}"))
         .unwrap_or_default();
-    let promql = to_promql(&rule.condition, &matchers);
-    let parsed = parse(&promql).map_err(|e| {
-        format!(
-            "condition {:?} is not understood: {e} (read as {promql})",
-            rule.condition
-        )
-    })?;
-    let condition = condition_of(&parsed, &promql, rule.recover.as_deref())?;
+    let is_plain = !rule.condition.trim().is_empty();
+    match (is_plain, &rule.trend, &rule.anomaly, &rule.burn_rate) {
+        (true, None, None, None) => {
+            let promql = to_promql(&rule.condition, &matchers);
+            let parsed = parse(&promql).map_err(|e| {
+                format!(
+                    "condition {:?} is not understood: {e} (read as {promql})",
+                    rule.condition
+                )
+            })?;
+            let condition = condition_of(&parsed, &promql, rule.recover.as_deref())?;
+            Ok(vec![alerting(rule, condition, rule.severity)?])
+        }
+        (false, Some(shape), None, None) => {
+            let condition = with_recover(trend::compile(shape, &matchers)?, rule)?;
+            Ok(vec![alerting(rule, condition, rule.severity)?])
+        }
+        (false, None, Some(shape), None) => {
+            let made = anomaly::compile(&rule.name, shape, &matchers)?;
+            let labels = vec![(anomaly::RULE_LABEL.to_owned(), rule.name.clone())];
+            let mut rules: Vec<Rule> = made
+                .records
+                .into_iter()
+                .map(|(name, expr)| recording(name, expr, labels.clone()))
+                .collect::<Result<_, _>>()?;
+            let above = Condition::Threshold {
+                expr: made.score,
+                op: Comparison::Greater,
+                threshold: 1.0,
+                recover: None,
+            };
+            rules.push(alerting(rule, with_recover(above, rule)?, rule.severity)?);
+            Ok(rules)
+        }
+        (false, None, None, Some(shape)) => burning(rule, shape, &matchers),
+        (false, None, None, None) => {
+            Err("a rule needs a 'condition', a 'trend', an 'anomaly' or a 'burn_rate'".to_owned())
+        }
+        _ => Err("only one of 'condition', 'trend', 'anomaly' and 'burn_rate' can be given".to_owned()),
+    }
+}
+
+/// Two alerts of one name: the fast one as severe as the rule says, the slow one a warning at most.
+fn burning(rule: &OwnRule, shape: &BurnShape, matchers: &str) -> Result<Vec<Rule>, String> {
+    if rule.recover.is_some() {
+        return Err("'recover' has no meaning for a burn rate: its short windows end it".to_owned());
+    }
+    let made = burn::compile(&rule.name, shape, matchers)?;
+    let mut rules = Vec::new();
+    for (window, expr) in made.records {
+        let labels = vec![
+            (anomaly::RULE_LABEL.to_owned(), rule.name.clone()),
+            ("window".to_owned(), window),
+        ];
+        rules.push(recording(burn::BURN_RATE, expr, labels)?);
+    }
+    let filter = |expr: &str| Condition::Filter {
+        expr: expr.to_owned(),
+    };
+    rules.push(alerting(rule, filter(&made.fast), rule.severity)?);
+    let slow = rule.severity.min(Severity::Warning);
+    let mut slower = alerting(rule, filter(&made.slow), slow)?;
+    slower.labels.push(("burn".to_owned(), "slow".to_owned()));
+    rules.push(slower);
+    Ok(rules)
+}
+
+fn recording(name: &str, expr: String, labels: Vec<(String, String)>) -> Result<Rule, String> {
+    parse(&expr).map_err(|e| format!("{e} (read as {expr})"))?;
+    Ok(Rule {
+        name: name.to_owned(),
+        expr,
+        labels,
+        kind: RuleKind::Recording,
+        line: 0,
+        key: String::new(),
+    })
+}
+
+fn alerting(rule: &OwnRule, condition: Condition, severity: Severity) -> Result<Rule, String> {
+    parse(condition.expr()).map_err(|e| format!("{e} (read as {})", condition.expr()))?;
     let duration = |field: &Option<String>| match field {
         Some(text) => parse_duration_ms(text).map_err(|e| e.to_string()),
         None => Ok(0),
     };
     duration(&rule.cooldown)?;
     let mut labels = rule.labels.clone();
-    labels.insert("severity".to_owned(), rule.severity.as_str().to_owned());
+    labels.insert("severity".to_owned(), severity.as_str().to_owned());
     let mut annotations = rule.annotations.clone();
     let extra_labels = [("owner", &rule.owner), ("model", &rule.model)];
     for (name, value) in extra_labels {
@@ -194,7 +346,7 @@ fn compile(rule: &OwnRule) -> Result<Rule, String> {
     }
     Ok(Rule {
         name: rule.name.clone(),
-        expr: promql,
+        expr: shown(&condition),
         labels: labels.into_iter().collect(),
         kind: RuleKind::Alerting(Box::new(Alerting {
             condition,
@@ -206,6 +358,19 @@ fn compile(rule: &OwnRule) -> Result<Rule, String> {
         line: 0,
         key: String::new(),
     })
+}
+
+/// The whole condition in PromQL, for people.
+fn shown(condition: &Condition) -> String {
+    match condition {
+        Condition::Filter { expr } => expr.clone(),
+        Condition::Threshold {
+            expr, op, threshold, ..
+        } => match parse(expr).map(|e| e.kind) {
+            Ok(ExprKind::Binary(_)) => format!("({expr}) {op} {threshold}"),
+            _ => format!("{expr} {op} {threshold}"),
+        },
+    }
 }
 
 /// A message says value against threshold.
@@ -238,28 +403,44 @@ fn condition_of(parsed: &Expr, promql: &str, recover: Option<&str>) -> Result<Co
             }),
         };
     };
-    let recover = match recover {
-        None => None,
-        Some(text) => Some(recover_value(text)?),
-    };
-    if let Some(recover) = recover {
-        let sensible = match op {
-            Comparison::Greater | Comparison::GreaterEqual => recover <= threshold,
-            Comparison::Less | Comparison::LessEqual => recover >= threshold,
-            Comparison::Equal | Comparison::NotEqual => false,
-        };
-        if !sensible {
-            return Err(format!(
-                "'recover: {recover}' is on the wrong side of '{op} {threshold}'"
-            ));
-        }
-    }
     Ok(Condition::Threshold {
+        recover: recover.map(|text| recovers_at(text, op, threshold)).transpose()?,
         expr,
         op,
         threshold,
-        recover,
     })
+}
+
+fn with_recover(mut condition: Condition, rule: &OwnRule) -> Result<Condition, String> {
+    if let Condition::Threshold {
+        op,
+        threshold,
+        recover,
+        ..
+    } = &mut condition
+        && let Some(text) = &rule.recover
+    {
+        *recover = Some(recovers_at(text, *op, *threshold)?);
+    }
+    Ok(condition)
+}
+
+fn recovers_at(text: &str, op: Comparison, threshold: f64) -> Result<f64, String> {
+    let trimmed = text.trim().trim_start_matches(['<', '>', '=']);
+    let recover =
+        share(trimmed).ok_or_else(|| format!("'recover: {text}' is not a number or a percentage"))?;
+    let sensible = match op {
+        Comparison::Greater | Comparison::GreaterEqual => recover <= threshold,
+        Comparison::Less | Comparison::LessEqual => recover >= threshold,
+        Comparison::Equal | Comparison::NotEqual => false,
+    };
+    if sensible {
+        Ok(recover)
+    } else {
+        Err(format!(
+            "'recover: {recover}' is on the wrong side of '{op} {threshold}'"
+        ))
+    }
 }
 
 fn literal(expr: &Expr) -> Option<f64> {
@@ -272,70 +453,5 @@ fn literal(expr: &Expr) -> Option<f64> {
     }
 }
 
-fn recover_value(text: &str) -> Result<f64, String> {
-    let trimmed = text.trim().trim_start_matches(['<', '>', '=']).trim();
-    let (digits, scale) = match trimmed.strip_suffix('%') {
-        Some(digits) => (digits.trim(), 100.0),
-        None => (trimmed, 1.0),
-    };
-    digits
-        .parse::<f64>()
-        .map(|n| n / scale)
-        .map_err(|_| format!("'recover: {text}' is not a number or a percentage"))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rule(condition: &str) -> OwnRule {
-        OwnRule {
-            name: "r".to_owned(),
-            condition: condition.to_owned(),
-            enabled: true,
-            ..OwnRule::default()
-        }
-    }
-
-    #[track_caller]
-    fn check(condition: &str, compares: &str, promql_has: &str) {
-        let explained = explain(&rule(condition)).unwrap();
-        assert_eq!(explained.compares.as_deref(), Some(compares), "{condition}");
-        assert!(
-            explained.promql.contains(promql_has),
-            "{condition}: {}",
-            explained.promql
-        );
-    }
-
-    #[test]
-    fn the_seeds_conditions_are_understood() {
-        check("cpu_usage > 80%", "> 0.8", "node_cpu_seconds_total");
-        check("error_rate > 0.05", "> 0.05", "lapwing_operations_total");
-        check("p95_latency > 2.0", "> 2", "histogram_quantile(0.95");
-        check("quality_score < 0.7", "< 0.7", "quality_score");
-        check("disk_usage >= 90%", ">= 0.9", "node_filesystem_avail_bytes");
-        check("throughput <= 500", "<= 500", "lapwing_operations_total");
-        check("up{job=\"cpu_usage\"} == 0", "== 0", "up{job=\"cpu_usage\"}");
-        check("cpu_usage{instance=\"a\"} > 50%", "> 0.5", "instance=\"a\"");
-    }
-
-    #[test]
-    fn mistakes_are_told() {
-        let error = |r: &OwnRule| compile(r).map(|_| ()).unwrap_err();
-        assert!(error(&rule("cpu_usage >")).contains("is not understood"));
-        let wrong = OwnRule {
-            recover: Some("90%".to_owned()),
-            ..rule("cpu_usage > 80%")
-        };
-        assert!(error(&wrong).contains("wrong side"));
-        let model = OwnRule {
-            model: Some("chat".to_owned()),
-            recover: Some("< 3%".to_owned()),
-            ..rule("error_rate > 5%")
-        };
-        let explained = explain(&model).unwrap();
-        assert_eq!(explained.recovers.as_deref(), Some("when no longer > 0.03"));
-        assert!(explained.promql.contains("model=\"chat\""));
-    }
-}
+mod tests;

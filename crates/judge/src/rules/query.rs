@@ -17,7 +17,8 @@ pub struct QueryEvaluator<'a> {
     options: QueryOptions,
     threads: usize,
     overlay: Overlay,
-    prepared: HashMap<(String, i64), Answer>,
+    prepared: HashMap<(String, i64), (Answer, f64)>,
+    stopwatch: &'a (dyn Fn() -> f64 + Sync),
 }
 
 /// Whether an expression is PromQL, as the engine reads it.
@@ -32,11 +33,21 @@ impl<'a> QueryEvaluator<'a> {
     pub fn new(source: &'a dyn SeriesSource, options: QueryOptions, threads: usize) -> Self {
         QueryEvaluator {
             source,
-            options,
+            // Rules are read with every feature on, and a robust deviation is `mad_over_time`.
+            options: QueryOptions {
+                experimental: true,
+                ..options
+            },
             threads: threads.max(1),
             overlay: Overlay::default(),
             prepared: HashMap::new(),
+            stopwatch: &|| 0.0,
         }
+    }
+
+    /// Lends a clock, in seconds.
+    pub fn timed(self, stopwatch: &'a (dyn Fn() -> f64 + Sync)) -> Self {
+        QueryEvaluator { stopwatch, ..self }
     }
 
     fn ask(&self, source: &dyn SeriesSource, expr: &str, at_ms: i64) -> Answer {
@@ -58,7 +69,7 @@ impl<'a> QueryEvaluator<'a> {
 
 impl Evaluate for QueryEvaluator<'_> {
     fn instant(&self, expr: &str, at_ms: i64) -> Answer {
-        if let Some(answer) = self.prepared.get(&(expr.to_owned(), at_ms)) {
+        if let Some((answer, _)) = self.prepared.get(&(expr.to_owned(), at_ms)) {
             return answer.clone();
         }
         let source = OverlaySource {
@@ -78,7 +89,9 @@ impl Evaluate for QueryEvaluator<'_> {
             for _ in 0..self.threads.min(questions.len()) {
                 scope.spawn(|| {
                     while let Some((expr, at_ms)) = questions.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let begun_s = (self.stopwatch)();
                         let answer = self.ask(self.source, expr, *at_ms);
+                        let answer = (answer, (self.stopwatch)() - begun_s);
                         let mut answers = answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                         answers.insert((expr.clone(), *at_ms), answer);
                     }
@@ -88,6 +101,16 @@ impl Evaluate for QueryEvaluator<'_> {
         self.prepared = answers
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
+    }
+
+    fn stopwatch_s(&self) -> f64 {
+        (self.stopwatch)()
+    }
+
+    fn prepared_s(&self, expr: &str, at_ms: i64) -> f64 {
+        self.prepared
+            .get(&(expr.to_owned(), at_ms))
+            .map_or(0.0, |(_, s)| *s)
     }
 
     fn remember(&mut self, written: &[SeriesWrite]) {

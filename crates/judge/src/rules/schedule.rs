@@ -50,6 +50,7 @@ mod tests {
             interval_ms: 15_000,
             query_offset_ms: 0,
             limit: 0,
+            phase_ms: None,
             rules: Vec::new(),
         }
     }
@@ -85,5 +86,18 @@ mod tests {
         assert!(long.more);
         assert_eq!(long.skipped, 240);
         assert_eq!(long.slots_ms[0], start + 3_600_000 + 15_000);
+    }
+
+    #[test]
+    fn groups_are_spread_over_the_interval_and_stand_still() {
+        let phase = |name: String| RuleGroup { name, ..group() }.phase_ms();
+        let phases: Vec<i64> = (0..200).map(|i| phase(format!("g{i}"))).collect();
+        assert!(phases.iter().all(|p| (0..15_000).contains(p)));
+        for quarter in 0..4 {
+            let inside = phases.iter().filter(|p| **p / 3_750 == quarter).count();
+            assert!((25..=75).contains(&inside), "quarter {quarter}: {inside} of 200");
+        }
+        let again: Vec<i64> = (0..200).map(|i| phase(format!("g{i}"))).collect();
+        assert_eq!(phases, again, "a restart moves no group");
     }
 }

@@ -54,6 +54,7 @@ pub(crate) struct GroupMemory {
 pub(crate) struct RuleStatus {
     pub(crate) last_error: Option<String>,
     pub(crate) last_evaluation_ms: Option<i64>,
+    pub(crate) took_s: f64,
     pub(crate) now: HashMap<Fingerprint, Now>,
 }
 

@@ -115,6 +115,32 @@ impl Rules {
         tick
     }
 
+    /// Evaluates every group once at `now_ms`, due or not: for whoever decides himself when to look, such as a program that
+    /// checks its alerts by calling for it. A call that is not later than the last one evaluates nothing.
+    pub fn evaluate_at(&self, now_ms: i64, evaluator: &mut dyn Evaluate, state: &mut RulesState) -> Tick {
+        let mut tick = Tick::default();
+        if state.compared_with != Some(self.generation) {
+            self.forget_removed(now_ms, state, &mut tick);
+            state.compared_with = Some(self.generation);
+        }
+        for group in &self.groups {
+            let key = group.key();
+            let before = state.groups.get(&key).map_or(now_ms - 1, |m| m.last_slot_ms);
+            if now_ms <= before {
+                continue;
+            }
+            let written = self.slot(group, (now_ms, before), (evaluator, state), &mut tick);
+            tick.samples.series.extend(written);
+            let memory = GroupMemory {
+                last_slot_ms: now_ms,
+                slots_skipped: 0,
+            };
+            state.groups.insert(key, memory);
+        }
+        tick.decisions = tick.events.iter().map(decision).collect();
+        tick
+    }
+
     /// Expressions of alerting rules that are due and read nothing that rules write: these are independent of each other.
     fn questions(&self, now_ms: i64, state: &RulesState) -> Vec<(String, i64)> {
         let recorded: HashSet<&str> = self
@@ -161,6 +187,7 @@ impl Rules {
         for rule in &group.rules {
             tick.evaluations += 1;
             let before = state.rules.get(&rule.key).cloned().unwrap_or_default();
+            let begun_s = evaluator.stopwatch_s();
             let expander = Expander {
                 evaluator,
                 options: &self.options,
@@ -186,8 +213,14 @@ impl Rules {
                     })
                 }
             };
+            let asked = match &rule.kind {
+                RuleKind::Recording => rule.expr.as_str(),
+                RuleKind::Alerting(alerting) => alerting.condition.expr(),
+            };
             let status = state.status.entry(rule.key.clone()).or_default();
             status.last_evaluation_ms = Some(slot_ms);
+            status.took_s = evaluator.stopwatch_s() - begun_s
+                + evaluator.prepared_s(asked, slot_ms - group.query_offset_ms);
             match result {
                 Err(reason) => {
                     tick.failures += 1;
@@ -270,6 +303,7 @@ fn removed(key: &str, instance: &Instance, now_ms: i64) -> AlertEvent {
         interval_ms: 1,
         query_offset_ms: 0,
         limit: 0,
+        phase_ms: None,
         rules: Vec::new(),
     };
     let rule = Rule {

@@ -18,6 +18,9 @@ pub struct RuleGroupView {
     pub limit: usize,
     #[serde(rename = "lastEvaluation")]
     pub last_evaluation: String,
+    /// Seconds.
+    #[serde(rename = "evaluationTime")]
+    pub evaluation_time: f64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -41,6 +44,8 @@ pub struct RuleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     pub last_evaluation: String,
+    /// Seconds.
+    pub evaluation_time: f64,
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Ours: where the rule stands in its file.
@@ -76,6 +81,7 @@ impl Rules {
                 interval: group.interval_ms as f64 / 1000.0,
                 limit: group.limit,
                 last_evaluation: time(last_evaluation_ms(group, state)),
+                evaluation_time: group.rules.iter().map(|r| took_s(r, state)).sum(),
             })
             .collect()
     }
@@ -94,6 +100,10 @@ impl Rules {
 fn last_evaluation_ms(group: &RuleGroup, state: &RulesState) -> Option<i64> {
     let statuses = group.rules.iter().filter_map(|r| state.status.get(&r.key));
     statuses.filter_map(|s| s.last_evaluation_ms).max()
+}
+
+fn took_s(rule: &Rule, state: &RulesState) -> f64 {
+    state.status.get(&rule.key).map_or(0.0, |s| s.took_s)
 }
 
 fn rule_view(rule: &Rule, state: &RulesState) -> RuleView {
@@ -123,6 +133,7 @@ fn rule_view(rule: &Rule, state: &RulesState) -> RuleView {
         health,
         last_error: status.and_then(|s| s.last_error.clone()),
         last_evaluation: time(status.and_then(|s| s.last_evaluation_ms)),
+        evaluation_time: took_s(rule, state),
         kind: if alerting.is_some() {
             "alerting"
         } else {

@@ -2,6 +2,11 @@
 
 mod alerting;
 mod files;
+mod lint;
+mod packs;
 mod prometheus;
 mod promql;
+mod seeds;
+mod shapes;
 mod table;
+mod unit_tests;

@@ -66,9 +66,10 @@ fn a_rule_sees_what_the_rules_before_it_recorded_in_the_same_tick() {
     for threads in [1, 4] {
         let now_ms = 1_000_000_000;
         let points = |value: f64| SeriesPoints {
+            starts_ms: Vec::new(),
             times_ms: vec![now_ms - 5_000, now_ms + 5_000],
             values: vec![value, value],
-            histograms: Vec::new(),
+            ..SeriesPoints::default()
         };
         let series = |i: &str| labels(&[("__name__", "load"), ("job", "j"), ("i", i)]);
         let samples = Samples(vec![(series("1"), points(2.0)), (series("2"), points(4.0))]);

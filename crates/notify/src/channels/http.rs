@@ -64,23 +64,38 @@ pub struct HeaderValues {
 
 impl HttpConfig {
     fn headers(&self, context: &Context<'_>) -> Result<Vec<(String, String)>, String> {
+        self.headers_with(&|path: &str| context.secret(None, Some(path)))
+    }
+
+    /// The headers that this configuration asks for; `read` gives the content of a file with a secret.
+    pub(crate) fn headers_with(
+        &self,
+        read: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Vec<(String, String)>, String> {
+        let secret = |typed: Option<&Secret>, file: Option<&str>| -> Result<String, String> {
+            match (typed, file) {
+                (Some(typed), _) if !typed.is_empty() => Ok(typed.expose().to_owned()),
+                (_, Some(file)) => Ok(read(file)?.trim().to_owned()),
+                _ => Ok(String::new()),
+            }
+        };
         let mut headers = Vec::new();
         if let Some(auth) = &self.basic_auth {
             let user = match &auth.username_file {
-                Some(file) => context.secret(None, Some(file))?,
+                Some(file) => secret(None, Some(file))?,
                 None => auth.username.clone().unwrap_or_default(),
             };
-            let password = context.secret(auth.password.as_ref(), auth.password_file.as_deref())?;
+            let password = secret(auth.password.as_ref(), auth.password_file.as_deref())?;
             let token = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
             headers.push(("authorization".to_owned(), format!("Basic {token}")));
         }
         if let Some(auth) = &self.authorization {
-            let token = context.secret(auth.credentials.as_ref(), auth.credentials_file.as_deref())?;
+            let token = secret(auth.credentials.as_ref(), auth.credentials_file.as_deref())?;
             let kind = auth.kind.as_deref().unwrap_or("Bearer");
             headers.push(("authorization".to_owned(), format!("{kind} {token}")));
         }
         if self.bearer_token.is_some() || self.bearer_token_file.is_some() {
-            let token = context.secret(self.bearer_token.as_ref(), self.bearer_token_file.as_deref())?;
+            let token = secret(self.bearer_token.as_ref(), self.bearer_token_file.as_deref())?;
             headers.push(("authorization".to_owned(), format!("Bearer {token}")));
         }
         for (name, values) in &self.http_headers {
@@ -89,7 +104,7 @@ impl HttpConfig {
                 all.push(secret.expose().to_owned());
             }
             for file in &values.files {
-                all.push(context.secret(None, Some(file))?);
+                all.push(secret(None, Some(file))?);
             }
             headers.extend(all.into_iter().map(|v| (name.to_ascii_lowercase(), v)));
         }

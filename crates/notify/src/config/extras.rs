@@ -2,10 +2,15 @@
 //!
 //! Everything here is off, or harmless, until it is configured: a file of Alertmanager's alone behaves as there.
 
+use super::interval::TimeInterval;
 use super::matchers::parse_matchers;
-use lapwing_types::{Matcher, Severity, parse_duration_ms};
+use super::oncall::{OnCall, RawPerson, RawSchedule};
+use crate::channels::http::{HttpConfig, TIMEOUT};
+use crate::forward::ForwardTarget;
+use lapwing_types::{Labels, Matcher, Severity, parse_duration_ms};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -17,6 +22,32 @@ pub(crate) struct RawExtras {
     flap: Option<RawFlap>,
     storm: Option<RawStorm>,
     escalations: Vec<RawChain>,
+    alertmanagers: Vec<RawAlertmanager>,
+    people: Vec<RawPerson>,
+    schedules: Vec<RawSchedule>,
+    recurring_silences: Vec<RawRecurring>,
+}
+
+/// A silence that comes again whenever one of its time intervals holds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRecurring {
+    name: String,
+    matchers: Vec<String>,
+    during: Vec<String>,
+    #[serde(default)]
+    comment: String,
+}
+
+/// An Alertmanager that is told as well; `http_config`'s keys beside its address.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAlertmanager {
+    url: String,
+    #[serde(default)]
+    timeout: Option<String>,
+    #[serde(default)]
+    http_config: HttpConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -46,7 +77,12 @@ struct RawChain {
 #[serde(deny_unknown_fields)]
 struct RawStep {
     after: String,
-    receiver: String,
+    #[serde(default)]
+    receiver: Option<String>,
+    #[serde(default)]
+    person: Option<String>,
+    #[serde(default)]
+    schedule: Option<String>,
     #[serde(default)]
     repeat: u32,
 }
@@ -59,6 +95,25 @@ pub struct Extras {
     pub flap: Option<FlapOptions>,
     pub storm: Option<StormOptions>,
     pub escalations: Vec<EscalationChain>,
+    /// Alertmanagers that are told of every alert of a rule, as Prometheus would.
+    pub alertmanagers: Vec<ForwardTarget>,
+    pub on_call: OnCall,
+    pub recurring_silences: Vec<RecurringSilence>,
+}
+
+#[derive(Clone, Debug)]
+pub struct RecurringSilence {
+    pub name: String,
+    pub comment: String,
+    matchers: Vec<Matcher>,
+    during: Vec<TimeInterval>,
+}
+
+impl RecurringSilence {
+    pub fn hides(&self, labels: &Labels, now_ms: i64) -> bool {
+        self.matchers.iter().all(|m| m.matches_labels(labels))
+            && self.during.iter().any(|i| i.contains(now_ms))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,17 +173,39 @@ pub struct EscalationChain {
     pub steps: Vec<EscalationStep>,
 }
 
+/// Whom a step tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    Receiver(String),
+    Person(String),
+    /// Whoever has the schedule when the step is due.
+    Schedule(String),
+}
+
+impl std::fmt::Display for Whom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Whom::Receiver(name) => write!(f, "receiver {name}"),
+            Whom::Person(name) => write!(f, "person {name}"),
+            Whom::Schedule(name) => write!(f, "schedule {name}"),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct EscalationStep {
     /// Since the first page.
     pub after_ms: i64,
-    pub receiver: String,
+    pub whom: Whom,
     /// How often it is told again, at the same distance.
     pub repeat: u32,
 }
 
 impl Extras {
-    pub(crate) fn compile(raw: &RawExtras) -> Result<Extras, String> {
+    pub(crate) fn compile(
+        raw: &RawExtras,
+        intervals: &BTreeMap<String, TimeInterval>,
+    ) -> Result<Extras, String> {
         let duration = |text: &Option<String>, default: i64| match text {
             Some(text) => parse_duration_ms(text).map_err(|e| e.to_string()),
             None => Ok(default),
@@ -166,7 +243,91 @@ impl Extras {
             flap,
             storm,
             escalations: raw.escalations.iter().map(chain).collect::<Result<_, _>>()?,
+            alertmanagers: raw
+                .alertmanagers
+                .iter()
+                .map(alertmanager)
+                .collect::<Result<_, _>>()?,
+            on_call: OnCall::compile(&raw.people, &raw.schedules, intervals)?,
+            recurring_silences: raw
+                .recurring_silences
+                .iter()
+                .map(|one| recurring(one, intervals))
+                .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The receiver of a step at an instant, and a word about who that is; nothing when nobody has the schedule.
+    pub fn receiver_of(&self, whom: &Whom, now_ms: i64) -> Option<(String, String)> {
+        match whom {
+            Whom::Receiver(name) => Some((name.clone(), whom.to_string())),
+            Whom::Person(name) => Some((self.on_call.people.get(name)?.clone(), whom.to_string())),
+            Whom::Schedule(name) => {
+                let (person, receiver) = self.on_call.receiver_at(name, now_ms)?;
+                Some((receiver.to_owned(), format!("{whom}, person {person}")))
+            }
+        }
+    }
+}
+
+fn alertmanager(raw: &RawAlertmanager) -> Result<ForwardTarget, String> {
+    if !raw.url.starts_with("http://") && !raw.url.starts_with("https://") {
+        return Err(format!("alertmanagers: {:?} is no http address", raw.url));
+    }
+    let timeout = match &raw.timeout {
+        None => TIMEOUT,
+        Some(text) => {
+            let ms = parse_duration_ms(text).map_err(|e| e.to_string())?;
+            Duration::from_millis(ms.unsigned_abs().max(1))
+        }
+    };
+    Ok(ForwardTarget {
+        url: raw.url.clone(),
+        http: raw.http_config.clone(),
+        timeout,
+    })
+}
+
+fn recurring(
+    raw: &RawRecurring,
+    intervals: &BTreeMap<String, TimeInterval>,
+) -> Result<RecurringSilence, String> {
+    let fault = |reason: String| format!("recurring silence {:?}: {reason}", raw.name);
+    let mut matchers = Vec::new();
+    for text in &raw.matchers {
+        matchers.extend(parse_matchers(text).map_err(|e| fault(e.to_string()))?);
+    }
+    if matchers.is_empty() {
+        return Err(fault(
+            "needs matchers: without any it would hide everything".to_owned(),
+        ));
+    }
+    let mut during = Vec::new();
+    for name in &raw.during {
+        let interval = intervals.get(name);
+        during.push(
+            interval
+                .ok_or_else(|| fault(format!("undefined time interval {name:?}")))?
+                .clone(),
+        );
+    }
+    if during.is_empty() {
+        return Err(fault("needs a time interval in during".to_owned()));
+    }
+    Ok(RecurringSilence {
+        name: raw.name.clone(),
+        comment: raw.comment.clone(),
+        matchers,
+        during,
+    })
+}
+
+fn whom(raw: &RawStep) -> Result<Whom, String> {
+    match (&raw.receiver, &raw.person, &raw.schedule) {
+        (Some(name), None, None) => Ok(Whom::Receiver(name.clone())),
+        (None, Some(name), None) => Ok(Whom::Person(name.clone())),
+        (None, None, Some(name)) => Ok(Whom::Schedule(name.clone())),
+        _ => Err("a step names a receiver, a person or a schedule, and one of them only".to_owned()),
     }
 }
 
@@ -183,7 +344,7 @@ fn chain(raw: &RawChain) -> Result<EscalationChain, String> {
         }
         steps.push(EscalationStep {
             after_ms,
-            receiver: step.receiver.clone(),
+            whom: whom(step).map_err(|reason| format!("escalation {:?}: {reason}", raw.name))?,
             repeat: step.repeat,
         });
     }

@@ -2,7 +2,7 @@
 //! in the morning.
 
 use super::error::ConfigError;
-use super::extras::Extras;
+use super::extras::{Extras, Whom};
 use super::inhibit::InhibitRule;
 use super::interval::TimeInterval;
 use super::raw::{Global, RawConfig};
@@ -100,7 +100,7 @@ pub fn load_notify_config(
             Err(reason) => errors.push(ConfigError::at(format!("inhibit_rules[{i}]"), reason)),
         }
     }
-    let extras = Extras::compile(&raw.lapwing).unwrap_or_else(|reason| {
+    let extras = Extras::compile(&raw.lapwing, &intervals).unwrap_or_else(|reason| {
         errors.push(ConfigError::at("lapwing", reason));
         Extras::default()
     });
@@ -221,11 +221,22 @@ fn names(
     );
     for chain in &extras.escalations {
         for step in &chain.steps {
-            wanted.push((
-                format!("lapwing.escalations[{}]", chain.name),
-                step.receiver.clone(),
-            ));
+            let place = format!("lapwing.escalations[{}]", chain.name);
+            let on_call = &extras.on_call;
+            match &step.whom {
+                Whom::Receiver(name) => wanted.push((place, name.clone())),
+                Whom::Person(name) if !on_call.people.contains_key(name) => {
+                    errors.push(ConfigError::at(place, format!("undefined person {name:?}")));
+                }
+                Whom::Schedule(name) if !on_call.schedules.contains_key(name) => {
+                    errors.push(ConfigError::at(place, format!("undefined schedule {name:?}")));
+                }
+                Whom::Person(_) | Whom::Schedule(_) => {}
+            }
         }
+    }
+    for (person, receiver) in &extras.on_call.people {
+        wanted.push((format!("lapwing.people[{person}]"), receiver.clone()));
     }
     for (place, name) in wanted {
         if !name.is_empty() && !receivers.contains_key(&name) {

@@ -9,6 +9,7 @@ mod inhibit;
 mod interval;
 mod load;
 mod matchers;
+mod oncall;
 mod raw;
 mod receiver;
 mod route;
@@ -16,12 +17,14 @@ mod secret;
 
 pub use error::ConfigError;
 pub use extras::{
-    Cooldown, EscalationChain, EscalationStep, Extras, FlapOptions, RetryOptions, StormOptions,
+    Cooldown, EscalationChain, EscalationStep, Extras, FlapOptions, RecurringSilence, RetryOptions,
+    StormOptions, Whom,
 };
 pub use inhibit::InhibitRule;
 pub use interval::TimeInterval;
 pub use load::{NotifyConfig, load_notify_config, template_globs};
 pub use matchers::{MatchersError, parse_matcher, parse_matchers};
+pub use oncall::{OnCall, OnCallView, Schedule};
 pub use raw::{Global, RawConfig};
 pub use receiver::{Channel, Receiver};
 pub use route::{GroupBy, Route};

@@ -85,12 +85,25 @@ impl Dispatcher {
                 ..now.clone()
             });
         }
-        let receiver = config.receivers.get(&step.receiver)?;
-        for (index, channel) in receiver.slots() {
+        let found = config.extras.receiver_of(&step.whom, now_ms);
+        let (name, who) = match (found, &config.extras.fallback_receiver) {
+            (Some(found), _) => found,
+            // Better the wrong person than nobody.
+            (None, Some(fallback)) => (
+                fallback.clone(),
+                format!(
+                    "{}: nobody is on call, so fallback receiver {fallback}",
+                    step.whom
+                ),
+            ),
+            (None, None) => (String::new(), format!("{}: nobody is on call", step.whom)),
+        };
+        let slots = config.receivers.get(&name).into_iter().flat_map(|r| r.slots());
+        for (index, channel) in slots {
             let intent = Intent {
                 group_key: now.group.clone(),
                 group_labels: group.labels.clone(),
-                receiver: receiver.name.clone(),
+                receiver: name.clone(),
                 channel: index,
                 kind: channel.kind(),
                 alerts: unheard.clone(),
@@ -100,12 +113,7 @@ impl Dispatcher {
             self.intend(intent, now_ms);
         }
         for alert in &unheard {
-            let detail = format!(
-                "chain {}, step {}, receiver {}",
-                chain.name,
-                now.step + 1,
-                step.receiver
-            );
+            let detail = format!("chain {}, step {}, {who}", chain.name, now.step + 1);
             self.decide(
                 now_ms,
                 alert,

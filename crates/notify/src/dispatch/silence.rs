@@ -2,13 +2,15 @@
 //! never comes back.
 
 use super::dispatcher::Dispatcher;
-use lapwing_types::{Alert, Kept, Labels, MatchOp, Matcher};
+use lapwing_types::{Alert, Kept, Labels, MatchOp, Matcher, Severity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// An ended silence is shown for this long.
 const KEEP_ENDED_MS: i64 = 5 * 24 * 3_600_000;
 const MATCHERS_MAX: usize = 100;
+/// Of so few alerts a silence may hide most without a word.
+const FEW_ALERTS: usize = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -147,16 +149,24 @@ impl CompiledSilences {
 }
 
 impl Dispatcher {
-    /// Ids of the active silences that match.
+    /// Ids of the active silences that match; those of the configuration are called `recurring/NAME`.
     pub fn silences_of(&self, labels: &Labels, now_ms: i64) -> Vec<String> {
-        self.silences
+        let recurring = self
+            .config
+            .extras
+            .recurring_silences
+            .iter()
+            .filter(|s| s.hides(labels, now_ms))
+            .map(|s| format!("recurring/{}", s.name));
+        let set = self
+            .silences
             .matching(labels)
             .filter(|id| {
                 let silence = self.state.silences.get(id);
                 silence.is_some_and(|s| s.state(now_ms) == SilenceState::Active)
             })
-            .map(str::to_owned)
-            .collect()
+            .map(str::to_owned);
+        recurring.chain(set).collect()
     }
 
     /// Creates (empty id) or changes a silence; returns its id. As in Alertmanager, a change of what an active silence
@@ -238,6 +248,24 @@ impl Dispatcher {
             .values()
             .filter(|a| !a.is_resolved && matchers.iter().all(|m| m.matches_labels(&a.alert.labels)));
         Ok(hidden.map(|a| a.alert.clone()).collect())
+    }
+
+    /// What a silence would hide now, and a warning where it hides a critical alert or most of what fires.
+    pub fn preview_silence(&self, silence: &Silence) -> Result<(Vec<Alert>, Option<String>), SilenceError> {
+        let hidden = self.would_hide(silence)?;
+        let firing = self.state.alerts.values().filter(|a| !a.is_resolved).count();
+        let critical = hidden
+            .iter()
+            .filter(|a| a.severity() >= Severity::Critical)
+            .count();
+        let warning = if critical > 0 {
+            Some(format!("hides {critical} critical of {} alerts", hidden.len()))
+        } else if firing > FEW_ALERTS && hidden.len() * 2 > firing {
+            Some(format!("hides {} of the {firing} alerts that fire", hidden.len()))
+        } else {
+            None
+        };
+        Ok((hidden, warning))
     }
 
     pub(super) fn expire_silences(&mut self, now_ms: i64) {

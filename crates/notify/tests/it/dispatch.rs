@@ -424,3 +424,71 @@ fn an_alert_that_no_rule_knows_any_more_ends_and_one_that_we_lost_begins() {
     names.sort();
     assert_eq!(names, ["Sender", "Y"]);
 }
+
+#[test]
+fn escalation_tells_whoever_is_on_call_when_the_step_is_due() {
+    // START_MS is Tuesday, 22:13:20 UTC; the hand-over is at midnight.
+    let yaml = format!(
+        "{BASIC}lapwing:\n  people: [{{name: ana, receiver: b}}, {{name: ben, receiver: c}}]\n  \
+         schedules: [{{name: main, rotations: [{{people: [ana, ben], starts: 2023-11-14, every: 1d}}]}}]\n  \
+         escalations: [{{name: e, steps: [{{after: 1h, schedule: main}}, {{after: 2h, schedule: main}}, {{after: 3h, person: ana}}]}}]\n"
+    )
+    .replace("receivers:", "receivers:\n  - {name: c, webhook_configs: [{url: 'http://c/'}]}");
+    let mut w = World::new(&yaml);
+    w.fire(&[("alertname", "X")]);
+    w.pass(seconds("65m"));
+    w.kill();
+    w.pass(seconds("3h"));
+    let told = w.told();
+    let to = |who: &str| told.iter().filter(|t| t.starts_with(who)).count();
+    assert_eq!((to("b:"), to("c:")), (2, 1), "{told:?}");
+    let details: Vec<&str> = w
+        .decisions
+        .iter()
+        .filter(|d| d.detail.contains("chain e"))
+        .map(|d| d.detail.as_str())
+        .collect();
+    assert_eq!(
+        details,
+        [
+            "chain e, step 1, schedule main, person ana",
+            "chain e, step 2, schedule main, person ben",
+            "chain e, step 3, person ana",
+        ]
+    );
+}
+
+#[test]
+fn where_nobody_is_on_call_the_fallback_receiver_is_told() {
+    let yaml = format!(
+        "{BASIC}lapwing:\n  fallback_receiver: b\n  people: [{{name: ana, receiver: a}}]\n  \
+         schedules: [{{name: main, rotations: [{{people: [ana], starts: 2033-01-01}}]}}]\n  \
+         escalations: [{{name: e, steps: [{{after: 10m, schedule: main}}]}}]\n"
+    );
+    let mut w = World::new(&yaml);
+    w.fire(&[("alertname", "X")]);
+    w.pass(seconds("15m"));
+    assert!(w.told().iter().any(|t| t.starts_with("b:")));
+    assert!(w.decisions.iter().any(|d| d.detail.contains("nobody is on call")));
+}
+
+#[test]
+fn a_recurring_silence_hides_while_its_interval_holds() {
+    // START_MS is Tuesday, 22:13:20 UTC.
+    let yaml = format!(
+        "{BASIC}time_intervals: [{{name: backup, time_intervals: [{{times: [{{start_time: '22:00', end_time: '23:00'}}]}}]}}]\n\
+         lapwing: {{recurring_silences: [{{name: nightly, matchers: ['disk=\"a\"'], during: [backup]}}]}}\n"
+    );
+    let mut w = World::new(&yaml);
+    w.fire(&[("alertname", "X"), ("disk", "a")]);
+    w.fire(&[("alertname", "Y"), ("disk", "b")]);
+    w.pass(seconds("20m"));
+    assert!(w.told().iter().all(|t| !t.contains("\"a\"")));
+    let labels = alert(&[("alertname", "X"), ("disk", "a")]).labels;
+    assert_eq!(w.dispatcher.silences_of(&labels, w.now_ms), ["recurring/nightly"]);
+    w.pass(seconds("40m"));
+    assert!(
+        w.told().iter().any(|t| t.contains("\"a\"")),
+        "told when the interval is over"
+    );
+}

@@ -84,7 +84,7 @@ impl Evaluator<'_> {
         let times = self.info_times(argument)?;
         let (from, to) = times.needed(steps);
         let mut out = Vec::new();
-        for one in self.select(&all, from, to)?.iter() {
+        for one in self.select(&all, (from, to), self.instant_tier())?.iter() {
             self.check_interrupt()?;
             let mut points = lapwing_store::SeriesPoints::default();
             one.reader.read(from, to, &mut points)?;

@@ -1,15 +1,23 @@
 //! Series of a selector, selected once per query.
 
 use super::{Evaluated, Evaluator};
-use lapwing_store::{SelectedSeries, Selection};
+use crate::promql::Function;
+use lapwing_store::{SelectedSeries, Selection, TierColumn, TierHint};
 use lapwing_types::Matcher;
 use std::sync::{Arc, Mutex};
+
+/// Windows shorter than a downsampled bucket still find this many points in it.
+const POINTS_PER_WINDOW: i64 = 4;
+/// A counter's edges are extrapolated by up to half the usual distance between samples, which downsampled ones exceed: with
+/// points this dense no more than that part of a window can be missed where buckets and samples meet.
+const COUNTS_PER_WINDOW: i64 = 64;
 
 #[derive(Clone, PartialEq)]
 struct Key {
     matchers: Vec<Matcher>,
     start_ms: i64,
     end_ms: i64,
+    tier: TierHint,
 }
 
 /// The same selector over the same time gives the same list.
@@ -19,16 +27,45 @@ pub(super) struct SelectionCache {
 }
 
 impl Evaluator<'_> {
+    /// For who looks for the newest sample within the lookback.
+    pub(super) fn instant_tier(&self) -> TierHint {
+        TierHint {
+            column: TierColumn::Last,
+            every_ms: self.options.lookback_ms,
+        }
+    }
+
+    /// For who looks at windows: what the function wants of a bucket, and some points in each window.
+    pub(super) fn window_tier(&self, function: Option<Function>, range_ms: i64) -> TierHint {
+        let column = match function {
+            Some(Function::Rate | Function::Increase | Function::Irate) => TierColumn::Counter,
+            Some(Function::MinOverTime) => TierColumn::Min,
+            Some(Function::MaxOverTime) => TierColumn::Max,
+            Some(Function::AvgOverTime | Function::SumOverTime | Function::CountOverTime) => {
+                TierColumn::Average
+            }
+            _ => TierColumn::Last,
+        };
+        TierHint {
+            column,
+            every_ms: match column {
+                TierColumn::Counter => range_ms / COUNTS_PER_WINDOW,
+                _ => range_ms / POINTS_PER_WINDOW,
+            },
+        }
+    }
+
     pub(super) fn select(
         &self,
         matchers: &[Matcher],
-        start_ms: i64,
-        end_ms: i64,
+        (start_ms, end_ms): (i64, i64),
+        tier: TierHint,
     ) -> Evaluated<Arc<Vec<SelectedSeries>>> {
         let key = Key {
             matchers: matchers.to_vec(),
             start_ms,
             end_ms,
+            tier,
         };
         let lock = || {
             self.selections
@@ -39,12 +76,13 @@ impl Evaluator<'_> {
         if let Some((_, series)) = lock().iter().find(|(k, _)| *k == key) {
             return Ok(series.clone());
         }
-        let series = Arc::new(self.source.select(&Selection {
+        let selection = Selection {
             matchers: key.matchers.clone(),
             start_ms,
             end_ms,
             series_max: self.options.series_max,
-        })?);
+        };
+        let series = Arc::new(self.source.select_as(&selection, tier)?);
         self.budget.count_series(series.len() as u64);
         self.budget.pass(0, series.len() as u64 * 64)?;
         lock().push((key, series.clone()));

@@ -171,7 +171,7 @@ impl Evaluator<'_> {
     ) -> Evaluated<()> {
         let times = self.instant_times(selector)?;
         let (from, to) = times.needed(steps);
-        let series = self.select(&selector.matchers, from, to)?;
+        let series = self.select(&selector.matchers, (from, to), self.instant_tier())?;
         let single_name = has_single_name(selector);
         let mut sink = |mut grid: Grid| {
             grid.single_name = single_name;
@@ -208,7 +208,8 @@ impl Evaluator<'_> {
         let (from, to) = spec.needed(steps);
         let (start, end) = spec.window(steps.start_ms);
         let mut out = Vec::new();
-        for one in self.select(&matrix.vector.matchers, from, to)?.iter() {
+        let tier = self.window_tier(None, spec.range_ms);
+        for one in self.select(&matrix.vector.matchers, (from, to), tier)?.iter() {
             self.check_interrupt()?;
             let mut points = SeriesPoints::default();
             read(one, from, to, &mut points)?;

@@ -7,3 +7,5 @@ mod hostile;
 mod memory;
 mod script;
 mod scripts;
+mod sliding;
+mod tiers;

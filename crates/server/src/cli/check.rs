@@ -1,6 +1,7 @@
 //! `lapwing check`: everything that is wrong with a configuration, for a person, a machine or a pull request.
 
 use super::Exit;
+use super::rules::static_findings;
 use crate::config::{self, Diagnostic, Level};
 use std::path::PathBuf;
 
@@ -12,6 +13,9 @@ pub(crate) struct CheckArgs {
     /// How to say it
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Print the JSON schema of the configuration instead, for editors
+    #[arg(long)]
+    schema: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -23,7 +27,14 @@ enum Format {
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Exit {
-    let loaded = config::load(&args.path, &|name| std::env::var(name).ok());
+    if args.schema {
+        println!("{:#}", config::schema());
+        return Exit::Fine;
+    }
+    let mut loaded = config::load(&args.path, &|name| std::env::var(name).ok());
+    if let Some(config) = &loaded.config {
+        loaded.diagnostics.extend(static_findings(config));
+    }
     let errors = loaded
         .diagnostics
         .iter()

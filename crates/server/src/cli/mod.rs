@@ -3,10 +3,17 @@
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
 mod check;
+mod doctor;
+mod gate;
 mod health;
+mod import;
+mod import_data;
 mod init;
+mod prometheus;
 mod query;
+mod rules;
 mod serve;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -58,8 +65,20 @@ enum Command {
     Health(health::HealthArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
+    /// Compare a run with its baseline, for continuous integration and canaries
+    Gate(gate::GateArgs),
+    /// Look at everything that a start would meet, and say what to do
+    Doctor(doctor::DoctorArgs),
+    /// Explain rules, look for mistakes in them, try them on the past
+    Rules(rules::RulesArgs),
+    /// Run unit tests: from samples through rules and routes to the message
+    Test(test::TestArgs),
     /// Write a commented configuration to start from
     Init(init::InitArgs),
+    /// Take over what other systems hold: their configuration, their history
+    Import(import::ImportArgs),
+    /// In the place of Prometheus: its flags, its prometheus.yml
+    Prometheus(prometheus::PrometheusArgs),
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -82,7 +101,13 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Gate(args)) => gate::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Init(args)) => init::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Prometheus(args)) => prometheus::run(&args),
+        Some(Command::Rules(args)) => rules::run(&args),
+        Some(Command::Test(args)) => test::run(&args),
     };
     exit.into()
 }

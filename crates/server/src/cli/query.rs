@@ -9,7 +9,7 @@ mod source;
 use super::{Exit, complain};
 use crate::http::parse_time_ms;
 use answer::Answer;
-use source::{AskError, Question};
+pub(super) use source::{AskError, Question, ask};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -85,10 +85,11 @@ pub(crate) fn run(args: &QueryArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let asked = match &args.data {
-        Some(dir) => source::ask_directory(dir, &question),
-        None => source::ask_server(&args.server, args.token.as_deref(), &question),
-    };
+    let asked = ask(
+        (&args.server, args.token.as_deref()),
+        args.data.as_deref(),
+        &question,
+    );
     let body = match asked {
         Ok(body) => body,
         Err(error) => {
@@ -103,6 +104,14 @@ pub(crate) fn run(args: &QueryArgs) -> Exit {
         }
     };
     show(args, &body)
+}
+
+/// How many series an expression returns now, asked of a server; why it could not be asked.
+pub(super) fn ask_instant(server: &str, token: Option<&str>, expr: &str) -> Result<usize, String> {
+    let question = Question::instant(expr, lapwing::Clock::system().now_ms());
+    let body = source::ask_server(server, token, &question).map_err(|e| e.to_string())?;
+    let answer: serde_json::Value = serde_json::from_str(&body).map_err(|e| e.to_string())?;
+    Ok(answer["data"]["result"].as_array().map_or(0, Vec::len))
 }
 
 fn show(args: &QueryArgs, body: &str) -> Exit {

@@ -1,14 +1,10 @@
-//! `lapwing serve`: from arguments to a running program, and back down again.
+//! `lapwing serve`: the arguments of a start.
 
 use super::{Exit, complain};
-use crate::config::{self, Config};
-use crate::http::{self, AppState, ListenerLimits};
-use anyhow::Context;
-use lapwing::Engine;
+use crate::config::{self, Loaded};
+use crate::launch::{Launch, LaunchError};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ServeArgs {
@@ -24,6 +20,12 @@ pub(crate) struct ServeArgs {
     /// Where to listen [default: 127.0.0.1:9595]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct LogArgs {
     /// How much to say: error, warn, info, debug, trace, or per module
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: String,
@@ -33,7 +35,7 @@ pub(crate) struct ServeArgs {
 }
 
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
-enum LogFormat {
+pub(crate) enum LogFormat {
     #[default]
     Text,
     Json,
@@ -43,108 +45,71 @@ enum LogFormat {
 const DEFAULT_CONFIG: &str = "lapwing.yml";
 
 pub(crate) fn run(args: &ServeArgs) -> Exit {
-    start_logging(args);
-    let config = match read_config(args) {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    if let Some(refusal) = config.web.refusal() {
-        eprintln!("lapwing: refusing to start: {refusal}");
-        return Exit::Usage;
+    start_logging(&args.log.log_level, args.log.log_format);
+    let flags = settled(args);
+    launch(Launch {
+        load: Box::new(move || load(&flags)),
+        is_in_memory: args.memory,
+    })
+}
+
+impl ServeArgs {
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.memory
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .thread_name("lapwing")
-        .enable_all()
-        .build();
-    let served = runtime
-        .context("cannot start the runtime")
-        .and_then(|runtime| runtime.block_on(serve(args, config)));
-    match served {
+}
+
+/// With the file that is meant where none is named. Once and for all: should it vanish later, that is a mistake, and not a
+/// return to the defaults.
+pub(super) fn settled(args: &ServeArgs) -> ServeArgs {
+    let mut flags = args.clone();
+    if flags.config.is_none() && Path::new(DEFAULT_CONFIG).exists() {
+        flags.config = Some(PathBuf::from(DEFAULT_CONFIG));
+    }
+    flags
+}
+
+/// Runs it to its end and says why when that was not a good one.
+pub(crate) fn launch(launch: Launch) -> Exit {
+    match launch.run() {
         Ok(()) => Exit::Fine,
-        Err(error) => {
+        Err(LaunchError::Failed(error)) => {
             complain(&error);
             Exit::Failed
         }
-    }
-}
-
-/// Start order, and the reverse on the way down: store, jobs, doors; doors close first, the store last.
-async fn serve(args: &ServeArgs, config: Config) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let listener = http::bind(config.web.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.web.listen))?;
-    let address = listener
-        .local_addr()
-        .context("cannot tell the address listened on")?;
-    let engine = Engine::start(&config.engine_options(args.memory)).context("cannot start")?;
-    let state = AppState::new(engine.clone(), config);
-    let (stop, stopped) = watch::channel(false);
-    let doors = tokio::spawn(http::serve(
-        listener,
-        http::router(state),
-        ListenerLimits::default(),
-        stopped,
-    ));
-    tracing::info!(
-        "lapwing {} is ready on http://{address}",
-        env!("CARGO_PKG_VERSION")
-    );
-
-    let reason = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    };
-    tracing::info!("stopping on {reason}");
-    let _ = stop.send(true);
-    doors.await.context("the HTTP server failed")?;
-    engine.stop().await.context("cannot stop cleanly")?;
-    tracing::info!("stopped; everything acknowledged is kept");
-    Ok(())
-}
-
-fn read_config(args: &ServeArgs) -> Result<Config, Exit> {
-    let path = match &args.config {
-        Some(path) => Some(path.clone()),
-        None => Some(PathBuf::from(DEFAULT_CONFIG)).filter(|p| p.exists()),
-    };
-    let mut config = match path {
-        None => Config::default(),
-        Some(path) => {
-            let loaded = config::load(&path, &|name| std::env::var(name).ok());
-            eprint!(
-                "{}",
-                config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok())
-            );
-            let Some(config) = loaded.config else {
-                eprintln!(
-                    "lapwing: {} was not accepted; nothing was started",
-                    path.display()
-                );
-                return Err(Exit::Usage);
-            };
-            config
+        Err(refused) => {
+            eprintln!("lapwing: {refused}");
+            Exit::Usage
         }
-    };
-    if let Some(data) = &args.data {
-        config.store.data.clone_from(data);
     }
-    if let Some(listen) = args.listen {
-        config.web.listen = listen;
-    }
-    Ok(config)
 }
 
-fn start_logging(args: &ServeArgs) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&args.log_level)
+/// The file, with what the command line says on top; flags hold over reloads.
+pub(super) fn load(args: &ServeArgs) -> Loaded {
+    let mut loaded = match &args.config {
+        None => Loaded::defaults(),
+        Some(path) => config::load(path, &|name| std::env::var(name).ok()),
+    };
+    if let Some(config) = &mut loaded.config {
+        if let Some(data) = &args.data {
+            config.store.data.clone_from(data);
+        }
+        if let Some(listen) = args.listen {
+            config.web.listen = listen;
+        }
+    }
+    loaded
+}
+
+pub(crate) fn start_logging(level: &str, format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_new(level)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false);
     // A second start in one process (tests) keeps the first subscriber.
-    let _ = match args.log_format {
+    let _ = match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     };

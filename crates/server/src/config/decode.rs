@@ -45,10 +45,24 @@ pub(crate) fn decode_any<T: DeserializeOwned>(node: &Node, path: &str, notes: &m
             } else {
                 format!("{path}.{inner}")
             };
-            notes.error(place_of(node, &segments), &whole, error.inner().to_string());
+            let message = error.inner().to_string();
+            let at = place_of(node, &segments);
+            match meant(&message) {
+                Some(near) => notes.error_with_hint(at, &whole, message, format!("did you mean {near:?}?")),
+                None => notes.error(at, &whole, message),
+            }
             None
         }
     }
+}
+
+/// The nearest of the words that serde names: "unknown field `rise`, expected one of `rises`, `falls`".
+fn meant(message: &str) -> Option<String> {
+    let (wrong, known) = message.strip_prefix("unknown ")?.split_once(", expected ")?;
+    let quoted =
+        |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let (wrong, known) = (quoted(wrong), quoted(known));
+    did_you_mean(wrong.first()?, known.iter().map(String::as_str)).map(str::to_owned)
 }
 
 fn keys_of(value: &impl Serialize) -> Vec<String> {

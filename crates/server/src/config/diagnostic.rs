@@ -1,8 +1,11 @@
 //! Complaints about configuration: all at once, each with file, line, column, caret and, where one is near, the word
 //! that was probably meant.
 
+use super::watched::Watched;
 use super::yaml::Position;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -29,6 +32,10 @@ pub(crate) struct Diagnostic {
 pub(crate) struct Diagnostics {
     pub(crate) file: String,
     pub(crate) found: Vec<Diagnostic>,
+    /// Every file that was read, and every directory that was looked into: when one changes, so may the configuration.
+    pub(crate) watched: Watched,
+    /// The keys that each map was asked for, by its path: what the schema is made of.
+    pub(crate) asked: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
 impl Diagnostics {
@@ -36,7 +43,14 @@ impl Diagnostics {
         Diagnostics {
             file: file.to_owned(),
             found: Vec::new(),
+            watched: Watched::default(),
+            asked: BTreeMap::new(),
         }
+    }
+
+    /// Notes a file of which the configuration is made; to be called before it is read.
+    pub(crate) fn watch(&mut self, path: impl Into<PathBuf>) {
+        self.watched.note(path);
     }
 
     pub(crate) fn error(&mut self, at: Position, path: &str, message: impl Into<String>) {

@@ -3,7 +3,8 @@
 use super::diagnostic::{Diagnostic, Diagnostics, Level};
 use super::expand::{Lookup, expand};
 use super::sections::Config;
-use super::yaml::{Node, Value, parse};
+use super::watched::Watched;
+use super::yaml::{Node, Position, Value, parse};
 use std::path::{Path, PathBuf};
 
 /// What was found, good or bad; `config` is there only when nothing was wrong.
@@ -12,17 +13,38 @@ pub(crate) struct Loaded {
     pub(crate) config: Option<Config>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) files: Vec<PathBuf>,
+    /// What to look at to learn that it may have changed.
+    pub(crate) watched: Watched,
+}
+
+impl Loaded {
+    /// With all complaints in the order of the files; a configuration with a mistake is none.
+    pub(crate) fn new(config: Option<Config>, notes: Diagnostics, files: Vec<PathBuf>) -> Self {
+        finish(config, notes, files)
+    }
+
+    /// What holds without any file.
+    pub(crate) fn defaults() -> Self {
+        Loaded {
+            config: Some(Config::default()),
+            diagnostics: Vec::new(),
+            files: Vec::new(),
+            watched: Watched::default(),
+        }
+    }
 }
 
 /// Reads the file, or every `*.yml`/`*.yaml` of the directory in the order of their names, as one configuration.
 pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
+    let mut notes = Diagnostics::new(&path.display().to_string());
+    notes.watch(path);
     let files = match files_of(path) {
         Ok(files) => files,
         Err(error) => return unreadable(path, &error),
     };
-    let mut notes = Diagnostics::new(&path.display().to_string());
     let mut root: Option<Node> = None;
     for file in &files {
+        notes.watch(file);
         notes.file = file.display().to_string();
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -40,8 +62,26 @@ pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
     finish(config, notes, files)
 }
 
+/// One file as a tree, without variables: the peers do not expand them.
+pub(super) fn read_file_tree(path: &Path, notes: &mut Diagnostics) -> Option<Node> {
+    notes.watch(path);
+    let start = Position { line: 1, column: 1 };
+    match std::fs::read_to_string(path) {
+        Err(error) => {
+            notes.error(start, "", format!("cannot read {}: {error}", path.display()));
+            None
+        }
+        Ok(text) => match parse(&text) {
+            Ok(node) => Some(node),
+            Err(error) => {
+                notes.error(error.at, "", error.message);
+                None
+            }
+        },
+    }
+}
+
 /// The same from text.
-#[cfg(test)]
 pub(crate) fn load_text(name: &str, text: &str, env: Lookup<'_>) -> Loaded {
     let mut notes = Diagnostics::new(name);
     let config = read_tree(text, env, &mut notes).map(|node| Config::read(&node, &mut notes));
@@ -56,6 +96,7 @@ fn finish(config: Option<Config>, mut notes: Diagnostics, files: Vec<PathBuf>) -
         config: config.filter(|_| !notes.has_errors()),
         diagnostics: notes.found,
         files,
+        watched: notes.watched,
     }
 }
 
@@ -109,6 +150,12 @@ fn files_of(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+fn only(path: &Path) -> Watched {
+    let mut watched = Watched::default();
+    watched.note(path);
+    watched
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> Loaded {
     Loaded {
         config: None,
@@ -124,6 +171,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Loaded {
             ),
         }],
         files: Vec::new(),
+        watched: only(path),
     }
 }
 

@@ -6,15 +6,27 @@
 mod decode;
 mod diagnostic;
 mod expand;
+mod import;
 mod load;
+mod peer;
 mod reader;
 mod resolved;
+mod schema;
 mod sections;
 mod size;
+mod watched;
+mod write;
 mod yaml;
 
-pub(crate) use diagnostic::{Diagnostic, Level, render};
-pub(crate) use load::load;
+pub(crate) use diagnostic::{Diagnostic, Level, did_you_mean, render};
+pub(crate) use import::import;
 #[cfg(test)]
 pub(crate) use load::load_text;
-pub(crate) use sections::{Config, Role, Token};
+pub(crate) use load::{Loaded, load};
+pub(crate) use peer::{PrometheusFile, load_prometheus};
+pub(crate) use schema::schema;
+pub(crate) use sections::{
+    Config, LimitsConfig, Role, Token, WebConfig, expand_glob, normal_prefix, notify_of,
+};
+pub(crate) use size::parse_bytes;
+pub(crate) use watched::Watched;

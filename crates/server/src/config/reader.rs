@@ -181,6 +181,8 @@ impl<'a> MapReader<'a> {
 
     /// Complains about every key that was not asked for.
     pub(crate) fn finish(self, notes: &mut Diagnostics) {
+        let asked = notes.asked.entry(self.path.clone()).or_default();
+        asked.extend(self.asked.iter().copied());
         for (key, _) in self.pairs {
             if self.asked.contains(&key.text.as_str()) {
                 continue;

@@ -20,8 +20,46 @@ impl Config {
             scrape_defaults: self.global.scrape_defaults(),
             find_local: self.discover.local,
             own_port: Some(self.web.listen.port()),
+            queries: self.limits.query.engine_limits(),
+            otlp: self.otlp.clone(),
+            pushed_ttl_ms: self.receive.pushgateway_ttl_ms,
             ..EngineOptions::default()
         }
+    }
+
+    /// Puts back what a running program cannot change and names each key that was written otherwise.
+    pub(crate) fn keep_what_needs_a_restart(&mut self, running: &Config) -> Vec<&'static str> {
+        let mut changed = Vec::new();
+        let mut keep = |differs: bool, key: &'static str| {
+            if differs {
+                changed.push(key);
+            }
+        };
+        keep(self.store.data != running.store.data, "store.data");
+        keep(
+            self.store.durable_on_disk != running.store.durable_on_disk,
+            "store.durability",
+        );
+        keep(
+            self.store.out_of_order_window_ms != running.store.out_of_order_window_ms,
+            "store.out_of_order_window",
+        );
+        keep(self.web.listen != running.web.listen, "web.listen");
+        keep(
+            self.limits.connections_max != running.limits.connections_max,
+            "limits.connections",
+        );
+        self.limits.connections_max = running.limits.connections_max;
+        self.store.data.clone_from(&running.store.data);
+        self.store.durable_on_disk = running.store.durable_on_disk;
+        self.store.out_of_order_window_ms = running.store.out_of_order_window_ms;
+        keep(
+            self.web.route_prefix != running.web.route_prefix,
+            "web.route_prefix",
+        );
+        self.web.route_prefix.clone_from(&running.web.route_prefix);
+        self.web.listen = running.web.listen;
+        changed
     }
 
     fn metrics_options(&self) -> MetricsOptions {
@@ -42,6 +80,7 @@ impl Config {
                 age_ms: Some(self.store.retention_ms),
                 size_bytes: self.store.retention_bytes,
             },
+            tiers: self.store.tiers.clone().unwrap_or(default.tiers),
             series_max: count(self.store.series_max, default.series_max),
             series_max_per_source: count(self.store.series_max_per_source, default.series_max_per_source),
             ..default
@@ -71,6 +110,16 @@ impl Config {
             "  retention: {}",
             format_duration_ms(self.store.retention_ms)
         ));
+        line("  tiers:".to_owned());
+        for tier in self.metrics_options().tiers {
+            let keep = tier
+                .age_ms
+                .map_or_else(String::new, |ms| format!(", keep: {}", format_duration_ms(ms)));
+            line(format!(
+                "    - {{ every: {}{keep} }}",
+                format_duration_ms(tier.resolution_ms)
+            ));
+        }
         line(format!(
             "  out_of_order_window: {}",
             format_duration_ms(self.store.out_of_order_window_ms)

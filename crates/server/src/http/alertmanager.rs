@@ -28,6 +28,8 @@ pub(crate) fn routes() -> Router<AppState> {
         )
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/ledger", get(ledger))
+        .route("/api/v1/oncall", get(on_call))
+        .route("/api/v1/silences/preview", post(preview_silence))
 }
 
 /// What went wrong, as Alertmanager says it: a JSON string.
@@ -62,7 +64,7 @@ async fn status(State(state): State<AppState>) -> Response {
             "revision": format!("lapwing-{}", env!("CARGO_PKG_VERSION")),
             "branch": "", "buildUser": "", "buildDate": "", "goVersion": "",
         },
-        "config": { "original": state.config.alerting.notify_shown },
+        "config": { "original": state.config().alerting.notify_shown },
         "uptime": super::prometheus::rfc3339(state.engine.started_ms()),
     }))
     .into_response()
@@ -168,12 +170,52 @@ async fn set_silence(
 ) -> Result<Response, Refusal> {
     let silence = posted.into_silence().map_err(bad)?;
     let now_ms = state.engine.now_ms();
+    let warning = state
+        .engine
+        .paging()
+        .look(|d| d.preview_silence(&silence))
+        .map_err(silence_refusal)?
+        .1;
     let (set, kept) = state.engine.paging().change(|d| d.set_silence(silence, now_ms));
     let id = set.map_err(silence_refusal)?;
     if !kept {
         return Err(not_kept());
     }
-    Ok(Json(json!({ "silenceID": id })).into_response())
+    let mut answer = json!({ "silenceID": id });
+    if let Some(warning) = warning {
+        answer["warning"] = json!(warning);
+    }
+    Ok(Json(answer).into_response())
+}
+
+/// Who has each on-call schedule now, and who is next.
+async fn on_call(State(state): State<AppState>) -> Response {
+    let now_ms = state.engine.now_ms();
+    Json(
+        state
+            .engine
+            .paging()
+            .look(|d| d.config().extras.on_call.view(now_ms)),
+    )
+    .into_response()
+}
+
+/// What a silence would hide, before it is set; and a warning where that is more than a silence should.
+async fn preview_silence(
+    State(state): State<AppState>,
+    Json(posted): Json<SilenceView>,
+) -> Result<Response, Refusal> {
+    let silence = posted.into_silence().map_err(bad)?;
+    let (hidden, warning) = state
+        .engine
+        .paging()
+        .look(|d| d.preview_silence(&silence))
+        .map_err(silence_refusal)?;
+    let hidden: Vec<_> = hidden
+        .iter()
+        .map(|a| json!({ "fingerprint": a.fingerprint().to_string(), "labels": a.labels, "annotations": a.annotations }))
+        .collect();
+    Ok(Json(json!({ "hidden": hidden, "warning": warning })).into_response())
 }
 
 async fn end_silence(State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, Refusal> {

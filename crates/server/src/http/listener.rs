@@ -1,24 +1,31 @@
 //! The one port: accepts connections, HTTP/1.1 and HTTP/2 alike, within bounds, until told to stop.
 //!
 //! Bounds: connections at once, time to send the request's head (a slow-loris gets no longer), streams per HTTP/2
-//! connection. Bodies are bounded where they are read. On stop no new connection is accepted, those in work finish
+//! connection. With a certificate configured the port speaks TLS and nothing else; the one in force when a connection
+//! begins is shown. Bodies are bounded where they are read. On stop no new connection is accepted, those in work finish
 //! their request, and after a grace period the rest is cut off.
 
+use crate::live::Live;
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tower_service::Service;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListenerLimits {
-    /// A connection costs a socket and about 20 KiB; 4 096 of them stay below 100 MiB.
     pub(crate) connections_max: usize,
     pub(crate) head_timeout: Duration,
     pub(crate) streams_max: u32,
@@ -43,7 +50,7 @@ pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `stop` turns true; returns when the last request has been answered or the grace period is over.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    (router, live): (Router, Live),
     limits: ListenerLimits,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -57,13 +64,24 @@ pub(crate) async fn serve(
         let Some((stream, peer, slot)) = accepted else {
             continue;
         };
-        let connection = connection_builder(limits)
-            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
-            .into_owned();
-        let watched = graceful.watch(connection);
+        let connection = Connection {
+            router: router.clone(),
+            limits,
+            watcher: graceful.watcher(),
+            peer,
+        };
+        let tls = live.config().web.tls.clone();
         tokio::spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(%peer, %error, "connection ended early");
+            match tls {
+                None => connection.serve(stream).await,
+                Some(tls) => {
+                    let handshake = TlsAcceptor::from(tls.server).accept(stream);
+                    match tokio::time::timeout(limits.head_timeout, handshake).await {
+                        Ok(Ok(stream)) => connection.serve(stream).await,
+                        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS was agreed on"),
+                        Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
+                    }
+                }
             }
             drop(slot);
         });
@@ -74,6 +92,30 @@ pub(crate) async fn serve(
         .is_err()
     {
         tracing::warn!("requests still in work after the grace period were cut off");
+    }
+}
+
+/// One client, from its first byte to its last.
+struct Connection {
+    router: Router,
+    limits: ListenerLimits,
+    watcher: Watcher,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let (router, peer) = (self.router, self.peer);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().call(request)
+        });
+        let served = connection_builder(self.limits)
+            .serve_connection_with_upgrades(TokioIo::new(stream), service)
+            .into_owned();
+        if let Err(error) = self.watcher.watch(served).await {
+            tracing::debug!(peer = %self.peer, %error, "connection ended early");
+        }
     }
 }
 

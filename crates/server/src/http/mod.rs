@@ -5,33 +5,48 @@
 
 mod alertmanager;
 mod auth;
+mod dashboard;
 mod health;
 mod ingest;
+mod lifecycle;
 mod listener;
+mod operations;
 mod probes;
 mod prometheus;
 mod state;
 mod ui;
 
 pub(crate) use ingest::body::with_causes;
+pub(crate) use ingest::gate::Gate;
 pub(crate) use listener::{ListenerLimits, bind, serve};
 pub(crate) use prometheus::parse_time_ms;
 pub(crate) use state::AppState;
 
+use axum::response::Redirect;
+use axum::routing::get;
 use axum::{Router, middleware};
-use std::sync::Arc;
 
 /// Every path that Lapwing answers.
 pub(crate) fn router(state: AppState) -> Router {
-    let tokens = Arc::new(state.config.web.tokens.clone());
-    Router::new()
+    let prefix = state.config().web.route_prefix.clone();
+    let all = Router::new()
         .merge(prometheus::routes())
         .merge(alertmanager::routes())
-        .merge(ingest::routes())
+        .merge(ingest::routes(&state))
+        .merge(operations::routes())
+        .merge(dashboard::routes())
         .merge(probes::routes())
         .merge(health::routes())
+        .merge(lifecycle::routes())
         .fallback(ui::serve)
-        .with_state(state)
+        .with_state(state.clone())
         .layer(tower_http::compression::CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(tokens, auth::check))
+        .layer(middleware::from_fn_with_state(state, auth::check));
+    if prefix.is_empty() {
+        return all;
+    }
+    let to_prefix = format!("{prefix}/");
+    Router::new()
+        .route("/", get(|| async move { Redirect::temporary(&to_prefix) }))
+        .nest(&prefix, all)
 }

@@ -1,7 +1,7 @@
 //! Remote write as its specification wants it: status codes, headers, partial failures.
 
 use crate::support::{Server, now_ms, series};
-use lapwing_types::WriteBatch;
+use lapwing_types::{SeriesWrite, WriteBatch};
 
 const PROTOBUF: (&str, &str) = ("Content-Type", "application/x-protobuf");
 const SNAPPY: (&str, &str) = ("Content-Encoding", "snappy");
@@ -70,5 +70,75 @@ fn what_is_not_remote_write_is_refused_by_name() {
     ] {
         let answer = server.post("/api/v1/write", &headers, body);
         assert_eq!(answer.status, status, "{headers:?}: {}", answer.body);
+    }
+}
+
+#[test]
+fn each_kind_of_bad_series_is_named_with_its_reason_and_the_good_ones_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let t = now_ms();
+    let long = "v".repeat(100_000);
+    let cases: [(&str, Vec<SeriesWrite>, &[&str]); 4] = [
+        (
+            "a future timestamp",
+            vec![series(&[("__name__", "early_bird")], &[(t + 3_600_000, 1.0)])],
+            &["early_bird", "in the future"],
+        ),
+        (
+            "a name with a control character",
+            vec![series(&[("__name__", "bad\u{1}name"), ("x", "1")], &[(t, 1.0)])],
+            &["bad", "name", "not valid"],
+        ),
+        (
+            "a label value over the limits",
+            vec![series(&[("__name__", "verbose"), ("text", &long)], &[(t, 1.0)])],
+            &["verbose", "over the limits", "text"],
+        ),
+        (
+            "two values for one series and time",
+            vec![
+                series(&[("__name__", "twin")], &[(t, 1.0)]),
+                series(&[("__name__", "twin")], &[(t, 2.0)]),
+            ],
+            &["twin", "another value stands at the same time"],
+        ),
+    ];
+    for (number, (what, bad, expect)) in cases.into_iter().enumerate() {
+        let (before, after) = (format!("before_{number}"), format!("after_{number}"));
+        let mut batch = WriteBatch::default();
+        batch.series.push(series(&[("__name__", &before)], &[(t, 1.0)]));
+        batch.series.extend(bad);
+        batch.series.push(series(&[("__name__", &after)], &[(t, 1.0)]));
+        let answer = server.remote_write(&batch).unwrap();
+        assert_eq!(answer.status, 400, "{what}: {}", answer.body);
+        for part in expect {
+            assert!(
+                answer.body.contains(part),
+                "{what}: {part:?} is not in {}",
+                answer.body
+            );
+        }
+        assert!(
+            answer.body.len() < 10_000,
+            "{what}: the answer has {} bytes",
+            answer.body.len()
+        );
+        let kept = server.query(
+            &format!("count({{__name__=~\"{before}|{after}\"}})"),
+            t as f64 / 1000.0,
+        );
+        assert_eq!(kept[0]["value"][1], "2", "{what}");
+    }
+    // The first of the twins stands.
+    assert_eq!(server.query("twin", t as f64 / 1000.0)[0]["value"][1], "1");
+    let refused = server.get("/api/v1/status/tsdb").json()["data"]["refused"].clone();
+    for code in [
+        "future",
+        "invalid_name",
+        "label_limit",
+        "duplicate_with_other_value",
+    ] {
+        assert_eq!(refused[code], 1, "{refused}");
     }
 }

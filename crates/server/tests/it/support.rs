@@ -45,11 +45,18 @@ const ANSWER_BYTES_MAX: u64 = 1 << 30;
 impl Server {
     /// Starts on `data`, with more arguments, and waits until it says that it is ready.
     pub(crate) fn start(data: &Path, args: &[&str]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_lapwing"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+        command
             .arg("serve")
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(data)
-            .args(args)
+            .args(args);
+        Server::spawn(&mut command)
+    }
+
+    /// Starts this command and waits until it says that it is ready.
+    pub(crate) fn spawn(command: &mut Command) -> Server {
+        let mut child = command
             .current_dir(std::env::temp_dir())
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
@@ -60,7 +67,8 @@ impl Server {
         std::thread::spawn(move || {
             // Reads to the end, so that the child never blocks on a full pipe.
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(at) = line.find("http://") {
+                let scheme = ["http://", "https://"].iter().find_map(|s| line.find(s));
+                if let Some(at) = scheme.filter(|_| line.contains("is ready on")) {
                     let url = line[at..].split_whitespace().next().unwrap_or("").to_owned();
                     let _ = ready.send(url);
                 }
@@ -102,6 +110,16 @@ impl Server {
         }
     }
 
+    /// Asks until there is a value, and returns the first.
+    pub(crate) fn value_of(&self, expr: &str) -> String {
+        let text = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect::<String>();
+        let answer = self.until(&format!("/api/v1/query?query={text}"), |a| {
+            a.body.contains("\"value\"")
+        });
+        let value = answer.json()["data"]["result"][0]["value"][1].clone();
+        value.as_str().unwrap_or("").to_owned()
+    }
+
     pub(crate) fn query(&self, expr: &str, at_s: f64) -> serde_json::Value {
         let text = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect::<String>();
         let answer = self.get(&format!("/api/v1/query?query={text}&time={at_s}"));
@@ -125,6 +143,23 @@ impl Server {
             request = request.header(*name, *value);
         }
         answer(request.send(body))
+    }
+
+    /// Any method, for those that `get` and `post` do not cover.
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body).expect("a valid request");
+        let agent = self
+            .agent
+            .configure_request(request)
+            .allow_non_standard_methods(true)
+            .build();
+        answer(self.agent.run(agent)).expect("the server answers")
     }
 
     pub(crate) fn remote_write(&self, batch: &WriteBatch) -> Result<Answer, ureq::Error> {
@@ -151,6 +186,21 @@ impl Server {
         self.child.wait().is_ok_and(|status| status.success())
     }
 
+    /// SIGTERM, and waits until the port is shut; true when it ended by itself with success.
+    pub(crate) fn tell_to_stop(&self) -> bool {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process can be told");
+        let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        let ended = rustix::process::waitid(rustix::process::WaitId::Pid(pid), options);
+        ended.ok().flatten().and_then(|s| s.exit_status()) == Some(0)
+    }
+
+    /// SIGHUP: the configuration is to be read again.
+    pub(crate) fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("the process can be told");
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -161,6 +211,40 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A program that is not ours; ended with the test.
+pub(crate) struct Peer {
+    child: Child,
+}
+
+impl Peer {
+    /// `None` when it is not installed. Nobody waits for it: whoever asks it tries again.
+    pub(crate) fn start(program: impl AsRef<std::ffi::OsStr>, arguments: &[String]) -> Option<Peer> {
+        let child = Command::new(program)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        Some(Peer { child })
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// For peers that do not say which port they took; free now, and most likely a moment later.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
 }
 
 fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Answer, ureq::Error> {

@@ -14,7 +14,7 @@ use lapwing_types::{Counts, Exemplar, Histogram, Labels, Metadata, WriteBatch};
 use std::sync::Arc;
 
 /// Half of what a column of a block holds: what is admitted can always be flushed.
-const HISTOGRAM_BUCKETS_MAX: usize = BUCKETS_MAX / 2;
+pub(crate) const HISTOGRAM_BUCKETS_MAX: usize = BUCKETS_MAX / 2;
 
 /// A series, for as long as the appender that gave it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,12 +162,17 @@ impl Appender {
     pub fn commit(self) -> Result<AppendOutcome, AppendError> {
         let Appender {
             core,
+            source,
+            now_ms,
             visit,
             pending,
             outcome,
             ..
         } = self;
-        let result = commit(&core, pending, outcome);
+        let result = commit(&core, pending, outcome).map(|(outcome, newest_ms)| {
+            core.pace.note(&source, newest_ms, now_ms);
+            outcome
+        });
         drop(visit);
         result
     }
@@ -208,7 +213,7 @@ impl Appender {
 }
 
 /// Everything that is stored per bucket, so that what is admitted fits a block.
-fn buckets(histogram: &Histogram) -> usize {
+pub(crate) fn buckets(histogram: &Histogram) -> usize {
     let populated = match &histogram.counts {
         Counts::Int {
             positive, negative, ..

@@ -16,6 +16,13 @@ pub(crate) struct LiveBlock {
     pub(crate) block: Arc<Block>,
 }
 
+impl LiveBlock {
+    /// A block has a higher number than everything that it was made from.
+    pub(crate) fn number(&self) -> u64 {
+        self.name.parse().unwrap_or(0)
+    }
+}
+
 pub(crate) type BlockList = Arc<Vec<LiveBlock>>;
 
 pub(crate) struct Blocks {

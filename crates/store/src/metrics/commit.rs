@@ -40,11 +40,12 @@ impl PendingShard {
     }
 }
 
+/// Gives the time of the newest sample beside the outcome.
 pub(crate) fn commit(
     core: &Core,
     pending: PendingBatch,
     outcome: AppendOutcome,
-) -> Result<AppendOutcome, AppendError> {
+) -> Result<(AppendOutcome, i64), AppendError> {
     if core.closed.load(Ordering::Acquire) {
         return Err(AppendError::Closed);
     }
@@ -96,15 +97,18 @@ pub(crate) fn commit(
         _ => Ok(()),
     };
     core.isolation.end_commit(ticket);
-    logged.map(|()| outcome)
+    logged.map(|()| (outcome, newest_ms))
 }
 
 fn bounds(core: &Core, ticket: CommitTicket) -> Bounds {
     let options = &core.options;
     let newest_ms = core.newest_ms.load(Ordering::Acquire);
     Bounds {
-        oldest_ms: newest_ms.saturating_sub(options.ooo_window_ms.max(options.window_ms)),
-        late_oldest_ms: newest_ms.saturating_sub(options.ooo_window_ms),
+        oldest_ms: match core.limits().retention.age_ms {
+            Some(age_ms) => newest_ms.saturating_sub(age_ms.max(options.ooo_window_ms)),
+            None => NEVER_MS,
+        },
+        ooo_window_ms: options.ooo_window_ms,
         window_ms: options.window_ms,
         exemplars_max: options.exemplars_max_per_series,
         commit: ticket.number,
@@ -125,7 +129,7 @@ struct Pass<'c> {
 impl Pass<'_> {
     fn shard(&mut self, number: usize, batch: PendingShard) {
         let core = self.core;
-        let limit = core.options.memory_limit_bytes;
+        let limit = core.limits().memory_limit_bytes;
         if core.memory_bytes() > limit + limit / 8 {
             for (slot, t_ms, _) in &batch.samples {
                 self.refuse(*slot, *t_ms, Refusal::MemoryLimit { limit_bytes: limit });
@@ -210,13 +214,17 @@ impl Pass<'_> {
         end_section(&mut self.record, section);
     }
 
-    /// Only what is new is written: sources repeat their metadata with every scrape.
+    /// Only what is new is written: sources repeat their metadata with every scrape. One that knows nothing (a page of
+    /// federation) does not take away what another said.
     fn metadata(&mut self, metadata: Vec<(String, Metadata)>) {
         let changed: Vec<(String, Metadata)> = {
             let known = self.core.metadata.read();
             metadata
                 .into_iter()
-                .filter(|(family, m)| known.get(family) != Some(m))
+                .filter(|(family, m)| match known.get(family) {
+                    None => true,
+                    Some(before) => before != m && *m != Metadata::default(),
+                })
                 .collect()
         };
         if changed.is_empty() {
@@ -237,6 +245,11 @@ impl Pass<'_> {
             Judgement::InOrder | Judgement::Late | Judgement::Identical => {
                 self.newest_ms = self.newest_ms.max(t_ms);
                 true
+            }
+            Judgement::TooOld if t_ms < self.bounds.oldest_ms => {
+                let age_ms = self.core.limits().retention.age_ms.unwrap_or(0);
+                self.refuse(slot, t_ms, Refusal::BeyondRetention { age_ms });
+                false
             }
             Judgement::TooOld => {
                 let window_ms = self.core.options.ooo_window_ms;

@@ -3,7 +3,7 @@
 //! Blocks that lie in one range (two hours, then half a day) become one when the range is over and nothing late can come
 //! for it any more. The inputs stay live until the manifest names the result in their place.
 
-use super::block::{self, Tombstone};
+use super::block::{self, BlockOptions, OnDamage, Tombstone};
 use super::blocks::{Levels, LiveBlock, block_error, block_name, block_path};
 use super::core::Core;
 use super::maintain::Disk;
@@ -20,29 +20,40 @@ pub(crate) struct Replacement {
 
 /// The blocks of the first range that is due, smallest ranges first.
 pub(crate) fn due(list: &[LiveBlock], levels: Levels, settled_ms: i64) -> Option<Vec<LiveBlock>> {
-    for range_ms in [levels.middle_ms(), levels.large_ms()] {
-        let mut ranges: BTreeMap<i64, Vec<LiveBlock>> = BTreeMap::new();
-        for live in list.iter().filter(|b| b.block.meta().resolution_ms == 0) {
-            let meta = live.block.meta();
-            let number = meta.min_ms.div_euclid(range_ms);
-            if number == meta.max_ms.div_euclid(range_ms)
-                && (number + 1).saturating_mul(range_ms) <= settled_ms
-            {
-                ranges.entry(number).or_default().push(live.clone());
-            }
-        }
-        if let Some(blocks) = ranges.into_values().find(|b| b.len() > 1) {
-            return Some(blocks);
+    [levels.middle_ms(), levels.large_ms()]
+        .into_iter()
+        .find_map(|range_ms| due_in_ranges(list, 0, range_ms, settled_ms))
+}
+
+/// Blocks of one resolution that lie in one range, which is over. A block with a damaged page stays as it is: its loss remains in
+/// view, and the others of its range are merged without it.
+pub(crate) fn due_in_ranges(
+    list: &[LiveBlock],
+    resolution_ms: i64,
+    range_ms: i64,
+    settled_ms: i64,
+) -> Option<Vec<LiveBlock>> {
+    let mut ranges: BTreeMap<i64, Vec<LiveBlock>> = BTreeMap::new();
+    let whole = |b: &&LiveBlock| b.block.meta().resolution_ms == resolution_ms && !b.block.has_faults();
+    for live in list.iter().filter(whole) {
+        // A bucket ends where its range does.
+        let last_of_range = i64::from(resolution_ms > 0);
+        let meta = live.block.meta();
+        let number = (meta.min_ms - last_of_range).div_euclid(range_ms);
+        if number == (meta.max_ms - last_of_range).div_euclid(range_ms)
+            && number.saturating_add(1).saturating_mul(range_ms) <= settled_ms
+        {
+            ranges.entry(number).or_default().push(live.clone());
         }
     }
-    None
+    ranges.into_values().find(|b| b.len() > 1)
 }
 
 pub(crate) fn merge(
     core: &Core,
     disk: &Disk,
     inputs: &[LiveBlock],
-    tombstones: &[Tombstone],
+    tombstone: Option<&Tombstone>,
     next_number: &mut u64,
 ) -> Result<Replacement, OpenError> {
     let name = block_name(*next_number);
@@ -53,10 +64,20 @@ pub(crate) fn merge(
     let levels = Levels {
         window_ms: core.options.window_ms,
     };
-    let options = levels.options(max_ms.saturating_sub(min_ms));
+    let resolution_ms = inputs.first().map_or(0, |b| b.block.meta().resolution_ms);
+    let options = match resolution_ms {
+        0 => levels.options(max_ms.saturating_sub(min_ms)),
+        tier => BlockOptions::tier(tier),
+    };
+    // Deleting cannot wait until a page is whole again.
+    let on_damage = match tombstone {
+        Some(_) => OnDamage::LeaveOut,
+        None => OnDamage::Stop,
+    };
     let blocks: Vec<Arc<block::Block>> = inputs.iter().map(|b| b.block.clone()).collect();
     let gone = inputs.iter().map(|b| b.name.clone()).collect();
-    let meta = block::merge(&blocks, &path, options, tombstones)
+    let tombstones: Vec<Tombstone> = tombstone.cloned().into_iter().collect();
+    let meta = block::merge(&blocks, &path, options, &tombstones, on_damage)
         .map_err(block_error("merging into", path.clone()))?;
     let new = if meta.series == 0 {
         Vec::new()
@@ -81,11 +102,16 @@ pub(crate) fn delete(
         gone: Vec::new(),
         new: Vec::new(),
     };
-    for live in core.blocks.list().iter() {
+    // Tiers first: samples that remain then stand in newer blocks than their tier, which is made again from them.
+    let list = core.blocks.list();
+    let mut tiers_first: Vec<&LiveBlock> = list.iter().collect();
+    tiers_first.sort_by_key(|b| b.block.meta().resolution_ms == 0);
+    for live in tiers_first {
         let path = block_path(&disk.dir, &live.name);
+        let end_ms = tombstone.end_ms.saturating_add(live.block.meta().resolution_ms);
         let concerned = live
             .block
-            .select(&tombstone.matchers, tombstone.start_ms, tombstone.end_ms)
+            .select(&tombstone.matchers, tombstone.start_ms, end_ms)
             .map_err(block_error("reading", path))?;
         if concerned.is_empty() {
             continue;
@@ -94,7 +120,7 @@ pub(crate) fn delete(
             core,
             disk,
             std::slice::from_ref(live),
-            std::slice::from_ref(tombstone),
+            Some(tombstone),
             next_number,
         )?;
         all.gone.extend(one.gone);
@@ -111,22 +137,33 @@ pub(crate) fn tombstone(matchers: &[Matcher], (start_ms, end_ms): (i64, i64)) ->
     }
 }
 
-/// Blocks beyond retention: those that ended too long ago, then the oldest until the rest fits.
-pub(crate) fn expired(core: &Core, now_ms: i64) -> Vec<String> {
-    let retention = core.options.retention;
+/// Blocks beyond retention: those that ended too long ago, then the oldest until the rest fits, samples before tiers.
+/// `kept_back` are those whose tier is still to be made.
+pub(crate) fn expired(core: &Core, now_ms: i64, kept_back: &dyn Fn(&LiveBlock) -> bool) -> Vec<String> {
+    let retention = core.limits().retention;
+    let age_ms = |resolution_ms: i64| match resolution_ms {
+        0 => retention.age_ms,
+        tier => {
+            let policy = core.options.tiers.iter().find(|p| p.resolution_ms == tier);
+            // A tier that is not wanted any more goes with the samples.
+            policy.map_or(retention.age_ms, |p| p.age_ms)
+        }
+    };
     let list = core.blocks.list();
     let mut gone = Vec::new();
     let mut kept: Vec<&LiveBlock> = Vec::new();
-    for live in list.iter() {
-        match retention.age_ms {
-            Some(age_ms) if live.block.meta().max_ms < now_ms.saturating_sub(age_ms) => {
-                gone.push(live.name.clone());
-            }
+    for live in list.iter().filter(|b| !kept_back(b)) {
+        let meta = live.block.meta();
+        match age_ms(meta.resolution_ms) {
+            Some(age_ms) if meta.max_ms < now_ms.saturating_sub(age_ms) => gone.push(live.name.clone()),
             _ => kept.push(live),
         }
     }
     if let Some(size_max_bytes) = retention.size_bytes {
-        kept.sort_by_key(|b| std::cmp::Reverse(b.block.meta().max_ms));
+        kept.sort_by_key(|b| {
+            let meta = b.block.meta();
+            (meta.resolution_ms == 0, std::cmp::Reverse(meta.max_ms))
+        });
         let mut size_bytes = 0;
         for live in kept {
             size_bytes += live.block.meta().size_bytes;

@@ -12,7 +12,9 @@ use super::head::shard::Shard;
 use super::head::{SHARDS, shard_of};
 use super::log::frame::{self, Kind};
 use super::log::writer::Log;
-use super::options::MetricsOptions;
+use super::losses::Losses;
+use super::options::{MetricsLimits, MetricsOptions};
+use super::pace::Pace;
 use super::refusal::{REFUSAL_CODES, Refusal};
 use lapwing_types::{Labels, METRIC_NAME, Metadata};
 use parking_lot::{Mutex, RwLock};
@@ -25,7 +27,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 const SERIES_BYTES_ESTIMATE: u64 = 700;
 
 pub(crate) struct Core {
+    /// As the store was opened; what may change since then is in `limits`.
     pub(crate) options: MetricsOptions,
+    limits: RwLock<MetricsLimits>,
     pub(crate) index: RwLock<Index>,
     /// A little behind the index; renewed by `maintain`.
     pub(crate) ranks: RwLock<Arc<Ranks>>,
@@ -36,11 +40,13 @@ pub(crate) struct Core {
     /// Absent for a store in memory.
     pub(crate) log: Option<Log>,
     pub(crate) blocks: Blocks,
+    pub(crate) losses: Losses,
     /// Held for as long as anyone can write.
     pub(crate) lock: Option<File>,
-    /// Time of the newest sample; the windows of what is accepted hang on it, not on the clock, so that the past can be
-    /// loaded in order.
+    /// Time of the newest sample; what is accepted hangs on it and on the series' own newest, not on the clock, so that the past
+    /// can be loaded in order.
     pub(crate) newest_ms: AtomicI64,
+    pub(crate) pace: Pace,
     pub(crate) closed: AtomicBool,
     pub(crate) counters: Counters,
 }
@@ -59,6 +65,8 @@ impl Core {
     pub(crate) fn new(options: MetricsOptions, log: Option<Log>) -> Core {
         Core {
             blocks: Blocks::new(options.page_cache_bytes),
+            losses: Losses::default(),
+            limits: RwLock::new(options.limits()),
             options,
             index: RwLock::new(Index::default()),
             ranks: RwLock::new(Arc::default()),
@@ -69,9 +77,18 @@ impl Core {
             log,
             lock: None,
             newest_ms: AtomicI64::new(i64::MIN),
+            pace: Pace::default(),
             closed: AtomicBool::new(false),
             counters: Counters::default(),
         }
+    }
+
+    pub(crate) fn limits(&self) -> MetricsLimits {
+        *self.limits.read()
+    }
+
+    pub(crate) fn set_limits(&self, limits: MetricsLimits) {
+        *self.limits.write() = limits;
     }
 
     pub(crate) fn memory_bytes(&self) -> u64 {
@@ -88,22 +105,22 @@ impl Core {
         if let Some(slot) = index.find(labels) {
             return Ok(slot);
         }
-        let options = &self.options;
-        if index.live() >= options.series_max {
+        let limits = self.limits();
+        if index.live() >= limits.series_max {
             return Err(Refusal::SeriesMax {
-                max: options.series_max,
+                max: limits.series_max,
             });
         }
-        if index.source_series(source) >= options.series_max_per_source {
-            let max = options.series_max_per_source;
+        if index.source_series(source) >= limits.series_max_per_source {
+            let max = limits.series_max_per_source;
             return Err(Refusal::SeriesLimit {
                 source_name: source.to_owned(),
                 max,
             });
         }
-        if self.memory_bytes() > options.memory_limit_bytes {
+        if self.memory_bytes() > limits.memory_limit_bytes {
             return Err(Refusal::MemoryLimit {
-                limit_bytes: options.memory_limit_bytes,
+                limit_bytes: limits.memory_limit_bytes,
             });
         }
         let (slot, generation) = index.create(labels, source);
@@ -135,7 +152,7 @@ impl Core {
         *self.ranks.write() = renewed;
     }
 
-    fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {
+    pub(crate) fn check_labels(&self, labels: &Labels) -> Result<(), Refusal> {
         if labels.is_empty() {
             return Err(Refusal::EmptyLabels);
         }

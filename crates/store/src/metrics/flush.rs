@@ -165,7 +165,7 @@ fn collect(series: &mut Series, until_ms: i64, flush: u32, out: &mut SeriesColum
 }
 
 /// Ascending by time, each time once.
-fn put_in_order(columns: &mut SeriesColumns) {
+pub(crate) fn put_in_order(columns: &mut SeriesColumns) {
     let mut floats: Vec<(i64, f64)> = columns.times_ms.drain(..).zip(columns.values.drain(..)).collect();
     floats.sort_by_key(|(t, _)| *t);
     floats.dedup_by_key(|(t, _)| *t);

@@ -1,7 +1,7 @@
 //! What the engine asks for every few seconds: windows that are over become blocks, blocks become larger ones or go, ended
 //! series leave, the log is cut by a checkpoint, memory is measured.
 //!
-//! Nothing here stops appends for longer than one shard's lock. One round does at most one flush and one merge.
+//! Nothing here stops appends for longer than one shard's lock. One round does at most one flush and one merge or tier.
 //!
 //! A series leaves the head in three steps, since an appender may hold a reference to it and a snapshot may read it:
 //! 1. it is taken out of every look-up, so that the same labels would get a new slot;
@@ -19,12 +19,19 @@ use super::head::series::NEVER_MS;
 use super::head::shard_of;
 use super::manifest::Manifest;
 use super::refusal::OpenError;
+use super::scrub::Scrub;
 use super::stats::memory;
+use super::tiers::{self, Look, Tiers};
 use super::vfs::Vfs;
 use lapwing_types::Matcher;
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// The horizon may go back and forth between a writer of the past and the rest; up to the same end is flushed at most this often.
+const SAME_FLUSH_MS: i64 = 5 * 60_000;
+const LAST_FLUSHES: usize = 32;
 
 /// What one round did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,7 +41,13 @@ pub struct MaintenanceReport {
     pub chunks_dropped: usize,
     pub blocks_merged: usize,
     pub blocks_expired: usize,
+    /// Blocks of downsampled tiers.
+    pub tiers_written: usize,
     pub checkpoint_bytes: Option<u64>,
+    /// Read only to see whether it is still what was written.
+    pub scrubbed_bytes: u64,
+    /// Blocks in which damage was found since the last round; what is lost stands in the statistics.
+    pub blocks_newly_damaged: usize,
     /// What did not work, in words; it is tried again in the next round.
     pub failures: Vec<String>,
 }
@@ -54,10 +67,14 @@ pub(crate) struct Upkeep {
     flushes: u32,
     /// Everything in order before this was flushed.
     flushed_until_ms: Option<i64>,
+    /// Ends and times of the last flushes.
+    last_flushes: VecDeque<(i64, i64)>,
     /// Written and visible, but still in the head as well.
     flushed: Option<Flushed>,
     /// Step 1 is done for these, at this mark.
     leaving: Option<(Vec<u32>, u64)>,
+    tiers: Tiers,
+    scrub: Scrub,
     /// Step 2 is done for these.
     unreleased: Vec<u32>,
 }
@@ -78,7 +95,7 @@ impl Upkeep {
             series_removed: self.remove_left(core),
             ..MaintenanceReport::default()
         };
-        self.begin_leaving(core);
+        self.begin_leaving(core, now_ms);
         match disk {
             None => {
                 report.chunks_dropped = forget_old(core, now_ms);
@@ -89,6 +106,10 @@ impl Upkeep {
                     report.failures.push(in_words(&error));
                 }
             }
+        }
+        if disk.is_some() {
+            report.scrubbed_bytes = self.scrub.step(core, now_ms);
+            report.blocks_newly_damaged = core.losses.update(&core.blocks.list());
         }
         core.renew_ranks();
         core.raw_cache.freeze();
@@ -113,40 +134,111 @@ impl Upkeep {
                 .extend(done.blocks.into_iter().map(|b| b.name));
             report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
         }
-        self.flush(core, disk, &mut report.failures)?;
-        let levels = Levels {
-            window_ms: core.options.window_ms,
-        };
-        let settled_ms = self
-            .flushed_until_ms
-            .unwrap_or(i64::MIN)
-            .saturating_sub(core.options.ooo_window_ms);
-        let named: Vec<LiveBlock> = self.named(core);
-        if let Some(inputs) = due(&named, levels, settled_ms) {
-            let replacement = compact::merge(core, disk, &inputs, &[], &mut self.next_block)?;
-            report.blocks_merged = inputs.len();
-            self.replace(core, disk, replacement)?;
-        }
-        let gone: Vec<String> = expired(core, now_ms)
-            .into_iter()
-            .filter(|n| self.manifest.blocks.contains(n))
-            .collect();
-        if !gone.is_empty() {
-            report.blocks_expired = gone.len();
-            self.replace(
-                core,
-                disk,
-                Replacement {
-                    gone,
-                    new: Vec::new(),
-                },
-            )?;
-        }
+        self.flush(core, disk, now_ms, &mut report.failures)?;
+        self.tidy_blocks(core, disk, now_ms, report)?;
         let log_bytes = core.log.as_ref().map_or(0, |l| l.status().size_since_cut_bytes);
         if log_bytes > core.options.log_size_max_bytes {
             report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
         }
         Ok(())
+    }
+
+    /// Fewer and larger blocks, tiers of what is settled, and nothing older than it should be. What fails here must not keep old
+    /// blocks from going: on a full disk that is what makes room.
+    fn tidy_blocks(
+        &mut self,
+        core: &Core,
+        disk: &Disk,
+        now_ms: i64,
+        report: &mut MaintenanceReport,
+    ) -> Result<(), OpenError> {
+        let improved = self.improve_blocks(core, disk, now_ms, report);
+        let failed = improved.is_err();
+        let named = self.named(core);
+        let look = Look {
+            core,
+            list: &named,
+            settled_ms: self.settled_ms(core, &named),
+            now_ms,
+        };
+        let kept_back = |b: &LiveBlock| !failed && self.tiers.wants(look, b);
+        let gone: Vec<String> = expired(core, now_ms, &kept_back)
+            .into_iter()
+            .filter(|n| self.manifest.blocks.contains(n))
+            .collect();
+        if !gone.is_empty() {
+            report.blocks_expired = gone.len();
+            let new = Vec::new();
+            self.replace(core, disk, Replacement { gone, new })?;
+        }
+        improved
+    }
+
+    fn improve_blocks(
+        &mut self,
+        core: &Core,
+        disk: &Disk,
+        now_ms: i64,
+        report: &mut MaintenanceReport,
+    ) -> Result<(), OpenError> {
+        let levels = Levels {
+            window_ms: core.options.window_ms,
+        };
+        let named: Vec<LiveBlock> = self.named(core);
+        let settled_ms = self.settled_ms(core, &named);
+        if let Some(inputs) = due(&named, levels, settled_ms) {
+            return self.merge(core, disk, &inputs, report);
+        }
+        let look = Look {
+            core,
+            list: &named,
+            settled_ms,
+            now_ms,
+        };
+        if let Some(due) = self.tiers.due(look) {
+            let made = self.tiers.make(core, disk, &due, &mut self.next_block)?;
+            report.tiers_written = usize::from(made.is_some());
+            let new: Vec<LiveBlock> = made.into_iter().collect();
+            return self.replace(
+                core,
+                disk,
+                Replacement {
+                    gone: Vec::new(),
+                    new,
+                },
+            );
+        }
+        match tiers::due_for_merging(core, &named, settled_ms) {
+            Some(inputs) => self.merge(core, disk, &inputs, report),
+            None => Ok(()),
+        }
+    }
+
+    fn merge(
+        &mut self,
+        core: &Core,
+        disk: &Disk,
+        inputs: &[LiveBlock],
+        report: &mut MaintenanceReport,
+    ) -> Result<(), OpenError> {
+        let replacement = compact::merge(core, disk, inputs, None, &mut self.next_block)?;
+        report.blocks_merged = inputs.len();
+        self.replace(core, disk, replacement)
+    }
+
+    /// Samples before this are in blocks, and no late ones are taken any more. Until something was flushed since the start,
+    /// the newest sample says how far that was.
+    fn settled_ms(&self, core: &Core, named: &[LiveBlock]) -> i64 {
+        let options = &core.options;
+        let done_ms = self.flushed_until_ms.unwrap_or_else(|| {
+            let blocks_ms = named.iter().map(|b| b.block.meta().max_ms).max();
+            let newest_ms = core
+                .newest_ms
+                .load(Ordering::Acquire)
+                .max(blocks_ms.unwrap_or(NEVER_MS));
+            newest_ms.saturating_sub(options.window_slack_ms)
+        });
+        done_ms.saturating_sub(options.ooo_window_ms)
     }
 
     /// Live blocks that the manifest names; those of a flush under way are left alone.
@@ -159,16 +251,36 @@ impl Upkeep {
             .collect()
     }
 
-    fn flush(&mut self, core: &Core, disk: &Disk, failures: &mut Vec<String>) -> Result<(), OpenError> {
+    /// Writes what is over for everybody at work. When memory gets short, nobody is waited for.
+    fn flush(
+        &mut self,
+        core: &Core,
+        disk: &Disk,
+        now_ms: i64,
+        failures: &mut Vec<String>,
+    ) -> Result<(), OpenError> {
         let options = &core.options;
         let newest_ms = core.newest_ms.load(Ordering::Acquire);
-        let over_ms = newest_ms
+        let is_short = core.memory_bytes() > core.limits().memory_limit_bytes / 2;
+        let horizon_ms = match is_short {
+            true => newest_ms,
+            false => core.pace.horizon_ms(newest_ms, now_ms),
+        };
+        let over_ms = horizon_ms
             .saturating_sub(options.window_slack_ms)
             .div_euclid(options.window_ms);
         let until_ms = over_ms.saturating_mul(options.window_ms);
-        let is_due = newest_ms > NEVER_MS && self.flushed_until_ms.is_none_or(|done| done < until_ms);
-        if self.flushed.is_some() || !is_due {
+        let is_due = newest_ms > NEVER_MS && self.flushed_until_ms != Some(until_ms);
+        let is_again = self
+            .last_flushes
+            .iter()
+            .any(|(until, at_ms)| *until == until_ms && now_ms.saturating_sub(*at_ms) < SAME_FLUSH_MS);
+        if self.flushed.is_some() || !is_due || (is_again && !is_short) {
             return Ok(());
+        }
+        self.last_flushes.push_back((until_ms, now_ms));
+        if self.last_flushes.len() > LAST_FLUSHES {
+            self.last_flushes.pop_front();
         }
         self.flushes += 1;
         let blocks = write_blocks(
@@ -189,6 +301,20 @@ impl Upkeep {
             });
         }
         Ok(())
+    }
+
+    pub(crate) fn take_number(&mut self) -> u64 {
+        self.next_block += 1;
+        self.next_block - 1
+    }
+
+    /// Blocks that were made elsewhere: named, then visible.
+    pub(crate) fn adopt(&mut self, core: &Core, disk: &Disk, new: Vec<LiveBlock>) -> Result<(), OpenError> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let gone = Vec::new();
+        self.replace(core, disk, Replacement { gone, new })
     }
 
     /// New blocks in place of old ones: visible, then named, then the old directories go.
@@ -272,13 +398,14 @@ impl Upkeep {
         Ok(removed)
     }
 
-    fn begin_leaving(&mut self, core: &Core) {
+    fn begin_leaving(&mut self, core: &Core, now_ms: i64) {
         if self.leaving.is_some() {
             return;
         }
         let options = &core.options;
         let newest_ms = core.newest_ms.load(Ordering::Acquire);
-        let ended_before_ms = newest_ms.saturating_sub(options.ooo_window_ms.max(options.window_ms));
+        let horizon_ms = core.pace.horizon_ms(newest_ms, now_ms);
+        let ended_before_ms = horizon_ms.saturating_sub(options.ooo_window_ms.max(options.window_ms));
         let mut ended = Vec::new();
         for (number, shard) in core.shards.iter().enumerate() {
             let shard = shard.lock();
@@ -327,7 +454,7 @@ impl Upkeep {
 
 /// A store in memory has no blocks: what is beyond retention just goes.
 fn forget_old(core: &Core, now_ms: i64) -> usize {
-    let Some(age_ms) = core.options.retention.age_ms else {
+    let Some(age_ms) = core.limits().retention.age_ms else {
         return 0;
     };
     let oldest_ms = now_ms.saturating_sub(age_ms);

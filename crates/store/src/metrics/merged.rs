@@ -1,7 +1,7 @@
 //! One series out of head and blocks: the same labels meet, and their samples are merged by time.
 //!
 //! Where two parts hold a sample of one time (a window that is in a block already and has not left the head, or a late
-//! duplicate) the later part wins; parts are ordered by their first time, the head last.
+//! duplicate) the later part wins; parts are ordered: tiers, then blocks by their first time, the head last.
 
 use super::block::{BlockError, BlockSeries};
 use super::blocks::LiveBlock;
@@ -11,14 +11,16 @@ use crate::source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesRe
 use lapwing_types::{Exemplar, Labels};
 use std::sync::Arc;
 
-/// The head's series and those of blocks, ascending by labels, each once.
+/// The series of tiers, blocks and head, ascending by labels, each once. `tiers` and `head` are so already.
 pub(crate) fn select(
+    tiers: Vec<SelectedSeries>,
     head: Vec<SelectedSeries>,
     blocks: &[&LiveBlock],
     selection: &Selection,
 ) -> Result<Vec<SelectedSeries>, ReadError> {
     let (start_ms, end_ms) = (selection.start_ms, selection.end_ms);
-    let mut all: Vec<SelectedSeries> = Vec::with_capacity(head.len());
+    let mut all: Vec<SelectedSeries> = tiers;
+    all.reserve(head.len());
     for live in blocks {
         let found = live
             .block
@@ -71,7 +73,7 @@ pub(crate) fn add_exemplars(
         for series in series {
             let mut columns = SeriesColumns::default();
             live.block
-                .read(&series, range, &mut columns)
+                .salvage(&series, range, &mut columns)
                 .map_err(|e| read_error(live, e))?;
             if !columns.exemplars.is_empty() {
                 let stamp = |(t_ms, e): (i64, Exemplar)| Exemplar {
@@ -124,7 +126,7 @@ impl SeriesReader for BlockReader {
         let result = self
             .live
             .block
-            .read(&self.series, (start_ms, end_ms), &mut columns);
+            .salvage(&self.series, (start_ms, end_ms), &mut columns);
         out.times_ms = columns.times_ms;
         out.values = columns.values;
         out.histograms.extend(
@@ -133,7 +135,7 @@ impl SeriesReader for BlockReader {
                 .into_iter()
                 .map(|(t, h)| (t, Arc::new(h.to_float()))),
         );
-        result.map_err(|e| read_error(&self.live, e))
+        result.map(drop).map_err(|e| read_error(&self.live, e))
     }
 }
 

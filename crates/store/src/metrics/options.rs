@@ -29,6 +29,27 @@ impl Default for Retention {
     }
 }
 
+/// One tier of downsampled data, kept beside the samples and longer than they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierPolicy {
+    /// Length of a bucket. It must divide the range of a large block (24 windows).
+    pub resolution_ms: i64,
+    pub age_ms: Option<i64>,
+}
+
+impl TierPolicy {
+    /// Five minutes for a month, an hour for a year. A day in five-minute buckets takes up to half of what its samples at 15 s
+    /// take (six columns of a twentieth of the length), in hours a twentieth: all of it about as much as fifteen days of samples.
+    pub fn defaults() -> Vec<TierPolicy> {
+        const DAY_MS: i64 = 24 * 3_600_000;
+        let tier = |resolution_ms, days: i64| TierPolicy {
+            resolution_ms,
+            age_ms: Some(days * DAY_MS),
+        };
+        vec![tier(300_000, 30), tier(3_600_000, 365)]
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricsOptions {
     pub durability: Durability,
@@ -43,6 +64,8 @@ pub struct MetricsOptions {
     /// How long after its end a window is still expected to receive samples of slow scrapes.
     pub window_slack_ms: i64,
     pub retention: Retention,
+    /// Downsampled data, shortest buckets first; none when empty.
+    pub tiers: Vec<TierPolicy>,
     pub label_limits: LabelLimits,
     /// Series in the head, over all sources.
     pub series_max: usize,
@@ -54,8 +77,30 @@ pub struct MetricsOptions {
     pub page_cache_bytes: usize,
     /// A log longer than this since the last checkpoint causes one: it bounds the time that replay takes.
     pub log_size_max_bytes: u64,
+    /// How fast blocks are read through in the background, looking for damage: at this rate 20 GiB take a day.
+    pub scrub_bytes_per_s: u64,
     /// Refused samples that one outcome names; all are counted.
     pub refused_max_reported: usize,
+}
+
+/// The options that may change while the store runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricsLimits {
+    pub memory_limit_bytes: u64,
+    pub retention: Retention,
+    pub series_max: usize,
+    pub series_max_per_source: usize,
+}
+
+impl MetricsOptions {
+    pub fn limits(&self) -> MetricsLimits {
+        MetricsLimits {
+            memory_limit_bytes: self.memory_limit_bytes,
+            retention: self.retention,
+            series_max: self.series_max,
+            series_max_per_source: self.series_max_per_source,
+        }
+    }
 }
 
 impl Default for MetricsOptions {
@@ -68,12 +113,14 @@ impl Default for MetricsOptions {
             window_ms: 1_800_000,
             window_slack_ms: 120_000,
             retention: Retention::default(),
+            tiers: TierPolicy::defaults(),
             label_limits: LabelLimits::default(),
             series_max: 10_000_000,
             series_max_per_source: 2_000_000,
             exemplars_max_per_series: 16,
             page_cache_bytes: 16 << 20,
             log_size_max_bytes: 512 << 20,
+            scrub_bytes_per_s: 256 << 10,
             refused_max_reported: 100,
         }
     }

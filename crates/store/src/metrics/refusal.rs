@@ -10,6 +10,8 @@ use std::path::PathBuf;
 pub enum Refusal {
     #[error("sample is older than the out-of-order window of {window_ms} ms allows")]
     TooOld { window_ms: i64 },
+    #[error("sample is older than the retention of {age_ms} ms")]
+    BeyondRetention { age_ms: i64 },
     #[error("sample lies more than {max_ms} ms in the future")]
     Future { max_ms: i64 },
     #[error("another value stands at the same time")]
@@ -54,11 +56,12 @@ impl Refusal {
             Refusal::MemoryLimit { .. } => 9,
             Refusal::StaleReference => 10,
             Refusal::HistogramTooLarge { .. } => 11,
+            Refusal::BeyondRetention { .. } => 12,
         }
     }
 }
 
-pub(crate) const REFUSAL_CODES: [&str; 12] = [
+pub(crate) const REFUSAL_CODES: [&str; 13] = [
     "too_old",
     "future",
     "duplicate_with_other_value",
@@ -71,6 +74,7 @@ pub(crate) const REFUSAL_CODES: [&str; 12] = [
     "memory_limit",
     "stale_reference",
     "histogram_too_large",
+    "beyond_retention",
 ];
 
 /// One refused sample (or series, when `t_ms` is absent).
@@ -81,11 +85,19 @@ pub struct Refused {
     pub reason: Refusal,
 }
 
+/// A label set may be refused for its very length: no answer repeats more of it.
+const SHOWN_CHARS_MAX: usize = 512;
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels = self.labels.to_string();
+        match labels.char_indices().nth(SHOWN_CHARS_MAX) {
+            Some((end, _)) => write!(f, "{}…", &labels[..end])?,
+            None => f.write_str(&labels)?,
+        }
         match self.t_ms {
-            Some(t_ms) => write!(f, "{} at {t_ms}: {}", self.labels, self.reason),
-            None => write!(f, "{}: {}", self.labels, self.reason),
+            Some(t_ms) => write!(f, " at {t_ms}: {}", self.reason),
+            None => write!(f, ": {}", self.reason),
         }
     }
 }

@@ -205,7 +205,7 @@ fn time_span(payload: &[u8]) -> Option<(i64, i64)> {
 fn apply_all(core: &Core, records: &Receiver<Record>, owns: impl Fn(usize) -> bool, progress: &Progress) {
     let bounds = Bounds {
         oldest_ms: NEVER_MS,
-        late_oldest_ms: NEVER_MS,
+        ooo_window_ms: i64::MAX,
         window_ms: core.options.window_ms,
         exemplars_max: core.options.exemplars_max_per_series,
         commit: 0,

@@ -10,7 +10,10 @@ use super::head::isolation::View;
 use super::head::series::{NEVER_MS, Series};
 use super::head::{SHARDS, shard_of};
 use super::merged;
-use crate::source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource};
+use super::tier_reader;
+use crate::source::{
+    ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, TierHint,
+};
 use lapwing_types::{Exemplar, Labels, Metadata};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -94,6 +97,14 @@ impl Snapshot {
         })
     }
 
+    /// Blocks whose series a selection is about: those with samples, and tiers where there are none any more.
+    fn concerned(&self, selection: &Selection) -> Vec<LiveBlock> {
+        let parts = tier_reader::parts(&self.inner.blocks, selection);
+        let mut found: Vec<LiveBlock> = parts.iter().map(|p| p.live().clone()).collect();
+        found.extend(self.overlapping(selection).cloned());
+        found
+    }
+
     /// Labels and readers, ascending by labels: by rank where there is one, by comparing labels for newer series.
     fn in_order(&self, visible: Vec<Visible>) -> Vec<SelectedSeries> {
         let core = &self.inner.core;
@@ -148,6 +159,10 @@ fn look(slot: u32, series: &Series, hidden_after_ms: Option<i64>, selection: &Se
 
 impl SeriesSource for Snapshot {
     fn select(&self, selection: &Selection) -> Result<Vec<SelectedSeries>, ReadError> {
+        self.select_as(selection, TierHint::default())
+    }
+
+    fn select_as(&self, selection: &Selection, tier: TierHint) -> Result<Vec<SelectedSeries>, ReadError> {
         let visible = self.visible(selection);
         // Series of blocks can only add to these.
         if let Some(max) = selection.series_max.filter(|max| visible.len() > *max) {
@@ -155,10 +170,12 @@ impl SeriesSource for Snapshot {
         }
         let head = self.in_order(visible);
         let blocks: Vec<&LiveBlock> = self.overlapping(selection).collect();
-        if blocks.is_empty() && !self.inner.core.index.read().may_have_twins() {
+        let parts = tier_reader::parts(&self.inner.blocks, selection);
+        if blocks.is_empty() && parts.is_empty() && !self.inner.core.index.read().may_have_twins() {
             return Ok(head);
         }
-        let selected = merged::select(head, &blocks, selection)?;
+        let tiers = tier_reader::select(parts, selection, tier)?;
+        let selected = merged::select(tiers, head, &blocks, selection)?;
         match selection.series_max {
             Some(max) if selected.len() > max => Err(ReadError::TooManySeries { max }),
             _ => Ok(selected),
@@ -171,7 +188,7 @@ impl SeriesSource for Snapshot {
             let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
             index.label_names(slots.as_deref())
         };
-        for live in self.overlapping(selection) {
+        for live in &self.concerned(selection) {
             let range = (selection.start_ms, selection.end_ms);
             names.extend(
                 live.block
@@ -190,7 +207,7 @@ impl SeriesSource for Snapshot {
             let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
             index.label_values(name, slots.as_deref())
         };
-        for live in self.overlapping(selection) {
+        for live in &self.concerned(selection) {
             let range = (selection.start_ms, selection.end_ms);
             let found = live.block.label_values(name, &selection.matchers, range);
             values.extend(found.map_err(|e| merged::read_error(live, e))?);

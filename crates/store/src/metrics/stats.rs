@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::head::index::Cardinality;
 use super::log::replay::DamagedRange;
+use super::losses::BlockLosses;
 use super::refusal::REFUSAL_CODES;
 use lapwing_types::METRIC_NAME;
 use std::path::PathBuf;
@@ -24,6 +25,14 @@ impl MemoryParts {
     pub fn total_bytes(&self) -> u64 {
         self.index_bytes + self.raw_cache_bytes + self.samples_bytes + self.blocks_bytes
     }
+}
+
+/// How much of the store is damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DamageCount {
+    pub pages_quarantined: usize,
+    pub blocks_unreadable: usize,
+    pub lost_stretches: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,6 +70,11 @@ pub struct StoreStats {
     pub blocks_unreadable: Vec<(PathBuf, String)>,
     /// Pages of open blocks whose checksum failed when they were read: block, page, reason. The rest of the block serves.
     pub pages_quarantined: Vec<(PathBuf, u32, &'static str)>,
+    /// What is lost with them, by block.
+    pub lost: Vec<BlockLosses>,
+    /// Blocks of downsampled tiers among `blocks`.
+    pub tier_blocks: usize,
+    pub tier_size_bytes: u64,
 }
 
 pub(crate) fn memory(core: &Core) -> MemoryParts {
@@ -84,6 +98,7 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
         .zip(&counters.refused)
         .map(|(code, n)| (*code, n.load(Ordering::Relaxed)));
     let newest_ms = core.newest_ms.load(Ordering::Acquire);
+    let tiers = blocks.iter().filter(|b| b.block.meta().resolution_ms > 0);
     StoreStats {
         head_series: index.live(),
         head_chunks,
@@ -100,7 +115,7 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
         log_since_checkpoint_bytes: log.map_or(0, |l| l.size_since_cut_bytes),
         log_poisoned: log.is_some_and(|l| l.poisoned),
         memory,
-        memory_limit_bytes: core.options.memory_limit_bytes,
+        memory_limit_bytes: core.limits().memory_limit_bytes,
         series_by_metric: index.top_values_of(METRIC_NAME, TOP),
         series_by_pair: index.top_pairs(TOP),
         series_by_source: index.top_sources(TOP),
@@ -110,6 +125,9 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
         damaged: Vec::new(),
         blocks_unreadable: Vec::new(),
         pages_quarantined: quarantined(core),
+        lost: core.losses.list(),
+        tier_blocks: tiers.clone().count(),
+        tier_size_bytes: tiers.map(|b| b.block.meta().size_bytes).sum(),
     }
 }
 

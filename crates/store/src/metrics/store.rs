@@ -6,14 +6,15 @@ use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
 use super::core::Core;
 use super::debris::remove_debris;
+use super::import::Importer;
 use super::log::writer::Log;
 use super::maintain::{Disk, MaintenanceReport, Upkeep, in_words};
 use super::manifest::Manifest;
-use super::options::MetricsOptions;
+use super::options::{MetricsLimits, MetricsOptions};
 use super::refusal::{AppendError, OpenError, io_error};
 use super::replay::{OpenReport, Sources, replay};
 use super::snapshot::Snapshot;
-use super::stats::{StoreStats, collect, memory};
+use super::stats::{DamageCount, StoreStats, collect, memory};
 use super::verify::{self, VerifyReport};
 use super::vfs::{RealFs, Vfs};
 use lapwing_types::Matcher;
@@ -125,6 +126,11 @@ impl MetricsStore {
         Appender::new(self.shared.core.clone(), source, now_ms)
     }
 
+    /// Takes effect with the next series, commit and maintenance; nothing that is kept already is refused afterwards.
+    pub fn set_limits(&self, limits: MetricsLimits) {
+        self.shared.core.set_limits(limits);
+    }
+
     /// A view of everything committed by now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.shared.core.clone())
@@ -156,6 +162,15 @@ impl MetricsStore {
         upkeep
             .lock()
             .delete(core, disk.as_ref(), matchers, (start_ms, end_ms))
+    }
+
+    /// Starts taking history from elsewhere, past the log and the out-of-order window.
+    pub fn import(&self, now_ms: i64) -> Result<Importer<'_>, OpenError> {
+        let Shared {
+            core, disk, upkeep, ..
+        } = &*self.shared;
+        let disk = disk.as_ref().ok_or(OpenError::NoDirectory)?;
+        Ok(Importer::new(core, disk, upkeep, now_ms))
     }
 
     /// Writes a copy that `open` takes, as of now, into a directory that does not exist yet. Files that never change are
@@ -195,6 +210,17 @@ impl MetricsStore {
             .blocks_unreadable
             .clone_from(&self.shared.report.blocks_unreadable);
         stats
+    }
+
+    /// How much is damaged, without the details: cheap enough to ask every few seconds.
+    pub fn damage(&self) -> DamageCount {
+        let core = &self.shared.core;
+        let blocks = core.blocks.list();
+        DamageCount {
+            pages_quarantined: blocks.iter().map(|b| b.block.quarantined().len()).sum(),
+            blocks_unreadable: self.shared.report.blocks_unreadable.len(),
+            lost_stretches: core.losses.count(),
+        }
     }
 
     /// Makes everything written durable and refuses further writes.

@@ -4,6 +4,7 @@ use super::block::{Block, PageCache};
 use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
 use super::log::replay::{DamagedRange, read_file, segment_path, segments};
+use super::losses::{BlockLosses, losses_of};
 use super::maintain::in_words;
 use super::manifest::Manifest;
 use super::refusal::OpenError;
@@ -17,6 +18,8 @@ pub struct VerifyReport {
     pub damaged: Vec<DamagedRange>,
     /// Blocks that are not whole, and in what way.
     pub blocks_damaged: Vec<(PathBuf, String)>,
+    /// What is lost with them, as far as they could be opened.
+    pub lost: Vec<BlockLosses>,
 }
 
 impl VerifyReport {
@@ -52,15 +55,17 @@ pub(crate) fn verify(fs: &dyn Vfs, dir: &Path) -> Result<VerifyReport, OpenError
     let cache = PageCache::new(1 << 20);
     for name in &manifest.blocks {
         let path = block_path(dir, name);
-        match Block::open(&path, &cache).and_then(|block| block.verify()) {
-            Ok(verified) if verified.is_whole() => {}
-            Ok(verified) => {
+        let verified = Block::open(&path, &cache).and_then(|block| Ok((block.verify()?, block)));
+        match verified {
+            Ok((verified, _)) if verified.is_whole() => {}
+            Ok((verified, block)) => {
                 let pages = verified.damaged_pages.len();
                 let lost = verified.losses_count;
                 report.blocks_damaged.push((
                     path,
                     format!("{pages} pages are damaged, {lost} stretches are lost"),
                 ));
+                report.lost.push(losses_of(&block, &verified));
             }
             Err(error) => report.blocks_damaged.push((path, in_words(&error))),
         }

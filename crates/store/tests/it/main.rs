@@ -4,4 +4,8 @@ mod fault_fs;
 mod metrics_basic;
 mod metrics_blocks;
 mod metrics_crash;
+mod metrics_damage;
+mod metrics_import;
+mod metrics_past;
 mod metrics_threads;
+mod metrics_tiers;

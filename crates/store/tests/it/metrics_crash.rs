@@ -56,6 +56,10 @@ impl Run {
             log_size_max_bytes: 400,
             window_ms: 60_000,
             window_slack_ms: 5_000,
+            tiers: vec![lapwing_store::metrics::TierPolicy {
+                resolution_ms: 30_000,
+                age_ms: None,
+            }],
             ooo_window_ms: 120_000,
             ..MetricsOptions::default()
         }

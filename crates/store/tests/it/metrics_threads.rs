@@ -2,7 +2,7 @@
 
 use lapwing_store::metrics::{Durability, MetricsOptions, MetricsStore, Refusal};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
-use lapwing_types::{Labels, Matcher};
+use lapwing_types::{Labels, Matcher, Metadata, MetricKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const T0: i64 = 1_700_000_000_000;
@@ -160,6 +160,39 @@ fn limits_refuse_by_name_and_leave_the_rest() {
         [("a".to_owned(), 3), ("b".to_owned(), 2)]
     );
     assert_eq!(store.stats().refused, [("series_limit", 1), ("series_max", 2)]);
+}
+
+#[test]
+fn who_knows_nothing_of_a_metric_takes_nothing_away() {
+    let store = MetricsStore::in_memory(MetricsOptions::default());
+    let said = Metadata {
+        kind: MetricKind::Gauge,
+        help: "load".into(),
+        unit: String::new(),
+    };
+    for metadata in [said.clone(), Metadata::default()] {
+        let mut appender = store.appender("a", T0);
+        appender.metadata("m", metadata);
+        appender.commit().unwrap();
+    }
+    assert_eq!(store.snapshot().metadata(Some("m")), [("m".to_owned(), said)]);
+}
+
+#[test]
+fn limits_change_while_the_store_runs() {
+    let store = MetricsStore::in_memory(MetricsOptions {
+        series_max: 1,
+        ..MetricsOptions::default()
+    });
+    let mut appender = store.appender("a", T0);
+    assert!(appender.series(&labels(0, 0)).is_ok());
+    assert_eq!(appender.series(&labels(0, 1)), Err(Refusal::SeriesMax { max: 1 }));
+    let more = MetricsOptions {
+        series_max: 2,
+        ..MetricsOptions::default()
+    };
+    store.set_limits(more.limits());
+    assert!(appender.series(&labels(0, 1)).is_ok());
 }
 
 #[test]

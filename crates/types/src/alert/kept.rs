@@ -26,10 +26,12 @@ pub enum StateKind {
     Flap,
     Health,
     Setting,
+    /// Groups pushed by batch jobs.
+    Pushed,
 }
 
 impl StateKind {
-    pub const ALL: [StateKind; 12] = [
+    pub const ALL: [StateKind; 13] = [
         StateKind::RuleGroup,
         StateKind::Rule,
         StateKind::Alert,
@@ -42,6 +44,7 @@ impl StateKind {
         StateKind::Flap,
         StateKind::Health,
         StateKind::Setting,
+        StateKind::Pushed,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -58,6 +61,7 @@ impl StateKind {
             StateKind::Flap => "flap",
             StateKind::Health => "health",
             StateKind::Setting => "setting",
+            StateKind::Pushed => "pushed",
         }
     }
 }

@@ -94,6 +94,18 @@ impl DeltaState {
         self.entries.extend(changes.entries);
     }
 
+    /// The changed series alone, in the same bytes as the whole: for [`DeltaState::absorb`].
+    pub fn changes_to_bytes(changes: &DeltaChanges) -> Vec<u8> {
+        encode(&changes.entries)
+    }
+
+    /// Takes over what [`DeltaState::to_bytes`] or [`DeltaState::changes_to_bytes`] wrote, later over earlier.
+    pub fn absorb(&mut self, bytes: &[u8]) -> Result<(), DeltaStateError> {
+        let more = DeltaState::from_bytes(bytes, self.series_max)?;
+        self.entries.extend(more.entries);
+        Ok(())
+    }
+
     /// Forgets series without a point since `oldest_ms`; one that returns starts from zero, which readers of counters
     /// take for a restart. Returns how many were forgotten.
     pub fn forget_before(&mut self, oldest_ms: i64) -> usize {
@@ -103,19 +115,7 @@ impl DeltaState {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        for (labels, entry) in &self.entries {
-            let mut w = Writer::new();
-            w.message(1, |w| encode_labels(w, labels));
-            w.sint64(2, entry.t_ms);
-            w.sint64(3, entry.start_ms);
-            w.message(4, |w| encode_total(w, &entry.total));
-            push_varint(&mut out, w.as_bytes().len() as u64);
-            out.extend_from_slice(w.as_bytes());
-        }
-        let checksum = crc32c(&out);
-        out.extend_from_slice(&checksum.to_le_bytes());
-        out
+        encode(&self.entries)
     }
 
     pub fn from_bytes(bytes: &[u8], series_max: usize) -> Result<Self, DeltaStateError> {
@@ -138,6 +138,10 @@ impl DeltaState {
 }
 
 impl DeltaChanges {
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Adds a delta to its series and returns the total with the time at which it began to be counted.
     pub(super) fn add(
         &mut self,
@@ -220,6 +224,22 @@ impl From<ProtobufError> for DeltaStateError {
     fn from(source: ProtobufError) -> Self {
         DeltaStateError::Protobuf { source }
     }
+}
+
+fn encode(entries: &HashMap<Labels, Entry>) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    for (labels, entry) in entries {
+        let mut w = Writer::new();
+        w.message(1, |w| encode_labels(w, labels));
+        w.sint64(2, entry.t_ms);
+        w.sint64(3, entry.start_ms);
+        w.message(4, |w| encode_total(w, &entry.total));
+        push_varint(&mut out, w.as_bytes().len() as u64);
+        out.extend_from_slice(w.as_bytes());
+    }
+    let checksum = crc32c(&out);
+    out.extend_from_slice(&checksum.to_le_bytes());
+    out
 }
 
 fn encode_total(w: &mut Writer, total: &Total) {

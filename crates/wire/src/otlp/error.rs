@@ -48,6 +48,9 @@ pub enum RejectReason {
     BucketIndex,
     #[error("the labels are invalid: {0}")]
     Labels(LabelsError),
+    /// Understood, but not kept; the reason is the store's.
+    #[error("not kept: {reason}")]
+    NotKept { reason: String },
 }
 
 /// Points of one metric that were refused for one reason.

@@ -36,17 +36,33 @@ pub struct BlockReader<'a, S> {
 impl<S: Segment> BlockReader<'_, S> {
     /// One series after another. A series with a damaged chunk is an error, and the next series follows.
     pub fn series(&self) -> impl Iterator<Item = Result<SeriesWrite, TsdbError>> + '_ {
-        self.index
-            .series()
-            .map(|series| series.and_then(|series| self.read(&series)))
+        self.series_between(i64::MIN, i64::MAX)
     }
 
-    fn read(&self, series: &IndexedSeries) -> Result<SeriesWrite, TsdbError> {
+    /// As [`BlockReader::series`], with the samples of a range of time (both ends included); series without any are left out.
+    /// Only chunks that touch the range are read, so a long block can be taken piece by piece.
+    pub fn series_between(
+        &self,
+        start_ms: i64,
+        end_ms: i64,
+    ) -> impl Iterator<Item = Result<SeriesWrite, TsdbError>> + '_ {
+        self.index.series().filter_map(move |series| {
+            let read = series.and_then(|series| self.read(&series, (start_ms, end_ms)));
+            match read {
+                Ok(write) if write.samples.is_empty() && write.histograms.is_empty() => None,
+                other => Some(other),
+            }
+        })
+    }
+
+    fn read(&self, series: &IndexedSeries, (start_ms, end_ms): (i64, i64)) -> Result<SeriesWrite, TsdbError> {
         let mut samples = ChunkSamples::default();
-        for chunk in &series.chunks {
+        let touching = |chunk: &&ChunkRef| chunk.min_ms <= end_ms && chunk.max_ms >= start_ms;
+        for chunk in series.chunks.iter().filter(touching) {
             self.read_chunk(series, *chunk, &mut samples)?;
         }
-        let is_kept = |t_ms: i64| !self.tombstones.is_deleted(series.id, t_ms);
+        let is_kept =
+            |t_ms: i64| (start_ms..=end_ms).contains(&t_ms) && !self.tombstones.is_deleted(series.id, t_ms);
         samples.floats.retain(|sample| is_kept(sample.t_ms));
         samples.histograms.retain(|(t_ms, _)| is_kept(*t_ms));
         Ok(SeriesWrite {

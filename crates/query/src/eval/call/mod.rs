@@ -91,7 +91,7 @@ impl Evaluator<'_> {
         };
         let times = self.instant_times(selector)?;
         let (from, to) = times.needed(steps);
-        let series = self.select(&selector.matchers, from, to)?;
+        let series = self.select(&selector.matchers, (from, to), self.instant_tier())?;
         let single_name = super::source::has_single_name(selector);
         let mut sink = |mut grid: Grid| {
             grid.single_name = single_name;

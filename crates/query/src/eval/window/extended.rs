@@ -323,7 +323,7 @@ impl Evaluator<'_> {
         let lookback = self.options.lookback_ms;
         let (from, to) = times.needed(steps);
         let to = to.saturating_add(lookback);
-        let series = self.select(&selector.matchers, from, to)?;
+        let series = self.select(&selector.matchers, (from, to), self.instant_tier())?;
         self.batches(series.len(), steps, sink, |index, scratch, out| {
             let one = &series[index];
             read(one, from, to, &mut scratch.points)?;

@@ -164,9 +164,10 @@ impl Evaluator<'_> {
         let prepared = self.prepare(call, steps)?;
         let spec = self.window_spec(matrix)?;
         let (from, to) = spec.needed(steps);
+        let tier = self.window_tier(Some(call.function), spec.range_ms);
         let series = self.measured_selection(
             argument,
-            || self.select(&matrix.vector.matchers, from, to),
+            || self.select(&matrix.vector.matchers, (from, to), tier),
             |series| series.len(),
         )?;
         let single_name = super::source::has_single_name(&matrix.vector);
@@ -256,7 +257,7 @@ impl Evaluator<'_> {
         let (mut low, mut high) = (0, 0);
         let (mut histogram_low, mut histogram_high) = (0, 0);
         let mut gave_float = false;
-        let mut order = order::Order::new(prepared.function, steps.count);
+        let mut order = order::Order::new(prepared.function, steps.count, &points.values);
         for step in 0..steps.count {
             let eval_ms = steps.at(step);
             let (start_ms, end_ms) = spec.window(eval_ms);

@@ -1,5 +1,8 @@
-//! Order statistics of a sliding window without looking at the whole window at every step: a queue of candidates for
-//! minimum and maximum, a sorted copy for quantiles.
+//! Statistics of a sliding window without looking at the whole window at every step: a queue of candidates for
+//! minimum and maximum, a sorted copy for quantiles, running totals for sums and averages of whole numbers.
+//!
+//! Sums of whole numbers below 2^53 are exact in any order, so the running total gives the very bits that adding up each window
+//! would; sums of other numbers are not, and are added up anew.
 //!
 //! Only for several steps over floats; the first window with a histogram ends it, because sentences are then due.
 
@@ -16,6 +19,32 @@ enum Kind {
         candidates: VecDeque<usize>,
     },
     Sorted(Vec<f64>),
+    /// The sum of all values before each position.
+    Totals {
+        totals: Vec<i64>,
+        is_average: bool,
+    },
+}
+
+/// Up to here every whole number is a float.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// The sum before each position; nothing when a value is no whole number or a sum may not be exact. A negative zero is none:
+/// its sign would get lost.
+fn running_totals(values: &[f64]) -> Option<Vec<i64>> {
+    let mut totals = Vec::with_capacity(values.len() + 1);
+    let (mut total, mut magnitude) = (0i64, 0.0);
+    totals.push(0);
+    for value in values {
+        magnitude += value.abs();
+        let is_exact = magnitude <= WHOLE_MAX && value.trunc() == *value;
+        if !is_exact || (*value == 0.0 && value.is_sign_negative()) {
+            return None;
+        }
+        total += *value as i64;
+        totals.push(total);
+    }
+    Some(totals)
 }
 
 pub(super) struct Order {
@@ -25,7 +54,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    pub(super) fn new(function: Function, steps: usize) -> Self {
+    pub(super) fn new(function: Function, steps: usize, values: &[f64]) -> Self {
         let kind = match function {
             _ if steps < 4 => None,
             Function::MinOverTime | Function::MaxOverTime => Some(Kind::Extreme {
@@ -33,6 +62,12 @@ impl Order {
                 candidates: VecDeque::new(),
             }),
             Function::QuantileOverTime => Some(Kind::Sorted(Vec::new())),
+            Function::SumOverTime | Function::AvgOverTime => {
+                running_totals(values).map(|totals| Kind::Totals {
+                    totals,
+                    is_average: function == Function::AvgOverTime,
+                })
+            }
             _ => None,
         };
         Order {
@@ -60,7 +95,8 @@ impl Order {
                     if value.is_nan() {
                         continue;
                     }
-                    let beaten = |other: f64| if *is_max { other <= *value } else { other >= *value };
+                    // Equal values stay: the first of them counts, which only zeroes of two signs can tell.
+                    let beaten = |other: f64| if *is_max { other < *value } else { other > *value };
                     while candidates.back().is_some_and(|b| beaten(values[*b])) {
                         candidates.pop_back();
                     }
@@ -72,6 +108,11 @@ impl Order {
                 (self.low, self.high) = (low, high);
                 // A window of nothing but NaN has the value NaN.
                 Some(Out::Float(candidates.front().map_or(f64::NAN, |f| values[*f])))
+            }
+            Kind::Totals { totals, is_average } => {
+                let sum = (totals[high] - totals[low]) as f64;
+                let count = (high - low) as f64;
+                Some(Out::Float(if *is_average { sum / count } else { sum }))
             }
             Kind::Sorted(sorted) => {
                 if low >= self.high {

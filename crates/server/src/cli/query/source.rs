@@ -1,7 +1,7 @@
 //! Where an answer comes from: a server over HTTP, or a data directory through the same handlers.
 
-use crate::config::Config;
 use crate::http::{AppState, router};
+use crate::live::{Live, Started};
 use axum::body::Body;
 use axum::http::Request;
 use lapwing::{Engine, EngineOptions};
@@ -11,13 +11,15 @@ use tower_service::Service;
 
 /// A query as the HTTP API takes it.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(crate) struct Question {
     path: &'static str,
     params: Vec<(&'static str, String)>,
+    /// Sent with POST where it is there.
+    body: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
+pub(crate) enum AskError {
     #[error(
         "cannot reach {url}; is Lapwing running there? `lapwing` starts it, --data reads a directory without it"
     )]
@@ -41,23 +43,35 @@ pub(super) enum AskError {
 }
 
 impl Question {
-    pub(super) fn instant(expr: &str, at_ms: i64) -> Self {
+    pub(crate) fn get(path: &'static str, params: Vec<(&'static str, String)>) -> Self {
         Question {
-            path: "/api/v1/query",
-            params: vec![("query", expr.to_owned()), ("time", seconds(at_ms))],
+            path,
+            params,
+            body: None,
         }
     }
 
-    pub(super) fn range(expr: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
+    pub(crate) fn post(path: &'static str, body: String) -> Self {
         Question {
-            path: "/api/v1/query_range",
-            params: vec![
-                ("query", expr.to_owned()),
-                ("start", seconds(start_ms)),
-                ("end", seconds(end_ms)),
-                ("step", seconds(step_ms)),
-            ],
+            path,
+            params: Vec::new(),
+            body: Some(body),
         }
+    }
+
+    pub(super) fn instant(expr: &str, at_ms: i64) -> Self {
+        let params = vec![("query", expr.to_owned()), ("time", seconds(at_ms))];
+        Question::get("/api/v1/query", params)
+    }
+
+    pub(super) fn range(expr: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
+        let params = vec![
+            ("query", expr.to_owned()),
+            ("start", seconds(start_ms)),
+            ("end", seconds(end_ms)),
+            ("step", seconds(step_ms)),
+        ];
+        Question::get("/api/v1/query_range", params)
     }
 
     pub(super) fn explained(mut self, wanted: bool) -> Self {
@@ -83,6 +97,18 @@ fn seconds(ms: i64) -> String {
 /// A server that takes longer than its own query timeout is not going to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(130);
 
+/// Of a directory where one is named, of a server otherwise.
+pub(crate) fn ask(
+    (server, token): (&str, Option<&str>),
+    directory: Option<&Path>,
+    question: &Question,
+) -> Result<String, AskError> {
+    match directory {
+        Some(dir) => ask_directory(dir, question),
+        None => ask_server(server, token, question),
+    }
+}
+
 pub(super) fn ask_server(server: &str, token: Option<&str>, question: &Question) -> Result<String, AskError> {
     let url = format!("{}{}", server.trim_end_matches('/'), question.target());
     let unreachable = |source| AskError::Unreachable {
@@ -91,7 +117,10 @@ pub(super) fn ask_server(server: &str, token: Option<&str>, question: &Question)
     };
     let body = runtime()?.block_on(async {
         let client = reqwest::Client::builder().timeout(SERVER_TIMEOUT).build()?;
-        let mut request = client.get(&url);
+        let mut request = match &question.body {
+            Some(body) => client.post(&url).body(body.clone()),
+            None => client.get(&url),
+        };
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -101,7 +130,7 @@ pub(super) fn ask_server(server: &str, token: Option<&str>, question: &Question)
 }
 
 /// Opens the directory for as long as the answer takes; a running server holds its lock, and is the one to ask then.
-pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, AskError> {
+fn ask_directory(dir: &Path, question: &Question) -> Result<String, AskError> {
     if !dir.is_dir() {
         return Err(AskError::NoDirectory { path: dir.to_owned() });
     }
@@ -109,6 +138,7 @@ pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, A
         data: Some(dir.to_owned()),
         host_interval: None,
         own_interval: None,
+        asks_only: true,
         ..EngineOptions::default()
     };
     let body = runtime()?.block_on(async {
@@ -116,10 +146,12 @@ pub(super) fn ask_directory(dir: &Path, question: &Question) -> Result<String, A
             path: dir.to_owned(),
             source,
         })?;
-        let request = Request::get(question.target())
-            .body(Body::empty())
-            .unwrap_or_default();
-        let response = router(AppState::new(engine.clone(), Config::default()))
+        let request = match &question.body {
+            Some(body) => Request::post(question.target()).body(Body::from(body.clone())),
+            None => Request::get(question.target()).body(Body::empty()),
+        };
+        let request = request.unwrap_or_default();
+        let response = router(AppState::new(&engine, Live::new(&engine, Started::defaults())))
             .call(request)
             .await;
         let response = match response {

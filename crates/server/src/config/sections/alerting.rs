@@ -2,17 +2,23 @@
 
 use super::GlobalConfig;
 use crate::config::decode::{decode_any, to_json};
-use crate::config::diagnostic::Diagnostics;
+use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::{Node, Position, Value};
 use lapwing::PagingOptions;
+use lapwing_judge::packs::PACKS;
 use lapwing_judge::rules::{
     OwnRule, RuleFileError, RuleGroup, RulesOptions, check_expr, compile_own_rules, load_rule_file,
 };
+use lapwing_notify::channels::http::{Authorization, BasicAuth, HttpConfig, TlsConfig};
+use lapwing_notify::config::Secret;
 use lapwing_notify::config::{NotifyConfig, load_notify_config, template_globs};
+use lapwing_notify::forward::ForwardTarget;
+use serde::Deserialize;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Sections of alertmanager.yml that may stand at the top as they are.
 const VERBATIM: [&str; 6] = [
@@ -24,37 +30,181 @@ const VERBATIM: [&str; 6] = [
     "templates",
 ];
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct AlertingConfig {
     pub(crate) paging: PagingOptions,
+    /// As they are written, for `rules explain` and back-tests: the file's own, then those of the packs.
+    pub(crate) own_rules: Vec<OwnRule>,
     /// The notification part without its secrets.
     pub(crate) notify_shown: String,
 }
 
+impl Default for AlertingConfig {
+    /// The built-in packs, and a receiver that tells nobody.
+    fn default() -> Self {
+        let nothing = Node {
+            value: Value::Map(Vec::new()),
+            at: Position::default(),
+        };
+        let mut notes = Diagnostics::new("");
+        let mut map = MapReader::new(&nothing, "", &mut notes);
+        read(&mut map, (&GlobalConfig::default(), ""), &mut notes)
+    }
+}
+
 pub(crate) fn read(
     map: &mut MapReader<'_>,
-    global: &GlobalConfig,
+    (global, external_url): (&GlobalConfig, &str),
     notes: &mut Diagnostics,
 ) -> AlertingConfig {
     let rules = RulesOptions {
         external_labels: global.external_labels.clone(),
+        external_url: external_url.to_owned(),
         interval_ms: global.evaluation_interval_ms,
         ..RulesOptions::default()
     };
     let mut groups = rule_files(map, &rules, notes);
-    groups.extend(own_rules(map, &rules, notes));
-    let (notify, notify_shown) = notify(map, notes);
+    let (own, mut written) = own_rules(map, &rules, notes);
+    groups.extend(own);
+    groups.extend(packs(map, &rules, (&mut written, notes)));
+    let (mut notify, notify_shown) = notify(map, external_url, notes);
+    let forward_to = forward_to(map, notes);
+    if !forward_to.is_empty() {
+        Arc::make_mut(&mut notify).extras.alertmanagers.extend(forward_to);
+    }
     AlertingConfig {
         paging: PagingOptions {
             groups,
             rules,
             notify,
         },
+        own_rules: written,
         notify_shown,
     }
 }
 
-fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagnostics) -> Option<RuleGroup> {
+/// `alerting:` as prometheus.yml has it: Alertmanagers that alerts are handed on to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawAlerting {
+    alert_relabel_configs: Vec<Json>,
+    alertmanagers: Vec<RawAlertmanagers>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawAlertmanagers {
+    scheme: Option<String>,
+    path_prefix: Option<String>,
+    timeout: Option<String>,
+    api_version: Option<String>,
+    static_configs: Vec<RawStatic>,
+    basic_auth: Option<BasicAuth>,
+    authorization: Option<Authorization>,
+    bearer_token: Option<Secret>,
+    bearer_token_file: Option<String>,
+    proxy_url: Option<String>,
+    tls_config: Option<TlsConfig>,
+    follow_redirects: Option<bool>,
+    relabel_configs: Vec<Json>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawStatic {
+    targets: Vec<String>,
+    labels: serde_json::Map<String, Json>,
+}
+
+fn forward_to(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<ForwardTarget> {
+    let Some(node) = map.node("alerting") else {
+        return Vec::new();
+    };
+    let Some(raw) = decode_any::<RawAlerting>(node, "alerting", notes) else {
+        return Vec::new();
+    };
+    let relabels = !raw.alert_relabel_configs.is_empty()
+        || raw.alertmanagers.iter().any(|a| !a.relabel_configs.is_empty());
+    if relabels {
+        let text =
+            "relabelling of alerts and of Alertmanagers has no meaning here: they are handed on as they are";
+        notes.warning(node.at, "alerting", text);
+    }
+    let mut targets = Vec::new();
+    for (i, one) in raw.alertmanagers.into_iter().enumerate() {
+        let path = format!("alerting.alertmanagers[{i}]");
+        if one.api_version.as_deref().is_some_and(|v| v != "v2") {
+            notes.error(node.at, &path, "only api_version v2 is spoken");
+        }
+        if one.static_configs.is_empty() {
+            notes.warning(
+                node.at,
+                &path,
+                "only static_configs name Alertmanagers here; these are told nothing",
+            );
+        }
+        let timeout = match one.timeout.as_deref().map(lapwing_types::parse_duration_ms) {
+            None => Duration::from_secs(10),
+            Some(Ok(ms)) => Duration::from_millis(ms.unsigned_abs().max(1)),
+            Some(Err(error)) => {
+                notes.error(node.at, &path, format!("timeout: {error}"));
+                continue;
+            }
+        };
+        let http = HttpConfig {
+            basic_auth: one.basic_auth,
+            authorization: one.authorization,
+            bearer_token: one.bearer_token,
+            bearer_token_file: one.bearer_token_file,
+            proxy_url: one.proxy_url,
+            tls_config: one.tls_config,
+            follow_redirects: one.follow_redirects,
+            ..HttpConfig::default()
+        };
+        let scheme = one.scheme.as_deref().unwrap_or("http");
+        let prefix = one.path_prefix.as_deref().unwrap_or("").trim_matches('/');
+        for target in one.static_configs.iter().flat_map(|s| &s.targets) {
+            let slash = if prefix.is_empty() { "" } else { "/" };
+            targets.push(ForwardTarget {
+                url: format!("{scheme}://{target}{slash}{prefix}"),
+                http: http.clone(),
+                timeout,
+            });
+        }
+    }
+    targets
+}
+
+/// The rules of `rule_files:`, told to the Alertmanagers of `alerting:` alone: what a prometheus.yml has.
+pub(crate) fn read_rule_files(
+    map: &mut MapReader<'_>,
+    (global, external_url): (&GlobalConfig, &str),
+    notes: &mut Diagnostics,
+) -> AlertingConfig {
+    let rules = RulesOptions {
+        external_labels: global.external_labels.clone(),
+        external_url: external_url.to_owned(),
+        interval_ms: global.evaluation_interval_ms,
+        ..RulesOptions::default()
+    };
+    let mut paging = PagingOptions {
+        groups: rule_files(map, &rules, notes),
+        rules,
+        ..PagingOptions::default()
+    };
+    Arc::make_mut(&mut paging.notify).extras.alertmanagers = forward_to(map, notes);
+    AlertingConfig {
+        paging,
+        own_rules: Vec::new(),
+        notify_shown: String::new(),
+    }
+}
+
+fn own_rules(
+    map: &mut MapReader<'_>,
+    options: &RulesOptions,
+    notes: &mut Diagnostics,
+) -> (Option<RuleGroup>, Vec<OwnRule>) {
     let items = map.list("rules", notes);
     let mut rules = Vec::new();
     for (node, path) in &items {
@@ -62,11 +212,12 @@ fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagno
             rules.push((rule, node.at.line as u64));
         }
     }
+    let written = rules.iter().map(|(rule, _)| rule.clone()).collect();
     if rules.is_empty() {
-        return None;
+        return (None, written);
     }
     let file = notes.file.clone();
-    match compile_own_rules(&file, &rules, options) {
+    let group = match compile_own_rules(&file, &rules, options) {
         Ok(group) => Some(group),
         Err(errors) => {
             for error in errors {
@@ -78,7 +229,83 @@ fn own_rules(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagno
             }
             None
         }
+    };
+    (group, written)
+}
+
+/// `packs: { gpu: off, host: { off: [host_cpu_busy] } }`; all are on otherwise.
+fn packs(
+    map: &mut MapReader<'_>,
+    options: &RulesOptions,
+    (written, notes): (&mut Vec<OwnRule>, &mut Diagnostics),
+) -> Vec<RuleGroup> {
+    let section = map.node("packs");
+    let nothing = Node {
+        value: Value::Map(Vec::new()),
+        at: Position::default(),
+    };
+    let mut reader = MapReader::new(section.unwrap_or(&nothing), "packs", notes);
+    let mut groups = Vec::new();
+    for pack in PACKS {
+        let Ok(rules) = pack.rules() else { continue };
+        let off = match reader.node(pack.name) {
+            None => Vec::new(),
+            Some(node) => match switched_off(node, (pack.name, &rules), notes) {
+                Some(off) => off,
+                None => continue,
+            },
+        };
+        let on = rules.into_iter().map(|(rule, _)| rule);
+        written.extend(on.filter(|rule| !off.contains(&rule.name)));
+        groups.extend(pack.group(&off, options));
     }
+    reader.finish(notes);
+    groups
+}
+
+/// Rules of a pack that are off; None when all of it is.
+fn switched_off(
+    node: &Node,
+    (pack, rules): (&'static str, &[(OwnRule, u64)]),
+    notes: &mut Diagnostics,
+) -> Option<Vec<String>> {
+    let path = format!("packs.{pack}");
+    match &node.value {
+        Value::Bool(true) => return Some(Vec::new()),
+        Value::Bool(false) => return None,
+        Value::Text(word) if word == "on" => return Some(Vec::new()),
+        Value::Text(word) if word == "off" => return None,
+        Value::Map(_) => {}
+        _ => {
+            notes.error_with_hint(
+                node.at,
+                &path,
+                "a pack is on or off",
+                format!("write {pack}: off, or {pack}: {{ off: [name of a rule] }}"),
+            );
+            return Some(Vec::new());
+        }
+    }
+    let mut reader = MapReader::new(node, &path, notes);
+    let mut off = Vec::new();
+    for (item, path) in reader.list("off", notes) {
+        let Some(name) = text_of(item, &path, notes) else {
+            continue;
+        };
+        let mut known = rules.iter().map(|(rule, _)| rule.name.as_str());
+        if known.clone().all(|k| k != name) {
+            let message = format!("the pack {pack} has no rule {name:?}");
+            match did_you_mean(&name, &mut known) {
+                Some(near) => {
+                    notes.error_with_hint(item.at, &path, message, format!("did you mean {near:?}?"));
+                }
+                None => notes.error(item.at, &path, message),
+            }
+        }
+        off.push(name);
+    }
+    reader.finish(notes);
+    Some(off)
 }
 
 fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagnostics) -> Vec<RuleGroup> {
@@ -88,11 +315,14 @@ fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagn
         let Some(pattern) = text_of(node, &path, notes) else {
             continue;
         };
-        let files = expand_glob(&base.join(&pattern));
+        let wanted = base.join(&pattern);
+        notes.watch(wanted.parent().unwrap_or(&base));
+        let files = expand_glob(&wanted);
         if files.is_empty() {
             notes.warning(node.at, &path, format!("no file matches {pattern:?}"));
         }
         for file in files {
+            notes.watch(&file);
             let name = file.display().to_string();
             match std::fs::read_to_string(&file) {
                 Err(error) => notes.error(node.at, &path, format!("cannot read {name}: {error}")),
@@ -117,7 +347,23 @@ fn note_rule_file(error: &RuleFileError, notes: &mut Diagnostics) {
     notes.file = here;
 }
 
-fn notify(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> (Arc<NotifyConfig>, String) {
+/// The `notify` part alone, for tests that bring their own.
+pub(crate) fn notify_of(mut whole: Json, base: &Path) -> Result<NotifyConfig, Vec<String>> {
+    spell_out(&mut whole);
+    let text = whole.to_string();
+    let mut notes = Diagnostics::new(&base.join("test").display().to_string());
+    let templates = template_texts(&text, &mut notes).map_err(|reason| vec![reason])?;
+    load_notify_config(&text, &templates, "").map_err(|errors| {
+        let said = |place: &str, reason: &str| format!("notify.{place}: {}", without_place(reason));
+        errors.iter().map(|e| said(&e.place, &e.reason)).collect()
+    })
+}
+
+fn notify(
+    map: &mut MapReader<'_>,
+    external_url: &str,
+    notes: &mut Diagnostics,
+) -> (Arc<NotifyConfig>, String) {
     let quiet = || (Arc::new(NotifyConfig::quiet()), String::new());
     let section = map.node("notify");
     let mut whole = section.map_or_else(|| Json::Object(serde_json::Map::new()), to_json);
@@ -131,14 +377,14 @@ fn notify(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> (Arc<NotifyConfig
     let Some(at) = at else { return quiet() };
     spell_out(&mut whole);
     let text = whole.to_string();
-    let templates = match template_texts(&text, &base_dir(notes)) {
+    let templates = match template_texts(&text, notes) {
         Ok(templates) => templates,
         Err(reason) => {
             notes.error(at, "notify.templates", reason);
             return quiet();
         }
     };
-    match load_notify_config(&text, &templates, "") {
+    match load_notify_config(&text, &templates, external_url) {
         Ok(config) => {
             for warning in &config.warnings {
                 notes.warning(at, "notify", warning.clone());
@@ -225,10 +471,14 @@ fn place_of(node: &Node, place: &str) -> Position {
     here.at
 }
 
-fn template_texts(text: &str, base: &Path) -> Result<Vec<(String, String)>, String> {
+fn template_texts(text: &str, notes: &mut Diagnostics) -> Result<Vec<(String, String)>, String> {
+    let base = base_dir(notes);
     let mut texts = Vec::new();
     for glob in template_globs(text).unwrap_or_default() {
-        for file in expand_glob(&base.join(&glob)) {
+        let wanted = base.join(&glob);
+        notes.watch(wanted.parent().unwrap_or(&base));
+        for file in expand_glob(&wanted) {
+            notes.watch(&file);
             let name = file.display().to_string();
             let text = std::fs::read_to_string(&file).map_err(|e| format!("cannot read {name}: {e}"))?;
             texts.push((name, text));
@@ -245,7 +495,7 @@ fn base_dir(notes: &Diagnostics) -> PathBuf {
 }
 
 /// Files that match; `*` may stand in the last part of the path, as in `rules/*.yml`.
-fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
+pub(crate) fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
     let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or("");
     if !name.contains('*') {
         return if pattern.exists() {
@@ -346,8 +596,45 @@ mod tests {
         let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
         assert_eq!(loaded.diagnostics, []);
         let paging = loaded.config.unwrap().alerting.paging;
-        assert_eq!(paging.groups.len(), 1);
+        assert_eq!(paging.groups.len(), 1 + PACKS.len());
         assert!(paging.notify.receivers.contains_key("team"));
+    }
+
+    #[test]
+    fn packs_are_on_unless_switched_off() {
+        let groups = |text: &str| {
+            let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+            assert_eq!(loaded.diagnostics, []);
+            loaded.config.unwrap().alerting.paging.groups
+        };
+        let all = groups("");
+        assert_eq!(all.len(), PACKS.len());
+        assert_eq!(AlertingConfig::default().paging.groups.len(), all.len());
+        let fewer = groups("packs: { gpu: off, host: { off: [host_cpu_busy] } }\n");
+        assert_eq!(fewer.len(), PACKS.len() - 1);
+        let host = |groups: &[RuleGroup]| groups.iter().find(|g| g.name == "host").unwrap().rules.len();
+        assert_eq!(host(&fewer), host(&all) - 1);
+    }
+
+    #[test]
+    fn mistakes_in_packs_and_shapes_have_places() {
+        let text = "packs: { gpus: off, host: { off: [host_cpu_bussy] } }\nrules:\n  - name: r\n    trend: { of: x, rise: 10% }\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        let found: Vec<String> = loaded
+            .diagnostics
+            .iter()
+            .map(|d| format!("{}:{} {}", d.line, d.column, d.message))
+            .collect();
+        assert!(found[0].starts_with("1:10 unknown key \"gpus\""), "{found:?}");
+        assert!(found[1].contains("has no rule \"host_cpu_bussy\""), "{found:?}");
+        assert!(
+            found[2].starts_with("4:") && found[2].contains("unknown field `rise`"),
+            "{found:?}"
+        );
+        assert_eq!(
+            loaded.diagnostics[2].hint.as_deref(),
+            Some("did you mean \"rises\"?")
+        );
     }
 
     #[test]
@@ -360,6 +647,29 @@ mod tests {
         let config = loaded.config.unwrap();
         assert_eq!(config.alerting.paging.notify.receivers["team"].slots().count(), 2);
         assert!(!config.alerting.notify_shown.contains("example.org"));
+    }
+
+    #[test]
+    fn alertmanagers_are_read_as_prometheus_has_them() {
+        let text = "alerting:\n  alertmanagers:\n    - static_configs: [{ targets: ['a:9093', 'b:9093'] }]\n      \
+                    path_prefix: /am/\n      timeout: 5s\n    - scheme: https\n      static_configs: [{ targets: ['c'] }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert_eq!(loaded.diagnostics, []);
+        let notify = loaded.config.unwrap().alerting.paging.notify;
+        let urls: Vec<String> = notify
+            .extras
+            .alertmanagers
+            .iter()
+            .map(ForwardTarget::endpoint)
+            .collect();
+        assert_eq!(
+            urls,
+            [
+                "http://a:9093/am/api/v2/alerts",
+                "http://b:9093/am/api/v2/alerts",
+                "https://c/api/v2/alerts"
+            ]
+        );
     }
 
     #[test]

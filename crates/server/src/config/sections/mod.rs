@@ -1,26 +1,34 @@
 //! One file per section of `lapwing.yml`, and the whole that they make.
 
-mod alerting;
+pub(crate) mod alerting;
 mod discover;
 mod global;
 mod health;
 mod host;
-mod scrape;
+mod limits;
+pub(crate) mod otlp;
+mod receive;
+pub(crate) mod scrape;
 mod store;
+mod tls;
 mod web;
 
-pub(crate) use alerting::AlertingConfig;
+pub(crate) use alerting::{AlertingConfig, expand_glob, notify_of};
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
 pub(crate) use host::HostConfig;
+pub(crate) use limits::LimitsConfig;
+pub(crate) use receive::ReceiveConfig;
 pub(crate) use store::StoreConfig;
-pub(crate) use web::{Role, Token, WebConfig};
+pub(crate) use tls::{TlsParts, read_file};
+pub(crate) use web::{BasicUser, Role, Token, WebConfig, normal_prefix};
 
 use super::diagnostic::Diagnostics;
 use super::reader::MapReader;
 use super::yaml::Node;
 use lapwing::HealthOptions;
 use lapwing_collect::scrape::ScrapeConfig;
+use lapwing_wire::otlp::OtlpOptions;
 
 /// The whole configuration, resolved and valid.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +38,9 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     pub(crate) host: HostConfig,
     pub(crate) discover: DiscoverConfig,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) receive: ReceiveConfig,
+    pub(crate) otlp: OtlpOptions,
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
     pub(crate) health: HealthOptions,
@@ -40,15 +51,19 @@ impl Config {
         let mut map = MapReader::new(root, "", notes);
         let global = GlobalConfig::read(map.node("global"), notes);
         let jobs = map.list("scrape_configs", notes);
+        let web = WebConfig::read(map.node("web"), notes);
         let config = Config {
-            alerting: alerting::read(&mut map, &global, notes),
+            alerting: alerting::read(&mut map, (&global, &web.seen_from_outside()), notes),
             health: health::read(&mut map, notes),
             scrape_configs: scrape::read(&jobs, global.scrape_defaults(), notes),
             global,
-            web: WebConfig::read(map.node("web"), notes),
+            web,
             store: StoreConfig::read(map.node("store"), notes),
             host: HostConfig::read(map.node("host"), notes),
             discover: DiscoverConfig::read(map.node("discover"), notes),
+            limits: LimitsConfig::read(map.node("limits"), notes),
+            receive: ReceiveConfig::read(map.node("receive"), notes),
+            otlp: otlp::read(map.node("otlp"), notes),
         };
         map.finish(notes);
         config

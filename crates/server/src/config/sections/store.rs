@@ -3,6 +3,7 @@
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::MapReader;
 use crate::config::yaml::Node;
+use lapwing_store::metrics::TierPolicy;
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub(crate) struct StoreConfig {
     pub(crate) retention_ms: i64,
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) memory_limit_bytes: Option<u64>,
+    /// Downsampled data kept beside the samples; None keeps the store's own choice.
+    pub(crate) tiers: Option<Vec<TierPolicy>>,
     pub(crate) out_of_order_window_ms: i64,
     pub(crate) series_max: Option<u64>,
     pub(crate) series_max_per_source: Option<u64>,
@@ -28,6 +31,7 @@ impl Default for StoreConfig {
             retention_ms: 15 * DAY_MS,
             retention_bytes: None,
             memory_limit_bytes: None,
+            tiers: None,
             out_of_order_window_ms: 3_600_000,
             series_max: None,
             series_max_per_source: None,
@@ -68,6 +72,7 @@ impl StoreConfig {
                 .unwrap_or(default.retention_ms),
             retention_bytes: map.size_bytes("retention_size", notes),
             memory_limit_bytes: map.size_bytes("memory_limit", notes),
+            tiers: map.node("tiers").is_some().then(|| read_tiers(&mut map, notes)),
             out_of_order_window_ms: map
                 .duration_ms("out_of_order_window", notes)
                 .unwrap_or(default.out_of_order_window_ms),
@@ -76,5 +81,68 @@ impl StoreConfig {
         };
         map.finish(notes);
         config
+    }
+}
+
+/// Half a day is what one tier block is made from at a time: buckets must not cross its ends.
+const TIER_RANGE_MS: i64 = 12 * 3_600_000;
+const TIER_SHORTEST_MS: i64 = 60_000;
+
+fn read_tiers(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<TierPolicy> {
+    let mut tiers: Vec<TierPolicy> = Vec::new();
+    for (node, path) in map.list("tiers", notes) {
+        let mut item = MapReader::new(node, &path, notes);
+        let every_ms = item.duration_ms("every", notes);
+        let age_ms = item.duration_ms("keep", notes);
+        item.finish(notes);
+        match every_ms {
+            Some(every_ms) if every_ms >= TIER_SHORTEST_MS && TIER_RANGE_MS % every_ms == 0 => {
+                tiers.push(TierPolicy {
+                    resolution_ms: every_ms,
+                    age_ms,
+                });
+            }
+            Some(_) => notes.error_with_hint(
+                node.at,
+                &path,
+                "a tier's buckets must be at least 1m long and divide 12h".to_owned(),
+                "5m, 15m and 1h do".to_owned(),
+            ),
+            None => notes.error(node.at, &path, "\"every\" is missing".to_owned()),
+        }
+    }
+    tiers.sort_by_key(|t| t.resolution_ms);
+    tiers.dedup_by_key(|t| t.resolution_ms);
+    tiers
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load_text;
+
+    fn check(text: &str, expect: Result<&[(i64, Option<i64>)], &str>) {
+        let loaded = load_text("lapwing.yml", text, &|_| None);
+        let messages: Vec<&str> = loaded.diagnostics.iter().map(|d| d.message.as_str()).collect();
+        match expect {
+            Ok(expect) => {
+                assert_eq!(messages, Vec::<&str>::new());
+                let tiers = loaded.config.and_then(|c| c.store.tiers).unwrap_or_default();
+                let found: Vec<(i64, Option<i64>)> =
+                    tiers.iter().map(|t| (t.resolution_ms, t.age_ms)).collect();
+                assert_eq!(found, expect);
+            }
+            Err(expect) => assert!(messages.iter().any(|m| m.contains(expect)), "{messages:?}"),
+        }
+    }
+
+    #[test]
+    fn tiers_are_sorted_and_must_fit_half_a_day() {
+        let two = "store:\n  tiers: [{ every: 1h }, { every: 5m, keep: 30d }]\n";
+        check(two, Ok(&[(300_000, Some(30 * super::DAY_MS)), (3_600_000, None)]));
+        check("store:\n  tiers: []\n", Ok(&[]));
+        check("store:\n  tiers: [{ every: 7m }]\n", Err("divide 12h"));
+        check("store:\n  tiers: [{ every: 10s }]\n", Err("at least 1m"));
+        check("store:\n  tiers: [{ keep: 5d }]\n", Err("\"every\" is missing"));
+        check("store:\n  tiers: [{ every: 5m, kep: 5d }]\n", Err("unknown key"));
     }
 }

@@ -2,19 +2,27 @@
 //!
 //! Loopback needs no token. Any other address without one refuses to start, and says which line to add.
 
+use super::tls::{self, Tls, read_file};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::Node;
 use std::net::SocketAddr;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct WebConfig {
     pub(crate) listen: SocketAddr,
     pub(crate) external_url: Option<String>,
     pub(crate) tokens: Vec<Token>,
+    /// Users of a peer's `--web.config.file`; each may do everything.
+    pub(crate) users: Vec<BasicUser>,
+    /// Under which path everything stands, without a slash at its end; empty for the root.
+    pub(crate) route_prefix: String,
     /// Without authentication on an open address: only as the peers' own rules allow it.
     pub(crate) open_without_token: bool,
     pub(crate) admin_api: bool,
+    /// Whether `POST /-/reload` is answered.
+    pub(crate) lifecycle: bool,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// What the bearer of a token may do; each role includes those before it.
@@ -28,8 +36,23 @@ pub(crate) enum Role {
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token {
+    /// Under which series and rates of its bearer are counted.
+    pub(crate) name: Option<String>,
     pub(crate) secret: String,
     pub(crate) role: Role,
+}
+
+/// A name and the hash of its password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct BasicUser {
+    pub(crate) name: String,
+    pub(crate) bcrypt: String,
+}
+
+impl std::fmt::Debug for BasicUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BasicUser({:?}, <hash>)", self.name)
+    }
 }
 
 impl std::fmt::Debug for Token {
@@ -44,8 +67,12 @@ impl Default for WebConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 9595)),
             external_url: None,
             tokens: Vec::new(),
+            users: Vec::new(),
+            route_prefix: String::new(),
             open_without_token: false,
             admin_api: true,
+            lifecycle: true,
+            tls: None,
         }
     }
 }
@@ -83,17 +110,35 @@ impl WebConfig {
             listen,
             external_url: map.text("external_url", notes),
             tokens,
+            route_prefix: read_prefix(&mut map, notes),
+            users: Vec::new(),
             open_without_token: map.bool("open_without_token", notes).unwrap_or(false),
             admin_api: map.bool("admin_api", notes).unwrap_or(default.admin_api),
+            lifecycle: map.bool("lifecycle", notes).unwrap_or(default.lifecycle),
+            tls: map.node("tls").and_then(|n| tls::read(n, "web.tls", notes)),
         };
         map.finish(notes);
         config
     }
 
+    /// The address that links in pages point to.
+    pub(crate) fn seen_from_outside(&self) -> String {
+        match &self.external_url {
+            Some(url) => url.clone(),
+            None if self.listen.ip().is_unspecified() => {
+                format!("http://{}:{}", lapwing::hostname(), self.listen.port())
+            }
+            None => format!("http://{}", self.listen),
+        }
+    }
+
     /// Why this may not be served, if it may not.
     pub(crate) fn refusal(&self) -> Option<String> {
         let open = !self.listen.ip().is_loopback();
-        (open && self.tokens.is_empty() && !self.open_without_token).then(|| {
+        let is_proven = !self.tokens.is_empty()
+            || !self.users.is_empty()
+            || self.tls.as_ref().is_some_and(|tls| tls.is_client_proven);
+        (open && !is_proven && !self.open_without_token).then(|| {
             format!(
                 "{} can be reached from other machines, and no token is set\n  \
                  add to lapwing.yml:\n    web:\n      tokens: [{{ role: admin, secret_file: /etc/lapwing/token }}]\n  \
@@ -102,6 +147,29 @@ impl WebConfig {
             )
         })
     }
+}
+
+fn read_prefix(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> String {
+    let at = map.node("route_prefix").map_or(map.at, |n| n.at);
+    let prefix = map.text("route_prefix", notes).unwrap_or_default();
+    normal_prefix(&prefix).unwrap_or_else(|reason| {
+        notes.error(at, "web.route_prefix", reason);
+        String::new()
+    })
+}
+
+/// `/lapwing/` and `lapwing` are `/lapwing`.
+pub(crate) fn normal_prefix(prefix: &str) -> Result<String, String> {
+    let inner = prefix.trim_matches('/');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~' | '/');
+    if !inner.chars().all(is_plain) {
+        return Err(format!("not a path: {prefix:?}"));
+    }
+    Ok(if inner.is_empty() {
+        String::new()
+    } else {
+        format!("/{inner}")
+    })
 }
 
 fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token> {
@@ -120,19 +188,14 @@ fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token>
             format!("did you mean {near:?}? (ingest, read, operate, admin)"),
         );
     }
+    let name = map.text("name", notes);
     let secret = map.text("secret", notes);
     let file = map.text("secret_file", notes);
     let at = map.at;
     map.finish(notes);
     let secret = match (secret, file) {
         (Some(secret), None) => Some(secret),
-        (None, Some(file)) => match std::fs::read_to_string(&file) {
-            Ok(text) => Some(text.trim().to_owned()),
-            Err(error) => {
-                notes.error(at, path, format!("cannot read {file}: {error}"));
-                None
-            }
-        },
+        (None, Some(file)) => read_file(at, path, &file, notes).map(|text| text.trim().to_owned()),
         _ => {
             notes.error(at, path, "write either secret or secret_file");
             None
@@ -142,5 +205,9 @@ fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token>
         notes.error(at, path, "the secret is empty");
         return None;
     }
-    Some(Token { secret, role: role? })
+    Some(Token {
+        name,
+        secret,
+        role: role?,
+    })
 }

@@ -1,10 +1,10 @@
 //! `POST /api/v1/import…`: samples from files, with or without timestamps.
 
-use super::body::{self, Refused, refusal_line, with_causes};
+use super::body::{self, Received, Refused, refusal_line, with_causes};
 use super::remote_write::commit_refusal;
 use crate::http::AppState;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lapwing_store::metrics::AppendOutcome;
 use lapwing_types::WriteBatch;
@@ -14,11 +14,9 @@ use serde_json::json;
 
 /// JSON lines: `{"metric":{"__name__":"up"},"values":[1],"timestamps":[1549891472010]}`.
 pub(crate) async fn json_lines(State(state): State<AppState>, request: Request) -> Result<Kept, Refused> {
-    let headers = request.headers().clone();
-    let body = body::read(request.into_body()).await?;
-    keep(&state, "import", move |_| {
-        let body = body::unpack_gzip(&headers, body)?;
-        let series = import::import_lines(&body)
+    let received = body::receive(&state, "import", request).await?;
+    keep(&state, "import", received, |body, _, _| {
+        let series = import::import_lines(body)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| Refused::bad(with_causes(&e)))?;
         Ok(WriteBatch {
@@ -31,38 +29,43 @@ pub(crate) async fn json_lines(State(state): State<AppState>, request: Request) 
 
 /// Prometheus text or OpenMetrics.
 pub(crate) async fn text(State(state): State<AppState>, request: Request) -> Result<Kept, Refused> {
-    let headers = request.headers().clone();
+    let received = body::receive(&state, "import", request).await?;
+    keep(&state, "import", received, |body, headers, now_ms| {
+        text::parse_to_batch(body, format_of(headers), now_ms).map_err(|e| Refused::bad(with_causes(&e)))
+    })
+    .await
+}
+
+/// OpenMetrics when the sender says so, Prometheus's text otherwise.
+pub(super) fn format_of(headers: &HeaderMap) -> Format {
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
         .unwrap_or("");
-    let format = match text::from_content_type(content_type) {
+    match text::from_content_type(content_type) {
         Some(Exposition::OpenMetrics) => Format::OpenMetrics,
         _ => Format::Prometheus,
-    };
-    let body = body::read(request.into_body()).await?;
-    keep(&state, "import", move |now_ms| {
-        let body = body::unpack_gzip(&headers, body)?;
-        text::parse_to_batch(&body, format, now_ms).map_err(|e| Refused::bad(with_causes(&e)))
-    })
-    .await
+    }
 }
 
 /// Decodes on the ingest pool and appends what came out.
 pub(super) async fn keep(
     state: &AppState,
-    source: &'static str,
-    decode: impl FnOnce(i64) -> Result<WriteBatch, Refused> + Send + 'static,
+    protocol: &'static str,
+    received: Received,
+    decode: impl FnOnce(&[u8], &HeaderMap, i64) -> Result<WriteBatch, Refused> + Send + 'static,
 ) -> Result<Kept, Refused> {
-    let store = state.engine.store().clone();
+    let (store, gate) = (state.engine.store().clone(), state.gate.clone());
     let now_ms = state.engine.now_ms();
     let outcome = state
         .engine
         .compute_ingest(move || {
-            let batch = decode(now_ms)?;
-            let mut appender = store.appender(source, now_ms);
+            let batch = decode(&received.unpack_gzip()?, &received.headers, now_ms)?;
+            let mut appender = store.appender(&received.source, now_ms);
             appender.append_batch(&batch);
-            appender.commit().map_err(commit_refusal)
+            let outcome = appender.commit().map_err(commit_refusal)?;
+            gate.charge(&received.source, protocol, outcome.samples + outcome.histograms);
+            Ok::<_, Refused>(outcome)
         })
         .await
         .map_err(|e| Refused::later(e.to_string()))??;
@@ -71,7 +74,7 @@ pub(super) async fn keep(
 
 /// What was kept, as JSON; 400 when some of it was refused.
 #[derive(Debug)]
-pub(crate) struct Kept(AppendOutcome);
+pub(crate) struct Kept(pub(super) AppendOutcome);
 
 impl IntoResponse for Kept {
     fn into_response(self) -> Response {

@@ -3,20 +3,21 @@
 //! Answers as the protocol wants them: 200 with `partial_success` when points were refused, 400 for what does not decode
 //! (never to be retried), 503 with Retry-After when it should come again. gRPC says the same in its trailers.
 
-use super::body::{self, Refused, UNPACKED_BYTES_MAX, with_causes};
+use super::body::{self, Received, Refused, gunzip, with_causes};
+use super::gate::Why;
 use crate::http::AppState;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use flate2::read::GzDecoder;
 use http_body_util::BodyExt;
 use lapwing_wire::otlp::{self, Rejection};
-use std::io::Read;
 
 /// Codes of gRPC that are used here.
 const GRPC_OK: u32 = 0;
 const GRPC_INVALID_ARGUMENT: u32 = 3;
+const GRPC_DEADLINE_EXCEEDED: u32 = 4;
+const GRPC_RESOURCE_EXHAUSTED: u32 = 8;
 const GRPC_UNIMPLEMENTED: u32 = 12;
 const GRPC_UNAVAILABLE: u32 = 14;
 
@@ -53,28 +54,39 @@ fn encoding_of(headers: &HeaderMap) -> Result<Encoding, Refused> {
 }
 
 async fn take(state: &AppState, encoding: Encoding, request: Request) -> Result<Vec<Rejection>, Refused> {
-    let headers = request.headers().clone();
-    let packed = body::read(request.into_body()).await?;
-    let engine = state.engine.clone();
+    let received = receive(state, request).await?;
+    let inner = state.clone();
     state
         .engine
-        .compute_ingest(move || {
-            let message = body::unpack_gzip(&headers, packed)?;
-            append(&engine, encoding, &message)
-        })
+        .compute_ingest(move || append(&inner, encoding, &received.source, &received.unpack_gzip()?))
         .await
         .map_err(|e| Refused::later(e.to_string()))?
 }
 
-fn append(engine: &lapwing::Engine, encoding: Encoding, message: &Bytes) -> Result<Vec<Rejection>, Refused> {
+async fn receive(state: &AppState, request: Request) -> Result<Received, Refused> {
+    if !state.config().receive.otlp {
+        return Err(Refused::closed("OTLP", "receive.otlp"));
+    }
+    body::receive(state, "otlp", request).await
+}
+
+fn append(
+    state: &AppState,
+    encoding: Encoding,
+    source: &str,
+    message: &[u8],
+) -> Result<Vec<Rejection>, Refused> {
     let request = match encoding {
         Encoding::Protobuf => otlp::decode_proto(message),
         Encoding::Json => otlp::decode_json(message),
     }
     .map_err(|e| Refused::bad(with_causes(&e)))?;
-    engine
-        .keep_otlp(&request)
-        .map_err(super::remote_write::commit_refusal)
+    let kept = state
+        .engine
+        .keep_otlp(source, &request)
+        .map_err(|e| Refused::later(with_causes(&e)))?;
+    state.gate.charge(source, "otlp", kept.samples);
+    Ok(kept.rejections)
 }
 
 fn accepted(encoding: Encoding, rejections: &[Rejection]) -> Response {
@@ -115,66 +127,58 @@ fn failed(encoding: Encoding, refused: Refused) -> Response {
 }
 
 fn grpc_code(refused: &Refused) -> u32 {
-    if refused.status == StatusCode::SERVICE_UNAVAILABLE {
-        GRPC_UNAVAILABLE
-    } else {
-        GRPC_INVALID_ARGUMENT
+    match refused.status {
+        StatusCode::SERVICE_UNAVAILABLE => GRPC_UNAVAILABLE,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::PAYLOAD_TOO_LARGE => GRPC_RESOURCE_EXHAUSTED,
+        StatusCode::REQUEST_TIMEOUT => GRPC_DEADLINE_EXCEEDED,
+        StatusCode::NOT_FOUND => GRPC_UNIMPLEMENTED,
+        _ => GRPC_INVALID_ARGUMENT,
     }
 }
 
 /// `MetricsService/Export` over gRPC: one message in, one message out, the verdict in the trailers.
 pub(crate) async fn grpc(State(state): State<AppState>, request: Request) -> Response {
-    let answer = grpc_message(&state, request).await;
-    match answer {
+    match grpc_message(&state, request).await {
         Ok(rejections) => grpc_response(Some(otlp::encode_response_proto(&rejections)), GRPC_OK, ""),
-        Err((code, message)) => grpc_response(None, code, &message),
+        Err(refused) => {
+            let mut response = grpc_response(None, grpc_code(&refused), &refused.message);
+            response.extensions_mut().insert(Why(refused.status));
+            response
+        }
     }
 }
 
-async fn grpc_message(state: &AppState, request: Request) -> Result<Vec<Rejection>, (u32, String)> {
-    let compressed = request.headers().get("grpc-encoding").cloned();
-    let framed = body::read(request.into_body())
-        .await
-        .map_err(|refused| (grpc_code(&refused), refused.message))?;
-    let engine = state.engine.clone();
+async fn grpc_message(state: &AppState, request: Request) -> Result<Vec<Rejection>, Refused> {
+    let received = receive(state, request).await?;
+    let inner = state.clone();
     let kept = state
         .engine
         .compute_ingest(move || {
-            let message = unframe(&framed, compressed.as_ref())?;
-            append(&engine, Encoding::Protobuf, &message)
-                .map_err(|refused| (grpc_code(&refused), refused.message))
+            let message = unframe(&received)?;
+            append(&inner, Encoding::Protobuf, &received.source, &message)
         })
         .await;
-    kept.unwrap_or_else(|e| Err((GRPC_UNAVAILABLE, e.to_string())))
+    kept.map_err(|e| Refused::later(e.to_string()))?
 }
 
 /// A flag, four bytes of length, the message.
-fn unframe(framed: &Bytes, encoding: Option<&HeaderValue>) -> Result<Bytes, (u32, String)> {
-    let invalid = |why: &str| (GRPC_INVALID_ARGUMENT, why.to_owned());
+fn unframe(received: &Received) -> Result<Bytes, Refused> {
+    let framed = &received.body;
     let Some(head) = framed.first_chunk::<5>() else {
-        return Err(invalid("the request has no message"));
+        return Err(Refused::bad("the request has no message"));
     };
     let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
     let message = framed.slice(5..);
     if message.len() != length {
-        return Err(invalid("the message's length does not agree with its frame"));
+        return Err(Refused::bad("the message's length does not agree with its frame"));
     }
-    match (head[0], encoding.map(HeaderValue::as_bytes)) {
+    let encoding = received.headers.get("grpc-encoding").map(HeaderValue::as_bytes);
+    match (head[0], encoding) {
         (0, _) => Ok(message),
-        (1, Some(b"gzip")) => {
-            let mut out = Vec::with_capacity(message.len() * 4);
-            GzDecoder::new(&message[..])
-                .take(UNPACKED_BYTES_MAX as u64 + 1)
-                .read_to_end(&mut out)
-                .map_err(|e| invalid(&format!("the message is not valid gzip: {e}")))?;
-            if out.len() > UNPACKED_BYTES_MAX {
-                return Err(invalid("the message unpacks to too much"));
-            }
-            Ok(out.into())
-        }
-        _ => Err((
-            GRPC_UNIMPLEMENTED,
-            "only gzip and no compression are supported".to_owned(),
+        (1, Some(b"gzip")) => gunzip(&message, received.unpacked_bytes_max),
+        _ => Err(Refused::new(
+            StatusCode::NOT_FOUND,
+            "only gzip and no compression are supported",
         )),
     }
 }
@@ -214,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_frame_must_be_whole() {
-        let framed = |bytes: &[u8]| unframe(&Bytes::copy_from_slice(bytes), None).map_err(|e| e.0);
+        let framed = |bytes: &[u8]| unframe(&Received::of(bytes)).map_err(|r| grpc_code(&r));
         assert_eq!(framed(&[0, 0, 0, 0, 1, 7]), Ok(Bytes::from_static(&[7])));
         assert_eq!(framed(&[0, 0, 0, 0, 2, 7]), Err(GRPC_INVALID_ARGUMENT));
         assert_eq!(framed(&[0, 0]), Err(GRPC_INVALID_ARGUMENT));

@@ -9,11 +9,9 @@ use axum::extract::{Request, State};
 use lapwing_wire::push;
 
 pub(crate) async fn push(State(state): State<AppState>, request: Request) -> Result<Kept, Refused> {
-    let headers = request.headers().clone();
-    let body = body::read(request.into_body()).await?;
-    keep(&state, "push", move |now_ms| {
-        let body = body::unpack_gzip(&headers, body)?;
-        push::parse_push(&body, now_ms).map_err(|e| Refused::bad(with_causes(&e)))
+    let received = body::receive(&state, "push", request).await?;
+    keep(&state, "push", received, |body, _, now_ms| {
+        push::parse_push(body, now_ms).map_err(|e| Refused::bad(with_causes(&e)))
     })
     .await
 }

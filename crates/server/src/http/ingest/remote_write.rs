@@ -4,9 +4,8 @@
 //! them; a request is one batch for the store and one record in its log. Answers: 204 with the `…-Written` headers; 400
 //! when some of it was refused (the rest is kept); 413, 415; 503 with Retry-After when it should come again.
 
-use super::body::{self, Refused, UNPACKED_BYTES_MAX, refusal_line, with_causes};
+use super::body::{self, Received, Refused, refusal_line, with_causes};
 use crate::http::AppState;
-use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -31,13 +30,21 @@ enum Version {
 }
 
 pub(crate) async fn write(State(state): State<AppState>, request: Request) -> Result<Response, Refused> {
+    if !state.config().receive.remote_write {
+        return Err(Refused::closed("remote write", "receive.remote_write"));
+    }
     let version = version_of(request.headers())?;
-    let body = body::read(request.into_body()).await?;
-    let store = state.engine.store().clone();
+    let received = body::receive(&state, "remote_write", request).await?;
+    let (store, gate) = (state.engine.store().clone(), state.gate.clone());
     let now_ms = state.engine.now_ms();
     let written = state
         .engine
-        .compute_ingest(move || append(&store, version, &body, now_ms))
+        .compute_ingest(move || {
+            let written = append(&store, version, &received, now_ms)?;
+            let samples = written.outcome.samples + written.outcome.histograms;
+            gate.charge(&received.source, "remote_write", samples);
+            Ok::<_, Refused>(written)
+        })
         .await
         .map_err(|e| Refused::later(e.to_string()))??;
     Ok(written.into_response())
@@ -92,12 +99,17 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
 }
 
-fn append(store: &MetricsStore, version: Version, body: &Bytes, now_ms: i64) -> Result<Written, Refused> {
+fn append(
+    store: &MetricsStore,
+    version: Version,
+    received: &Received,
+    now_ms: i64,
+) -> Result<Written, Refused> {
     DECOMPRESSOR.with_borrow_mut(|decompressor| {
         let message = decompressor
-            .decompress(body, UNPACKED_BYTES_MAX)
+            .decompress(&received.body, received.unpacked_bytes_max)
             .map_err(snappy_refusal)?;
-        let mut appender = store.appender("remote_write", now_ms);
+        let mut appender = store.appender(&received.source, now_ms);
         let mut undecodable = Vec::new();
         let decoded = match version {
             Version::V1 => append_v1(message, &mut appender, &mut undecodable),

@@ -55,7 +55,7 @@ pub(crate) async fn snapshot(State(state): State<AppState>) -> Result<Success, A
     );
     // Laid out as a data directory, so that it can be started from.
     let to = state
-        .config
+        .config()
         .store
         .data
         .join("snapshots")
@@ -72,7 +72,7 @@ pub(crate) async fn snapshot(State(state): State<AppState>) -> Result<Success, A
 }
 
 fn admin_allowed(state: &AppState) -> Result<(), ApiError> {
-    if state.config.web.admin_api {
+    if state.config().web.admin_api {
         Ok(())
     } else {
         Err(ApiError::new(

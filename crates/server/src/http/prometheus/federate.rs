@@ -31,7 +31,7 @@ pub(crate) async fn federate(
         .unwrap_or("");
     let agreed = text::negotiate(accept, &[Exposition::Text, Exposition::OpenMetrics]);
     let snapshot = state.engine.store().snapshot();
-    let external = state.config.global.external_labels.clone();
+    let external = state.config().global.external_labels.clone();
     let page = state
         .engine
         .compute_queries(move || {

@@ -1,6 +1,7 @@
 //! The Prometheus HTTP API, v1: same paths, parameters, envelope, error classes and limits.
 
 mod admin;
+mod backtest;
 mod envelope;
 mod federate;
 mod labels;
@@ -38,6 +39,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/label/{name}/values", get(labels::values))
         .route("/api/v1/metadata", get(labels::metadata))
         .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/rules/backtest", post(backtest::backtest))
         .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/alertmanagers", get(rules::alertmanagers))
         .route("/api/v1/targets", get(targets::targets))

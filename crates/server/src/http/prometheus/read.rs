@@ -1,7 +1,7 @@
 //! `POST /api/v1/read`: remote read, as samples or as streamed chunks.
 
 use crate::http::AppState;
-use crate::http::ingest::body::{self, Refused, UNPACKED_BYTES_MAX, with_causes};
+use crate::http::ingest::body::{self, Refused, with_causes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,14 +14,14 @@ use lapwing_wire::snappy::Decompressor;
 const SAMPLES_MAX: usize = 50_000_000;
 
 pub(crate) async fn read(State(state): State<AppState>, request: Request) -> Result<Response, Refused> {
-    let body = body::read(request.into_body()).await?;
+    let received = body::receive(&state, "remote_read", request).await?;
     let snapshot = state.engine.store().snapshot();
     state
         .engine
         .compute_queries(move || {
             let mut decompressor = Decompressor::new();
             let message = decompressor
-                .decompress(&body, UNPACKED_BYTES_MAX)
+                .decompress(&received.body, received.unpacked_bytes_max)
                 .map_err(|e| Refused::bad(with_causes(&e)))?;
             let request = ReadRequest::decode(message).map_err(|e| Refused::bad(with_causes(&e)))?;
             let kind = request

@@ -106,7 +106,14 @@ pub(crate) async fn alerts(State(state): State<AppState>) -> Result<Success, Api
     Success::json(&view)
 }
 
-/// Pages leave through Lapwing's own door.
-pub(crate) async fn alertmanagers() -> Result<Success, ApiError> {
-    Success::json(&json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }))
+/// Those that alerts are handed on to, beside the pages that leave through Lapwing's own door.
+pub(crate) async fn alertmanagers(State(state): State<AppState>) -> Result<Success, ApiError> {
+    let active: Vec<_> = state
+        .engine
+        .forwarding()
+        .status()
+        .into_iter()
+        .map(|s| json!({ "url": s.url, "lastError": s.last_error, "sent": s.sent, "failed": s.failed }))
+        .collect();
+    Success::json(&json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] }))
 }

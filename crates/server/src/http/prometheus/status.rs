@@ -4,6 +4,7 @@ use super::envelope::{ApiError, Success};
 use super::params::Params;
 use crate::http::AppState;
 use axum::extract::State;
+use lapwing_store::metrics::StoreStats;
 use lapwing_types::format_duration_ms;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -25,28 +26,31 @@ pub(crate) async fn buildinfo() -> Result<Success, ApiError> {
 }
 
 pub(crate) async fn runtimeinfo(State(state): State<AppState>) -> Result<Success, ApiError> {
+    let reload = state.live.status();
     Success::json(&json!({
         "startTime": rfc3339(state.engine.started_ms()),
         "CWD": std::env::current_dir().map(|p| p.display().to_string()).unwrap_or_default(),
         "hostname": lapwing::hostname(),
         "serverTime": rfc3339(state.engine.now_ms()),
-        "reloadConfigSuccess": true,
-        "lastConfigTime": rfc3339(state.engine.started_ms()),
+        "reloadConfigSuccess": reload.error.is_none(),
+        "lastConfigTime": rfc3339(reload.loaded_at_ms),
+        "reloadConfigError": reload.error,
+        "reloadNeedsRestart": reload.needs_restart,
         "corruptionCount": state.engine.store().open_report().damaged.len(),
         "goroutineCount": 0,
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "GOGC": "",
         "GODEBUG": "",
-        "storageRetention": format_duration_ms(state.config.store.retention_ms),
+        "storageRetention": format_duration_ms(state.config().store.retention_ms),
     }))
 }
 
 pub(crate) async fn config(State(state): State<AppState>) -> Result<Success, ApiError> {
-    Success::json(&json!({ "yaml": state.config.shown() }))
+    Success::json(&json!({ "yaml": state.config().shown() }))
 }
 
 pub(crate) async fn flags(State(state): State<AppState>) -> Result<Success, ApiError> {
-    let config = &state.config;
+    let config = state.config();
     Success::json(&json!({
         "web.listen-address": config.web.listen.to_string(),
         "web.enable-admin-api": config.web.admin_api.to_string(),
@@ -84,8 +88,47 @@ pub(crate) async fn tsdb(State(state): State<AppState>, params: Params) -> Resul
             "samplesBytes": stats.memory.samples_bytes,
             "limitBytes": stats.memory_limit_bytes,
         },
+        "blocks": {
+            "count": stats.blocks,
+            "sizeBytes": stats.blocks_size_bytes,
+            "samples": stats.blocks_samples,
+            "tierCount": stats.tier_blocks,
+            "tierSizeBytes": stats.tier_size_bytes,
+        },
+        "damage": damage(&stats, limit),
         "refused": stats.refused.iter().map(|(why, n)| (*why, *n)).collect::<BTreeMap<_, _>>(),
     }))
+}
+
+/// What cannot be read any more, and why.
+fn damage(stats: &StoreStats, limit: usize) -> serde_json::Value {
+    let log = stats.damaged.iter().map(|d| {
+        json!({
+            "file": d.path.display().to_string(), "start": d.start, "end": d.end,
+            "lostFrom": d.lost_from_ms, "lostTo": d.lost_to_ms,
+        })
+    });
+    let blocks = stats.blocks_unreadable.iter();
+    let pages = stats.pages_quarantined.iter();
+    let lost = stats.lost.iter().flat_map(|l| &l.stretches).take(limit).map(|l| {
+        json!({
+            "block": l.block.display().to_string(), "series": l.series.as_ref().map(ToString::to_string),
+            "start": l.start_ms, "end": l.end_ms, "reason": l.reason,
+        })
+    });
+    json!({
+        "log": log.collect::<Vec<_>>(),
+        "blocksUnreadable": blocks
+            .map(|(block, why)| json!({ "block": block.display().to_string(), "reason": why }))
+            .collect::<Vec<_>>(),
+        "pagesQuarantined": pages
+            .map(|(block, page, why)| {
+                json!({ "block": block.display().to_string(), "page": page, "reason": why })
+            })
+            .collect::<Vec<_>>(),
+        "lostCount": stats.lost.iter().map(|l| l.count).sum::<u64>(),
+        "lost": lost.collect::<Vec<_>>(),
+    })
 }
 
 pub(crate) async fn walreplay(State(state): State<AppState>) -> Result<Success, ApiError> {

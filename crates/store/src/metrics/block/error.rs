@@ -1,6 +1,5 @@
 //! Why a block could not be written or read.
 
-use crate::metrics::Malformed;
 use lapwing_types::Labels;
 use std::path::{Path, PathBuf};
 
@@ -39,14 +38,6 @@ impl BlockError {
             action,
             path: path.to_owned(),
             source,
-        }
-    }
-
-    pub(super) fn malformed(path: &Path, page: u32) -> impl FnOnce(Malformed) -> BlockError {
-        move |malformed| BlockError::Damaged {
-            path: path.to_owned(),
-            page,
-            reason: malformed.what,
         }
     }
 }

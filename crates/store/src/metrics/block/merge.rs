@@ -4,8 +4,9 @@
 //! 2. Their samples are merged by time. At one time the block that stands later in the list wins; equal duplicates vanish.
 //! 3. What a tombstone covers is left out.
 //!
-//! Memory: one series of all inputs at a time, and what [`BlockWriter`] holds. Damage in an input ends the merge: the
-//! inputs stay, and nothing is lost that could be read before.
+//! Memory: one series of all inputs at a time, and what [`BlockWriter`] holds. Damage in an input ends a merge that was told
+//! to be [`OnDamage::Stop`]: the inputs stay, and nothing is lost that could be read before. With [`OnDamage::LeaveOut`] the
+//! rest is merged.
 
 use super::error::BlockError;
 use super::meta::{BlockMeta, BlockOptions};
@@ -16,6 +17,13 @@ use lapwing_types::{Labels, Matcher};
 use std::iter::Peekable;
 use std::path::Path;
 use std::sync::Arc;
+
+/// What a merge does when a page of an input is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDamage {
+    Stop,
+    LeaveOut,
+}
 
 /// Samples of matching series in the range (both ends included) are deleted.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,26 +49,41 @@ pub fn merge(
     dir: &Path,
     options: BlockOptions,
     tombstones: &[Tombstone],
+    on_damage: OnDamage,
 ) -> Result<BlockMeta, BlockError> {
     let mut writer = BlockWriter::create(dir, options)?;
-    let mut merged = SeriesColumns::default();
-    for_each_merged(blocks, &mut merged, |labels, merged| {
+    let everything = (i64::MIN, i64::MAX);
+    for_each_merged(blocks, everything, on_damage, |labels, merged| {
         for tombstone in tombstones.iter().filter(|t| t.concerns(labels)) {
-            delete(merged, tombstone.start_ms..=tombstone.end_ms);
+            delete(
+                merged,
+                tombstone.start_ms..=tombstone.end_ms,
+                options.resolution_ms,
+            );
         }
         writer.add_series(labels, merged)
     })?;
     writer.finish()
 }
 
-/// Walks the series of all blocks in label order, with their samples merged.
+/// Walks the series of all blocks in label order, with their samples of the range (both ends included) merged.
 pub(super) fn for_each_merged(
     blocks: &[Arc<Block>],
-    merged: &mut SeriesColumns,
+    range: (i64, i64),
+    on_damage: OnDamage,
     mut visit: impl FnMut(&Labels, &mut SeriesColumns) -> Result<(), BlockError>,
 ) -> Result<(), BlockError> {
-    let mut inputs: Vec<_> = blocks.iter().map(|block| block.series().peekable()).collect();
-    let mut part = SeriesColumns::default();
+    let mut inputs: Vec<_> = blocks
+        .iter()
+        .map(|block| {
+            let series = block.series();
+            series
+                .filter(move |s| on_damage == OnDamage::Stop || !matches!(s, Err(BlockError::Damaged { .. })))
+                .peekable()
+        })
+        .collect();
+    let (mut merged, mut part) = (SeriesColumns::default(), SeriesColumns::default());
+    let merged = &mut merged;
     while let Some(labels) = least(&mut inputs)? {
         merged.clear();
         for (input, block) in inputs.iter_mut().zip(blocks) {
@@ -68,7 +91,10 @@ pub(super) fn for_each_merged(
                 continue;
             };
             part.clear();
-            block.read(&series?, (i64::MIN, i64::MAX), &mut part)?;
+            match on_damage {
+                OnDamage::Stop => block.read(&series?, range, &mut part)?,
+                OnDamage::LeaveOut => drop(block.salvage(&series?, range, &mut part)?),
+            }
             merge_columns(merged, &mut part);
         }
         visit(&labels, merged)?;
@@ -164,14 +190,17 @@ fn drop_times(older: &mut SeriesColumns, newer: &SeriesColumns) {
         .retain(|(t, _)| newer.times_ms.binary_search(t).is_err());
 }
 
-fn delete(columns: &mut SeriesColumns, range: std::ops::RangeInclusive<i64>) {
+/// A bucket goes if any of its time is to be deleted; where samples are still there, the tier is made again from them.
+fn delete(columns: &mut SeriesColumns, range: std::ops::RangeInclusive<i64>, resolution_ms: i64) {
     let from = columns.times_ms.partition_point(|t| t < range.start());
     let to = columns.times_ms.partition_point(|t| t <= range.end()).max(from);
     columns.times_ms.drain(from..to);
     columns.values.drain(from..to);
     columns.histograms.retain(|(t, _)| !range.contains(t));
     columns.exemplars.retain(|(t, _)| !range.contains(t));
-    columns.tier.retain(|p| !range.contains(&p.t_ms));
+    columns
+        .tier
+        .retain(|p| p.t_ms < *range.start() || p.t_ms.saturating_sub(resolution_ms) >= *range.end());
     if columns.samples_len() == 0 {
         columns.start_times_ms.clear();
     }

@@ -36,9 +36,9 @@ mod verify;
 mod writer;
 
 pub use cache::PageCache;
-pub use downsample::downsample;
+pub use downsample::{TierRange, downsample};
 pub use error::BlockError;
-pub use merge::{Tombstone, merge};
+pub use merge::{OnDamage, Tombstone, merge};
 pub use meta::{BlockMeta, BlockOptions};
 pub use reader::{Block, BlockSeries, SeriesExemplars, SeriesId};
 pub use verify::{Loss, VerifyReport};

@@ -179,6 +179,8 @@ pub(super) struct PageFile {
     block: u64,
     /// Pages found damaged, and why: they are not read again.
     quarantine: Mutex<BTreeMap<u32, &'static str>>,
+    /// These and the pages whose content makes no sense though their checksum holds: parts of those may serve.
+    faults: Mutex<BTreeMap<u32, &'static str>>,
     pub(super) size_bytes: u64,
     /// The directory was damaged and has been rebuilt from the pages themselves.
     pub(super) directory_rebuilt: bool,
@@ -219,6 +221,7 @@ impl PageFile {
             cache: Arc::clone(cache),
             block: cache.register(),
             quarantine: Mutex::default(),
+            faults: Mutex::default(),
             size_bytes,
             directory_rebuilt,
         })
@@ -245,11 +248,15 @@ impl PageFile {
     }
 
     pub(super) fn quarantined(&self) -> Vec<(u32, &'static str)> {
-        self.quarantine
+        self.faults
             .lock()
             .iter()
             .map(|(page, why)| (*page, *why))
             .collect()
+    }
+
+    pub(super) fn has_faults(&self) -> bool {
+        !self.faults.lock().is_empty()
     }
 
     pub(super) fn read(&self, number: u32) -> Result<Arc<[u8]>, BlockError> {
@@ -302,6 +309,7 @@ impl PageFile {
     }
 
     pub(super) fn damaged(&self, page: u32, reason: &'static str) -> BlockError {
+        self.faults.lock().entry(page).or_insert(reason);
         BlockError::Damaged {
             path: self.path.clone(),
             page,
@@ -309,8 +317,8 @@ impl PageFile {
         }
     }
 
-    pub(super) fn malformed(&self, page: u32) -> impl FnOnce(Malformed) -> BlockError {
-        BlockError::malformed(&self.path, page)
+    pub(super) fn malformed(&self, page: u32) -> impl FnOnce(Malformed) -> BlockError + '_ {
+        move |malformed| self.damaged(page, malformed.what)
     }
 
     fn group_key(&self, page: u32, offset: u32) -> Key {

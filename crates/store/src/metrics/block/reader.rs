@@ -83,7 +83,22 @@ impl Block {
         self.index.heap_bytes() + self.file.pages_len() as usize * 24
     }
 
-    /// Pages found damaged so far, and why.
+    /// Reads one page past the cache; returns its length, or nothing behind the last one.
+    pub fn check_page(&self, page: u32) -> Result<Option<u64>, BlockError> {
+        if page >= self.file.pages_len() {
+            return Ok(None);
+        }
+        self.file
+            .read_uncached(page)
+            .map(|bytes| Some(bytes.len() as u64))
+    }
+
+    /// Whether any page was found damaged.
+    pub fn has_faults(&self) -> bool {
+        self.file.has_faults()
+    }
+
+    /// Pages found damaged so far (by checksum or content), and why.
     pub fn quarantined(&self) -> Vec<(u32, &'static str)> {
         self.file.quarantined()
     }
@@ -100,7 +115,7 @@ impl Block {
         Ok(out)
     }
 
-    /// As [`Block::select`], one series at a time.
+    /// As [`Block::select`], one series at a time. What is damaged is left out.
     pub fn for_each_selected(
         &self,
         matchers: &[Matcher],
@@ -111,12 +126,25 @@ impl Block {
             return Ok(());
         }
         let mut walk = Walk::new(self, range);
-        for id in select(&self.file, &self.index, matchers)? {
-            if let Some(series) = walk.series(id)? {
+        let (ids, by_labels) = self.candidates(matchers)?;
+        for id in ids {
+            let Some(Some(series)) = readable(walk.series(id))? else {
+                continue;
+            };
+            if !by_labels || matchers.iter().all(|m| m.matches_labels(&series.labels)) {
                 visit(series);
             }
         }
         Ok(())
+    }
+
+    /// Series that may match, and whether their labels must be looked at: where a posting list or a value is damaged, all
+    /// series are candidates, so that only those are missing whose own entry or labels are.
+    fn candidates(&self, matchers: &[Matcher]) -> Result<(Vec<u32>, bool), BlockError> {
+        match readable(select(&self.file, &self.index, matchers))? {
+            Some(ids) => Ok((ids, false)),
+            None => Ok(((0..self.index.series_len).collect(), true)),
+        }
     }
 
     /// All series in label order, with all chunks.
@@ -152,26 +180,59 @@ impl Block {
     ) -> Result<(), BlockError> {
         let mut table = TimesCursor::new(&self.file, &self.index);
         for chunk in &series.chunks {
-            if chunk.kind == ChunkKind::Extras {
-                self.with_column(chunk.place, |bytes| {
-                    extras::decode(bytes, (start_ms, end_ms), out)
-                })?;
-                continue;
+            self.read_part(chunk, &mut table, (start_ms, end_ms), out)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Block::read`], but what is damaged is left out; returns how many chunks that were. Fails only where the device does.
+    pub fn salvage(
+        &self,
+        series: &BlockSeries,
+        range: (i64, i64),
+        out: &mut SeriesColumns,
+    ) -> Result<usize, BlockError> {
+        let mut table = TimesCursor::new(&self.file, &self.index);
+        let mut lost = 0;
+        for chunk in &series.chunks {
+            match self.read_part(chunk, &mut table, range, out) {
+                Err(BlockError::Damaged { .. }) => lost += 1,
+                other => other?,
             }
-            let entry = table.get(chunk.times)?;
-            if entry.max_ms < start_ms || entry.min_ms > end_ms {
-                continue;
-            }
-            let count = entry.count as usize;
-            let mut times_ms = Vec::new();
-            self.with_column(entry.place, |bytes| {
-                times::decode(bytes, count, &mut times_ms).map(drop)
+        }
+        Ok(lost)
+    }
+
+    /// One chunk's part of the range: wholly, or nothing and an error.
+    fn read_part(
+        &self,
+        chunk: &ChunkRef,
+        table: &mut TimesCursor<'_>,
+        (start_ms, end_ms): (i64, i64),
+        out: &mut SeriesColumns,
+    ) -> Result<(), BlockError> {
+        if chunk.kind == ChunkKind::Extras {
+            let mut extra = SeriesColumns::default();
+            self.with_column(chunk.place, |bytes| {
+                extras::decode(bytes, (start_ms, end_ms), &mut extra)
             })?;
-            let from = times_ms.partition_point(|t| *t < start_ms);
-            let to = times_ms.partition_point(|t| *t <= end_ms);
-            if from < to {
-                self.read_chunk(chunk, &times_ms, from..to, out)?;
-            }
+            out.exemplars.append(&mut extra.exemplars);
+            out.start_times_ms.append(&mut extra.start_times_ms);
+            return Ok(());
+        }
+        let entry = table.get(chunk.times)?;
+        if entry.max_ms < start_ms || entry.min_ms > end_ms {
+            return Ok(());
+        }
+        let count = entry.count as usize;
+        let mut times_ms = Vec::new();
+        self.with_column(entry.place, |bytes| {
+            times::decode(bytes, count, &mut times_ms).map(drop)
+        })?;
+        let from = times_ms.partition_point(|t| *t < start_ms);
+        let to = times_ms.partition_point(|t| *t <= end_ms);
+        if from < to {
+            self.read_chunk(chunk, &times_ms, from..to, out)?;
         }
         Ok(())
     }
@@ -189,7 +250,8 @@ impl Block {
         for series in self.select(matchers, range.0, range.1)? {
             let mut out = SeriesColumns::default();
             for chunk in series.chunks.iter().filter(|c| c.kind == ChunkKind::Extras) {
-                self.with_column(chunk.place, |bytes| extras::decode(bytes, range, &mut out))?;
+                let read = self.with_column(chunk.place, |bytes| extras::decode(bytes, range, &mut out));
+                readable(read)?;
             }
             if !out.exemplars.is_empty() {
                 found.push((series.labels, out.exemplars));
@@ -204,16 +266,10 @@ impl Block {
             return Ok(self.index.names().iter().map(|n| n.text.to_string()).collect());
         }
         let mut seen = vec![false; self.index.names().len()];
-        let mut walk = Walk::new(self, range);
-        for id in select(&self.file, &self.index, matchers)? {
-            if !walk.chunks(id)? {
-                continue;
-            }
-            for pair in walk.series.get(id)?.0 {
-                let at = self.index.names().partition_point(|n| n.pairs.end <= *pair);
-                if let Some(seen) = seen.get_mut(at) {
-                    *seen = true;
-                }
+        for pair in self.pairs_of(matchers, range)? {
+            let at = self.index.names().partition_point(|n| n.pairs.end <= pair);
+            if let Some(seen) = seen.get_mut(at) {
+                *seen = true;
             }
         }
         let names = self.index.names().iter().zip(seen);
@@ -237,21 +293,41 @@ impl Block {
         if matchers.is_empty() && range.0 <= self.meta.min_ms && range.1 >= self.meta.max_ms {
             pairs.extend(name.pairs.clone());
         } else {
-            let mut walk = Walk::new(self, range);
-            for id in select(&self.file, &self.index, matchers)? {
-                if walk.chunks(id)? {
-                    let own = walk.series.get(id)?.0;
-                    pairs.extend(own.iter().find(|p| name.pairs.contains(p)));
-                }
-            }
-            pairs.sort_unstable();
-            pairs.dedup();
+            pairs = self.pairs_of(matchers, range)?;
+            pairs.retain(|p| name.pairs.contains(p));
         }
         let mut cursor = PairCursor::new(&self.file, &self.index);
-        pairs
-            .iter()
-            .map(|pair| cursor.value(*pair).map(str::to_owned))
-            .collect()
+        let mut values = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            values.extend(readable(cursor.value(pair))?.map(str::to_owned));
+        }
+        Ok(values)
+    }
+
+    /// The label pairs of the series that match and have samples in the range, ascending.
+    fn pairs_of(&self, matchers: &[Matcher], range: (i64, i64)) -> Result<Vec<u32>, BlockError> {
+        let mut walk = Walk::new(self, range);
+        let mut seen = hashbrown::HashSet::new();
+        let (ids, by_labels) = self.candidates(matchers)?;
+        for id in ids {
+            if !readable(walk.chunks(id))?.unwrap_or(false) {
+                continue;
+            }
+            if by_labels {
+                let Some(Some(series)) = readable(walk.series(id))? else {
+                    continue;
+                };
+                if !matchers.iter().all(|m| m.matches_labels(&series.labels)) {
+                    continue;
+                }
+            }
+            if let Some((pairs, _)) = readable(walk.series.get(id))? {
+                seen.extend(pairs.iter().copied());
+            }
+        }
+        let mut pairs: Vec<u32> = seen.into_iter().collect();
+        pairs.sort_unstable();
+        Ok(pairs)
     }
 
     fn read_chunk(
@@ -356,6 +432,15 @@ impl Block {
     }
 }
 
+/// What is damaged is as if it were not there: the page is quarantined and listed, and the rest serves.
+pub(super) fn readable<T>(read: Result<T, BlockError>) -> Result<Option<T>, BlockError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(BlockError::Damaged { .. }) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
 /// Goes through series in ascending order.
 struct Walk<'b> {
     block: &'b Block,
@@ -382,7 +467,7 @@ impl<'b> Walk<'b> {
     fn chunks(&mut self, id: u32) -> Result<bool, BlockError> {
         let (_, chunks) = self.series.get(id)?;
         for chunk in chunks.iter().filter(|c| c.kind != ChunkKind::Extras) {
-            if overlaps(&mut self.times, chunk, self.range)? {
+            if readable(overlaps(&mut self.times, chunk, self.range))?.unwrap_or(false) {
                 return Ok(true);
             }
         }
@@ -394,7 +479,8 @@ impl<'b> Walk<'b> {
         let (pairs, chunks) = self.series.get(id)?;
         let mut kept = Vec::with_capacity(chunks.len());
         for chunk in chunks {
-            if whole || overlaps(&mut self.times, chunk, self.range)? {
+            // A chunk whose times are lost has no place in any range.
+            if whole || readable(overlaps(&mut self.times, chunk, self.range))?.unwrap_or(false) {
                 kept.push(*chunk);
             }
         }

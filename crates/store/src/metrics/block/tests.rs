@@ -336,7 +336,7 @@ proptest! {
         }];
         let options = if small { BlockOptions { window_ms: 100, ..BlockOptions::cold() } } else { options };
         let out = dir.path().join("merged");
-        let meta = merge(&blocks, &out, options, &tombstones).unwrap();
+        let meta = merge(&blocks, &out, options, &tombstones, OnDamage::Stop).unwrap();
         let expect = model_of(&models, &tombstones);
         prop_assert_eq!(meta.series, expect.len() as u64);
         check_all(&open(&out), &expect);
@@ -464,26 +464,25 @@ fn a_tier_of_two_stretches_is_the_tier_of_the_whole() {
         block("late", &part(end + 1, i64::MAX)),
     );
     let tier = |name: &str, of: &Arc<Block>, before: Option<&Block>| {
-        let meta = downsample(
-            std::slice::from_ref(of),
-            before,
-            &dir.path().join(name),
+        let range = TierRange {
+            after_ms: if before.is_some() { end } else { 0 },
+            until_ms: i64::MAX,
             resolution_ms,
-        )
-        .unwrap();
+        };
+        let meta = downsample(std::slice::from_ref(of), before, &dir.path().join(name), range).unwrap();
         assert_eq!(meta.resolution_ms, resolution_ms);
         open(&dir.path().join(name))
     };
     let expect = tier("tier", &whole, None);
-    let parts = [
-        tier("tier-early", &early, None),
-        tier("tier-late", &late, Some(&early)),
-    ];
+    let first = tier("tier-early", &early, None);
+    let second = tier("tier-late", &late, Some(&first));
+    let parts = [first, second];
     merge(
         &parts,
         &dir.path().join("merged"),
         BlockOptions::tier(resolution_ms),
         &[],
+        OnDamage::Stop,
     )
     .unwrap();
     let merged = open(&dir.path().join("merged"));

@@ -46,8 +46,8 @@ impl From<Inserted> for Judgement {
 pub(crate) struct Bounds {
     /// Nothing earlier than this is taken, even in order.
     pub(crate) oldest_ms: i64,
-    /// Nothing earlier than this is taken out of order.
-    pub(crate) late_oldest_ms: i64,
+    /// Out of order a series takes what is not further behind its newest sample.
+    pub(crate) ooo_window_ms: i64,
     pub(crate) window_ms: i64,
     pub(crate) exemplars_max: usize,
     pub(crate) commit: u64,
@@ -99,7 +99,7 @@ impl Series {
         match standing {
             Some(kept) if same(kept) => Judgement::Identical,
             Some(_) => Judgement::Conflict,
-            None if t_ms < bounds.late_oldest_ms => Judgement::TooOld,
+            None if t_ms < self.last_t_ms.saturating_sub(bounds.ooo_window_ms) => Judgement::TooOld,
             None => self
                 .extra_mut()
                 .insert_late(LateSample {
@@ -206,7 +206,7 @@ impl Series {
         let mut again = Series::new(self.generation);
         let everything = Bounds {
             oldest_ms: NEVER_MS,
-            late_oldest_ms: NEVER_MS,
+            ooo_window_ms: i64::MAX,
             window_ms,
             exemplars_max: 0,
             commit: 0,

@@ -1,0 +1,361 @@
+//! To a server, in the background: one thread gathers, spools and sends; nobody ever waits for it but a flush with a deadline.
+//!
+//! A server that is away, slow or wrong costs this thread its time and the spool its oldest parcels, nothing else. What a server
+//! refuses for good (4xx other than 408 and 429) is given up and counted: sending it again would block what comes after.
+
+use super::fork::fork_gate;
+use super::page::Sdk;
+use super::spool::Spool;
+use crate::clock::Clock;
+use lapwing_wire::remote_write::encode_v1;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct RemoteOptions {
+    /// `http://host:9595`, without a path.
+    pub url: String,
+    pub token: Option<String>,
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// On every series: which program, which process.
+    pub labels: Vec<(String, String)>,
+    pub spool_bytes_max: usize,
+    pub spool_dir: Option<PathBuf>,
+}
+
+impl Default for RemoteOptions {
+    fn default() -> Self {
+        RemoteOptions {
+            url: "http://127.0.0.1:9595".to_owned(),
+            token: None,
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
+            labels: Vec::new(),
+            spool_bytes_max: 16 << 20,
+            spool_dir: None,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    #[error("{url:?} is not the address of a server: write http://host:port")]
+    Url { url: String },
+    #[error("the thread that sends cannot be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// How sending goes.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct RemoteStatus {
+    pub url: String,
+    pub sent: u64,
+    pub failed: u64,
+    /// Refused for good by the server.
+    pub refused: u64,
+    /// Given up because the spool was full.
+    pub dropped: u64,
+    pub spooled: usize,
+    pub spooled_bytes: usize,
+    pub last_error: Option<String>,
+    pub disk_error: Option<String>,
+}
+
+/// A cheap handle; the thread ends with [`Remote::stop`] or with the process.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sdk: Sdk,
+    clock: Clock,
+    options: RemoteOptions,
+    state: Mutex<State>,
+    /// Something is to be done, or was done.
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    spool: Spool,
+    status: RemoteStatus,
+    /// How often everything was asked to be sent, and up to which of these it was.
+    flushes_asked: u64,
+    flushes_done: u64,
+    stop: bool,
+}
+
+impl Remote {
+    pub fn start(sdk: &Sdk, clock: &Clock, options: RemoteOptions) -> Result<Remote, RemoteError> {
+        let wrong = || RemoteError::Url {
+            url: options.url.clone(),
+        };
+        let rest = ["http://", "https://"]
+            .iter()
+            .find_map(|s| options.url.strip_prefix(s));
+        if rest.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
+            return Err(wrong());
+        }
+        let spool = Spool::open(options.spool_bytes_max, options.spool_dir.clone());
+        let shared = Arc::new(Shared {
+            sdk: sdk.clone(),
+            clock: clock.clone(),
+            state: Mutex::new(State {
+                spool,
+                status: RemoteStatus {
+                    url: options.url.clone(),
+                    ..RemoteStatus::default()
+                },
+                flushes_asked: 0,
+                flushes_done: 0,
+                stop: false,
+            }),
+            options,
+            changed: Condvar::new(),
+        });
+        let own = shared.clone();
+        std::thread::Builder::new()
+            .name("lapwing-remote".to_owned())
+            .spawn(move || own.run())
+            .map_err(RemoteError::Thread)?;
+        Ok(Remote { shared })
+    }
+
+    /// Asks for everything to be sent now and waits for it, but not longer. Whether it was sent.
+    pub fn flush(&self, at_most: Duration) -> bool {
+        let mut state = self.shared.lock();
+        state.flushes_asked += 1;
+        let mine = state.flushes_asked;
+        self.shared.changed.notify_all();
+        let waiting = |state: &mut State| state.flushes_done < mine && !state.stop;
+        let (state, _) = self
+            .shared
+            .changed
+            .wait_timeout_while(state, at_most, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.flushes_done >= mine && state.spool.len() == 0
+    }
+
+    pub fn status(&self) -> RemoteStatus {
+        let state = self.shared.lock();
+        let mut status = state.status.clone();
+        status.dropped = state.spool.dropped;
+        status.spooled = state.spool.len();
+        status.spooled_bytes = state.spool.size_bytes();
+        status.disk_error.clone_from(&state.spool.disk_error);
+        status
+    }
+
+    pub fn stop(&self, at_most: Duration) -> bool {
+        let flushed = self.flush(at_most);
+        self.shared.lock().stop = true;
+        self.shared.changed.notify_all();
+        flushed
+    }
+}
+
+enum Sent {
+    Yes,
+    Later(String),
+    Refused(String),
+}
+
+impl Shared {
+    fn run(&self) {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(self.options.timeout))
+            .http_status_as_error(false)
+            .build()
+            .into();
+        loop {
+            let asked = {
+                let state = self.lock();
+                let idle = |state: &mut State| state.flushes_asked == state.flushes_done && !state.stop;
+                let (state, _) = self
+                    .changed
+                    .wait_timeout_while(state, self.options.interval, idle)
+                    .unwrap_or_else(PoisonError::into_inner);
+                if state.stop {
+                    return;
+                }
+                state.flushes_asked
+            };
+            self.gather();
+            self.send_all(&agent);
+            let mut state = self.lock();
+            state.flushes_done = asked;
+            self.changed.notify_all();
+        }
+    }
+
+    fn gather(&self) {
+        let _gate = fork_gate();
+        let now_ms = self.clock.now_ms();
+        let batch = self.sdk.gather(now_ms, &self.options.labels);
+        let mut state = self.lock();
+        let operations = self.sdk.tracker().take_fresh();
+        if !batch.series.is_empty()
+            && let Ok(body) = snap::raw::Encoder::new().compress_vec(&encode_v1(&batch))
+        {
+            state.spool.add("write", body, now_ms);
+        }
+        if !operations.is_empty()
+            && let Ok(body) = serde_json::to_vec(&operations)
+        {
+            state.spool.add("operations", body, now_ms);
+        }
+    }
+
+    /// The oldest first, until there is nothing or the server is away.
+    fn send_all(&self, agent: &ureq::Agent) {
+        loop {
+            let parcel = {
+                let _gate = fork_gate();
+                let Some(parcel) = self.lock().spool.first().cloned() else {
+                    return;
+                };
+                parcel
+            };
+            let sent = self.send(agent, parcel.path, parcel.content_type, &parcel.body);
+            let _gate = fork_gate();
+            let mut state = self.lock();
+            // It may have been pushed out meanwhile.
+            let still_first = state.spool.first() == Some(&parcel);
+            match sent {
+                Sent::Yes => {
+                    state.status.sent += 1;
+                    state.status.last_error = None;
+                }
+                Sent::Refused(reason) => {
+                    state.status.refused += 1;
+                    state.status.last_error = Some(reason);
+                }
+                Sent::Later(reason) => {
+                    state.status.failed += 1;
+                    state.status.last_error = Some(reason);
+                    return;
+                }
+            }
+            if still_first {
+                state.spool.pop();
+            }
+        }
+    }
+
+    fn send(&self, agent: &ureq::Agent, path: &str, content_type: &str, body: &[u8]) -> Sent {
+        let url = format!("{}{path}", self.options.url.trim_end_matches('/'));
+        let mut request = agent.post(&url).header("content-type", content_type);
+        if content_type.ends_with("protobuf") {
+            request = request
+                .header("content-encoding", "snappy")
+                .header("x-prometheus-remote-write-version", "0.1.0");
+        }
+        if let Some(token) = &self.options.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        match request.send(body) {
+            Err(error) => Sent::Later(error.to_string()),
+            Ok(answer) => match answer.status().as_u16() {
+                200..=299 => Sent::Yes,
+                status @ (408 | 429 | 500..) => Sent::Later(format!("the server answered {status}")),
+                status => Sent::Refused(format!("the server refused {path}: {status}")),
+            },
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::registry::MetricSpec;
+    use super::*;
+    use std::io::{Read, Write};
+
+    fn sdk() -> Sdk {
+        let sdk = Sdk::new(Clock::simulated(1_000));
+        let spec = MetricSpec {
+            name: "a".to_owned(),
+            ..MetricSpec::default()
+        };
+        sdk.registry().metric(spec).unwrap().with(&[]).unwrap();
+        sdk
+    }
+
+    fn options(port: u16) -> RemoteOptions {
+        RemoteOptions {
+            url: format!("http://127.0.0.1:{port}"),
+            timeout: Duration::from_secs(2),
+            ..RemoteOptions::default()
+        }
+    }
+
+    /// A server that answers each request with this status, and how many it has got.
+    fn server(status: &'static str) -> (u16, std::sync::mpsc::Receiver<String>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (send, got) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut stream = stream;
+                let mut head = [0; 4096];
+                let n = stream.read(&mut head).unwrap_or(0);
+                let text = String::from_utf8_lossy(&head[..n]).into_owned();
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let _ = stream.write_all(answer.as_bytes());
+                if send.send(text).is_err() {
+                    return;
+                }
+            }
+        });
+        (port, got)
+    }
+
+    #[test]
+    fn a_flush_sends_what_there_is() {
+        let (port, got) = server("204 No Content");
+        let remote = Remote::start(&sdk(), &Clock::simulated(5), options(port)).unwrap();
+        assert!(remote.flush(Duration::from_secs(5)));
+        assert!(got.recv().unwrap().starts_with("POST /api/v1/write "));
+        assert_eq!(remote.status().sent, 1);
+        remote.stop(Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_server_that_is_away_costs_a_flush_its_deadline_and_the_program_nothing() {
+        // Nobody listens on a port that was just given back.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let remote = Remote::start(&sdk(), &Clock::simulated(5), options(port)).unwrap();
+        assert!(!remote.flush(Duration::from_secs(5)));
+        let status = remote.status();
+        assert!(status.failed >= 1 && status.spooled >= 1, "{status:?}");
+    }
+
+    #[test]
+    fn what_is_refused_for_good_does_not_block_the_rest() {
+        let (port, _got) = server("400 Bad Request");
+        let remote = Remote::start(&sdk(), &Clock::simulated(5), options(port)).unwrap();
+        remote.flush(Duration::from_secs(5));
+        let status = remote.status();
+        assert_eq!((status.refused, status.spooled), (1, 0), "{status:?}");
+    }
+
+    #[test]
+    fn an_address_must_be_one() {
+        let wrong = RemoteOptions {
+            url: "localhost:9595".to_owned(),
+            ..RemoteOptions::default()
+        };
+        assert!(Remote::start(&sdk(), &Clock::simulated(5), wrong).is_err());
+    }
+}

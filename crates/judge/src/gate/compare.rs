@@ -1,0 +1,254 @@
+//! Each metric of both runs gets a verdict; the gate is open when none of them fails it.
+
+use super::noise::{Noise, mann_whitney_p};
+use super::points::{GateOptions, Missing, Points, Series};
+use crate::Direction;
+use crate::quantile::mean;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Same,
+    Better,
+    /// Worse than allowed, and surely so.
+    Worse,
+    /// Worse than allowed on average, and not more than noise.
+    WithinNoise,
+    /// It stands in this run only.
+    NoBaseline,
+    /// It stands in the baseline only.
+    NoValue,
+    /// It has values that are not finite.
+    NotFinite,
+    /// Shown, never judged.
+    Info,
+}
+
+/// A condition over the run itself, asked of a server by whoever calls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    pub expr: String,
+    pub holds: bool,
+    pub detail: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    pub metric: String,
+    pub verdict: Verdict,
+    pub direction: Direction,
+    pub unit: Option<String>,
+    pub baseline: Option<f64>,
+    pub current: Option<f64>,
+    /// Relative, signed as measured; absent when the baseline is zero.
+    pub change: Option<f64>,
+    /// The relative worsening that is allowed.
+    pub allowed: f64,
+    /// The baseline is zero, so that only the absolute threshold could decide.
+    pub zero_baseline: bool,
+    pub noise: Option<Noise>,
+    pub fails: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateReport {
+    pub passed: bool,
+    pub baseline: String,
+    pub rows: Vec<Row>,
+    pub conditions: Vec<Condition>,
+}
+
+impl GateReport {
+    /// Adds what a server answered.
+    pub fn with_conditions(mut self, conditions: Vec<Condition>) -> Self {
+        self.passed &= conditions.iter().all(|c| c.holds);
+        self.conditions = conditions;
+        self
+    }
+
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.rows.iter().filter(|r| r.verdict == verdict).count()
+    }
+}
+
+pub fn gate(name: &str, baseline: &Points, current: &Points, options: &GateOptions) -> GateReport {
+    let names: BTreeSet<&String> = baseline.metrics.keys().chain(current.metrics.keys()).collect();
+    let rows: Vec<Row> = names
+        .into_iter()
+        .map(|metric| {
+            let sides = (baseline.metrics.get(metric), current.metrics.get(metric));
+            judge(metric, sides, options)
+        })
+        .collect();
+    GateReport {
+        passed: rows.iter().all(|r| !r.fails),
+        baseline: name.to_owned(),
+        rows,
+        conditions: Vec::new(),
+    }
+}
+
+fn judge(metric: &str, sides: (Option<&Series>, Option<&Series>), options: &GateOptions) -> Row {
+    let special = options.metrics.get(metric);
+    let of_side = |pick: fn(&Series) -> Option<Direction>| sides.1.and_then(pick).or(sides.0.and_then(pick));
+    let direction = special
+        .and_then(|s| s.direction)
+        .or_else(|| of_side(|s| s.direction))
+        .unwrap_or_else(|| Direction::of_name(metric));
+    let allowed = special.and_then(|s| s.relative).unwrap_or(options.relative);
+    let least = special.and_then(|s| s.absolute).unwrap_or(options.absolute);
+    let average = |side: Option<&Series>| side.and_then(|s| mean(&s.values));
+    let mut row = Row {
+        metric: metric.to_owned(),
+        verdict: Verdict::Same,
+        direction,
+        unit: sides.1.or(sides.0).and_then(|s| s.unit.clone()),
+        baseline: average(sides.0),
+        current: average(sides.1),
+        change: None,
+        allowed,
+        zero_baseline: false,
+        noise: None,
+        fails: false,
+    };
+    let missing_fails = options.missing == Missing::Fail;
+    let (Some(before), Some(now)) = (row.baseline, row.current) else {
+        let no_value = row.current.is_none();
+        row.verdict = if no_value {
+            Verdict::NoValue
+        } else {
+            Verdict::NoBaseline
+        };
+        row.fails = missing_fails && direction != Direction::Info;
+        return row;
+    };
+    row.zero_baseline = before == 0.0;
+    if !row.zero_baseline {
+        row.change = Some((now - before) / before.abs());
+    }
+    if direction == Direction::Info {
+        row.verdict = Verdict::Info;
+        return row;
+    }
+    if !before.is_finite() || !now.is_finite() {
+        row.verdict = Verdict::NotFinite;
+        row.fails = !now.is_finite();
+        return row;
+    }
+    let worse_by = direction.worsening(now, before);
+    let too_much = |by: f64| by > least && (row.zero_baseline || by / before.abs() > allowed);
+    let (worse, better) = (too_much(worse_by), too_much(-worse_by));
+    row.verdict = match (worse, better) {
+        (false, false) => Verdict::Same,
+        (false, true) => Verdict::Better,
+        (true, _) => {
+            let noise = noise(sides, direction, options);
+            row.noise = noise;
+            match noise {
+                Some(Noise::MannWhitney { p }) if p > options.alpha => Verdict::WithinNoise,
+                _ => Verdict::Worse,
+            }
+        }
+    };
+    row.fails = row.verdict == Verdict::Worse;
+    row
+}
+
+fn noise(
+    (before, now): (Option<&Series>, Option<&Series>),
+    direction: Direction,
+    options: &GateOptions,
+) -> Option<Noise> {
+    let (before, now) = (&before?.values, &now?.values);
+    let least = before.len().min(now.len());
+    if least < options.values_min.max(2) {
+        return Some(Noise::TooFewValues { least });
+    }
+    let p = match direction {
+        Direction::Higher => mann_whitney_p(before, now),
+        _ => mann_whitney_p(now, before),
+    };
+    Some(Noise::MannWhitney { p })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(baseline: &str, current: &str, verdict: Verdict, passed: bool) {
+        let report = gate(
+            "main",
+            &Points::parse(baseline).unwrap(),
+            &Points::parse(current).unwrap(),
+            &GateOptions::default(),
+        );
+        assert_eq!(report.rows[0].verdict, verdict, "{baseline} {current}");
+        assert_eq!(report.passed, passed, "{baseline} {current}");
+    }
+
+    #[test]
+    fn worse_has_a_direction() {
+        check(r#"{"latency": 1}"#, r#"{"latency": 1.2}"#, Verdict::Worse, false);
+        check(r#"{"latency": 1}"#, r#"{"latency": 0.8}"#, Verdict::Better, true);
+        check(
+            r#"{"throughput": 100}"#,
+            r#"{"throughput": 80}"#,
+            Verdict::Worse,
+            false,
+        );
+        check(
+            r#"{"throughput": 100}"#,
+            r#"{"throughput": 120}"#,
+            Verdict::Better,
+            true,
+        );
+        check(r#"{"latency": 1}"#, r#"{"latency": 1.04}"#, Verdict::Same, true);
+        check(r#"{"reward": -2}"#, r#"{"reward": -3}"#, Verdict::Worse, false);
+    }
+
+    /// Seed 4's gate skipped both silently.
+    #[test]
+    fn missing_and_zero_baselines_are_named() {
+        check("{}", r#"{"latency": 1}"#, Verdict::NoBaseline, true);
+        check(r#"{"latency": 1}"#, "{}", Verdict::NoValue, true);
+        check(r#"{"errors": 0}"#, r#"{"errors": 1}"#, Verdict::Worse, false);
+        check(r#"{"errors": 0}"#, r#"{"errors": 0}"#, Verdict::Same, true);
+    }
+
+    #[test]
+    fn noise_is_told_from_a_regression() {
+        let base = r#"{"latency": [1, 1.1, 0.9, 1, 1.05, 0.95]}"#;
+        check(
+            base,
+            r#"{"latency": [1, 1.1, 0.9, 3, 1.0, 0.9]}"#,
+            Verdict::WithinNoise,
+            true,
+        );
+        check(
+            base,
+            r#"{"latency": [1.3, 1.4, 1.2, 1.35, 1.25, 1.3]}"#,
+            Verdict::Worse,
+            false,
+        );
+    }
+
+    #[test]
+    fn strictness_can_be_set() {
+        let mut options = GateOptions {
+            missing: Missing::Fail,
+            ..GateOptions::default()
+        };
+        let one = Points::parse(r#"{"latency": 1}"#).unwrap();
+        let more = Points::parse(r#"{"latency": 1.2}"#).unwrap();
+        assert!(!gate("main", &Points::default(), &one, &options).passed);
+        let lenient = super::super::Override {
+            relative: Some(0.5),
+            ..Default::default()
+        };
+        options.metrics.insert("latency".to_owned(), lenient);
+        assert!(gate("main", &one, &more, &options).passed);
+    }
+}

@@ -1,0 +1,16 @@
+//! Is this run worse than the baseline? For continuous integration and canaries.
+//!
+//! Reading order: [`Points`] and [`GateOptions`] (what is compared, how strictly), `noise` (whether a difference is more than
+//! noise), `compare` ([`gate`]: one named verdict per metric), `render` (text, Markdown, JUnit, GitHub annotations).
+//!
+//! What cannot be judged is named: a missing baseline, a baseline of zero, too few values. Nothing is skipped silently.
+
+mod compare;
+mod noise;
+mod points;
+mod render;
+
+pub use compare::{Condition, GateReport, Row, Verdict, gate};
+pub use noise::{Noise, mann_whitney_p};
+pub use points::{GateOptions, Missing, Override, Points, PointsError, Series};
+pub use render::{Format, render};

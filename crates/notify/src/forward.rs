@@ -1,0 +1,387 @@
+//! Alerts handed on to other Alertmanagers, as Prometheus hands them on: repeated while they fire, and for a while after.
+//!
+//! This is beside our own pages, not instead of them. Nothing is written down: an Alertmanager that hears nothing for a few
+//! minutes takes the alert as ended, so what counts is to go on saying it. [`Forwarder`] is pure; the engine sends.
+
+use crate::channels::http::{HttpConfig, TIMEOUT};
+use crate::channels::{HttpRequest, Judge};
+use lapwing_types::{Alert, Fingerprint, Labels};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// As Prometheus's `--rules.alert.resend-delay`.
+const RESEND_MS: i64 = 60_000;
+/// An alert that is not repeated for so long has ended, for whoever was told.
+const VALID_MS: i64 = 4 * RESEND_MS;
+/// For so long after its end an alert is still said to have ended.
+const RESOLVED_MS: i64 = 15 * 60_000;
+/// Alerts of one request.
+const BATCH_MAX: usize = 256;
+/// The longest pause between attempts at one Alertmanager that does not answer.
+const BACKOFF_MS_MAX: i64 = 30_000;
+
+/// One Alertmanager.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForwardTarget {
+    /// `http://host:9093`, with a path prefix if it has one; `/api/v2/alerts` is added.
+    pub url: String,
+    pub http: HttpConfig,
+    pub timeout: Duration,
+}
+
+impl ForwardTarget {
+    pub fn new(url: impl Into<String>) -> Self {
+        ForwardTarget {
+            url: url.into(),
+            http: HttpConfig::default(),
+            timeout: TIMEOUT,
+        }
+    }
+
+    /// Where alerts are posted.
+    pub fn endpoint(&self) -> String {
+        format!("{}/api/v2/alerts", self.url.trim_end_matches('/'))
+    }
+}
+
+struct Known {
+    alert: Alert,
+    ended_at_ms: Option<i64>,
+    /// By target: when it was last told.
+    told_ms: Vec<Option<i64>>,
+}
+
+/// How one Alertmanager fares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ForwardStatus {
+    pub url: String,
+    pub sent: u64,
+    pub failed: u64,
+    pub last_error: Option<String>,
+    failures_in_a_row: u32,
+    not_before_ms: i64,
+}
+
+/// What is to be told to whom, and what has been.
+pub struct Forwarder {
+    targets: Vec<ForwardTarget>,
+    /// Added where an alert lacks them.
+    external_labels: Labels,
+    known: BTreeMap<Fingerprint, Known>,
+    status: Vec<ForwardStatus>,
+}
+
+/// One request that is due.
+pub struct Forward {
+    pub request: HttpRequest,
+    target: usize,
+    alerts: Vec<Fingerprint>,
+}
+
+impl Forward {
+    /// Alerts in the request.
+    pub fn len(&self) -> usize {
+        self.alerts.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.alerts.is_empty()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Posted<'a> {
+    labels: &'a Labels,
+    annotations: &'a Labels,
+    starts_at: String,
+    ends_at: String,
+    #[serde(rename = "generatorURL")]
+    generator_url: &'a str,
+}
+
+impl Forwarder {
+    pub fn new(targets: Vec<ForwardTarget>, external_labels: Labels) -> Self {
+        let status = targets
+            .iter()
+            .map(|t| ForwardStatus {
+                url: t.endpoint(),
+                ..ForwardStatus::default()
+            })
+            .collect();
+        Forwarder {
+            targets,
+            external_labels,
+            known: BTreeMap::new(),
+            status,
+        }
+    }
+
+    /// Other Alertmanagers, or the same ones reached in another way, from now on: all are told anew what fires and what
+    /// has ended lately. Nothing happens when nothing is different.
+    pub fn reload(&mut self, targets: Vec<ForwardTarget>, external_labels: Labels) {
+        if targets == self.targets && external_labels == self.external_labels {
+            return;
+        }
+        let mut known = std::mem::take(&mut self.known);
+        for one in known.values_mut() {
+            one.told_ms = vec![None; targets.len()];
+        }
+        *self = Forwarder {
+            known,
+            ..Forwarder::new(targets, external_labels)
+        };
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.targets.is_empty()
+    }
+
+    pub fn status(&self) -> &[ForwardStatus] {
+        &self.status
+    }
+
+    /// Takes in what fires now; what fired before and is not among it has ended.
+    pub fn observe(&mut self, firing: &[Alert], now_ms: i64) {
+        let mut current = BTreeMap::new();
+        for alert in firing {
+            current.insert(alert.fingerprint(), alert);
+        }
+        for (fingerprint, known) in &mut self.known {
+            if known.ended_at_ms.is_none() && !current.contains_key(fingerprint) {
+                known.ended_at_ms = Some(now_ms);
+                known.told_ms.iter_mut().for_each(|t| *t = None);
+            }
+        }
+        for (fingerprint, alert) in current {
+            let with_external = self.with_external_labels(alert);
+            let known = self.known.entry(fingerprint).or_insert_with(|| Known {
+                alert: with_external.clone(),
+                ended_at_ms: None,
+                told_ms: vec![None; self.targets.len()],
+            });
+            let is_news = known.ended_at_ms.take().is_some() || known.alert.annotations != alert.annotations;
+            if is_news {
+                known.told_ms.iter_mut().for_each(|t| *t = None);
+            }
+            known.alert = with_external;
+        }
+        self.known
+            .retain(|_, k| k.ended_at_ms.is_none_or(|ended| now_ms - ended < RESOLVED_MS));
+    }
+
+    fn with_external_labels(&self, alert: &Alert) -> Alert {
+        let mut alert = alert.clone();
+        let missing: Vec<(&str, &str)> = self
+            .external_labels
+            .iter()
+            .filter(|(name, _)| alert.labels.get(name).is_none())
+            .collect();
+        if !missing.is_empty() {
+            let all = alert.labels.iter().chain(missing);
+            // Names of both sets were valid, and no name is there twice.
+            if let Ok(labels) = Labels::from_pairs(all) {
+                alert.labels = labels;
+            }
+        }
+        alert
+    }
+
+    /// What has to be said now: what is new at once, the rest again after a minute.
+    pub fn due(&self, now_ms: i64) -> Vec<Forward> {
+        let mut out = Vec::new();
+        for (index, target) in self.targets.iter().enumerate() {
+            if now_ms < self.status[index].not_before_ms {
+                continue;
+            }
+            let due: Vec<(&Fingerprint, &Known)> = self
+                .known
+                .iter()
+                .filter(|(_, k)| k.told_ms[index].is_none_or(|told| now_ms - told >= RESEND_MS))
+                .collect();
+            for batch in due.chunks(BATCH_MAX) {
+                if let Some(request) = self.request(target, batch, now_ms) {
+                    out.push(Forward {
+                        request,
+                        target: index,
+                        alerts: batch.iter().map(|(fingerprint, _)| **fingerprint).collect(),
+                    });
+                }
+            }
+        }
+        out
+    }
+
+    fn request(
+        &self,
+        target: &ForwardTarget,
+        batch: &[(&Fingerprint, &Known)],
+        now_ms: i64,
+    ) -> Option<HttpRequest> {
+        let posted: Vec<Posted<'_>> = batch
+            .iter()
+            .map(|(_, known)| Posted {
+                labels: &known.alert.labels,
+                annotations: &known.alert.annotations,
+                starts_at: rfc3339(known.alert.starts_at_ms),
+                ends_at: rfc3339(known.ended_at_ms.unwrap_or(now_ms + VALID_MS)),
+                generator_url: &known.alert.generator_url,
+            })
+            .collect();
+        let read = |path: &str| std::fs::read_to_string(path).map_err(|e| format!("reading {path}: {e}"));
+        let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        headers.extend(target.http.headers_with(&read).ok()?);
+        Some(HttpRequest {
+            method: "POST",
+            url: target.endpoint(),
+            headers,
+            body: serde_json::to_vec(&posted).ok()?,
+            config: target.http.clone(),
+            timeout: target.timeout,
+            judge: Judge::Status,
+        })
+    }
+
+    /// What became of one request.
+    pub fn done(&mut self, forward: &Forward, result: Result<(), String>, now_ms: i64) {
+        let is_same = |s: &&mut ForwardStatus| s.url == forward.request.url;
+        // Gone with a reload while the request was under way.
+        let Some(status) = self.status.get_mut(forward.target).filter(is_same) else {
+            return;
+        };
+        match result {
+            Ok(()) => {
+                status.sent += forward.alerts.len() as u64;
+                status.last_error = None;
+                status.failures_in_a_row = 0;
+                status.not_before_ms = 0;
+                for fingerprint in &forward.alerts {
+                    if let Some(known) = self.known.get_mut(fingerprint) {
+                        known.told_ms[forward.target] = Some(now_ms);
+                    }
+                }
+            }
+            Err(reason) => {
+                status.failed += forward.alerts.len() as u64;
+                status.last_error = Some(reason);
+                status.failures_in_a_row = status.failures_in_a_row.saturating_add(1);
+                let pause = 1000i64 << status.failures_in_a_row.min(8);
+                status.not_before_ms = now_ms + pause.min(BACKOFF_MS_MAX);
+            }
+        }
+    }
+}
+
+fn rfc3339(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms)
+        .map(|t| t.to_string())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(name: &str) -> Alert {
+        Alert {
+            labels: Labels::from_pairs([("alertname", name)]).unwrap(),
+            starts_at_ms: 1_000,
+            ..Alert::default()
+        }
+    }
+
+    fn forwarder(targets: usize) -> Forwarder {
+        let targets = (0..targets).map(|i| ForwardTarget::new(format!("http://am{i}/prefix/")));
+        let external = Labels::from_pairs([("cluster", "eu")]).unwrap();
+        Forwarder::new(targets.collect(), external)
+    }
+
+    fn bodies(due: &[Forward]) -> Vec<serde_json::Value> {
+        due.iter()
+            .map(|f| serde_json::from_slice(&f.request.body).unwrap())
+            .collect()
+    }
+
+    fn tell_all(forwarder: &mut Forwarder, now_ms: i64) -> Vec<serde_json::Value> {
+        let due = forwarder.due(now_ms);
+        for one in &due {
+            forwarder.done(one, Ok(()), now_ms);
+        }
+        bodies(&due)
+    }
+
+    #[test]
+    fn an_alert_is_told_at_once_again_each_minute_and_when_it_ends() {
+        let mut f = forwarder(1);
+        f.observe(&[alert("a")], 10_000);
+        let first = tell_all(&mut f, 10_000);
+        assert_eq!(
+            first[0][0]["labels"],
+            serde_json::json!({"alertname": "a", "cluster": "eu"})
+        );
+        assert_eq!(first[0][0]["startsAt"], "1970-01-01T00:00:01Z");
+        assert_eq!(first[0][0]["endsAt"], "1970-01-01T00:04:10Z");
+        f.observe(&[alert("a")], 30_000);
+        assert!(tell_all(&mut f, 30_000).is_empty());
+        f.observe(&[alert("a")], 70_000);
+        assert_eq!(tell_all(&mut f, 70_000).len(), 1);
+        f.observe(&[], 80_000);
+        let ended = tell_all(&mut f, 80_000);
+        assert_eq!(ended[0][0]["endsAt"], "1970-01-01T00:01:20Z");
+        // The end is repeated too, and forgotten after a quarter of an hour.
+        f.observe(&[], 140_000);
+        assert_eq!(tell_all(&mut f, 140_000)[0][0]["endsAt"], "1970-01-01T00:01:20Z");
+        f.observe(&[], 80_000 + RESOLVED_MS);
+        assert!(tell_all(&mut f, 80_000 + RESOLVED_MS).is_empty());
+    }
+
+    #[test]
+    fn one_that_does_not_answer_holds_up_no_other_and_is_tried_again() {
+        let mut f = forwarder(2);
+        f.observe(&[alert("a")], 0);
+        let due = f.due(0);
+        assert_eq!(due[0].request.url, "http://am0/prefix/api/v2/alerts");
+        f.done(&due[0], Err("refused".to_owned()), 0);
+        f.done(&due[1], Ok(()), 0);
+        assert_eq!(f.due(1_000).len(), 0, "a pause after a failure");
+        let again = f.due(2_000);
+        assert_eq!(again.len(), 1);
+        assert_eq!(again[0].target, 0);
+        assert_eq!(f.status()[0].last_error.as_deref(), Some("refused"));
+        for round in 0..40 {
+            let due = f.due(2_000 + round * BACKOFF_MS_MAX);
+            due.iter()
+                .filter(|d| d.target == 0)
+                .for_each(|d| f.done(d, Err("refused".to_owned()), 2_000 + round * BACKOFF_MS_MAX));
+        }
+        assert_eq!(
+            f.due(2_000 + 41 * BACKOFF_MS_MAX)
+                .iter()
+                .filter(|d| d.target == 0)
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn many_alerts_go_in_several_requests() {
+        let mut f = forwarder(1);
+        let all: Vec<Alert> = (0..600).map(|i| alert(&format!("a{i}"))).collect();
+        f.observe(&all, 0);
+        let sizes: Vec<usize> = f.due(0).iter().map(|d| d.alerts.len()).collect();
+        assert_eq!(sizes, [256, 256, 88]);
+    }
+
+    #[test]
+    fn an_alert_that_comes_back_is_news() {
+        let mut f = forwarder(1);
+        f.observe(&[alert("a")], 0);
+        tell_all(&mut f, 0);
+        f.observe(&[], 1_000);
+        tell_all(&mut f, 1_000);
+        f.observe(&[alert("a")], 2_000);
+        let told = tell_all(&mut f, 2_000);
+        assert_eq!(told[0][0]["endsAt"], "1970-01-01T00:04:02Z");
+    }
+}

@@ -1,0 +1,272 @@
+//! `lapwing gate`: is this run worse than its baseline? Baselines are files that can be committed.
+//!
+//! Exit codes: 0 the gate is open, 1 it is not, 2 the input is wrong, 4 there is no baseline.
+
+use super::{Exit, complain};
+use anyhow::{Context, bail};
+use lapwing_judge::gate::{Condition, Format, GateOptions, Missing, Points, gate, render};
+use serde::{Deserialize, Serialize};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    lapwing gate save main results.json --pin          keep a run as the baseline \"main\"\n  \
+    lapwing gate check results.json --baseline main    compare a run with it\n  \
+    lapwing gate check results.json --baseline old.json --relative 0.1 --format markdown\n  \
+    lapwing gate check results.json --baseline main --condition 'error_rate < 0.01' --junit gate.xml\n\n\
+    A file holds {\"metric\": number}, {\"metric\": [numbers]}, {\"metric\": {\"values\": […], \"direction\": \"lower\"}} or [{\"name\", \"value\", \"tags\"}].")]
+pub(crate) struct GateArgs {
+    #[command(subcommand)]
+    command: GateCommand,
+    /// Where baselines are kept
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = ".lapwing/baselines",
+        env = "LAPWING_BASELINES"
+    )]
+    dir: PathBuf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum GateCommand {
+    /// Compare a run with a baseline
+    Check(CheckArgs),
+    /// Keep a run as a baseline
+    Save {
+        name: String,
+        /// The run; - reads standard input
+        file: PathBuf,
+        /// Not to be overwritten
+        #[arg(long)]
+        pin: bool,
+    },
+    /// Say which baselines there are
+    List,
+    /// Keep a baseline from being overwritten
+    Pin { name: String },
+    /// Let a baseline be overwritten again
+    Unpin { name: String },
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// The run; - reads standard input
+    file: PathBuf,
+    /// The name of a baseline, or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "main")]
+    baseline: String,
+    /// How much worse is allowed, relatively
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    relative: f64,
+    /// A smaller worsening than this never counts
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
+    absolute: f64,
+    /// How sure the noise model has to be
+    #[arg(long, value_name = "P", default_value_t = 0.05)]
+    alpha: f64,
+    /// Fewer values than this on either side and only the thresholds decide
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    values_min: usize,
+    /// A metric that is on one side only fails the gate
+    #[arg(long)]
+    strict: bool,
+    /// PromQL that has to return something, asked of the server
+    #[arg(long, value_name = "PROMQL")]
+    condition: Vec<String>,
+    /// The server to ask
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9595",
+        env = "LAPWING_URL"
+    )]
+    server: String,
+    /// Its token, where it needs one
+    #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// What to print: text, markdown, junit, github or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: String,
+    /// Also write JUnit's XML here
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Also write Markdown here (in GitHub's workflows: "$GITHUB_STEP_SUMMARY")
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    name: String,
+    /// Seconds since 1970, as the Python package writes it.
+    saved_at: f64,
+    pinned: bool,
+    metrics: Points,
+}
+
+/// A baseline of a name that nobody saved.
+#[derive(Debug, thiserror::Error)]
+#[error("no baseline is called {name:?} in {dir}: save one with `lapwing gate save {name} FILE`")]
+struct NoBaseline {
+    name: String,
+    dir: String,
+}
+
+pub(crate) fn run(args: &GateArgs) -> Exit {
+    let done = match &args.command {
+        GateCommand::Check(check) => compare(&args.dir, check),
+        GateCommand::Save { name, file, pin } => save(&args.dir, (name, file), *pin),
+        GateCommand::List => list(&args.dir),
+        GateCommand::Pin { name } => set_pin(&args.dir, name, true),
+        GateCommand::Unpin { name } => set_pin(&args.dir, name, false),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&error);
+        if error.is::<NoBaseline>() {
+            Exit::NoData
+        } else {
+            Exit::Usage
+        }
+    })
+}
+
+fn compare(dir: &Path, args: &CheckArgs) -> anyhow::Result<Exit> {
+    let format = Format::parse(&args.format).with_context(|| {
+        format!(
+            "--format {}: use text, markdown, junit, github or json",
+            args.format
+        )
+    })?;
+    let current = points(&args.file)?;
+    let as_file = Path::new(&args.baseline);
+    let baseline = if as_file.is_file() {
+        points(as_file)?
+    } else {
+        load(dir, &args.baseline)?.metrics
+    };
+    let options = GateOptions {
+        relative: args.relative,
+        absolute: args.absolute,
+        alpha: args.alpha,
+        values_min: args.values_min,
+        missing: if args.strict { Missing::Fail } else { Missing::Warn },
+        ..GateOptions::default()
+    };
+    let asked = args.condition.iter().map(|c| ask(args, c)).collect();
+    let report = gate(&args.baseline, &baseline, &current, &options).with_conditions(asked);
+    print!("{}", render(&report, format));
+    for (file, format) in [(&args.junit, Format::Junit), (&args.markdown, Format::Markdown)] {
+        if let Some(file) = file {
+            std::fs::write(file, render(&report, format))
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
+    }
+    Ok(if report.passed { Exit::Fine } else { Exit::Failed })
+}
+
+fn ask(args: &CheckArgs, expr: &str) -> Condition {
+    let answer = super::query::ask_instant(&args.server, args.token.as_deref(), expr);
+    let (holds, detail) = match answer {
+        Ok(0) => (false, "no series fulfils it".to_owned()),
+        Ok(n) => (true, format!("{n} series")),
+        Err(reason) => (false, format!("could not be asked: {reason}")),
+    };
+    Condition {
+        expr: expr.to_owned(),
+        holds,
+        detail,
+    }
+}
+
+fn points(file: &Path) -> anyhow::Result<Points> {
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("cannot read standard input")?;
+        text
+    } else {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
+    };
+    Points::parse(&text).with_context(|| format!("{} is not a run", file.display()))
+}
+
+fn path_of(dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+        bail!("{name:?} cannot be the name of a baseline: no slashes, not beginning with a dot");
+    }
+    Ok(dir.join(format!("{name}.json")))
+}
+
+fn load(dir: &Path, name: &str) -> anyhow::Result<Kept> {
+    let path = path_of(dir, name)?;
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Err(NoBaseline {
+            name: name.to_owned(),
+            dir: dir.display().to_string(),
+        }
+        .into());
+    };
+    serde_json::from_str(&text).with_context(|| format!("{} is not a baseline", path.display()))
+}
+
+/// The file appears when it is whole.
+fn write(dir: &Path, kept: &Kept) -> anyhow::Result<PathBuf> {
+    let path = path_of(dir, &kept.name)?;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let part = path.with_extension(format!("part{}", std::process::id()));
+    let text = serde_json::to_string_pretty(kept)? + "\n";
+    std::fs::write(&part, text).with_context(|| format!("cannot write {}", part.display()))?;
+    std::fs::rename(&part, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+fn save(dir: &Path, (name, file): (&str, &Path), pinned: bool) -> anyhow::Result<Exit> {
+    let metrics = points(file)?;
+    if metrics.metrics.is_empty() {
+        bail!("{} holds no metric", file.display());
+    }
+    if load(dir, name).is_ok_and(|have| have.pinned) {
+        bail!("baseline {name:?} is pinned: `lapwing gate unpin {name}` first");
+    }
+    let kept = Kept {
+        name: name.to_owned(),
+        saved_at: lapwing::Clock::system().now_ms() as f64 / 1000.0,
+        pinned,
+        metrics,
+    };
+    println!("saved {}", write(dir, &kept)?.display());
+    Ok(Exit::Fine)
+}
+
+fn set_pin(dir: &Path, name: &str, pinned: bool) -> anyhow::Result<Exit> {
+    let kept = Kept {
+        pinned,
+        ..load(dir, name)?
+    };
+    write(dir, &kept)?;
+    Ok(Exit::Fine)
+}
+
+fn list(dir: &Path) -> anyhow::Result<Exit> {
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
+        .collect();
+    names.sort();
+    for name in &names {
+        let kept = load(dir, name)?;
+        let pin = if kept.pinned { "  pinned" } else { "" };
+        println!("{name}  {} metrics{pin}", kept.metrics.metrics.len());
+    }
+    if names.is_empty() {
+        eprintln!("no baselines in {}", dir.display());
+        return Ok(Exit::NoData);
+    }
+    Ok(Exit::Fine)
+}

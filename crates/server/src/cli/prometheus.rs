@@ -1,0 +1,493 @@
+//! `lapwing prometheus`: Prometheus's own flags and prometheus.yml, so that a unit file needs only another binary name.
+//!
+//! Flags are read as Prometheus reads them (`--name value`, `--name=value`, `--no-name`). One that is unknown there is a
+//! mistake here too; one without a meaning here is taken with a warning. Prometheus's own rules of listening hold: an
+//! address that others reach needs no login, and is named in a warning.
+
+use super::Exit;
+use super::serve::{LogFormat, launch, start_logging};
+use crate::config::{
+    Config, Loaded, PrometheusFile, did_you_mean, load_prometheus, normal_prefix, parse_bytes,
+};
+use crate::launch::Launch;
+use lapwing_types::parse_duration_ms;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct PrometheusArgs {
+    /// Prometheus's own flags; --help lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAG")]
+    flags: Vec<OsString>,
+}
+
+/// What a flag means here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// Takes a value that counts.
+    Value,
+    /// Is on or off, and counts.
+    Switch,
+    /// Takes a value that has no meaning here.
+    IdleValue,
+    /// Is on or off, and has no meaning here.
+    IdleSwitch,
+}
+
+use Meaning::{IdleSwitch, IdleValue, Switch, Value};
+
+const FLAGS: [(&str, Meaning); 72] = [
+    ("agent", Switch),
+    ("alertmanager.drain-notification-queue-on-shutdown", IdleSwitch),
+    ("alertmanager.notification-batch-size", IdleValue),
+    ("alertmanager.notification-queue-capacity", IdleValue),
+    ("auto-gomaxprocs", IdleSwitch),
+    ("auto-gomemlimit", IdleSwitch),
+    ("auto-gomemlimit.ratio", IdleValue),
+    ("config.auto-reload-interval", IdleValue),
+    ("config.file", Value),
+    ("enable-feature", Value),
+    ("help", Switch),
+    ("log.format", Value),
+    ("log.level", Value),
+    ("query.lookback-delta", Value),
+    ("query.max-concurrency", Value),
+    ("query.max-samples", Value),
+    ("query.timeout", Value),
+    ("rules.alert.for-grace-period", IdleValue),
+    ("rules.alert.for-outage-tolerance", IdleValue),
+    ("rules.alert.resend-delay", IdleValue),
+    ("rules.max-concurrent-evals", IdleValue),
+    ("scrape.adjust-timestamps", IdleSwitch),
+    ("scrape.discovery-reload-interval", IdleValue),
+    ("scrape.name-escaping-scheme", IdleValue),
+    ("scrape.timestamp-tolerance", IdleValue),
+    ("storage.agent.no-lockfile", IdleSwitch),
+    ("storage.agent.path", IdleValue),
+    ("storage.agent.retention.max-time", IdleValue),
+    ("storage.agent.retention.min-time", IdleValue),
+    ("storage.agent.wal-compression", IdleSwitch),
+    ("storage.agent.wal-segment-size", IdleValue),
+    ("storage.agent.wal-truncate-frequency", IdleValue),
+    ("storage.remote.flush-deadline", IdleValue),
+    ("storage.remote.read-concurrent-limit", IdleValue),
+    ("storage.remote.read-max-bytes-in-frame", IdleValue),
+    ("storage.remote.read-sample-limit", IdleValue),
+    ("storage.tsdb.allow-overlapping-blocks", IdleSwitch),
+    ("storage.tsdb.allow-overlapping-compaction", IdleSwitch),
+    ("storage.tsdb.block-reload-interval", IdleValue),
+    ("storage.tsdb.delay-compact-file.path", IdleValue),
+    ("storage.tsdb.delayed-compaction.max-percent", IdleValue),
+    ("storage.tsdb.head-chunks-write-queue-size", IdleValue),
+    ("storage.tsdb.max-block-chunk-segment-size", IdleValue),
+    ("storage.tsdb.max-block-duration", IdleValue),
+    ("storage.tsdb.min-block-duration", IdleValue),
+    ("storage.tsdb.no-lockfile", IdleSwitch),
+    ("storage.tsdb.path", Value),
+    ("storage.tsdb.retention", Value),
+    ("storage.tsdb.retention.percentage", IdleValue),
+    ("storage.tsdb.retention.size", Value),
+    ("storage.tsdb.retention.time", Value),
+    ("storage.tsdb.samples-per-chunk", IdleValue),
+    ("storage.tsdb.wal-compression", IdleSwitch),
+    ("storage.tsdb.wal-compression-type", IdleValue),
+    ("storage.tsdb.wal-segment-size", IdleValue),
+    ("version", Switch),
+    ("web.config.file", Value),
+    ("web.console.libraries", IdleValue),
+    ("web.console.templates", IdleValue),
+    ("web.cors.origin", IdleValue),
+    ("web.enable-admin-api", Switch),
+    ("web.enable-lifecycle", Switch),
+    ("web.enable-otlp-receiver", Switch),
+    ("web.enable-remote-write-receiver", Switch),
+    ("web.external-url", Value),
+    ("web.listen-address", Value),
+    ("web.max-connections", Value),
+    ("web.max-notifications-subscribers", IdleValue),
+    ("web.page-title", IdleValue),
+    ("web.read-timeout", Value),
+    ("web.remote-write-receiver.accepted-protobuf-messages", IdleValue),
+    ("web.route-prefix", Value),
+];
+
+/// Kept apart because it is the one that other tools pass most, and the table above is sorted.
+const USER_ASSETS: (&str, Meaning) = ("web.user-assets", IdleValue);
+
+/// Features that are always there, and how those that count are called here.
+const FEATURES: [(&str, Feature); 21] = [
+    ("auto-gomaxprocs", Feature::Idle),
+    ("auto-gomemlimit", Feature::Idle),
+    ("auto-reload-config", Feature::Always),
+    ("concurrent-rule-eval", Feature::Always),
+    ("created-timestamp-zero-ingestion", Feature::Idle),
+    ("delayed-compaction", Feature::Idle),
+    ("exemplar-storage", Feature::Always),
+    ("expand-external-labels", Feature::Idle),
+    ("extra-scrape-metrics", Feature::Idle),
+    ("memory-snapshot-on-shutdown", Feature::Always),
+    ("metadata-wal-records", Feature::Always),
+    ("native-histograms", Feature::Always),
+    ("new-service-discovery-manager", Feature::Always),
+    ("old-ui", Feature::Idle),
+    ("otlp-deltatocumulative", Feature::Always),
+    ("otlp-native-delta-ingestion", Feature::Idle),
+    ("promql-delayed-name-removal", Feature::DelayedNameRemoval),
+    ("promql-duration-expr", Feature::Experimental),
+    ("promql-experimental-functions", Feature::Experimental),
+    ("promql-per-step-stats", Feature::Idle),
+    ("type-and-unit-labels", Feature::TypeAndUnitLabels),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feature {
+    Always,
+    Idle,
+    Experimental,
+    DelayedNameRemoval,
+    TypeAndUnitLabels,
+}
+
+/// Flags as they were given; one that may come several times has several values.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Flags {
+    values: BTreeMap<&'static str, Vec<String>>,
+    switches: BTreeMap<&'static str, bool>,
+    warnings: Vec<String>,
+}
+
+pub(crate) fn run(args: &PrometheusArgs) -> Exit {
+    let words = args.flags.iter().map(|f| f.to_string_lossy().into_owned());
+    let flags = match parse(words) {
+        Ok(flags) => flags,
+        Err(message) => return refuse(&message),
+    };
+    if flags.is_on("help") {
+        print!("{}", help());
+        return Exit::Fine;
+    }
+    if flags.is_on("version") {
+        println!("lapwing, version {}", env!("CARGO_PKG_VERSION"));
+        return Exit::Fine;
+    }
+    let mut warnings = flags.warnings.clone();
+    let base = match base_config(&flags, &mut warnings) {
+        Ok(base) => base,
+        Err(message) => return refuse(&message),
+    };
+    let format = match flags.last("log.format") {
+        Some("json") => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
+    start_logging(flags.last("log.level").unwrap_or("info"), format);
+    warnings.extend(warnings_of(&base));
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let file = PathBuf::from(flags.last("config.file").unwrap_or("prometheus.yml"));
+    let web = flags
+        .last("web.config.file")
+        .filter(|f| !f.is_empty())
+        .map(PathBuf::from);
+    launch(Launch {
+        load: Box::new(move || load(&file, web.as_deref(), &base)),
+        is_in_memory: false,
+    })
+}
+
+fn load(path: &Path, web: Option<&Path>, base: &Config) -> Loaded {
+    load_prometheus(PrometheusFile {
+        path,
+        web,
+        base: base.clone(),
+    })
+}
+
+fn refuse(message: &str) -> Exit {
+    eprintln!("lapwing prometheus: {message}");
+    Exit::Usage
+}
+
+fn parse(words: impl IntoIterator<Item = String>) -> Result<Flags, String> {
+    let mut flags = Flags::default();
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let bare = match word.as_str() {
+            "-h" => "help",
+            word => word
+                .strip_prefix("--")
+                .ok_or_else(|| format!("unexpected {word:?}; flags begin with --"))?,
+        };
+        let (name, given) = match bare.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (bare, None),
+        };
+        let (name, meaning, is_on) = find(name)?;
+        match meaning {
+            Switch | IdleSwitch => {
+                let is_on = match given.as_deref() {
+                    None => is_on,
+                    Some("true") => true,
+                    Some("false") => false,
+                    Some(other) => return Err(format!("--{name} is on or off and takes no {other:?}")),
+                };
+                flags.switches.insert(name, is_on);
+            }
+            Value | IdleValue => {
+                let value = given
+                    .or_else(|| words.next())
+                    .ok_or_else(|| format!("--{name} needs a value"))?;
+                flags.values.entry(name).or_default().push(value);
+            }
+        }
+        if matches!(meaning, IdleValue | IdleSwitch) {
+            flags.warnings.push(format!("--{name} has no effect here"));
+        }
+    }
+    Ok(flags)
+}
+
+/// The flag, and what a bare mention of it says.
+fn find(name: &str) -> Result<(&'static str, Meaning, bool), String> {
+    let all = || FLAGS.iter().chain([&USER_ASSETS]).copied();
+    let exact = |wanted: &str| all().find(|(known, _)| *known == wanted);
+    if let Some((known, meaning)) = exact(name) {
+        return Ok((known, meaning, true));
+    }
+    let negated = name.strip_prefix("no-").and_then(exact);
+    if let Some((known, meaning @ (Switch | IdleSwitch))) = negated {
+        return Ok((known, meaning, false));
+    }
+    let near = did_you_mean(name, all().map(|(known, _)| known));
+    let hint = near.map(|n| format!("; did you mean --{n}?")).unwrap_or_default();
+    Err(format!("unknown flag --{name}{hint}"))
+}
+
+impl Flags {
+    fn last(&self, name: &str) -> Option<&str> {
+        self.values.get(name).and_then(|v| v.last()).map(String::as_str)
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        self.switches.get(name).copied().unwrap_or(false)
+    }
+
+    fn duration_ms(&self, name: &str) -> Result<Option<i64>, String> {
+        let Some(text) = self.last(name) else {
+            return Ok(None);
+        };
+        let ms = parse_duration_ms(text).map_err(|e| format!("--{name}: {e}"))?;
+        Ok(Some(ms).filter(|ms| *ms > 0))
+    }
+
+    fn count(&self, name: &str) -> Result<Option<u64>, String> {
+        let parse = |text: &str| {
+            text.parse()
+                .map_err(|_| format!("--{name}: not a number: {text:?}"))
+        };
+        self.last(name).map(parse).transpose()
+    }
+}
+
+/// What the flags say about the program; the rest is in the file.
+fn base_config(flags: &Flags, warnings: &mut Vec<String>) -> Result<Config, String> {
+    if flags.is_on("agent") {
+        return Err("the agent mode is not here: Lapwing keeps what it scrapes".to_owned());
+    }
+    let mut config = Config::default();
+    // As a Prometheus in this place would: nothing is measured that no scrape asks for.
+    config.host.enabled = false;
+    config.discover.local = false;
+    config.store.data = PathBuf::from(flags.last("storage.tsdb.path").unwrap_or("data/"));
+    config.store.out_of_order_window_ms = 0;
+    let retention_ms = flags.duration_ms("storage.tsdb.retention.time")?;
+    if let Some(ms) = retention_ms.or(flags.duration_ms("storage.tsdb.retention")?) {
+        config.store.retention_ms = ms;
+    }
+    if let Some(text) = flags.last("storage.tsdb.retention.size") {
+        let bytes = parse_bytes(text)
+            .ok_or_else(|| format!("--storage.tsdb.retention.size: not a size: {text:?}"))?;
+        config.store.retention_bytes = Some(bytes).filter(|b| *b > 0);
+    }
+    let query = &mut config.limits.query;
+    query.lookback_ms = flags
+        .duration_ms("query.lookback-delta")?
+        .unwrap_or(query.lookback_ms);
+    query.timeout_ms = flags.duration_ms("query.timeout")?.unwrap_or(query.timeout_ms);
+    query.samples_max = flags.count("query.max-samples")?.unwrap_or(query.samples_max);
+    if let Some(n) = flags.count("query.max-concurrency")? {
+        query.concurrency_max = (n as usize).max(1);
+    }
+    if let Some(n) = flags.count("web.max-connections")? {
+        config.limits.connections_max = (n as usize).max(1);
+    }
+    if let Some(ms) = flags.duration_ms("web.read-timeout")? {
+        config.limits.body_timeout_ms = ms;
+    }
+    config.receive.remote_write = flags.is_on("web.enable-remote-write-receiver");
+    config.receive.otlp = flags.is_on("web.enable-otlp-receiver");
+    config.receive.pushgateway = false;
+    config.web.open_without_token = true;
+    config.web.admin_api = flags.is_on("web.enable-admin-api");
+    config.web.lifecycle = flags.is_on("web.enable-lifecycle");
+    listen(flags, &mut config, warnings)?;
+    for word in flags
+        .values
+        .get("enable-feature")
+        .into_iter()
+        .flatten()
+        .flat_map(|v| v.split(','))
+    {
+        feature(word, &mut config, warnings);
+    }
+    Ok(config)
+}
+
+fn listen(flags: &Flags, config: &mut Config, warnings: &mut Vec<String>) -> Result<(), String> {
+    let addresses = flags.values.get("web.listen-address");
+    let first = addresses
+        .and_then(|a| a.first())
+        .map_or("0.0.0.0:9090", String::as_str);
+    config.web.listen = address_of(first)?;
+    if addresses.is_some_and(|a| a.len() > 1) {
+        warnings.push(format!(
+            "one port is listened on: {first}; the other --web.listen-address are not"
+        ));
+    }
+    config.web.external_url = flags
+        .last("web.external-url")
+        .filter(|u| !u.is_empty())
+        .map(str::to_owned);
+    // As there: without a prefix of its own, the path of the external address is the prefix.
+    let path_outside = config
+        .web
+        .external_url
+        .as_deref()
+        .and_then(|url| url::Url::parse(url).ok());
+    let prefix = match flags.last("web.route-prefix") {
+        Some(prefix) => prefix.to_owned(),
+        None => path_outside.map_or_else(String::new, |url| url.path().to_owned()),
+    };
+    config.web.route_prefix = normal_prefix(&prefix)?;
+    Ok(())
+}
+
+/// `:9090` is every address of this machine.
+fn address_of(text: &str) -> Result<SocketAddr, String> {
+    let spelled = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => text.to_owned(),
+    };
+    let found = spelled.to_socket_addrs().ok().and_then(|mut all| all.next());
+    found.ok_or_else(|| format!("--web.listen-address: not an address and port: {text:?}"))
+}
+
+fn feature(word: &str, config: &mut Config, warnings: &mut Vec<String>) {
+    let word = word.trim();
+    match FEATURES.iter().find(|(name, _)| *name == word).map(|(_, f)| *f) {
+        Some(Feature::Always) => {}
+        Some(Feature::Idle) => warnings.push(format!("the feature {word} has no effect here")),
+        Some(Feature::Experimental) => config.limits.query.experimental = true,
+        Some(Feature::DelayedNameRemoval) => config.limits.query.delayed_name_removal = true,
+        Some(Feature::TypeAndUnitLabels) => config.limits.query.type_and_unit_labels = true,
+        None => {
+            let near = did_you_mean(word, FEATURES.iter().map(|(n, _)| *n));
+            let hint = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+            warnings.push(format!("unknown feature {word:?}{hint}"));
+        }
+    }
+}
+
+/// What a person who only changed the name of a binary should know.
+fn warnings_of(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !config.web.listen.ip().is_loopback() {
+        warnings.push(format!(
+            "{} can be reached from other machines; unless --web.config.file names users, anyone there may read and write",
+            config.web.listen
+        ));
+    }
+    let data = &config.store.data;
+    if data.join("wal").is_dir() {
+        warnings.push(format!(
+            "{} holds data of a Prometheus, which is left as it is: `lapwing import tsdb {}` brings it over",
+            data.display(),
+            data.display()
+        ));
+    }
+    warnings
+}
+
+fn help() -> String {
+    let mut out = String::from("usage: lapwing prometheus [<flags>]\n\nIn the place of Prometheus. Flags:\n");
+    for (name, meaning) in FLAGS.iter().chain([&USER_ASSETS]) {
+        let shown = match meaning {
+            Value => format!("--{name}=VALUE"),
+            Switch => format!("--[no-]{name}"),
+            IdleValue => format!("--{name}=VALUE (no effect here)"),
+            IdleSwitch => format!("--[no-]{name} (no effect here)"),
+        };
+        let _ = writeln!(out, "  {shown}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn config(line: &str) -> (Config, Vec<String>) {
+        let flags = parse(words(line)).unwrap();
+        let mut warnings = flags.warnings.clone();
+        let config = base_config(&flags, &mut warnings).unwrap();
+        (config, warnings)
+    }
+
+    #[test]
+    fn a_unit_file_of_debian_is_taken_as_it_is() {
+        let (config, warnings) = config(
+            "--config.file=/etc/prometheus/prometheus.yml --storage.tsdb.path=/var/lib/prometheus/metrics2/ \
+             --web.console.libraries=/etc/x --storage.tsdb.retention.time 30d --web.listen-address=:9091 \
+             --web.enable-lifecycle --no-web.enable-admin-api --web.external-url=http://prom.example/prom \
+             --enable-feature=promql-experimental-functions,native-histograms --query.timeout=30s",
+        );
+        assert_eq!(config.web.listen.to_string(), "0.0.0.0:9091");
+        assert_eq!(config.store.retention_ms, 30 * 24 * 3_600_000);
+        assert_eq!(config.web.route_prefix, "/prom");
+        assert_eq!(config.limits.query.timeout_ms, 30_000);
+        assert!(config.web.lifecycle && config.limits.query.experimental);
+        assert!(!config.web.admin_api && !config.receive.remote_write && !config.host.enabled);
+        assert_eq!(warnings, ["--web.console.libraries has no effect here"]);
+    }
+
+    #[test]
+    fn an_unknown_flag_is_a_mistake_with_a_guess() {
+        assert_eq!(
+            parse(words("--storage.tsdb.paht=x")),
+            Err("unknown flag --storage.tsdb.paht; did you mean --storage.tsdb.path?".to_owned())
+        );
+        assert_eq!(
+            parse(words("--web.enable-lifecycle=perhaps")),
+            Err("--web.enable-lifecycle is on or off and takes no \"perhaps\"".to_owned())
+        );
+        assert_eq!(
+            parse(words("--config.file")),
+            Err("--config.file needs a value".to_owned())
+        );
+        assert!(parse(words("prometheus.yml")).is_err());
+    }
+
+    #[test]
+    fn flags_stand_in_order_so_that_help_reads_well() {
+        assert!(FLAGS.is_sorted_by_key(|(name, _)| *name));
+        assert!(FEATURES.is_sorted_by_key(|(name, _)| *name));
+    }
+}

@@ -1,0 +1,214 @@
+//! From the configuration of other systems to `lapwing.yml`, with everything that did not carry over named at its place.
+//!
+//! What a file is, its sections say. Prometheus's and Alertmanager's sections are taken over as they stand, because
+//! they mean the same here; the two systems that Lapwing replaces have words of their own, which are translated.
+
+mod own_words;
+mod peers;
+
+use super::diagnostic::Diagnostics;
+use super::load::{load_text, read_file_tree};
+use super::write::Out;
+use super::yaml::{Node, Value};
+use super::{Diagnostic, Level};
+use std::path::{Path, PathBuf};
+
+/// One configuration out of several files.
+#[derive(Debug)]
+pub(crate) struct Imported {
+    pub(crate) yaml: String,
+    /// What did not carry over, and what was changed; an error is a file of which nothing was taken.
+    pub(crate) report: Vec<Diagnostic>,
+}
+
+impl Imported {
+    pub(crate) fn has_errors(&self) -> bool {
+        self.report.iter().any(|d| d.level == Level::Error)
+    }
+}
+
+/// `beside` is the folder in which the result will stand: paths in it are relative to that.
+pub(crate) fn import(files: &[PathBuf], beside: &Path) -> Imported {
+    let mut out = Out::map();
+    let mut report = Vec::new();
+    for file in files {
+        let mut notes = Diagnostics::new(&file.display().to_string());
+        if let Some(root) = read_file_tree(file, &mut notes) {
+            import_one(&root, file, beside, (&mut out, &mut notes));
+        }
+        report.extend(notes.found);
+    }
+    if out.has("notify") && out.take("alerting").is_some() {
+        report.push(told_here(files));
+    }
+    let yaml = out.to_yaml();
+    // Whatever the result says wrongly is said here and not at the first start.
+    let name = beside.join("lapwing.yml").display().to_string();
+    let checked = load_text(&name, &yaml, &|name| std::env::var(name).ok());
+    report.extend(checked.diagnostics);
+    Imported { yaml, report }
+}
+
+/// With alertmanager.yml taken over as well, handing alerts on to that Alertmanager would page twice.
+fn told_here(files: &[PathBuf]) -> Diagnostic {
+    Diagnostic {
+        level: Level::Warning,
+        file: files.first().map(|f| f.display().to_string()).unwrap_or_default(),
+        line: 1,
+        column: 1,
+        path: "alerting".to_owned(),
+        message:
+            "did not carry over: routes and receivers were taken over, so no Alertmanager is told besides"
+                .to_owned(),
+        hint: None,
+    }
+}
+
+fn import_one(root: &Node, file: &Path, beside: &Path, (out, notes): (&mut Out, &mut Diagnostics)) {
+    let has = |path: &[&str]| at(root, path).is_some();
+    let place = peers::Place { file, beside };
+    if has(&["groups"]) {
+        out.push("rule_files", Out::text(place.named(file)));
+    } else if has(&["monitoring"]) || has(&["alerting", "rules"]) || has(&["alerting", "notifications"]) {
+        own_words::import(root, out, notes);
+    } else if has(&["route"]) || has(&["receivers"]) {
+        peers::import_alertmanager(root, &place, out, notes);
+    } else if [
+        "scrape_configs",
+        "rule_files",
+        "global",
+        "remote_write",
+        "alerting",
+        "storage",
+    ]
+    .iter()
+    .any(|key| has(&[key]))
+    {
+        peers::import_prometheus(root, &place, out, notes);
+    } else {
+        notes.error_with_hint(
+            root.at,
+            "",
+            "no known kind of configuration",
+            "known are prometheus.yml, alertmanager.yml, rule files, and files with a section monitoring or alerting",
+        );
+    }
+}
+
+/// The node under these keys.
+fn at<'n>(node: &'n Node, path: &[&str]) -> Option<&'n Node> {
+    path.iter().try_fold(node, |node, key| match &node.value {
+        Value::Map(pairs) => pairs.iter().find(|(k, _)| k.text == *key).map(|(_, n)| n),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The result and every complaint, for a file of the crate's test data.
+    fn check(name: &str) -> (String, Vec<String>) {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/import")
+            .join(name);
+        let imported = import(std::slice::from_ref(&file), file.parent().unwrap());
+        assert!(
+            !imported.has_errors(),
+            "{}\n{:#?}",
+            imported.yaml,
+            imported.report
+        );
+        let report = imported
+            .report
+            .iter()
+            .map(|d| format!("{}: {}", d.path, d.message))
+            .collect();
+        (imported.yaml, report)
+    }
+
+    #[test]
+    fn monitoring_yaml() {
+        let (yaml, report) = check("monitoring.yaml");
+        assert_eq!(
+            yaml,
+            "global:\n  scrape_interval: 10s\n  scrape_timeout: 10s\nhost:\n  interval: 10s\n\
+             alerting:\n  alertmanagers:\n    - static_configs:\n        - targets:\n            - \"alertmanager:9093\"\n"
+        );
+        let places: Vec<&str> = report.iter().filter_map(|l| l.split(':').next()).collect();
+        assert_eq!(
+            places,
+            [
+                "monitoring.health_checks",
+                "monitoring.logging",
+                "monitoring.external_services[0]",
+                "monitoring.external_services[1]",
+            ]
+        );
+    }
+
+    #[test]
+    fn alerting_yaml() {
+        let (yaml, report) = check("alerting.yaml");
+        for line in [
+            "  - name: high_error_rate\n    condition: \"error_rate > 0.05\"\n    for: 5m\n    severity: critical\n",
+            "      slack_configs:\n        - api_url: \"https://hooks.slack.com/services/...\"\n          channel: \"#alerts\"\n",
+            "smarthost: \"smtp.gmail.com:587\"",
+            "      pagerduty_configs:\n        - service_key: your-service-key\n",
+        ] {
+            assert!(yaml.contains(line), "{line} is missing in\n{yaml}");
+        }
+        assert!(report.iter().any(|l| l.contains("recipient")), "{report:#?}");
+    }
+
+    #[test]
+    fn mlops_yaml() {
+        let (yaml, report) = check("mlops.yaml");
+        for line in [
+            "  scrape_interval: 60s\n",
+            "store:\n  retention: 30d\n",
+            "  - name: high_cpu\n    condition: \"cpu_usage > 80%\"\n    for: 5m\n",
+        ] {
+            assert!(yaml.contains(line), "{line} is missing in\n{yaml}");
+        }
+        let channels = report
+            .iter()
+            .filter(|l| l.starts_with("monitoring.alerts.notifications.channels"));
+        assert_eq!(channels.count(), 3);
+    }
+
+    #[test]
+    fn both_files_of_the_peers_make_one() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import");
+        let files = ["prometheus.yml", "alertmanager.yml", "rules.yml"].map(|f| dir.join(f));
+        let imported = import(&files, &dir);
+        assert!(
+            !imported.has_errors(),
+            "{}\n{:#?}",
+            imported.yaml,
+            imported.report
+        );
+        for line in [
+            "scrape_configs:\n  - job_name: node\n",
+            "rule_files:\n  - rules.yml\n",
+            "  route:\n    receiver: team\n",
+            "  out_of_order_window: 30m\n",
+        ] {
+            assert!(
+                imported.yaml.contains(line),
+                "{line} is missing in\n{}",
+                imported.yaml
+            );
+        }
+        let places: Vec<&str> = imported.report.iter().map(|d| d.path.as_str()).collect();
+        assert_eq!(places, ["remote_write", "global.query_log_file", "alerting"]);
+    }
+
+    #[test]
+    fn an_unknown_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("x.yml");
+        std::fs::write(&file, "something: else\n").unwrap();
+        assert!(import(&[file], dir.path()).has_errors());
+    }
+}

@@ -1,0 +1,211 @@
+//! `prometheus.yml` as the configuration of a Lapwing that stands in Prometheus's place.
+//!
+//! Scrapes, rules, external labels, storage and OTLP count as they stand. Sections for which there is no part here are
+//! warnings with their place: nothing that is written is passed over in silence, and unknown keys are mistakes as ever.
+
+use crate::config::Config;
+use crate::config::diagnostic::Diagnostics;
+use crate::config::load::{Loaded, read_file_tree};
+use crate::config::reader::MapReader;
+use crate::config::sections::{GlobalConfig, alerting, otlp, scrape};
+use crate::config::yaml::{Key, Node, Value};
+use std::path::Path;
+
+/// What the command line says besides.
+pub(crate) struct PrometheusFile<'a> {
+    pub(crate) path: &'a Path,
+    /// `--web.config.file`.
+    pub(crate) web: Option<&'a Path>,
+    /// What the flags give to begin with; the file fills in the rest.
+    pub(crate) base: Config,
+}
+
+pub(crate) fn load_prometheus(file: PrometheusFile<'_>) -> Loaded {
+    let mut notes = Diagnostics::new(&file.path.display().to_string());
+    let mut config = file.base;
+    if let Some(root) = read_file_tree(file.path, &mut notes) {
+        read(&root, &mut config, &mut notes);
+    }
+    let mut files = vec![file.path.to_owned()];
+    if let Some(web) = file.web {
+        notes.file = web.display().to_string();
+        files.push(web.to_owned());
+        if let Some(root) = read_file_tree(web, &mut notes) {
+            super::read_web_config(&root, &mut config.web, &mut notes);
+        }
+    }
+    Loaded::new(Some(config), notes, files)
+}
+
+/// Sections without a part here, and what to do instead.
+const WITHOUT_MEANING: [(&str, &str); 4] = [
+    (
+        "remote_write",
+        "samples are kept here and not sent on; let the others scrape /federate",
+    ),
+    ("remote_read", "only what is kept here is asked"),
+    ("tracing", "Lapwing sends no traces of its own"),
+    ("runtime", "there is no Go runtime to tune"),
+];
+
+/// Keys of `global` that are limits of every scrape job that does not say otherwise.
+const JOB_DEFAULTS: [&str; 13] = [
+    "body_size_limit",
+    "sample_limit",
+    "label_limit",
+    "label_name_length_limit",
+    "label_value_length_limit",
+    "target_limit",
+    "keep_dropped_targets",
+    "scrape_protocols",
+    "scrape_native_histograms",
+    "always_scrape_classic_histograms",
+    "extra_scrape_metrics",
+    "metric_name_validation_scheme",
+    "metric_name_escaping_scheme",
+];
+
+const GLOBAL_WITHOUT_MEANING: [(&str, &str); 4] = [
+    ("query_log_file", "slow queries are in the log"),
+    (
+        "scrape_failure_log_file",
+        "failed scrapes are in the log and on the targets' page",
+    ),
+    ("rule_query_offset", "rules are evaluated at their own time"),
+    (
+        "convert_classic_histograms_to_nhcb",
+        "classic histograms are kept as they come",
+    ),
+];
+
+fn read(root: &Node, config: &mut Config, notes: &mut Diagnostics) {
+    let mut map = MapReader::new(root, "", notes);
+    let (global, defaults) = read_global(map.node("global"), notes);
+    config.global = global;
+    for (key, instead) in WITHOUT_MEANING {
+        if let Some(node) = map.node(key) {
+            notes.warning(node.at, key, format!("{key} has no effect here: {instead}"));
+        }
+    }
+    let mut jobs: Vec<(Node, String)> = map
+        .list("scrape_configs", notes)
+        .into_iter()
+        .map(|(node, path)| (with_defaults(node, &defaults), path))
+        .collect();
+    let here = notes.file.clone();
+    let base = Path::new(&here).parent().unwrap_or(Path::new("")).to_owned();
+    for (node, path) in map.list("scrape_config_files", notes) {
+        let Some(pattern) = crate::config::reader::text_of(node, &path, notes) else {
+            continue;
+        };
+        for file in alerting::expand_glob(&base.join(pattern)) {
+            notes.file = file.display().to_string();
+            if let Some(root) = read_file_tree(&file, notes) {
+                let mut inner = MapReader::new(&root, "", notes);
+                let more = inner.list("scrape_configs", notes);
+                jobs.extend(more.into_iter().map(|(n, p)| (with_defaults(n, &defaults), p)));
+                inner.finish(notes);
+            }
+        }
+    }
+    notes.file = here;
+    let borrowed: Vec<(&Node, String)> = jobs.iter().map(|(n, p)| (n, p.clone())).collect();
+    config.scrape_configs = scrape::read(&borrowed, config.global.scrape_defaults(), notes);
+    let external_url = config.web.seen_from_outside();
+    config.alerting = alerting::read_rule_files(&mut map, (&config.global, &external_url), notes);
+    read_storage(map.node("storage"), config, notes);
+    config.otlp = otlp::read(map.node("otlp"), notes);
+    map.finish(notes);
+}
+
+/// The labels and intervals, and what every job takes over.
+fn read_global(node: Option<&Node>, notes: &mut Diagnostics) -> (GlobalConfig, Vec<(Key, Node)>) {
+    // Prometheus's own default; ours is shorter.
+    const MINUTE_MS: i64 = 60_000;
+    let mut global = GlobalConfig {
+        scrape_interval_ms: MINUTE_MS,
+        evaluation_interval_ms: MINUTE_MS,
+        ..GlobalConfig::default()
+    };
+    let Some(node) = node else {
+        return (global, Vec::new());
+    };
+    let mut map = MapReader::new(node, "global", notes);
+    let mut defaults = Vec::new();
+    for key in JOB_DEFAULTS {
+        if let Some(value) = map.node(key) {
+            let key = Key {
+                text: key.to_owned(),
+                at: value.at,
+            };
+            defaults.push((key, value.clone()));
+        }
+    }
+    for (key, instead) in GLOBAL_WITHOUT_MEANING {
+        if let Some(value) = map.node(key) {
+            notes.warning(
+                value.at,
+                &map.path_of(key),
+                format!("{key} has no effect here: {instead}"),
+            );
+        }
+    }
+    if let Some(value) = map.duration_ms("scrape_interval", notes) {
+        global.scrape_interval_ms = value;
+    }
+    let timeout_ms = map.duration_ms("scrape_timeout", notes);
+    global.scrape_timeout_ms = timeout_ms.unwrap_or(10_000.min(global.scrape_interval_ms));
+    if global.scrape_timeout_ms > global.scrape_interval_ms {
+        notes.error(
+            node.at,
+            "global.scrape_timeout",
+            "the scrape timeout is longer than the scrape interval",
+        );
+    }
+    if let Some(value) = map.duration_ms("evaluation_interval", notes) {
+        global.evaluation_interval_ms = value;
+    }
+    global.external_labels = map.text_map("external_labels", notes);
+    map.finish(notes);
+    (global, defaults)
+}
+
+fn with_defaults(job: &Node, defaults: &[(Key, Node)]) -> Node {
+    let mut job = job.clone();
+    if let Value::Map(pairs) = &mut job.value {
+        for (key, value) in defaults {
+            if !pairs.iter().any(|(k, _)| k.text == key.text) {
+                pairs.push((key.clone(), value.clone()));
+            }
+        }
+    }
+    job
+}
+
+fn read_storage(node: Option<&Node>, config: &mut Config, notes: &mut Diagnostics) {
+    let Some(node) = node else { return };
+    let mut map = MapReader::new(node, "storage", notes);
+    if let Some(tsdb) = map.node("tsdb") {
+        let mut map = MapReader::new(tsdb, "storage.tsdb", notes);
+        config.store.out_of_order_window_ms = map.duration_ms("out_of_order_time_window", notes).unwrap_or(0);
+        if let Some(retention) = map.node("retention") {
+            let mut map = MapReader::new(retention, "storage.tsdb.retention", notes);
+            if let Some(ms) = map.duration_ms("time", notes).filter(|ms| *ms > 0) {
+                config.store.retention_ms = ms;
+            }
+            if let Some(bytes) = map.size_bytes("size", notes).filter(|b| *b > 0) {
+                config.store.retention_bytes = Some(bytes);
+            }
+            map.finish(notes);
+        }
+        map.finish(notes);
+    }
+    if let Some(exemplars) = map.node("exemplars") {
+        notes.warning(
+            exemplars.at,
+            "storage.exemplars",
+            "exemplars are kept per series and not in one ring; their number is not set here",
+        );
+    }
+    map.finish(notes);
+}

@@ -1,0 +1,148 @@
+//! From a configuration to a running program, and back down again: the one place where start and stop order stand.
+
+use crate::config::{self, Config, Watched};
+use crate::http::{self, AppState, ListenerLimits};
+use crate::live::{Live, LoadConfig, Started};
+use crate::statsd;
+use anyhow::Context;
+use lapwing::Engine;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// What to run.
+pub(crate) struct Launch {
+    pub(crate) load: LoadConfig,
+    pub(crate) is_in_memory: bool,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaunchError {
+    /// What is wrong was shown already.
+    #[error("the configuration was not accepted; nothing was started")]
+    Invalid,
+    #[error("refusing to start: {0}")]
+    Refused(String),
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
+impl Launch {
+    /// Runs until told to stop.
+    pub(crate) fn run(self) -> Result<(), LaunchError> {
+        let (config, watched) = self.first_config()?;
+        if let Some(refusal) = config.web.refusal() {
+            return Err(LaunchError::Refused(refusal));
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("lapwing")
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let started = Started {
+            config,
+            watched,
+            load: self.load,
+            is_in_memory: self.is_in_memory,
+        };
+        Ok(runtime.block_on(serve(started))?)
+    }
+
+    /// Says everything that is wrong on standard error.
+    fn first_config(&self) -> Result<(Config, Watched), LaunchError> {
+        let loaded = (self.load)();
+        let report = config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok());
+        eprint!("{report}");
+        match loaded.config {
+            Some(config) => Ok((config, loaded.watched)),
+            None => Err(LaunchError::Invalid),
+        }
+    }
+}
+
+/// Start order: the port is taken, the store opened, jobs and doors started. On the way down: nobody new is let in and
+/// requests in work are answered, then the configuration stands still, then the jobs end, and the store closes last, so
+/// that whatever was acknowledged is kept.
+async fn serve(started: Started) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let web = started.config.web.clone();
+    let listener = http::bind(web.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", web.listen))?;
+    let address = listener
+        .local_addr()
+        .context("cannot tell the address listened on")?;
+    let limits = ListenerLimits {
+        connections_max: started.config.limits.connections_max,
+        ..ListenerLimits::default()
+    };
+    let options = started.config.engine_options(started.is_in_memory);
+    let engine = Engine::start(&options).context("cannot start")?;
+    let live = Live::new(&engine, started);
+    let (stop, stopped) = watch::channel(false);
+    let reloads = tokio::spawn(reload_when_told(live.clone(), engine.clone(), stopped.clone()));
+    let counts = live.clone();
+    let statsd = tokio::spawn(statsd::run(
+        engine.clone(),
+        move || counts.config().receive.statsd.clone(),
+        stopped.clone(),
+    ));
+    let state = AppState::new(&engine, live.clone());
+    let doors = tokio::spawn(http::serve(
+        listener,
+        (http::router(state), live),
+        limits,
+        stopped,
+    ));
+    let scheme = if web.tls.is_some() { "https" } else { "http" };
+    tracing::info!(
+        "lapwing {} is ready on {scheme}://{address}",
+        env!("CARGO_PKG_VERSION")
+    );
+
+    let reason = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!("stopping on {reason}");
+    let _ = stop.send(true);
+    doors.await.context("the HTTP server failed")?;
+    statsd.await.context("taking StatsD failed")?;
+    reloads.await.context("the watch over the configuration failed")?;
+    engine.stop().await.context("cannot stop cleanly")?;
+    tracing::info!("stopped; everything acknowledged is kept");
+    Ok(())
+}
+
+/// How often the files of the configuration are looked at. By asking, and not by inotify: it works on every file system,
+/// through symbolic links that are exchanged (as Kubernetes does), and costs a few system calls.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
+
+/// Reloads on SIGHUP, and when a file changed and then stood still for one period.
+async fn reload_when_told(live: Live, engine: Engine, mut stopped: watch::Receiver<bool>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        tracing::error!("cannot wait for SIGHUP");
+        return;
+    };
+    let mut last_seen = live.status().watched;
+    loop {
+        let trigger = tokio::select! {
+            _ = hangup.recv() => "SIGHUP",
+            () = tokio::time::sleep(LOOK_PERIOD) => "a changed file",
+            _ = stopped.wait_for(|stop| *stop) => return,
+        };
+        let read = live.status().watched;
+        let look = read.clone();
+        let Ok(seen) = tokio::task::spawn_blocking(move || look.now()).await else {
+            continue;
+        };
+        let stands_still = seen == last_seen;
+        last_seen = seen;
+        if trigger == "SIGHUP" || (stands_still && last_seen != read) {
+            // What went wrong is in the log, the API and a metric; the next change is tried again.
+            let _ = live.reload(&engine, trigger).await;
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `lapwing gate` as continuous integration calls it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn lapwing(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lapwing"))
+        .current_dir(dir)
+        .arg("gate")
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn check(dir: &Path, args: &[&str], code: i32, says: &str) {
+    let output = lapwing(dir, args);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+    assert!(text.contains(says), "{args:?}: {text}");
+}
+
+#[test]
+fn baselines_are_saved_pinned_and_compared_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("old.json"), r#"{"latency": 1.0, "throughput": 100}"#).unwrap();
+    std::fs::write(dir.join("good.json"), r#"{"latency": 1.01, "throughput": 120}"#).unwrap();
+    std::fs::write(dir.join("bad.json"), r#"{"latency": 1.5, "throughput": 50}"#).unwrap();
+    std::fs::write(dir.join("wrong.json"), r#"{"latency": "fast"}"#).unwrap();
+    check(dir, &["check", "good.json"], 4, "no baseline is called \"main\"");
+    check(dir, &["list"], 4, "no baselines");
+    check(dir, &["save", "main", "old.json", "--pin"], 0, "saved");
+    check(dir, &["save", "main", "bad.json"], 2, "is pinned");
+    check(dir, &["list"], 0, "main  2 metrics  pinned");
+    check(dir, &["check", "good.json"], 0, "gate passed");
+    check(
+        dir,
+        &["check", "bad.json", "--junit", "gate.xml"],
+        1,
+        "lower is better",
+    );
+    check(dir, &["check", "bad.json", "--relative", "0.6"], 0, "gate passed");
+    check(
+        dir,
+        &[
+            "check",
+            "bad.json",
+            "--baseline",
+            "good.json",
+            "--format",
+            "markdown",
+        ],
+        1,
+        "| ❌ |",
+    );
+    check(dir, &["check", "wrong.json"], 2, "\"latency\"");
+    check(dir, &["save", "../x", "old.json"], 2, "no slashes");
+    check(dir, &["unpin", "main"], 0, "");
+    check(dir, &["save", "main", "bad.json"], 0, "saved");
+    assert!(
+        std::fs::read_to_string(dir.join("gate.xml"))
+            .unwrap()
+            .contains("failures=\"2\"")
+    );
+}
+
+#[test]
+fn a_condition_that_cannot_be_asked_does_not_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.json"), r#"{"latency": 1.0}"#).unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let server = format!("http://{nobody}");
+    let args = [
+        "check",
+        "a.json",
+        "--baseline",
+        "a.json",
+        "--condition",
+        "up",
+        "--server",
+        &server,
+    ];
+    check(dir.path(), &args, 1, "could not be asked");
+    let server = crate::support::Server::start(dir.path(), &[]);
+    let args = [
+        "check",
+        "a.json",
+        "--baseline",
+        "a.json",
+        "--condition",
+        "vector(1) > 0",
+        "--server",
+        &server.url,
+    ];
+    check(dir.path(), &args, 0, "1 series");
+}

@@ -1,0 +1,263 @@
+//! History from a real Prometheus: its blocks, its log and the chunks of its head; and OpenMetrics text.
+//!
+//! Needs: prometheus
+
+use crate::support::{Server, now_ms, series};
+use lapwing_types::{Counts, Histogram, ResetHint, SeriesWrite, Span, WriteBatch};
+use lapwing_wire::remote_write::encode_v1;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+const MINUTE_MS: i64 = 60_000;
+
+fn has(program: &str) -> bool {
+    let version = Command::new(program).arg("--version").output();
+    version.is_ok_and(|out| out.status.success())
+}
+
+fn import(kind: &str, from: &Path, data: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lapwing"))
+        .args(["import", kind, "--json", "--quiet"])
+        .arg(from)
+        .arg("--data")
+        .arg(data)
+        .output()
+        .unwrap()
+}
+
+fn report(output: &Output) -> serde_json::Value {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A Prometheus that takes remote write; ended with the test.
+struct Peer {
+    child: Child,
+    url: String,
+}
+
+impl Peer {
+    fn start(dir: &Path) -> Peer {
+        let config = dir.join("prometheus.yml");
+        std::fs::write(&config, "{}\n").unwrap();
+        let mut child = Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", dir.join("tsdb").display()))
+            .args([
+                "--web.listen-address=127.0.0.1:0",
+                "--web.enable-remote-write-receiver",
+            ])
+            .arg("--enable-feature=native-histograms,exemplar-storage")
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let (ready, wait) = mpsc::channel();
+        std::thread::spawn(move || {
+            let (mut address, mut is_ready) = (None, false);
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let found = line
+                    .split("address=")
+                    .nth(1)
+                    .filter(|_| line.contains("Listening on"));
+                if let Some(found) = found {
+                    address = Some(
+                        found
+                            .split_whitespace()
+                            .next()
+                            .unwrap_or("")
+                            .trim_matches('"')
+                            .to_owned(),
+                    );
+                }
+                is_ready |= line.contains("Server is ready");
+                if let Some(address) = address.take_if(|_| is_ready) {
+                    let _ = ready.send(address);
+                }
+            }
+        });
+        let address = wait.recv_timeout(Duration::from_secs(60)).unwrap();
+        Peer {
+            child,
+            url: format!("http://{address}"),
+        }
+    }
+
+    fn write(&self, batch: &WriteBatch) {
+        let packed = snap::raw::Encoder::new().compress_vec(&encode_v1(batch)).unwrap();
+        let response = ureq::post(format!("{}/api/v1/write", self.url))
+            .header("Content-Type", "application/x-protobuf")
+            .header("Content-Encoding", "snappy")
+            .header("X-Prometheus-Remote-Write-Version", "0.1.0")
+            .send(&packed);
+        assert!(response.unwrap().status().is_success());
+    }
+
+    fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn histogram(count: u64) -> Histogram {
+    Histogram {
+        schema: 2,
+        zero_threshold: 1e-6,
+        sum: count as f64 * 1.5,
+        counts: Counts::Int {
+            zero: 1,
+            count: count * 3 + 1,
+            positive: vec![count, count * 2],
+            negative: vec![],
+        },
+        positive_spans: vec![Span { offset: 0, length: 2 }],
+        negative_spans: vec![],
+        custom_bounds: Vec::new().into(),
+        reset_hint: ResetHint::Unknown,
+    }
+}
+
+fn value(number: i64, minute: i64) -> f64 {
+    (minute * 7 + number) as f64 / 4.0
+}
+
+/// Two and a half hours of twenty series and one histogram, a minute apart: more than one chunk each.
+fn fill(peer: &Peer, from_ms: i64) {
+    for minute in 0..150 {
+        let t_ms = from_ms + minute * MINUTE_MS;
+        let mut batch = WriteBatch::default();
+        for number in 0..20 {
+            let name = number.to_string();
+            let pairs = [("__name__", "load"), ("host", name.as_str())];
+            batch
+                .series
+                .push(series(&pairs, &[(t_ms, value(number, minute))]));
+        }
+        batch.series.push(SeriesWrite {
+            histograms: vec![(t_ms, histogram(minute as u64 + 1))],
+            ..series(&[("__name__", "latency")], &[])
+        });
+        peer.write(&batch);
+    }
+}
+
+fn check(server: &Server, from_ms: i64) {
+    let end_s = (from_ms + 150 * MINUTE_MS) as f64 / 1000.0;
+    for number in 0..20 {
+        let found = server.query(&format!("load{{host=\"{number}\"}}[3h]"), end_s);
+        let samples = found[0]["values"].as_array().unwrap();
+        assert_eq!(samples.len(), 150, "host {number}");
+        for (minute, sample) in samples.iter().enumerate() {
+            let (t_s, text) = (sample[0].as_f64().unwrap(), sample[1].as_str().unwrap());
+            assert_eq!((t_s * 1000.0).round() as i64, from_ms + minute as i64 * MINUTE_MS);
+            assert_eq!(text.parse::<f64>().unwrap(), value(number, minute as i64));
+        }
+    }
+    let counted = server.query("count_over_time(latency[3h])", end_s);
+    assert_eq!(counted[0]["value"][1], "150");
+    let last = server.query("histogram_count(last_over_time(latency[3h]))", end_s);
+    assert_eq!(last[0]["value"][1], "451");
+}
+
+#[test]
+fn a_prometheus_directory_comes_over_whole() {
+    if !has("prometheus") || !has("promtool") {
+        eprintln!("SKIPPED a_prometheus_directory_comes_over_whole: prometheus is not installed");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (tsdb, data) = (dir.path().join("tsdb"), dir.path().join("data"));
+    let from_ms = (now_ms() - 4 * 60 * MINUTE_MS).div_euclid(MINUTE_MS) * MINUTE_MS;
+    let peer = Peer::start(dir.path());
+    fill(&peer, from_ms);
+    peer.stop();
+    // Older history, as blocks.
+    let mut page = "# TYPE old gauge\n".to_owned();
+    for minute in 0..300 {
+        let t_s = from_ms / 1000 - 172_800 + minute * 60;
+        writeln!(page, "old{{kind=\"x\"}} {} {t_s}", minute as f64 / 8.0).unwrap();
+    }
+    page.push_str("# EOF\n");
+    let text = dir.path().join("old.om");
+    std::fs::write(&text, &page).unwrap();
+    let made = Command::new("promtool")
+        .args(["tsdb", "create-blocks-from", "openmetrics"])
+        .args([&text, &tsdb])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+
+    let first = report(&import("tsdb", &tsdb, &data));
+    assert_eq!(
+        (&first["series"], &first["refused_count"]),
+        (&22.into(), &0.into()),
+        "{first}"
+    );
+    assert_eq!(first["notes"], serde_json::json!({}), "{first}");
+    // Twice is the same as once.
+    report(&import("tsdb", &tsdb, &data));
+    let server = Server::start(&data, &[]);
+    check(&server, from_ms);
+    let old_end_s = (from_ms / 1000 - 172_800 + 300 * 60) as f64;
+    let old = server.query("count_over_time(old[6h])", old_end_s);
+    assert_eq!(old[0]["value"][1], "300");
+    // The directory is taken now.
+    let held = import("tsdb", &tsdb, &data);
+    assert_eq!(held.status.code(), Some(1));
+    let complaint = String::from_utf8_lossy(&held.stderr);
+    assert!(
+        complaint.contains("a running Lapwing has the data directory open"),
+        "{complaint}"
+    );
+}
+
+#[test]
+fn openmetrics_text_comes_over_with_its_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let end_s = now_ms() / 1000 - 3_600;
+    let mut page = "# TYPE jobs counter\n# HELP jobs What was done.\n".to_owned();
+    for i in (0..500).rev() {
+        writeln!(page, "jobs_total{{q=\"a\"}} {i} {}", end_s - (500 - i) * 60).unwrap();
+    }
+    page.push_str("# EOF\n");
+    let path = dir.path().join("page.om");
+    std::fs::write(&path, &page).unwrap();
+    let report = report(&import("openmetrics", &path, &data));
+    assert_eq!((&report["samples"], &report["series"]), (&500.into(), &1.into()));
+    let server = Server::start(&data, &[]);
+    let grown = server.query(
+        "max_over_time(jobs_total[10h]) - min_over_time(jobs_total[10h])",
+        end_s as f64,
+    );
+    assert_eq!(grown[0]["value"][1], "499");
+    assert!(
+        server
+            .get("/api/v1/metadata?metric=jobs")
+            .body
+            .contains("What was done.")
+    );
+    std::fs::write(&path, "jobs_total{q= 5\n").unwrap();
+    let broken = import("openmetrics", &path, &dir.path().join("other"));
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&broken.stderr).contains("because"),
+        "{broken:?}"
+    );
+    let nothing = import("tsdb", &dir.path().join("nowhere"), &dir.path().join("other"));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("no data directory of a Prometheus"));
+}

@@ -1,0 +1,55 @@
+"""What `lapwing` has, for type checkers; tests compare it with the table in `_names.py`."""
+
+from ._core import Client as Client, client as client, counter as counter, exposition as exposition, flush as flush, gauge as gauge, histogram as histogram, init as init, shutdown as shutdown, summary as summary
+from ._track import Operation as Operation, Span as Span, inferences as inferences, log_inference as log_inference, span as span, spans as spans, track as track
+from .metrics.collector import BusinessMetricsCollector as BusinessMetricsCollector, MetricType as MetricType, MetricsCollector as MetricsCollector, ModelMetrics as ModelMetrics, MonitoringMetric as MonitoringMetric
+from .metrics.aggregator import MetricsAggregator as MetricsAggregator
+from .metrics.storage import MetricsStorage as MetricsStorage
+from .metrics.exporter import MetricsExporter as MetricsExporter
+from .alerts.alert import Alert as Alert, AlertLevel as AlertLevel, AlertRule as AlertRule, AlertSeverity as AlertSeverity
+from .alerts.alert_manager import AlertManager as AlertManager
+from .alerts.alert_rules import AlertRules as AlertRules
+from .alerts.notification import NotificationService as NotificationService
+from .alerts.fatigue import AlertFatiguePrevention as AlertFatiguePrevention
+from .alerts.escalation import EscalationManager as EscalationManager, EscalationStep as EscalationStep
+from .visualization.dashboard import Dashboard as Dashboard, DashboardCreator as DashboardCreator
+from .visualization.plots import Plot as Plot, PlotGenerator as PlotGenerator
+from .visualization.reports import Report as Report, ReportGenerator as ReportGenerator
+from .visualization.export import VisualizationExporter as VisualizationExporter
+from .performance.tracking import PerformanceMetric as PerformanceMetric, PerformanceMetricType as PerformanceMetricType, PerformanceTracker as PerformanceTracker, SystemResourceMonitor as SystemResourceMonitor, SystemResourceSnapshot as SystemResourceSnapshot
+from .performance.analysis import PerformanceAnalyzer as PerformanceAnalyzer, PerformanceReport as PerformanceReport
+from .performance.optimization import PerformanceOptimizer as PerformanceOptimizer
+from .performance.benchmarking import PerformanceBenchmark as PerformanceBenchmark
+from .core.performance_monitoring_system import PerformanceMonitoringSystem as PerformanceMonitoringSystem
+from .health.health_check import HealthCheck as HealthCheck, HealthChecker as HealthChecker, HealthStatus as HealthStatus
+from .health.status import StatusMonitor as StatusMonitor
+from .health.diagnostics import SystemDiagnostics as SystemDiagnostics, debug_monitoring_system as debug_monitoring_system
+from .health.recovery import RecoveryManager as RecoveryManager
+from .monitoring.monitor import AdvancedMonitor as AdvancedMonitor, ResourceMonitor as ResourceMonitor
+from .monitoring.production import ProductionMonitor as ProductionMonitor
+from .monitoring.comprehensive import ComprehensiveMonitor as ComprehensiveMonitor
+from .scripts.deployment.monitoring_setup import EnhancedModelAvailabilityMonitor as EnhancedModelAvailabilityMonitor
+from .profiling import PerformanceProfiler as PerformanceProfiler, ProfiledModelServer as ProfiledModelServer, SamplingProfiler as SamplingProfiler
+from .tracing import Tracer as Tracer, TracingModelServer as TracingModelServer
+from .dashboard_api import get_alerts_dashboard as get_alerts_dashboard, get_dashboard_overview as get_dashboard_overview, get_metrics_dashboard as get_metrics_dashboard
+from . import gate as gate
+from .gate import Baselines as Baselines, GateFailed as GateFailed, GateReport as GateReport
+from .logging import LogAnalyzer as LogAnalyzer, LogProcessor as LogProcessor, LogStorage as LogStorage, setup_logging as setup_logging
+from .utils.config import ConfigManager as ConfigManager, load_config as load_config
+from . import alerts as alerts
+from . import core as core
+from . import dashboard_api as dashboard_api
+from . import health as health
+from . import integrations as integrations
+from . import logging as logging
+from . import metrics as metrics
+from . import monitoring as monitoring
+from . import performance as performance
+from . import profiling as profiling
+from . import scripts as scripts
+from . import testing as testing
+from . import tracing as tracing
+from . import utils as utils
+from . import visualization as visualization
+
+__version__: str

@@ -1,0 +1,7 @@
+"""`python -m lapwing`."""
+
+import sys
+
+from ._cli import main
+
+sys.exit(main())

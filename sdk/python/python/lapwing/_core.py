@@ -1,0 +1,404 @@
+"""The one engine of this process: where it is, what goes to it, and how it ends.
+
+What must never happen in here: an exception or a wait in the program because a server is away, a disk is full or the interpreter
+forks or exits.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+import threading
+import time
+from typing import Any, Iterable, Mapping
+
+from . import _native
+
+DEFAULT_URL = "http://127.0.0.1:9595"
+#: How long the end of a program waits for what was not sent yet.
+EXIT_FLUSH_S = 0.2
+
+_lock = threading.RLock()
+_client: "Client | None" = None
+registry = _native.Registry.default()
+tracker = _native.Tracker(True)
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def _place(depth: int = 2) -> str:
+    try:
+        frame = sys._getframe(depth)
+    except ValueError:
+        return ""
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _names(labels: "Iterable[str] | str") -> list[str]:
+    if isinstance(labels, str):
+        raise TypeError(f"labels is a list of names, not one string: labels=({labels!r},)")
+    names = list(labels)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a label is a string, not {name!r}")
+    return names
+
+
+def _metric(kind: str, name: str, help: Any, labels: Any, buckets: Iterable[float] = (), quantiles: Iterable[float] = ()) -> Any:
+    if not isinstance(help, str):
+        # `counter("x", ("a", "b"))`: labels where the help text goes.
+        help, labels = "", help
+    finite = [float(b) for b in buckets if b != float("inf")]
+    return registry.metric(kind, name, help, _names(labels), finite, list(quantiles), _place(3))
+
+
+def counter(name: str, help: str = "", labels: Iterable[str] = ()) -> _native.Counter:
+    """A number that only goes up. Asking again returns the same one.
+
+    >>> requests = counter("doc_requests_total", "Requests.", labels=("model", "status"))
+    >>> requests.labels("a", "200").inc()
+    >>> requests.labels(model="a", status="200").value
+    1.0
+    """
+    return _metric("counter", name, help, labels)
+
+
+def gauge(name: str, help: str = "", labels: Iterable[str] = ()) -> _native.Gauge:
+    """A number that is set.
+
+    >>> depth = gauge("doc_queue_depth")
+    >>> depth.set(3)
+    >>> depth.inc()
+    >>> depth.value
+    4.0
+    """
+    return _metric("gauge", name, help, labels)
+
+
+def histogram(name: str, help: str = "", labels: Iterable[str] = (), buckets: Iterable[float] = ()) -> _native.Histogram:
+    """Values counted by buckets; the default ones are for seconds.
+
+    >>> latency = histogram("doc_latency_seconds", labels=("model",)).bind(model="a")
+    >>> latency.observe(0.03)
+    """
+    return _metric("histogram", name, help, labels, buckets=buckets)
+
+
+def summary(name: str, help: str = "", labels: Iterable[str] = (), quantiles: Iterable[float] = (0.5, 0.9, 0.99)) -> _native.Summary:
+    """Count, sum, and true quantiles of the newest values.
+
+    >>> size = summary("doc_size_bytes")
+    >>> for n in (1, 2, 3): size.observe(n)
+    >>> size.quantile(0.5)
+    2.0
+    """
+    return _metric("summary", name, help, labels, quantiles=quantiles)
+
+
+def exposition() -> str:
+    """All metrics of this process in Prometheus's text format."""
+    return registry.exposition()
+
+
+class Client:
+    """Where this process's metrics and operations go: an engine in the process, or a server."""
+
+    def __init__(self, mode: str, *, url: str | None = None, engine: Any = None, remote: Any = None, options: Mapping[str, Any] | None = None):
+        self.mode = mode
+        self.url = url
+        self._engine = engine
+        self._remote = remote
+        self._options = dict(options or {})
+        self._pid = os.getpid()
+        self._server: Any = None
+
+    # The surface of a module, so that `m = lapwing.init()` is enough.
+    counter = staticmethod(counter)
+    gauge = staticmethod(gauge)
+    histogram = staticmethod(histogram)
+    summary = staticmethod(summary)
+    exposition = staticmethod(exposition)
+
+    def track(self, *args: Any, **kwargs: Any) -> Any:
+        from ._track import track
+
+        return track(*args, **kwargs)
+
+    def span(self, *args: Any, **kwargs: Any) -> Any:
+        from ._track import span
+
+        return span(*args, **kwargs)
+
+    def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
+        """What PromQL says at an instant: `[{"metric": {…}, "value": [t_ms, v]}]`."""
+        if self._engine is not None:
+            at_ms = None if at is None else int(at * 1000)
+            return json.loads(self._engine.query(expr, at_ms))["result"]
+        params = {"query": expr} | ({} if at is None else {"time": str(at)})
+        return _in_ms(self._get("/api/v1/query", params)["result"])
+
+    def query_range(self, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
+        """What PromQL says over a range: `[{"metric": {…}, "values": [[t_ms, v], …]}]`."""
+        if self._engine is not None:
+            answer = self._engine.query_range(expr, int(start * 1000), int(end * 1000), int(step * 1000))
+            return json.loads(answer)["result"]
+        params = {"query": expr, "start": str(start), "end": str(end), "step": str(step)}
+        return _in_ms(self._get("/api/v1/query_range", params)["result"])
+
+    async def aquery(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
+        """`query` for coroutines: the loop is not held."""
+        import asyncio
+
+        return await asyncio.to_thread(self.query, expr, at)
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """What rules of the engine found: pending and firing."""
+        if self._engine is not None:
+            return json.loads(self._engine.alerts())["alerts"]
+        return self._get("/api/v1/alerts", {})["alerts"]
+
+    def performance_report(self, hours: float = 24, **thresholds: Any) -> dict[str, Any]:
+        """Numbers, trends, bottlenecks and recommendations over operations; thresholds by name (`slow_s=5`)."""
+        if hours <= 0:
+            raise ValueError("hours must be more than nothing")
+        if self._engine is not None:
+            return json.loads(self._engine.performance_report(float(hours), json.dumps(thresholds)))
+        params = {"hours": str(hours)} | {k: str(v) for k, v in thresholds.items()}
+        return self._get("/api/v1/performance/report", params)
+
+    def pipelines(self) -> dict[str, Any]:
+        """Health of pipelines, each and overall."""
+        if self._engine is not None:
+            return json.loads(self._engine.pipeline_health("{}"))
+        return self._get("/api/v1/pipelines", {})
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Sends everything now, waiting at most so long; whether all of it went."""
+        return True if self._remote is None or self._pid != os.getpid() else self._remote.flush(timeout)
+
+    def status(self) -> dict[str, Any]:
+        """How it is going: mode, what was sent, what waits, the last error."""
+        status: dict[str, Any] = {"mode": self.mode, "url": self.url, "pid": os.getpid(), "operations_running": tracker.running}
+        if self._remote is not None:
+            status |= json.loads(self._remote.status())
+        return status
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Sends what is left and ends it. A second call does nothing."""
+        global _client
+        with _lock:
+            if _client is self:
+                _client = None
+        if self._server is not None:
+            self._server.terminate()
+            self._server = None
+        if self._pid != os.getpid():
+            return
+        if self._remote is not None:
+            self._remote.stop(timeout)
+        if self._engine is not None:
+            self._engine.stop()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.close)
+
+    def __repr__(self) -> str:
+        return f"<lapwing {self.mode}{' at ' + self.url if self.url else ''}>"
+
+    def _repr_html_(self) -> str:
+        from ._html import table
+
+        return table([{"": k, " ": v} for k, v in self.status().items()])
+
+    def _get(self, path: str, params: Mapping[str, str]) -> Any:
+        from urllib.error import HTTPError
+        from urllib.parse import urlencode
+        from urllib.request import Request, urlopen
+
+        request = Request(f"{self.url}{path}?{urlencode(params)}")
+        if token := self._options.get("token"):
+            request.add_header("authorization", f"Bearer {token}")
+        try:
+            with urlopen(request, timeout=30) as answer:
+                body = json.load(answer)
+        except HTTPError as error:
+            raise ValueError(f"the server answered {error.code}: {error.read(2000).decode(errors='replace')}") from None
+        return body.get("data", body) if isinstance(body, dict) and body.get("status") == "success" else body
+
+
+def _in_ms(result: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Prometheus's seconds and strings as milliseconds and numbers."""
+    def pair(p: list[Any]) -> list[Any]:
+        return [int(float(p[0]) * 1000), float(p[1])]
+
+    for row in result:
+        if isinstance(row, dict) and "value" in row:
+            row["value"] = pair(row["value"])
+        if isinstance(row, dict) and "values" in row:
+            row["values"] = [pair(p) for p in row["values"]]
+    return result
+
+
+def _answers(url: str) -> bool:
+    import socket
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 80), timeout=0.2) as connection:
+            connection.settimeout(0.5)
+            connection.sendall(f"GET /-/ready HTTP/1.0\r\nHost: {parts.hostname}\r\n\r\n".encode())
+            return b"Lapwing" in connection.recv(4096)
+    except OSError:
+        return False
+
+
+def _remote(url: str, options: Mapping[str, Any]) -> _native.Remote:
+    import socket
+
+    labels = {"job": options.get("service") or "python", "instance": f"{socket.gethostname()}:{os.getpid()}"}
+    labels |= dict(options.get("labels") or {})
+    return _native.Remote(
+        url,
+        token=options.get("token"),
+        interval_s=options.get("interval", 5.0),
+        timeout_s=options.get("timeout", 5.0),
+        labels=labels,
+        spool_bytes_max=options.get("spool_bytes_max", 16 << 20),
+        spool_dir=options.get("spool_dir"),
+    )
+
+
+def init(
+    url: str | None = None,
+    *,
+    embedded: bool | None = None,
+    ui: bool = False,
+    data: str | os.PathLike[str] | None = None,
+    rules: Iterable[Any] = (),
+    token: str | None = None,
+    service: str | None = None,
+    labels: Mapping[str, Any] | None = None,
+    interval: float = 5.0,
+    timeout: float = 5.0,
+    host_metrics: float | None = None,
+    spool_dir: str | os.PathLike[str] | None = None,
+    spool_bytes_max: int = 16 << 20,
+) -> Client:
+    """Starts watching this process. Ships to `url`, to `LAPWING_URL`, or to a server on this machine if there is one; otherwise
+    (or with `embedded=True`) the engine lives in this process. `ui=True` starts a server beside it, with its web page.
+
+    A server that is away is no error: what is recorded waits, within bounds, and one warning says so.
+
+    >>> with init(embedded=True) as m:
+    ...     m.counter("doc_init_total").inc()
+    ...     m.query("doc_init_total")[0]["value"][1]
+    1.0
+    """
+    global _client
+    with _lock:
+        if _client is not None:
+            return _client
+        url = url or os.environ.get("LAPWING_URL") or None
+        token = token or os.environ.get("LAPWING_TOKEN") or None
+        options: dict[str, Any] = {
+            "token": token, "service": service, "labels": labels, "interval": interval, "timeout": timeout,
+            "spool_dir": None if spool_dir is None else os.fspath(spool_dir), "spool_bytes_max": spool_bytes_max,
+        }
+        server = None
+        if ui and url is None:
+            url, server = _start_server(data)
+        if url is None and embedded is not True and _answers(DEFAULT_URL):
+            url = DEFAULT_URL
+        if url is not None and embedded is not True:
+            _client = Client("remote", url=url.rstrip("/"), remote=_remote(url.rstrip("/"), options), options=options)
+            _client._server = server
+        else:
+            own = [r.to_rule() if hasattr(r, "to_rule") else dict(r) for r in rules]
+            engine = _native.Engine(
+                None if data is None else os.fspath(data), rules=json.dumps(own), host_interval_s=host_metrics
+            )
+            _client = Client("embedded", engine=engine, options=options)
+        return _client
+
+
+def _start_server(data: Any) -> tuple[str, Any]:
+    import socket
+    import subprocess
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "lapwing", "serve", "--listen", f"127.0.0.1:{port}", "--log-level", "warn"]
+    command += ["--memory"] if data is None else ["--data", os.fspath(data)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None and not _answers(url):
+        time.sleep(0.05)
+    return url, process
+
+
+def client() -> Client | None:
+    """The client of this process, if `init()` was called."""
+    return _client
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Sends everything now, waiting at most so long."""
+    return True if _client is None else _client.flush(timeout)
+
+
+def shutdown(timeout: float = 5.0) -> None:
+    """Ends what `init()` began. A later `init()` begins anew."""
+    if _client is not None:
+        _client.close(timeout)
+
+
+def _at_exit() -> None:
+    current = _client
+    if current is None:
+        return
+    try:
+        current.close(EXIT_FLUSH_S)
+    except Exception:  # The end of a program is no place for an exception of ours.
+        pass
+
+
+def _after_fork_in_child() -> None:
+    global _client
+    _native.fork_after_in_child()
+    current = _client
+    if current is None:
+        return
+    _client = None
+    if current.mode == "remote" and current.url is not None:
+        try:
+            _client = Client("remote", url=current.url, remote=_remote(current.url, current._options), options=current._options)
+        except Exception:
+            _client = None
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_native.fork_before,
+        after_in_parent=_native.fork_after_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -1,0 +1,52 @@
+"""Every name that `lapwing` has, and the module that it comes from: imported when first asked for, so that importing the package is quick."""
+
+NAMES: dict[str, str] = {}
+
+
+def _from(module: str, *names: str) -> None:
+    NAMES.update(dict.fromkeys(names, module))
+
+
+_from("_core", "Client", "client", "counter", "exposition", "flush", "gauge", "histogram", "init", "shutdown", "summary")
+_from("_track", "Operation", "Span", "inferences", "log_inference", "span", "spans", "track")
+_from("metrics.collector", "BusinessMetricsCollector", "MetricType", "MetricsCollector", "ModelMetrics", "MonitoringMetric")
+_from("metrics.aggregator", "MetricsAggregator")
+_from("metrics.storage", "MetricsStorage")
+_from("metrics.exporter", "MetricsExporter")
+_from("alerts.alert", "Alert", "AlertLevel", "AlertRule", "AlertSeverity")
+_from("alerts.alert_manager", "AlertManager")
+_from("alerts.alert_rules", "AlertRules")
+_from("alerts.notification", "NotificationService")
+_from("alerts.fatigue", "AlertFatiguePrevention")
+_from("alerts.escalation", "EscalationManager", "EscalationStep")
+_from("visualization.dashboard", "Dashboard", "DashboardCreator")
+_from("visualization.plots", "Plot", "PlotGenerator")
+_from("visualization.reports", "Report", "ReportGenerator")
+_from("visualization.export", "VisualizationExporter")
+_from(
+    "performance.tracking", "PerformanceMetric", "PerformanceMetricType", "PerformanceTracker", "SystemResourceMonitor", "SystemResourceSnapshot",
+)
+_from("performance.analysis", "PerformanceAnalyzer", "PerformanceReport")
+_from("performance.optimization", "PerformanceOptimizer")
+_from("performance.benchmarking", "PerformanceBenchmark")
+_from("core.performance_monitoring_system", "PerformanceMonitoringSystem")
+_from("health.health_check", "HealthCheck", "HealthChecker", "HealthStatus")
+_from("health.status", "StatusMonitor")
+_from("health.diagnostics", "SystemDiagnostics", "debug_monitoring_system")
+_from("health.recovery", "RecoveryManager")
+_from("monitoring.monitor", "AdvancedMonitor", "ResourceMonitor")
+_from("monitoring.production", "ProductionMonitor")
+_from("monitoring.comprehensive", "ComprehensiveMonitor")
+_from("scripts.deployment.monitoring_setup", "EnhancedModelAvailabilityMonitor")
+_from("profiling", "PerformanceProfiler", "ProfiledModelServer", "SamplingProfiler")
+_from("tracing", "Tracer", "TracingModelServer")
+_from("dashboard_api", "get_alerts_dashboard", "get_dashboard_overview", "get_metrics_dashboard")
+_from("gate", "Baselines", "GateFailed", "GateReport")
+_from("logging", "LogAnalyzer", "LogProcessor", "LogStorage", "setup_logging")
+_from("utils.config", "ConfigManager", "load_config")
+
+#: Modules that are reached as attributes.
+MODULES = (
+    "alerts", "core", "dashboard_api", "gate", "health", "integrations", "logging", "metrics", "monitoring", "performance", "profiling", "scripts", "testing",
+    "tracing", "utils", "visualization",
+)

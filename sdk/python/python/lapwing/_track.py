@@ -1,0 +1,405 @@
+"""`track`, `span` and `log_inference`: what a program does, timed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+from collections import deque
+from contextvars import ContextVar
+from typing import Any, AsyncIterator, Callable, Iterator, Mapping, overload, TypeVar, ParamSpec
+
+from . import _native
+from ._core import counter, gauge, histogram, tracker
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_now = _native.now_ns
+_current: ContextVar["Operation | None"] = ContextVar("lapwing_operation", default=None)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, default=str)
+
+
+class Operation:
+    """One operation that is going on: `with lapwing.track("preprocess") as op`."""
+
+    __slots__ = ("id", "name", "kind", "_metadata", "_error", "_token", "result")
+
+    def __init__(self, name: str, kind: str, metadata: Mapping[str, Any]):
+        self.name = name
+        self.kind = kind
+        self.id: str | None = None
+        self.result: dict[str, Any] | None = None
+        self._metadata = dict(metadata)
+        self._error: str | None = None
+        self._token: Any = None
+
+    def set(self, **metadata: Any) -> "Operation":
+        """Notes something about it."""
+        self._metadata.update(metadata)
+        return self
+
+    def fail(self, reason: str = "failed") -> "Operation":
+        """It ends as a failure, though nothing is raised."""
+        self._error = str(reason)
+        return self
+
+
+class _Track:
+    """What `track(...)` returns: a decorator and a context manager."""
+
+    __slots__ = ("_name", "_kind", "_labels", "_keep", "_resources", "_stack")
+
+    def __init__(self, name: str | None, kind: str, labels: Mapping[str, Any], keep: bool, resources: bool):
+        self._name = name
+        self._kind = kind
+        self._labels = {k: str(v) for k, v in labels.items()}
+        self._keep = keep
+        self._resources = resources
+        self._stack: list[Operation] = []
+
+    # As a context manager: the operation is kept, with what was noted.
+    def __enter__(self) -> Operation:
+        if not self._name:
+            raise ValueError("an operation needs a name: track(\"name\")")
+        operation = Operation(self._name, self._kind, self._labels)
+        parent = _current.get()
+        operation.id = tracker.start(
+            self._kind, self._name, _json(operation._metadata), None if parent is None else parent.id, self._resources
+        )
+        operation._token = _current.set(operation)
+        self._stack.append(operation)
+        return operation
+
+    def __exit__(self, kind: Any, error: BaseException | None, _trace: Any) -> None:
+        operation = self._stack.pop()
+        try:
+            _current.reset(operation._token)
+        except ValueError:  # Left in another context than it was entered.
+            pass
+        reason = operation._error
+        if error is not None:
+            reason = f"{type(error).__name__}: {error}"
+        ended = tracker.end(operation.id or "", reason is None, reason, _json(operation._metadata))
+        operation.result = json.loads(ended)
+
+    async def __aenter__(self) -> Operation:
+        return self.__enter__()
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.__exit__(kind, error, trace)
+
+    # As a decorator: counted through a bound handle.
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        if isinstance(function, (staticmethod, classmethod)):
+            return type(function)(self(function.__func__))  # type: ignore[return-value]
+        if not callable(function):
+            raise TypeError(f"@track goes over a function, not over {function!r}")
+        name = self._name or getattr(function, "__qualname__", repr(function)).replace(".<locals>", "")
+        if self._keep:
+            return self._kept(function, name)
+        handle = _native.OperationHandle(self._kind, name, self._labels)
+        return _counted(function, handle.ok, handle.failed)
+
+    def _kept(self, function: Callable[..., Any], name: str) -> Any:
+        def fresh() -> _Track:
+            return _Track(name, self._kind, self._labels, True, self._resources)
+
+        if inspect.iscoroutinefunction(function):
+            @functools.wraps(function)
+            async def kept_async(*args: Any, **kwargs: Any) -> Any:
+                with fresh():
+                    return await function(*args, **kwargs)
+
+            return kept_async
+
+        @functools.wraps(function)
+        def kept(*args: Any, **kwargs: Any) -> Any:
+            with fresh():
+                return function(*args, **kwargs)
+
+        return kept
+
+
+def _counted(function: Callable[..., Any], ok: Callable[[int], None], failed: Callable[[int], None], now: Callable[[], int] = _now) -> Any:
+    if inspect.iscoroutinefunction(function):
+        @functools.wraps(function)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            started = now()
+            try:
+                result = await function(*args, **kwargs)
+            except BaseException:
+                failed(started)
+                raise
+            ok(started)
+            return result
+
+        return async_wrapper
+    if inspect.isasyncgenfunction(function):
+        @functools.wraps(function)
+        async def async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            started = now()
+            generator = function(*args, **kwargs)
+            try:
+                async for item in generator:
+                    yield item
+            except GeneratorExit:
+                # The reader had enough: that is no failure.
+                await generator.aclose()
+                ok(started)
+                raise
+            except BaseException:
+                failed(started)
+                raise
+            ok(started)
+
+        return async_generator
+    if inspect.isgeneratorfunction(function):
+        @functools.wraps(function)
+        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            started = now()
+            try:
+                result = yield from function(*args, **kwargs)
+            except GeneratorExit:
+                ok(started)
+                raise
+            except BaseException:
+                failed(started)
+                raise
+            ok(started)
+            return result
+
+        return generator
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        started = now()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException:
+            failed(started)
+            raise
+        ok(started)
+        return result
+
+    return wrapper
+
+
+@overload
+def track(name: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def track(name: str | None = None, /, *, kind: str = ..., labels: Mapping[str, Any] | None = ..., keep: bool = ..., resources: bool = ..., **more: Any) -> _Track: ...
+def track(name: Any = None, /, *, kind: str = "custom", labels: Mapping[str, Any] | None = None, keep: bool = False, resources: bool = False, **more: Any) -> Any:
+    """Times operations: how many, how many failed, how long.
+
+    As a decorator it goes over functions, coroutines, generators and methods, and counts; exceptions count as failures and go on.
+    As a context manager it keeps the operation as well. Further keywords are labels.
+
+    >>> @track("doc_predict", model="a")
+    ... def predict(x): return x + 1
+    >>> predict(1)
+    2
+    >>> with track("doc_preprocess") as op:
+    ...     _ = op.set(tokens=12)
+    >>> op.result["success"]
+    True
+    """
+    if callable(name):
+        return _Track(None, kind, {}, keep, resources)(name)
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"the name of an operation is a string, not {name!r}")
+    return _Track(name, kind, dict(labels or {}) | more, keep, resources)
+
+
+#: Finished spans, the newest; `spans()` shows them.
+SPANS_MAX = 10_000
+_spans: deque["Span"] = deque(maxlen=SPANS_MAX)
+_span: ContextVar["Span | None"] = ContextVar("lapwing_span", default=None)
+_handles: dict[str, _native.OperationHandle] = {}
+
+
+class Span:
+    """A named part of a trace, with identifiers as OpenTelemetry has them."""
+
+    __slots__ = ("name", "attributes", "trace_id", "span_id", "parent_id", "started_ns", "ended_ns", "events", "error", "_token", "_handle")
+
+    def __init__(self, name: str, attributes: dict[str, Any], parent: "Span | None" = None):
+        handle = _handles.get(name)
+        if handle is None:
+            if len(_handles) >= 10_000:
+                _handles.clear()
+            handle = _handles[name] = _native.OperationHandle("span", name)
+        self._handle = handle
+        self.name = name
+        self.attributes = attributes
+        self.parent_id = None
+        self.trace_id = None
+        if parent is not None:
+            self.parent_id = parent.span_id
+            self.trace_id = parent.trace_id
+        self.span_id = _native.random_id()
+        self.events = None
+        self.error = None
+        self.ended_ns = None
+
+    def __enter__(self) -> "Span":
+        if self.trace_id is None:
+            parent = _span.get()
+            if parent is None:
+                self.trace_id = (_native.random_id() << 64) | self.span_id
+            else:
+                self.trace_id = parent.trace_id
+                self.parent_id = parent.span_id
+        self._token = _span.set(self)
+        self.started_ns = _now()
+        return self
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        self.ended_ns = _now()
+        if error is not None:
+            self.error = f"{type(error).__name__}: {error}"
+        if self.error is None:
+            self._handle.ok(self.started_ns)
+        else:
+            self._handle.failed(self.started_ns)
+        try:
+            _span.reset(self._token)
+        except ValueError:
+            pass
+        self._token = None
+        _spans.append(self)
+
+    async def __aenter__(self) -> "Span":
+        return self.__enter__()
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.__exit__(kind, error, trace)
+
+    def set(self, **attributes: Any) -> "Span":
+        self.attributes.update(attributes)
+        return self
+
+    def set_tag(self, key: str, value: Any) -> "Span":
+        """As OpenTracing had it."""
+        self.attributes[key] = value
+        if key == "error" and value:
+            self.error = self.error or "error"
+        return self
+
+    set_attribute = set_tag
+
+    def log_kv(self, values: Mapping[str, Any]) -> "Span":
+        if self.events is None:
+            self.events = []
+        self.events.append((_now(), dict(values)))
+        return self
+
+    def fail(self, reason: str = "failed") -> "Span":
+        self.error = str(reason)
+        return self
+
+    def finish(self) -> None:
+        """Ends a span that was started by hand. A second call does nothing."""
+        if self.ended_ns is None:
+            self.__exit__(None, None, None)
+
+    @property
+    def duration_s(self) -> float | None:
+        return None if self.ended_ns is None else (self.ended_ns - self.started_ns) / 1e9
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C header that carries this span to another program."""
+        return f"00-{self.trace_id or 0:032x}-{self.span_id:016x}-01"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name, "trace_id": f"{self.trace_id or 0:032x}", "span_id": f"{self.span_id:016x}",
+            "parent_id": None if self.parent_id is None else f"{self.parent_id:016x}", "duration_s": self.duration_s,
+            "attributes": dict(self.attributes), "events": list(self.events or ()), "error": self.error,
+        }
+
+    def __repr__(self) -> str:
+        return f"<span {self.name} {self.span_id:016x}{' failed' if self.error else ''}>"
+
+
+def span(name: str, /, **attributes: Any) -> Span:
+    """A part of a trace; parts inside it are its children, over `await` as well.
+
+    >>> with span("doc_generate", model="a") as outer:
+    ...     with span("doc_decode") as inner: pass
+    >>> inner.parent_id == outer.span_id and inner.trace_id == outer.trace_id
+    True
+    """
+    return Span(name, attributes)
+
+
+def spans(name: str | None = None) -> list[Span]:
+    """Finished spans, the newest last."""
+    return [s for s in list(_spans) if name is None or s.name == name]
+
+
+INFERENCES_MAX = 1_000
+_inferences: deque[dict[str, Any]] = deque(maxlen=INFERENCES_MAX)
+
+
+def log_inference(
+    *, model: str, version: str = "", latency: float | None = None, inputs: Any = None, outputs: Any = None,
+    scores: Mapping[str, float] | None = None, success: bool = True, error: str | None = None, tokens: int | None = None, **labels: Any,
+) -> None:
+    """Notes one inference: rate, errors, latency, scores; of inputs and outputs their size and not their content.
+
+    >>> log_inference(model="a", version="3", latency=0.12, scores={"quality": 0.9}, outputs="hello")
+    """
+    if latency is not None and not (0 <= latency < float("inf")):
+        raise ValueError(f"a latency of {latency} s is not a duration: it must be finite and not negative")
+    success = success and error is None
+    common = {"model": str(model), "version": str(version)} | {k: str(v) for k, v in labels.items()}
+    handle = _native.OperationHandle("inference", "inference", common)
+    if latency is not None:
+        handle.record(float(latency), success)
+    counter("model_inferences_total", "Inferences.", ("model", "version", "outcome")).labels(
+        model, version, "success" if success else "error"
+    ).inc()
+    for name, value in (scores or {}).items():
+        gauge("model_score", "The newest score of an inference.", ("model", "version", "score")).labels(model, version, name).set(float(value))
+        histogram(
+            "model_score_distribution", "Scores of inferences.", ("model", "version", "score"), buckets=[i / 20 for i in range(1, 21)]
+        ).labels(model, version, name).observe(float(value))
+    sizes = {"input": _size(inputs), "output": _size(outputs)}
+    for side, size in sizes.items():
+        if size is not None:
+            summary_of = histogram("model_payload_size", "Size of inputs and outputs: characters or elements.", ("model", "side"), buckets=[10**i for i in range(8)])
+            summary_of.labels(model, side).observe(size)
+    if tokens is not None:
+        counter("model_tokens_total", "Tokens generated.", ("model", "version")).labels(model, version).inc(float(tokens))
+    _inferences.append(
+        {"model": model, "version": version, "latency": latency, "success": success, "error": error, "scores": dict(scores or {}), "sizes": sizes}
+    )
+
+
+def inferences() -> list[dict[str, Any]]:
+    """The newest inferences that were logged."""
+    return list(_inferences)
+
+
+def _size(value: Any) -> float | None:
+    if value is None:
+        return None
+    try:
+        return float(len(value))
+    except TypeError:
+        return 1.0
+
+
+def _forget_after_fork() -> None:
+    _spans.clear()
+    _inferences.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,129 @@
+"""Seed 3's module: performance of downloads, health checks, fallbacks, analytics and models, with what the machine was doing."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any, Mapping
+
+from .. import _native
+from ..performance.analysis import PerformanceAnalyzer, PerformanceReport
+from ..performance.tracking import (
+    PerformanceMetric, PerformanceMetricType, PerformanceTracker, SystemResourceMonitor, SystemResourceSnapshot,
+)
+
+__all__ = [
+    "PerformanceAnalyzer", "PerformanceMetric", "PerformanceMetricType", "PerformanceMonitoringSystem", "PerformanceReport", "PerformanceTracker",
+    "SystemResourceMonitor", "SystemResourceSnapshot",
+]
+
+
+class PerformanceMonitoringSystem:
+    """Tracker, resource monitor and analyzer together (seed 3).
+
+    `config_path` names a JSON or YAML file: `sample_interval`, `dashboard_cache_seconds`, and `thresholds` by name (`slow_s`, `failure_share_max`, …).
+
+    >>> with PerformanceMonitoringSystem() as system:
+    ...     op = system.track_model_operation("load", {"model": "a"})
+    ...     system.end_tracking(op, True).operation_name
+    'load'
+    """
+
+    DEFAULTS: Mapping[str, Any] = {"sample_interval": 30, "dashboard_cache_seconds": 300, "report_hours": 24, "thresholds": {}}
+
+    def __init__(self, config_path: str | os.PathLike[str] | None = None):
+        self.config = self._load_config(config_path)
+        self.tracker = PerformanceTracker()
+        self.resource_monitor = SystemResourceMonitor(self.config["sample_interval"])
+        self.analyzer = PerformanceAnalyzer(self.tracker, self.resource_monitor, **self.config["thresholds"])
+        self._dashboard: tuple[float, dict[str, Any]] | None = None
+        self.resource_monitor.start()
+
+    def _load_config(self, config_path: str | os.PathLike[str] | None) -> dict[str, Any]:
+        """Without a path, or a file at it, the defaults; what is in the file and unknown is an error."""
+        config = dict(self.DEFAULTS)
+        if config_path is not None and os.path.exists(config_path):
+            with open(config_path, encoding="utf-8") as file:
+                found = json.loads(_native.parse_yaml(file.read())) or {}
+            unknown = sorted(set(found) - set(config))
+            if unknown:
+                raise ValueError(f"{os.fspath(config_path)}: unknown settings {', '.join(unknown)}; known are {', '.join(config)}")
+            config |= found
+        return config
+
+    def track_download_operation(self, operation_name: str, metadata: Mapping[str, Any] | None = None) -> str:
+        return self.tracker.start_operation(PerformanceMetricType.DOWNLOAD_OPERATION, operation_name, metadata)
+
+    def track_health_check(self, operation_name: str, metadata: Mapping[str, Any] | None = None) -> str:
+        return self.tracker.start_operation(PerformanceMetricType.HEALTH_CHECK, operation_name, metadata)
+
+    def track_fallback_strategy(self, operation_name: str, metadata: Mapping[str, Any] | None = None) -> str:
+        return self.tracker.start_operation(PerformanceMetricType.FALLBACK_STRATEGY, operation_name, metadata)
+
+    def track_analytics_collection(self, operation_name: str, metadata: Mapping[str, Any] | None = None) -> str:
+        return self.tracker.start_operation(PerformanceMetricType.ANALYTICS_COLLECTION, operation_name, metadata)
+
+    def track_model_operation(self, operation_name: str, metadata: Mapping[str, Any] | None = None) -> str:
+        return self.tracker.start_operation(PerformanceMetricType.MODEL_OPERATION, operation_name, metadata)
+
+    def end_tracking(
+        self, operation_id: str, success: bool = True, error_message: str | None = None, additional_metadata: Mapping[str, Any] | None = None
+    ) -> PerformanceMetric:
+        return self.tracker.end_operation(operation_id, success, error_message, additional_metadata)
+
+    def get_performance_report(self, hours_back: float = 24) -> PerformanceReport:
+        return self.analyzer.generate_performance_report(hours_back)
+
+    def get_dashboard_data(self, force_refresh: bool = False) -> dict[str, Any]:
+        """Numbers for a page, made anew at most every `dashboard_cache_seconds`."""
+        now = time.monotonic()
+        if not force_refresh and self._dashboard is not None and now - self._dashboard[0] < self.config["dashboard_cache_seconds"]:
+            return self._dashboard[1]
+        report = self.get_performance_report(self.config["report_hours"])
+        current = self.resource_monitor.get_current_usage()
+        data = {
+            "timestamp": time.time(),
+            "current_resources": {k: v for k, v in current.raw.items() if v is not None},
+            "performance_summary": {
+                "total_operations": report.total_operations, "success_rate": report.success_rate, "average_duration": report.average_duration,
+                "median_duration": report.median_duration, "p95_duration": report.p95_duration, "operations_by_type": report.operations_by_type,
+            },
+            "resource_trends": self._calculate_resource_trends(),
+            "resource_summary": report.resource_usage_summary,
+            "bottlenecks": [dict(b) for b in report.bottlenecks],
+            "recommendations": [str(r) for r in report.recommendations],
+            "active_operations": self.tracker.active_operations,
+        }
+        self._dashboard = (now, data)
+        return data
+
+    def _calculate_resource_trends(self) -> dict[str, str]:
+        """Of the last two hours: `increasing`, `decreasing`, `stable`, or `too_few_readings`. The seed divided by zero and had two arguments of
+        the disk's trend swapped."""
+        history = self.resource_monitor._raw(2)
+        found = {}
+        for name, key in (("cpu", "cpu_percent"), ("memory", "memory_percent"), ("disk", "disk_percent")):
+            values = [s[key] for s in history if s.get(key) is not None]
+            found[name] = json.loads(_native.trend(key, values))["word"]
+        return found
+
+    def stop(self) -> None:
+        self.resource_monitor.stop()
+
+    shutdown = stop
+
+    def __enter__(self) -> "PerformanceMonitoringSystem":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> "PerformanceMonitoringSystem":
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<PerformanceMonitoringSystem {self.tracker!r}>"

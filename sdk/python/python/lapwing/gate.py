@@ -1,0 +1,170 @@
+"""Is this run worse than its baseline? Direction-aware, with a noise model; for continuous integration and canaries.
+
+    report = lapwing.gate({"latency": [0.31, 0.30, …]}, "main")
+    report.raise_if_failed()
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import _native
+
+#: Where baselines are kept, unless LAPWING_BASELINES or an argument says otherwise.
+BASELINES_DIR = ".lapwing/baselines"
+
+
+class GateFailed(AssertionError):
+    """The run is worse than its baseline."""
+
+
+class GateReport:
+    """What was compared, metric by metric."""
+
+    def __init__(self, raw: dict[str, Any]):
+        self.raw = raw
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.raw["passed"])
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.raw["rows"]
+
+    @property
+    def regressions(self) -> list[dict[str, Any]]:
+        return [r for r in self.rows if r["fails"]]
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.passed else 1
+
+    def render(self, format: str = "text") -> str:
+        """`text`, `markdown`, `junit`, `github` or `json`."""
+        return _native.gate_render(json.dumps(self.raw), format)
+
+    def save(self, path: str | os.PathLike[str]) -> str:
+        """The end of the name says the format: .xml is JUnit."""
+        format = {".xml": "junit", ".md": "markdown", ".json": "json"}.get(Path(path).suffix, "text")
+        Path(path).write_text(self.render(format), encoding="utf-8")
+        return os.fspath(path)
+
+    def raise_if_failed(self) -> "GateReport":
+        if not self.passed:
+            raise GateFailed("\n" + self.render())
+        return self
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def _repr_html_(self) -> str:
+        from ._html import table
+
+        return table([{k: r[k] for k in ("metric", "verdict", "baseline", "current", "change")} for r in self.rows])
+
+
+class Baselines:
+    """Runs kept by name, as files that can be committed; pinned ones are not overwritten."""
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None):
+        self.directory = Path(directory or os.environ.get("LAPWING_BASELINES") or BASELINES_DIR)
+
+    def _path(self, name: str) -> Path:
+        if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
+            raise ValueError(f"{name!r} cannot be the name of a baseline: no slashes, not beginning with a dot")
+        return self.directory / f"{name}.json"
+
+    def save(self, name: str, points: Any, *, pin: bool = False, overwrite_pinned: bool = False) -> Path:
+        path = self._path(name)
+        if path.exists() and json.loads(path.read_text())["pinned"] and not overwrite_pinned:
+            raise ValueError(f"baseline {name!r} is pinned: unpin it first")
+        # What cannot be compared later is refused now.
+        _native.gate_report(name, _points(points), _points(points))
+        kept = {"name": name, "saved_at": time.time(), "pinned": pin, "metrics": json.loads(_points(points))}
+        self.directory.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".part{os.getpid()}")
+        part.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        os.replace(part, path)
+        return path
+
+    def load(self, name: str) -> dict[str, Any]:
+        path = self._path(name)
+        if not path.exists():
+            raise FileNotFoundError(f"no baseline is called {name!r} in {self.directory}: save one first")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def list(self) -> list[dict[str, Any]]:
+        found = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(self.directory.glob("*.json"))]
+        return [{"name": b["name"], "pinned": b["pinned"], "saved_at": b["saved_at"], "metrics": len(b["metrics"])} for b in found]
+
+    def pin(self, name: str, pinned: bool = True) -> None:
+        kept = self.load(name) | {"pinned": pinned}
+        self._path(name).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def _points(points: Any) -> str:
+    if isinstance(points, (str, os.PathLike)) and os.path.exists(points):
+        return Path(points).read_text(encoding="utf-8")
+    if hasattr(points, "to_points"):
+        points = points.to_points()
+    if isinstance(points, Mapping):
+        points = {k: list(v) if hasattr(v, "tolist") else v for k, v in points.items()}
+    return json.dumps(points, default=lambda v: v.tolist() if hasattr(v, "tolist") else float(v))
+
+
+def gate(
+    current: Any, baseline: Any, *, name: str | None = None, relative: float = 0.05, absolute: float = 0.0, alpha: float = 0.05, values_min: int = 5,
+    missing: str = "warn", metrics: Mapping[str, Mapping[str, Any]] | None = None, conditions: Mapping[str, Any] | list[str] | None = None,
+    directory: str | os.PathLike[str] | None = None,
+) -> GateReport:
+    """Compares a run with a baseline: each a dictionary of numbers or lists, a file, or (the baseline) the name of a saved one.
+
+    `relative` and `absolute` are how much worse is allowed; with at least `values_min` values on both sides a rank test tells noise from a
+    regression, at `alpha`. `metrics` sets limits and directions by name. `conditions` are PromQL asked of `lapwing.init()`'s engine or server:
+    one that returns nothing does not hold.
+
+    >>> gate({"latency": 1.3}, {"latency": 1.0}).passed
+    False
+    >>> gate({"throughput": 130}, {"throughput": 100}).passed
+    True
+    """
+    label = name
+    if isinstance(baseline, str) and not os.path.exists(baseline):
+        label = label or baseline
+        baseline = Baselines(directory).load(baseline)["metrics"]
+    options = {
+        "relative": relative, "absolute": absolute, "alpha": alpha, "values_min": values_min, "missing": missing,
+        "metrics": {k: dict(v) for k, v in (metrics or {}).items()},
+    }
+    asked = [_ask(c) for c in (conditions or [])]
+    return GateReport(json.loads(_native.gate_report(label or "baseline", _points(baseline), _points(current), json.dumps(options), json.dumps(asked))))
+
+
+def _ask(expr: str) -> dict[str, Any]:
+    from ._core import init
+
+    try:
+        result = init().query(expr)
+    except (ValueError, RuntimeError, OSError) as error:
+        return {"expr": expr, "holds": False, "detail": f"could not be asked: {error}"}
+    return {"expr": expr, "holds": bool(result), "detail": f"{len(result)} series" if result else "no series fulfils it"}
+
+
+class _Callable(type(os)):  # type: ignore[misc]
+    """`lapwing.gate` is this module, and `lapwing.gate(…)` compares."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> GateReport:
+        return gate(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Callable

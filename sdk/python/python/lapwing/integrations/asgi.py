@@ -1,0 +1,78 @@
+"""ASGI: FastAPI, Starlette, and whatever else speaks it.
+
+    app.add_middleware(lapwing.integrations.asgi.LapwingMiddleware)      # or: lapwing.integrations.fastapi.instrument(app)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Awaitable, Callable
+
+from .. import _native
+from .._core import counter, gauge, registry
+from .._track import _span, Span
+from ..tracing import extract
+
+#: Paths that are told apart; further ones are `_other_`, so that a scanner cannot fill the memory.
+ROUTES_MAX = 500
+
+
+class LapwingMiddleware:
+    """Counts and times requests by method, route and status, and makes each a span (continuing the caller's trace). Answers
+    `metrics_path` with the process's metrics, unless it is None."""
+
+    def __init__(self, app: Any, *, metrics_path: str | None = None, model: str = "", skip: tuple[str, ...] = ()):
+        self.app = app
+        self.metrics_path = metrics_path
+        self.model = model
+        self.skip = skip
+        self._handles: dict[str, _native.OperationHandle] = {}
+        self._requests = counter("http_requests_total", "HTTP requests.", ("method", "route", "status"))
+        self._running = gauge("http_requests_in_progress", "HTTP requests that are going on.")
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+        if scope.get("type") != "http" or scope["path"] in self.skip:
+            await self.app(scope, receive, send)
+            return
+        if self.metrics_path is not None and scope["path"] == self.metrics_path:
+            await _answer(send, registry.exposition())
+            return
+        status = 500
+
+        async def watched(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope.get("headers", ()) if k == b"traceparent"}
+        started = _native.now_ns()
+        self._running.inc()
+        with Span("http.request", {"method": scope["method"], "path": scope["path"]}, extract(headers)) as span:
+            try:
+                await self.app(scope, receive, watched)
+            finally:
+                self._running.dec()
+                route = self._route(scope)
+                span.attributes["route"], span.attributes["status"] = route, status
+                self._requests.labels(scope["method"], route, status).inc()
+                handle = self._handles.get(route)
+                if handle is None:
+                    handle = self._handles[route] = _native.OperationHandle("request", route, {"model": self.model})
+                (handle.failed if status >= 500 else handle.ok)(started)
+
+    def _route(self, scope: dict[str, Any]) -> str:
+        # The pattern, not the path: `/users/{id}` is one route.
+        route = getattr(scope.get("route"), "path", None) or scope["path"]
+        if scope.get("route") is None and scope.get("endpoint") is None:
+            route = "_unmatched_"
+        return route if route in self._handles or len(self._handles) < ROUTES_MAX else "_other_"
+
+
+async def _answer(send: Callable[[Any], Awaitable[None]], text: str) -> None:
+    headers = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": text.encode()})
+
+
+def current_span() -> Span | None:
+    return _span.get()

@@ -1,0 +1,7 @@
+"""Ray Serve: what to scrape, and rules that fit."""
+
+from functools import partial
+
+from .serving import preset as _preset
+
+preset = partial(_preset, "ray_serve")

@@ -1,0 +1,38 @@
+"""Keeping logs for a while."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Iterable, Iterator
+
+from .log_processor import LogProcessor, LogRecord
+
+
+class LogStorage:
+    """The newest records, bounded; `search` finds among them."""
+
+    def __init__(self, records_max: int = 100_000):
+        if records_max < 1:
+            raise ValueError("records_max must be at least 1")
+        self._records: deque[LogRecord] = deque(maxlen=records_max)
+        self._processor = LogProcessor()
+
+    def store(self, logs: Iterable[Any]) -> int:
+        kept = 0
+        for entry in [logs] if isinstance(logs, (str, LogRecord)) else logs:
+            record = entry if isinstance(entry, LogRecord) else self._processor.process_line(str(entry))
+            if record is not None:
+                self._records.append(record)
+                kept += 1
+        return kept
+
+    def search(self, text: str = "", level: str | None = None, limit: int = 100) -> list[LogRecord]:
+        """The newest first."""
+        found = (r for r in reversed(self._records) if text in r.message and level in (None, r.level))
+        return [r for r, _ in zip(found, range(limit))]
+
+    def __iter__(self) -> Iterator[LogRecord]:
+        return iter(list(self._records))
+
+    def __len__(self) -> int:
+        return len(self._records)

@@ -1,0 +1,445 @@
+"""Collecting metrics: what a program records, what sources give, what the seeds' collectors knew."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any, Callable, Iterable, Iterator, Mapping
+
+from .. import _core, _native
+from .._loop import Loop
+
+
+class MetricType(str, Enum):
+    """Types of metrics (seed 0)."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    TIMER = "timer"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def metric_type_of(value: Any) -> MetricType:
+    try:
+        return MetricType(getattr(value, "value", value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not a type of metric: use {', '.join(t.value for t in MetricType)}") from None
+
+
+@dataclass(frozen=True)
+class MonitoringMetric:
+    """One value of one series. `float(metric)` is the value."""
+
+    name: str
+    metric_type: MetricType
+    value: float
+    timestamp: float = field(default_factory=time.time)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+
+    @property
+    def type(self) -> MetricType:
+        return self.metric_type
+
+    @property
+    def time(self) -> datetime:
+        return datetime.fromtimestamp(self.timestamp, timezone.utc)
+
+    @property
+    def series(self) -> str:
+        """Name and labels as PromQL writes them."""
+        if not self.labels:
+            return self.name
+        return self.name + "{" + ", ".join(f"{k}={json.dumps(v)}" for k, v in sorted(self.labels.items())) + "}"
+
+    def __float__(self) -> float:
+        return self.value
+
+
+@dataclass
+class ModelMetrics:
+    """Numbers of a model (seed 1)."""
+
+    inference_time: float
+    memory_usage: float
+    gpu_utilization: float
+    throughput: float
+    error_rate: float
+
+
+def samples_of(metrics: Any) -> Iterator[tuple[str, dict[str, str] | None, float]]:
+    """Name, labels, value of whatever a seed calls "metrics": dictionaries (nested ones with a dot as `_`), metrics, lists of them. What is
+    not a number is passed over."""
+    if metrics is None:
+        return
+    if isinstance(metrics, MonitoringMetric):
+        yield metrics.name, dict(metrics.labels), float(metrics.value)
+    elif isinstance(metrics, ModelMetrics):
+        yield from samples_of(vars(metrics))
+    elif isinstance(metrics, Mapping):
+        if "name" in metrics and "value" in metrics:
+            yield str(metrics["name"]), dict(metrics.get("labels") or {}), float(metrics["value"])
+            return
+        for name, value in metrics.items():
+            if isinstance(value, (MonitoringMetric, Mapping)) and not isinstance(value, MonitoringMetric):
+                for inner, labels, number in samples_of(value):
+                    yield f"{name}_{inner}" if not str(inner).startswith(str(name)) else inner, labels, number
+            elif isinstance(value, MonitoringMetric):
+                yield from samples_of(value)
+            elif isinstance(value, (list, tuple)):
+                numbers = [v for v in value if isinstance(v, (int, float))]
+                if numbers:
+                    yield str(name), None, float(numbers[-1])
+            else:
+                try:
+                    number = float(value)
+                except (TypeError, ValueError):
+                    continue
+                if not math.isnan(number):
+                    yield str(name), None, number
+    elif hasattr(metrics, "collect_samples"):
+        yield from metrics.collect_samples()
+    elif isinstance(metrics, Iterable) and not isinstance(metrics, (str, bytes)):
+        for metric in metrics:
+            yield from samples_of(metric)
+    else:
+        raise TypeError(f"metrics are a dictionary, a list of metrics or a collector, not {metrics!r}")
+
+
+_host: Any = None
+_host_lock = threading.Lock()
+
+
+def host() -> Any:
+    """The reader of this host, one per process."""
+    global _host
+    with _host_lock:
+        if _host is None:
+            _host = _native.Host()
+            _host.sample()
+        return _host
+
+
+def host_sample() -> dict[str, Any]:
+    """CPU, memory, disk, network, GPUs and this process, read now. CPU is the share since the last reading; right after the first one
+    it waits a moment for a second."""
+    found = json.loads(host().sample())
+    if found.get("cpu_percent") is None:
+        time.sleep(0.05)
+        found = json.loads(host().sample())
+    return found
+
+
+def _seconds(interval: Any) -> float:
+    return float(interval) if isinstance(interval, (int, float)) else _native.duration_ms(str(interval)) / 1000
+
+
+class MetricsCollector:
+    """Seed 0's collector (`record_metric`, `get_metric`, …), seed 1's (`record_request`, `request_counter`, …) and seed 2's (`collect`) in one.
+
+    What is recorded is kept with its labels in a store of its own, which answers PromQL (`query`), and appears among the process's metrics.
+
+    >>> metrics = MetricsCollector()
+    >>> metrics.record_metric("queue_length", MetricType.GAUGE, 3, {"queue": "a"})
+    >>> metrics.record_metric("queue_length", MetricType.GAUGE, 5, {"queue": "b"})
+    >>> metrics.get_metric("queue_length", {"queue": "a"}).value
+    3.0
+    """
+
+    def __init__(self, config: Mapping[str, Any] | None = None, *, retention_hours: float | None = None, prefix: str = "nemo_rl"):
+        config = dict(config or {})
+        hours = retention_hours if retention_hours is not None else config.get("metrics_retention_hours", 168)
+        if not hours > 0:
+            raise ValueError(f"a retention of {hours} hours is none: it must be more than 0")
+        self.config = config
+        self.retention_hours = hours
+        self.failures: dict[str, str] = {}
+        self._store = _native.Store(int(hours * 3_600_000))
+        self._newest: dict[tuple[str, tuple[tuple[str, str], ...]], MonitoringMetric] = {}
+        self._last_ms: dict[Any, int] = {}
+        self._described: set[str] = set()
+        self._recorded = 0
+        self._lock = threading.Lock()
+        self._loop: Loop | None = None
+        c, g, h = _core.counter, _core.gauge, _core.histogram
+        self.request_counter = c(f"{prefix}_requests_total", "Total number of requests", ("endpoint", "status", "model_version"))
+        self.request_duration = h(f"{prefix}_request_duration_seconds", "Request duration in seconds", ("endpoint", "model_version"))
+        self.inference_time = h(f"{prefix}_inference_time_seconds", "Model inference time in seconds", ("model_version",))
+        self.memory_usage = g(f"{prefix}_memory_usage_bytes", "Memory usage in bytes", ("device", "model_version"))
+        self.gpu_utilization = g(f"{prefix}_gpu_utilization_percent", "GPU utilization percentage", ("gpu_id", "model_version"))
+        self.response_quality = h(
+            f"{prefix}_response_quality_score", "Response quality score", ("model_version",), buckets=[i / 20 for i in range(1, 21)]
+        )
+        self.user_satisfaction = c(f"{prefix}_user_satisfaction_total", "User satisfaction ratings", ("rating", "model_version"))
+        self._requests = {"total": 0, "errors": 0}
+        self._durations = _core.summary(f"{prefix}_request_duration_recent_seconds", "Duration of the newest requests")
+        self._inferences = _core.summary(f"{prefix}_inference_time_recent_seconds", "Time of the newest inferences")
+        self._started = time.monotonic()
+
+    # Seed 0.
+    def record_metric(self, name: str, metric_type: Any, value: float, labels: Mapping[str, Any] | None = None, description: str = "") -> None:
+        """Keeps a value. The same name with other labels is another series (seed 0 let the last writer win)."""
+        kind = metric_type_of(metric_type)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"the value of {name!r} is a number, not {value!r}") from None
+        if math.isnan(number):
+            raise ValueError(f"the value of {name!r} is not a number (NaN)")
+        if kind is MetricType.TIMER and not (0 <= number < math.inf):
+            raise ValueError(f"a duration of {number} s is not a duration: it must be finite and not negative")
+        own = {str(k): str(v) for k, v in (labels or {}).items()}
+        key = (name, tuple(sorted(own.items())))
+        with self._lock:
+            now = _core.now_ms()
+            # Two values in one millisecond are two values.
+            at = max(now, self._last_ms.get(key, 0) + 1)
+            self._store.append(name, own, at, number, now)
+            self._last_ms[key] = at
+            self._newest[key] = MonitoringMetric(name, kind, number, at / 1000, own, description)
+            self._recorded += 1
+            due = self._recorded % 10_000 == 0
+            described = name in self._described
+            self._described.add(name)
+        shape = "histogram" if kind in (MetricType.HISTOGRAM, MetricType.TIMER) else "gauge"
+        if not described and description:
+            self._store.describe(name, "gauge", description, now)
+        _core.registry.record_loose(shape, name, description, own, number)
+        if due:
+            self._store.maintain(now)
+
+    def get_metric(self, name: str, labels: Mapping[str, Any] | None = None) -> MonitoringMetric | None:
+        """The newest value; with labels, of that series."""
+        if labels is not None:
+            return self._newest.get((name, tuple(sorted((str(k), str(v)) for k, v in labels.items()))))
+        found = [m for (n, _), m in list(self._newest.items()) if n == name]
+        return max(found, key=lambda m: m.timestamp, default=None)
+
+    def get_metrics_by_prefix(self, prefix: str) -> dict[str, MonitoringMetric]:
+        """The newest value of every series whose name begins so, by series."""
+        return {m.series: m for (n, _), m in sorted(self._newest.items()) if n.startswith(prefix)}
+
+    def get_metric_history(self, name: str, hours: float = 24, labels: Mapping[str, Any] | None = None) -> list[MonitoringMetric]:
+        """Values of the last hours, the oldest first."""
+        if not hours > 0:
+            raise ValueError(f"a history of {hours} hours is none: it must be more than 0")
+        now = _core.now_ms()
+        wanted = None if labels is None else {str(k): str(v) for k, v in labels.items()}
+        found = []
+        for pairs, points in self._store.select(name, now - int(hours * 3_600_000), now + 60_000):
+            own = {k: v for k, v in pairs if k != "__name__"}
+            if wanted is not None and own != wanted:
+                continue
+            known = self._newest.get((name, tuple(sorted(own.items()))))
+            kind = known.metric_type if known else MetricType.GAUGE
+            found += [MonitoringMetric(name, kind, v, t / 1000, own, known.description if known else "") for t, v in points]
+        return sorted(found, key=lambda m: m.timestamp)
+
+    @property
+    def metrics(self) -> dict[str, MonitoringMetric]:
+        return self.get_metrics_by_prefix("")
+
+    def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
+        """PromQL over what was recorded."""
+        return json.loads(self._store.query(expr, (_core.now_ms() + 1000) if at is None else int(at * 1000)))["result"]
+
+    # Seed 1.
+    def record_request(self, endpoint: str, status: Any, duration: float, model_version: str = "") -> None:
+        self._duration(duration)
+        self.request_counter.labels(endpoint, status, model_version).inc()
+        self.request_duration.labels(endpoint, model_version).observe(duration)
+        self._durations.observe(duration)
+        with self._lock:
+            self._requests["total"] += 1
+            self._requests["errors"] += _is_error(status)
+
+    def record_inference(self, duration: float, model_version: str = "") -> None:
+        self._duration(duration)
+        self.inference_time.labels(model_version).observe(duration)
+        self._inferences.observe(duration)
+
+    def update_system_metrics(self, model_version: str = "") -> None:
+        """Memory and every GPU, from the collectors of the engine: no device is made to wait."""
+        now = host_sample()
+        if now.get("memory_used_bytes") is not None:
+            self.memory_usage.labels("cpu", model_version).set(now["memory_used_bytes"])
+        used = [g["memory_used_bytes"] for g in now["gpus"] if g.get("memory_used_bytes") is not None]
+        if used:
+            self.memory_usage.labels("gpu", model_version).set(sum(used))
+        for gpu in now["gpus"]:
+            if gpu.get("utilization_percent") is not None:
+                self.gpu_utilization.labels(gpu["gpu"], model_version).set(gpu["utilization_percent"])
+
+    def record_quality_metrics(self, quality_score: float, model_version: str = "") -> None:
+        self.response_quality.labels(model_version).observe(float(quality_score))
+
+    def record_user_satisfaction(self, rating: int, model_version: str = "") -> None:
+        self.user_satisfaction.labels(str(rating), model_version).inc()
+
+    def request_summary(self) -> dict[str, float | None]:
+        """Requests, error rate, rate and latencies: what seed 1's dashboard asks for."""
+        count, total = self._durations.read()
+        requests, errors = self._requests["total"], self._requests["errors"]
+        age = max(time.monotonic() - self._started, 1e-9)
+        inferences, inference_s = self._inferences.read()
+        return {
+            "total_requests": requests,
+            "error_rate": errors / requests if requests else None,
+            "request_rate": requests / age,
+            "average_latency": total / count if count else None,
+            "p95_latency": self._durations.quantile(0.95),
+            "average_inference_time": inference_s / inferences if inferences else None,
+        }
+
+    # Seed 2.
+    def collect(self, sources: Any = None, interval: Any = None) -> list[MonitoringMetric]:
+        """Asks every source once. A source is a function, a dictionary, a metric, an object with `collect()`, or one of the names `system`,
+        `process`, `gpu`. One that fails is noted in `failures`. With an `interval` (seconds or `"60s"`) it goes on in the background until
+        `stop()`."""
+        if interval is not None:
+            seconds = _seconds(interval)
+            if not seconds > 0:
+                raise ValueError(f"an interval of {interval} is none: it must be more than 0")
+            self.stop()
+            self._loop = Loop("collect", lambda: self._collect(sources))
+            collected = self._collect(sources)
+            self._loop.start(seconds)
+            return collected
+        return self._collect(sources)
+
+    async def acollect(self, sources: Any = None) -> list[MonitoringMetric]:
+        import asyncio
+
+        return await asyncio.to_thread(self._collect, sources)
+
+    def _collect(self, sources: Any) -> list[MonitoringMetric]:
+        collected = []
+        for name, source in _named(sources if sources is not None else ["system"]):
+            try:
+                samples = list(self._read(name, source))
+                self.failures.pop(name, None)
+            except Exception as error:
+                self.failures[name] = f"{type(error).__name__}: {error}"
+                continue
+            for metric, labels, value in samples:
+                self.record_metric(metric, MetricType.GAUGE, value, labels)
+                collected.append(self._newest[(metric, tuple(sorted((labels or {}).items())))])
+        return collected
+
+    def _read(self, name: str, source: Any) -> Iterator[tuple[str, dict[str, str] | None, float]]:
+        if isinstance(source, str):
+            yield from _own_source(source)
+            return
+        value = source() if callable(source) else source.collect() if hasattr(source, "collect") else source
+        if isinstance(value, (int, float)):
+            yield name, None, float(value)
+        else:
+            yield from samples_of(value)
+
+    def collect_samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
+        for (name, _), metric in list(self._newest.items()):
+            yield name, dict(metric.labels), metric.value
+
+    def stop(self) -> None:
+        """Ends collecting in the background."""
+        if self._loop is not None:
+            self._loop.stop()
+            self._loop = None
+
+    @staticmethod
+    def _duration(duration: float) -> None:
+        if not (0 <= duration < math.inf):
+            raise ValueError(f"a duration of {duration} s is not a duration: it must be finite and not negative")
+
+    def __enter__(self) -> "MetricsCollector":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<MetricsCollector {len(self._newest)} series>"
+
+    def _repr_html_(self) -> str:
+        from .._html import sparkline, table, text
+
+        rows = []
+        for series, metric in self.metrics.items():
+            line = sparkline([m.value for m in self.get_metric_history(metric.name, 1, metric.labels)])
+            rows.append(f"<tr><td>{text(series)}</td><td>{metric.value:.4g}</td><td>{line}</td></tr>")
+        return f"<table>{''.join(rows)}</table>" if rows else table([])
+
+
+def _is_error(status: Any) -> bool:
+    text = str(status).lower()
+    return text.startswith("5") if text.isdigit() else text in ("error", "failed", "failure", "timeout", "exception")
+
+
+def _named(sources: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(sources, Mapping):
+        return [(str(k), v) for k, v in sources.items()]
+    if isinstance(sources, str) or callable(sources) or hasattr(sources, "collect"):
+        sources = [sources]
+    return [(s if isinstance(s, str) else getattr(s, "__name__", f"source_{i + 1}"), s) for i, s in enumerate(sources)]
+
+
+def _own_source(name: str) -> Iterator[tuple[str, dict[str, str] | None, float]]:
+    now = host_sample()
+    if name in ("system", "host"):
+        for metric, key in (("cpu_usage", "cpu_percent"), ("memory_usage", "memory_percent"), ("disk_usage", "disk_percent")):
+            if now.get(key) is not None:
+                yield metric, None, now[key] / 100
+        if now.get("load1") is not None:
+            yield "load1", None, now["load1"]
+    if name in ("system", "gpu"):
+        for gpu in now["gpus"]:
+            labels = {"gpu": gpu["gpu"]}
+            if gpu.get("utilization_percent") is not None:
+                yield "gpu_usage", labels, gpu["utilization_percent"] / 100
+            if gpu.get("memory_used_bytes") is not None and gpu.get("memory_total_bytes"):
+                yield "gpu_memory_usage", labels, gpu["memory_used_bytes"] / gpu["memory_total_bytes"]
+    if name == "process":
+        for key in ("process_cpu_s", "process_memory_bytes", "process_threads"):
+            if now.get(key) is not None:
+                yield key.replace("_s", "_seconds_total") if key.endswith("cpu_s") else key, None, now[key]
+    if name not in ("system", "host", "gpu", "process"):
+        raise ValueError(f"no source is called {name!r}: use system, gpu, process, or a function")
+
+
+class BusinessMetricsCollector:
+    """What the business counts (seed 1)."""
+
+    def __init__(self, prefix: str = "nemo_rl"):
+        self.user_engagement = _core.counter(f"{prefix}_user_engagement_total", "User engagement events", ("event_type", "user_segment"))
+        self.model_performance = _core.histogram(
+            f"{prefix}_model_performance_score", "Model performance scores", ("metric_type", "model_version"), buckets=[i / 20 for i in range(1, 21)]
+        )
+        self.business_impact = _core.gauge(f"{prefix}_business_impact_score", "Business impact metrics", ("impact_type", "time_period"))
+
+    def record_user_engagement(self, event_type: str, user_segment: str) -> None:
+        self.user_engagement.labels(event_type, user_segment).inc()
+
+    def record_model_performance(self, metric_type: str, score: float, model_version: str) -> None:
+        self.model_performance.labels(metric_type, model_version).observe(float(score))
+
+    def update_business_impact(self, impact_type: str, score: float, time_period: str) -> None:
+        self.business_impact.labels(impact_type, time_period).set(float(score))
+
+    def snapshot(self) -> dict[str, float]:
+        """Every series and its value (of a histogram, how many were observed)."""
+        names = {m.name for m in (self.user_engagement, self.model_performance, self.business_impact)}
+        return {
+            n + "{" + ", ".join(f'{k}="{v}"' for k, v in labels) + "}": value
+            for n, _, labels, value in _core.registry.read() if n in names
+        }
+
+
+Source = Callable[[], Any]

@@ -1,0 +1,120 @@
+"""Seed 4's module: pipelines, their baselines and their health."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from typing import Any, Mapping
+
+from .. import _core, _native
+from ..alerts.alert import AlertSeverity
+from .monitor import AdvancedMonitor
+
+__all__ = ["ProductionMonitor"]
+
+
+class ProductionMonitor(AdvancedMonitor):
+    """Also watches pipelines (seed 4).
+
+    Overall health is the worst of all pipelines and can be critical (in the seed it could not); a baseline `inference_latency` belongs to the
+    pipeline `inference`; better and worse have a direction; only a window counts.
+
+    >>> monitor = ProductionMonitor()
+    >>> monitor.set_performance_baseline("inference_latency", 0.05)
+    >>> monitor.record_pipeline_execution("inference", 0.048, True)
+    >>> monitor.get_pipeline_health_report()["overall_health"]
+    'healthy'
+    """
+
+    EXECUTIONS_MAX = 100_000
+
+    def __init__(
+        self, gpu_profiler: Any = None, resource_monitor: Any = None, *, window: Any = "1h", tolerance: float = 0.2, degraded_error_rate: float = 0.2,
+        critical_error_rate: float = 0.5, **more: Any,
+    ):
+        super().__init__(gpu_profiler, resource_monitor, **more)
+        ms = _native.duration_ms(window) if isinstance(window, str) else int(float(window) * 1000)
+        if ms <= 0:
+            raise ValueError("the window must be more than nothing")
+        self.options = {"window_ms": ms, "tolerance": tolerance, "degraded_error_rate": degraded_error_rate, "critical_error_rate": critical_error_rate}
+        self.performance_baselines: dict[str, dict[str, Any]] = {}
+        self._executions: deque[dict[str, Any]] = deque(maxlen=self.EXECUTIONS_MAX)
+        self._health: dict[str, str] = {}
+
+    def set_performance_baseline(self, metric_name: str, value: float, *, direction: str | None = None) -> None:
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"the baseline of {metric_name!r} must be finite")
+        self.performance_baselines[metric_name] = {"metric": metric_name, "value": number} | ({"direction": direction} if direction else {})
+
+    def record_pipeline_execution(self, pipeline_name: str, execution_time: float, success: bool = True, metadata: Mapping[str, Any] | None = None) -> None:
+        seconds = float(execution_time)
+        if not (0 <= seconds < math.inf):
+            raise ValueError(f"an execution time of {seconds} s is not a duration: it must be finite and not negative")
+        if not pipeline_name:
+            raise ValueError("a pipeline needs a name")
+        metadata = dict(metadata or {})
+        now = _core.now_ms()
+        error = None if success else str(metadata.get("error", "failed"))
+        self._executions.append({"pipeline": pipeline_name, "t_ms": now, "duration_s": seconds, "success": bool(success), "error": error})
+        _core.tracker.record(json.dumps(
+            {"id": f"pipeline_{pipeline_name}_{now}", "type": "pipeline", "name": pipeline_name, "started_ms": now - int(seconds * 1000), "duration_s": seconds,
+             "success": bool(success), "error": error, "metadata": metadata}, default=str,
+        ))
+        self._alert_on_change(pipeline_name)
+
+    def _alert_on_change(self, pipeline: str) -> None:
+        """One alert when a pipeline's health becomes worse, and none while it stays so."""
+        own = [e for e in self._executions if e["pipeline"] == pipeline]
+        found = self._report(own[-1000:])["pipelines"].get(pipeline)
+        if found is None:
+            return
+        order = ("healthy", "degraded", "critical")
+        before, now = self._health.get(pipeline, "healthy"), found["health"]
+        self._health[pipeline] = now
+        # One bad run of a new pipeline is not a trend.
+        if order.index(now) > order.index(before) and found["total_executions"] >= 3:
+            why = "; ".join(_reason(r) for r in found["reasons"])
+            self.alert_manager.trigger_alert(
+                f"Pipeline {pipeline} is {now}: {why}", AlertSeverity.CRITICAL if now == "critical" else AlertSeverity.WARNING, f"{pipeline}_health",
+                1 - found["success_rate"], self.options["degraded_error_rate"], metadata={"reasons": found["reasons"]},
+            )
+            self._alert_count += 1
+        elif found["total_executions"] < 3:
+            self._health[pipeline] = before
+
+    def _report(self, executions: list[dict[str, Any]]) -> dict[str, Any]:
+        return json.loads(_native.pipeline_report(
+            json.dumps(executions), json.dumps(list(self.performance_baselines.values())), _core.now_ms(), json.dumps(self.options)
+        ))
+
+    def get_pipeline_health_report(self) -> dict[str, Any]:
+        """`overall_health`, and per pipeline `total_executions`, `success_rate`, `mean_execution_time`, quantiles, `health`, `reasons`."""
+        found = self._report(list(self._executions))
+        pipelines = {
+            name: {
+                "total_executions": p["total_executions"], "failed_executions": p["failed_executions"], "success_rate": p["success_rate"],
+                "error_rate": 1 - p["success_rate"], "mean_execution_time": p["duration_s"]["mean"], "median_execution_time": p["duration_s"]["median"],
+                "p95_execution_time": p["duration_s"]["p95"], "min_execution_time": p["duration_s"]["min"], "max_execution_time": p["duration_s"]["max"],
+                "health": p["health"], "reasons": p["reasons"], "last_error": p["last_error"],
+            }
+            for name, p in found["pipelines"].items()
+        }
+        baselines = {n: b["value"] for n, b in self.performance_baselines.items()}
+        return {"overall_health": found["overall_health"], "pipelines": pipelines, "baselines": baselines, "window": found["window"]}
+
+    def check_baseline(self, metric_name: str, value: float) -> dict[str, Any]:
+        """A value beside its baseline: which way it differs, and whether it is worse than tolerated."""
+        if metric_name not in self.performance_baselines:
+            raise KeyError(f"no baseline is called {metric_name!r}: set_performance_baseline({metric_name!r}, …)")
+        return json.loads(_native.compare_baseline(json.dumps(self.performance_baselines[metric_name]), float(value), self.options["tolerance"]))
+
+
+def _reason(reason: Mapping[str, Any]) -> str:
+    if reason["reason"] == "error_rate":
+        return f"{reason['error_rate']:.0%} of runs failed"
+    if reason["reason"] == "failures_in_row":
+        return f"{reason['failures']} failures in a row"
+    compared = reason["compared"]
+    return f"{compared['value']:.4g} s on average, its baseline is {compared['baseline']:.4g} s"

@@ -1,0 +1,1 @@
+"""Seed 0's package."""

@@ -1,0 +1,40 @@
+"""For tests of programs that use Lapwing."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Iterator
+
+from . import _core
+
+
+class Captured:
+    """What was recorded since the capture began."""
+
+    def __init__(self) -> None:
+        self._before = self._read()
+
+    @staticmethod
+    def _read() -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        return {(n, tuple(labels)): v for n, _, labels, v in _core.registry.read()}
+
+    def value(self, name: str, **labels: Any) -> float:
+        """How much a counter grew, or how many values a histogram took; a gauge's value. 0 for what is not there."""
+        wanted = {(k, str(v)) for k, v in labels.items()}
+        found = 0.0
+        for (n, pairs), value in self._read().items():
+            if n == name and wanted <= set(pairs):
+                found += value - self._before.get((n, pairs), 0.0)
+        return found
+
+
+@contextmanager
+def capture() -> Iterator[Captured]:
+    """
+    >>> from lapwing import counter
+    >>> with capture() as seen:
+    ...     counter("doc_captured_total").inc(2)
+    >>> seen.value("doc_captured_total")
+    2.0
+    """
+    yield Captured()

@@ -1,0 +1,1 @@
+"""Utilities (seed 2's layout)."""

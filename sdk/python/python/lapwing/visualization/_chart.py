@@ -1,0 +1,249 @@
+"""Charts as SVG, and the same marks as PNG and PDF: one list of shapes, three writers. No library is needed."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Iterable, Sequence
+
+COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4b5563")
+
+
+@dataclass
+class Shapes:
+    """What is drawn, in points from the upper left."""
+
+    width: int
+    height: int
+    lines: list[tuple[Sequence[tuple[float, float]], str, float]] = field(default_factory=list)
+    boxes: list[tuple[float, float, float, float, str]] = field(default_factory=list)
+    dots: list[tuple[float, float, float, str]] = field(default_factory=list)
+    texts: list[tuple[float, float, str, str, int]] = field(default_factory=list)
+
+    def svg(self, label: str = "") -> str:
+        out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}" role="img" aria-label="{escape(label, True)}" font-family="system-ui,sans-serif">']
+        out += [f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" fill="{c}"/>' for x, y, w, h, c in self.boxes]
+        for points, colour, width in self.lines:
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+            out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}"/>')
+        out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r}" fill="{c}"/>' for x, y, r, c in self.dots]
+        out += [f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{a}" font-size="{s}" fill="#374151">{escape(t)}</text>' for x, y, t, a, s in self.texts]
+        return "".join(out) + "</svg>"
+
+    def png(self) -> bytes:
+        """The marks without the words: a raster has no font of ours."""
+        w, h = self.width, self.height
+        pixels = bytearray(b"\xff" * (w * h * 3))
+
+        def put(x: int, y: int, rgb: bytes) -> None:
+            if 0 <= x < w and 0 <= y < h:
+                at = (y * w + x) * 3
+                pixels[at : at + 3] = rgb
+
+        for x, y, bw, bh, c in self.boxes:
+            rgb = _rgb(c)
+            for row in range(max(int(y), 0), min(int(y + bh) + 1, h)):
+                for column in range(max(int(x), 0), min(int(x + bw) + 1, w)):
+                    put(column, row, rgb)
+        for points, c, width in self.lines:
+            rgb = _rgb(c)
+            for (x1, y1), (x2, y2) in zip(points, points[1:]):
+                steps = max(int(abs(x2 - x1)), int(abs(y2 - y1)), 1)
+                for i in range(steps + 1):
+                    x, y = round(x1 + (x2 - x1) * i / steps), round(y1 + (y2 - y1) * i / steps)
+                    put(x, y, rgb)
+                    if width > 1:
+                        put(x, y + 1, rgb)
+        for x, y, r, c in self.dots:
+            rgb = _rgb(c)
+            for dy in range(-int(r), int(r) + 1):
+                for dx in range(-int(r), int(r) + 1):
+                    if dx * dx + dy * dy <= r * r:
+                        put(round(x) + dx, round(y) + dy, rgb)
+        rows = b"".join(b"\0" + bytes(pixels[i * w * 3 : (i + 1) * w * 3]) for i in range(h))
+
+        def chunk(kind: bytes, data: bytes) -> bytes:
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+    def pdf_marks(self, left: float, top: float, scale: float) -> str:
+        """Operators of a PDF page whose y goes up."""
+        def at(x: float, y: float) -> str:
+            return f"{left + x * scale:.2f} {top - y * scale:.2f}"
+
+        out = []
+        for x, y, w, h, c in self.boxes:
+            out.append(f"{_pdf(c)} rg {at(x, y + h)} {w * scale:.2f} {h * scale:.2f} re f")
+        for points, c, width in self.lines:
+            if len(points) > 1:
+                path = " ".join(f"{at(x, y)} {'m' if i == 0 else 'l'}" for i, (x, y) in enumerate(points))
+                out.append(f"{_pdf(c)} RG {width * scale:.2f} w {path} S")
+        for x, y, r, c in self.dots:
+            out.append(f"{_pdf(c)} rg {at(x - r, y + r)} {2 * r * scale:.2f} {2 * r * scale:.2f} re f")
+        for x, y, t, a, s in self.texts:
+            size = s * scale
+            shift = {"middle": 0.25, "end": 0.5}.get(a, 0) * len(t) * size
+            out.append(f"BT /F1 {size:.1f} Tf 0 g 1 0 0 1 {left + x * scale - shift:.2f} {top - y * scale:.2f} Tm ({pdf_text(t)}) Tj ET")
+        return "\n".join(out)
+
+
+def pdf_text(text: str) -> str:
+    """In the encoding of the standard fonts; what it lacks becomes a question mark."""
+    plain = text.replace("–", "-").replace("…", "...").encode("latin-1", "replace").decode("latin-1")
+    return plain.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
+
+
+def _rgb(colour: str) -> bytes:
+    return bytes.fromhex(colour.lstrip("#"))
+
+
+def _pdf(colour: str) -> str:
+    return " ".join(f"{b / 255:.3f}" for b in _rgb(colour))
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers that cover a range."""
+    if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
+        return [low]
+    raw = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)
+    first = math.ceil(low / step) * step
+    return [first + i * step for i in range(int((high - first) / step + 1e-9) + 1)]
+
+
+def short(value: float) -> str:
+    return f"{value:.4g}"
+
+
+Series = list[tuple[str, list[tuple[float, float]]]]
+
+
+def series_of(data: Any) -> Series:
+    """Points by name, from lists, pairs, dictionaries of them, metrics, and what PromQL answers."""
+    if data is None:
+        return []
+    if hasattr(data, "get_metrics_by_prefix"):
+        data = {m.series: [(h.timestamp, h.value) for h in data.get_metric_history(m.name, 24, m.labels)] for m in data.metrics.values()}
+    if hasattr(data, "to_dict") and not isinstance(data, dict):
+        data = {str(k): list(v) if not isinstance(v, dict) else list(v.values()) for k, v in data.to_dict().items()}
+    if isinstance(data, dict):
+        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in data.values()):
+            return [("", [(float(i), float(v)) for i, v in enumerate(data.values())])]
+        return [(str(k), _points(v)) for k, v in data.items() if isinstance(v, Iterable) and not isinstance(v, (str, dict))]
+    listed = list(data)
+    if listed and isinstance(listed[0], dict) and "metric" in listed[0]:
+        return [(_name(r["metric"]), [(t / 1000, float(v)) for t, v in (r.get("values") or [r["value"]])]) for r in listed]
+    if listed and hasattr(listed[0], "timestamp") and hasattr(listed[0], "value"):
+        by: dict[str, list[tuple[float, float]]] = {}
+        for m in listed:
+            by.setdefault(getattr(m, "series", m.name), []).append((m.timestamp, float(m.value)))
+        return sorted(by.items())
+    return [("", _points(listed))]
+
+
+def _name(metric: dict[str, str]) -> str:
+    rest = ", ".join(f"{k}={v}" for k, v in metric.items() if k != "__name__")
+    return metric.get("__name__", "") + (f"{{{rest}}}" if rest else "")
+
+
+def _points(values: Any) -> list[tuple[float, float]]:
+    points = []
+    for i, v in enumerate(values):
+        if isinstance(v, (list, tuple)) and len(v) == 2:
+            points.append((float(v[0]), float(v[1])))
+        elif hasattr(v, "value"):
+            points.append((float(v.timestamp), float(v.value)))
+        else:
+            points.append((float(i), float(v)))
+    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+
+
+def draw(kind: str, data: Any, *, title: str = "", width: int = 640, height: int = 320, labels: Sequence[str] | None = None, threshold: float | None = None, y_label: str = "", bins: int = 20) -> Shapes:
+    """A chart of one kind: line, area, bar, scatter, histogram."""
+    shapes = Shapes(width, height)
+    series = series_of(data)
+    if labels is None and isinstance(data, dict) and kind == "bar":
+        labels = [str(k) for k in data]
+        if all(not isinstance(v, (int, float)) for v in data.values()):
+            series = [("", [(float(i), p[-1][1] if p else 0.0) for i, (_, p) in enumerate(series)])]
+    if kind == "histogram":
+        series = [(n, _bins([y for _, y in p], bins)) for n, p in series]
+    points = [p for _, ps in series for p in ps]
+    left, right, top, bottom = 56.0, width - 12.0, 30.0 if title else 12.0, height - 34.0
+    if title:
+        shapes.texts.append((left, 18, title, "start", 13))
+    if not points:
+        shapes.texts.append((width / 2, height / 2, "no data", "middle", 13))
+        return shapes
+    xs, ys = [p[0] for p in points], [p[1] for p in points] + ([threshold] if threshold is not None else [])
+    low, high = min(ys), max(ys)
+    if kind in ("bar", "histogram", "area"):
+        low, high = min(low, 0.0), max(high, 0.0)
+    if high == low:
+        low, high = low - 0.5, high + 0.5
+    x_low, x_high = min(xs), max(xs)
+    bars = kind in ("bar", "histogram")
+    margin = ((x_high - x_low) / max(len(set(xs)) - 1, 1) or 1.0) / 2 if bars else 0.0
+    x_low, x_high = x_low - margin, x_high + margin
+    if x_high == x_low:
+        x_low, x_high = x_low - 0.5, x_high + 0.5
+
+    def sx(x: float) -> float:
+        return left + (x - x_low) / (x_high - x_low) * (right - left)
+
+    def sy(y: float) -> float:
+        return bottom - (y - low) / (high - low) * (bottom - top)
+
+    for tick in ticks(low, high):
+        shapes.lines.append(([(left, sy(tick)), (right, sy(tick))], "#e5e7eb", 1))
+        shapes.texts.append((left - 6, sy(tick) + 4, short(tick), "end", 10))
+    is_time = x_low > 1e8
+    if labels is not None:
+        for i, label in enumerate(labels[:40]):
+            shapes.texts.append((sx(float(i)), bottom + 16, label[:14], "middle", 10))
+    else:
+        for tick in ticks(x_low, x_high, 6):
+            shapes.texts.append((sx(tick), bottom + 16, _clock(tick) if is_time else short(tick), "middle", 10))
+    for i, (name, own) in enumerate(series):
+        colour = COLOURS[i % len(COLOURS)]
+        if kind in ("line", "area"):
+            shapes.lines.append(([(sx(x), sy(y)) for x, y in sorted(own)], colour, 1.5))
+            if len(own) == 1:
+                shapes.dots.append((sx(own[0][0]), sy(own[0][1]), 2.5, colour))
+        elif kind == "scatter":
+            shapes.dots += [(sx(x), sy(y), 2.5, colour) for x, y in own]
+        else:
+            step = (right - left) / max(len(set(xs)), 1) * 0.8 / len(series)
+            for x, y in own:
+                x0 = sx(x) - step * len(series) / 2 + i * step
+                shapes.boxes.append((x0, min(sy(y), sy(0.0)), step, abs(sy(0.0) - sy(y)), colour))
+        if name and len(series) > 1:
+            shapes.texts.append((right, top + 12 + 12 * i, name[:40], "end", 10))
+            shapes.boxes.append((right + 2, top + 4 + 12 * i, 8, 8, colour))
+    if threshold is not None:
+        shapes.lines.append(([(left, sy(threshold)), (right, sy(threshold))], "#dc2626", 1))
+    if y_label:
+        shapes.texts.append((left, height - 4, y_label, "start", 10))
+    return shapes
+
+
+def _bins(values: list[float], count: int) -> list[tuple[float, float]]:
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    width = (high - low) / count or 1.0
+    counts = [0] * count
+    for v in values:
+        counts[min(int((v - low) / width), count - 1)] += 1
+    return [(low + (i + 0.5) * width, float(c)) for i, c in enumerate(counts)]
+
+
+def _clock(seconds: float) -> str:
+    import time
+
+    return time.strftime("%H:%M:%S", time.localtime(seconds))

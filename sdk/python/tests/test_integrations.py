@@ -1,0 +1,234 @@
+"""Integrations with libraries that are there, and with stand-ins of the same protocol for those that are too heavy."""
+
+import asyncio
+import logging
+from collections import namedtuple
+
+import pytest
+
+import lapwing
+from lapwing.testing import capture
+
+
+def test_fastapi_and_the_dashboard():
+    fastapi = pytest.importorskip("fastapi")
+    client_of = pytest.importorskip("starlette.testclient").TestClient
+    from lapwing.integrations.fastapi import instrument
+
+    app = fastapi.FastAPI()
+
+    @app.get("/items/{item}")
+    async def item(item: int):
+        if item == 0:
+            raise fastapi.HTTPException(503)
+        return {"item": item}
+
+    instrument(app, dashboard=True, model="a")
+    with capture() as seen, client_of(app) as client:
+        assert client.get("/items/1", headers={"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}).status_code == 200
+        assert client.get("/items/0").status_code == 503
+        assert client.get("/nowhere").status_code == 404
+        assert set(client.get("/dashboard/metrics").json()) == {"request_metrics", "system_metrics", "model_metrics"}
+        page = client.get("/metrics").text
+    assert seen.value("http_requests_total", route="/items/{item}", status="200") == 1
+    assert seen.value("lapwing_operations_total", operation="/items/{item}", outcome="error") == 1
+    assert 'http_requests_total{method="GET",route="/items/{item}",status="200"}' in page
+    assert any(s.trace_id == int("ab" * 16, 16) for s in lapwing.spans("http.request"))
+
+    plain = fastapi.FastAPI()
+    from lapwing.dashboard_api import router
+
+    plain.include_router(router())
+    with client_of(plain) as client:
+        assert set(client.get("/dashboard/alerts").json()) == {"active_alerts", "alert_history", "alert_statistics"}
+
+
+def test_flask():
+    flask = pytest.importorskip("flask")
+    from lapwing.integrations.flask import instrument
+
+    app = flask.Flask(__name__)
+
+    @app.get("/users/<name>")
+    def user(name):
+        return name
+
+    instrument(app)
+    with capture() as seen:
+        assert app.test_client().get("/users/ann").text == "ann"
+    assert seen.value("http_requests_total", route="/users/<name>", status="200") == 1
+    assert "http_requests_total" in app.test_client().get("/metrics").text
+
+
+def test_prometheus_client():
+    prometheus_client = pytest.importorskip("prometheus_client")
+    from lapwing.integrations.prometheus import bridge
+
+    registry = prometheus_client.CollectorRegistry()
+    prometheus_client.Counter("adopted", "Help.", ["x"], registry=registry).labels("1").inc(3)
+    loop = bridge(registry, interval=60)
+    assert 'adopted_total{x="1"} 3' in lapwing.exposition()
+    loop.stop()
+
+
+def test_logging():
+    from lapwing.integrations.logging import install
+
+    logger = logging.getLogger("counted")
+    handler = install(logger)
+    with capture() as seen:
+        logger.error("x")
+    logger.removeHandler(handler)
+    assert seen.value("log_records_total", level="ERROR", logger="counted") == 1
+
+
+def test_grpc_stand_in():
+    """A stand-in: methods with the protocol of gRPC's handlers."""
+    from lapwing import _native
+    from lapwing.integrations.grpc import watched
+
+    operation = _native.OperationHandle("request", "/s/Call")
+    with capture() as seen:
+        assert watched(lambda r, c: r + 1, operation, False)(1, None) == 2
+        assert list(watched(lambda r, c: iter([r, r]), operation, True)(1, None)) == [1, 1]
+        with pytest.raises(ZeroDivisionError):
+            watched(lambda r, c: 1 / 0, operation, False)(1, None)
+    assert seen.value("lapwing_operations_total", operation="/s/Call", outcome="success") == 2
+    assert seen.value("lapwing_operations_total", operation="/s/Call", outcome="error") == 1
+
+
+def test_torch_stand_in():
+    """A stand-in with torch's protocol; an event that is not passed yet is not waited for."""
+    from lapwing.integrations import torch as integration
+
+    class Event:
+        passed = False
+
+        def __init__(self, enable_timing):
+            pass
+
+        def record(self):
+            pass
+
+        def query(self):
+            return Event.passed
+
+        def elapsed_time(self, _end):
+            assert Event.passed, "the host would have waited"
+            return 250.0
+
+        def synchronize(self):
+            raise AssertionError("synchronised")
+
+    Cuda = namedtuple("Cuda", "is_available device_count memory_allocated memory_reserved Event")
+    torch = namedtuple("Torch", "cuda")(Cuda(lambda: True, lambda: 2, lambda d: 100 + d, lambda d: 200, Event))
+    assert integration.read_memory(torch) == 2
+    with capture() as seen:
+        with integration.cuda_time("forward", torch=torch, model="a"):
+            pass
+        assert integration.resolve() == 0
+        Event.passed = True
+        assert integration.resolve() == 1
+    assert seen.value("lapwing_operations_total", operation="forward", outcome="success") == 1
+    assert 'torch_cuda_memory_allocated_bytes{device="1"} 101' in lapwing.exposition()
+
+
+def test_trainers_stand_in():
+    """Stand-ins for the callbacks of transformers and Lightning."""
+    from lapwing.integrations import lightning, transformers
+
+    callback = transformers.callback("m", base=object)
+    with capture() as seen:
+        callback.on_step_begin(None, None, None)
+        callback.on_step_end(None, None, None)
+        callback.on_log(None, None, None, logs={"loss": 0.5, "text": "x"})
+        other = lightning.callback("m", base=object)
+        other.on_train_batch_start()
+        other.on_train_batch_end(namedtuple("T", "logged_metrics")({"loss": 0.25}))
+    assert seen.value("training_steps_total", model="m") == 2
+    assert lapwing.gauge("training_value", labels=("model", "name")).labels("m", "loss").value == 0.25
+
+
+def test_presets_are_rules_that_are_understood():
+    from lapwing.integrations import ray, vllm
+
+    for found in (vllm.preset("gpu1:8000"), ray.preset()):
+        assert found["rules"] and found["scrape"]["static_configs"][0]["targets"]
+
+
+def test_the_pytest_plugin(tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    (tmp_path / "test_x.py").write_text("def test_a(): pass\ndef test_b(lapwing_capture): assert lapwing_capture.value('x') == 0\n")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    plugin = [] if _has_entry_point() else ["-p", "lapwing.pytest_plugin"]
+    run = lambda *more: subprocess.run([sys.executable, "-m", "pytest", "-q", *plugin, *more], cwd=tmp_path, env=env, capture_output=True, text=True)  # noqa: E731
+    assert run("--lapwing-save", "main").returncode == 0
+    done = run("--lapwing-gate", "main")
+    assert done.returncode == 0 and "gate passed" in done.stdout, done.stdout + done.stderr
+
+
+def _has_entry_point():
+    from importlib.metadata import entry_points
+
+    return any(e.name == "lapwing" for e in entry_points(group="pytest11"))
+
+
+def test_track_goes_over_everything():
+    class Thing:
+        @lapwing.track
+        def method(self):
+            return 1
+
+        @lapwing.track("t_class")
+        @classmethod
+        def of_class(cls):
+            return 2
+
+    @lapwing.track("t_gen")
+    def gen():
+        yield from (1, 2)
+
+    @lapwing.track("t_async")
+    async def coroutine():
+        return 3
+
+    @lapwing.track("t_agen")
+    async def agen():
+        yield 4
+        yield 5
+
+    @lapwing.track("t_fail", model="a")
+    def fail():
+        raise KeyError("x")
+
+    async def all_async():
+        first = [x async for x in agen()]
+        async for _ in agen():
+            break
+        return await coroutine(), first
+
+    with capture() as seen:
+        assert Thing().method() == 1 and Thing.of_class() == 2 and list(gen()) == [1, 2]
+        assert asyncio.run(all_async()) == (3, [4, 5])
+        with pytest.raises(KeyError):
+            fail()
+        with pytest.raises(KeyError):
+            with lapwing.track("t_with", model="b", kind="pipeline") as op:
+                op.set(tokens=3)
+                raise KeyError("y")
+    assert seen.value("lapwing_operations_total", outcome="error", operation="t_fail", model="a") == 1
+    assert seen.value("lapwing_operations_total", outcome="error", operation="t_with", model="b", type="pipeline") == 1
+    for name in ("t_class", "t_gen", "t_async"):
+        assert seen.value("lapwing_operations_total", outcome="success", operation=name) == 1
+    assert seen.value("lapwing_operations_total", operation="t_agen", outcome="success") >= 1
+    assert op.result["metadata"]["tokens"] == 3 and op.result["error"] == "KeyError: 'y'"
+
+
+def test_nested_operations_know_their_parents():
+    with lapwing.track("outer") as outer:
+        with lapwing.track("inner") as inner:
+            pass
+    assert inner.result["parent"] == outer.id

@@ -1,0 +1,335 @@
+"""Every documented name of the five seeds: it exists flat and by the seeds' module paths, has the documented signature, and does its work."""
+
+import asyncio
+import importlib
+import inspect
+import json
+import time
+
+import pytest
+
+import lapwing
+
+#: Class, then the methods that its seed documents, with their parameters.
+METHODS = {
+    # Seed 0.
+    "MetricsCollector": {
+        "record_metric": "name metric_type value labels description", "get_metric": "name", "get_metrics_by_prefix": "prefix",
+        "get_metric_history": "name hours",
+        # Seed 1.
+        "record_request": "endpoint status duration model_version", "record_inference": "duration model_version", "update_system_metrics": "model_version",
+        "record_quality_metrics": "quality_score model_version", "record_user_satisfaction": "rating model_version",
+        # Seed 2.
+        "collect": "sources interval",
+    },
+    "AlertManager": {
+        "add_alert_rule": "rule", "add_notification_handler": "handler", "check_alerts": "", "_evaluate_condition": "value condition threshold",
+        "_send_notifications": "alert", "load_alert_rules": "", "load_notification_channels": "", "evaluate_alerts": "metrics", "send_alert": "rule metrics",
+        "send_resolution": "rule metrics", "send_notification": "channel message", "send_slack_notification": "channel message",
+        "send_email_notification": "channel message", "send_pagerduty_notification": "channel message", "monitor": "metrics rules", "add_alert_handler": "handler",
+        "trigger_alert": "message severity metric_name metric_value threshold", "get_recent_alerts": "count", "get_alerts_by_severity": "severity",
+        "clear_alerts": "",
+    },
+    "EnhancedModelAvailabilityMonitor": {
+        "__init__": "config_path", "start_monitoring": "", "stop_monitoring": "", "_monitoring_loop": "", "_collect_system_metrics": "",
+        "_collect_model_metrics": "", "_collect_download_metrics": "", "_collect_health_metrics": "", "_collect_performance_metrics": "",
+        "_setup_default_alert_rules": "", "_setup_notification_handlers": "", "_load_config": "", "get_monitoring_status": "", "export_metrics": "format",
+    },
+    # Seed 1.
+    "HealthChecker": {
+        "__init__": "config", "perform_health_checks": "", "check_model_health": "", "check_system_health": "", "check_database_health": "",
+        "check_external_services": "", "test_database_connection": "",
+    },
+    "BusinessMetricsCollector": {
+        "record_user_engagement": "event_type user_segment", "record_model_performance": "metric_type score model_version",
+        "update_business_impact": "impact_type score time_period",
+    },
+    "PerformanceProfiler": {"profile_function": "func", "get_profile_stats": "", "print_profile_summary": ""},
+    "ProfiledModelServer": {"generate_text": "request", "get_performance_report": ""},
+    "TracingModelServer": {"generate_text_traced": "request parent_span"},
+    "AlertRule": {"__init__": "name condition severity duration", "evaluate": "metrics"},
+    "ComprehensiveMonitor": {"run_monitoring_cycle": "", "collect_all_metrics": "", "calculate_error_rate": "", "calculate_p95_latency": "", "debug_monitoring_system": ""},
+    "AlertFatiguePrevention": {
+        "should_send_alert": "alert_name severity", "get_cooldown_duration": "severity", "group_similar_alerts": "alerts",
+    },
+    # Seed 2.
+    "MetricsAggregator": {"aggregate": "metrics aggregation_rules"},
+    "MetricsStorage": {"store": "metrics retention"},
+    "AlertRules": {"define_rules": "thresholds conditions"},
+    "NotificationService": {"send_notifications": "alerts channels"},
+    "DashboardCreator": {"create": "metrics layout"},
+    "PlotGenerator": {"generate": "data plot_config"},
+    "ReportGenerator": {"generate": "data template"},
+    # Seed 3.
+    "PerformanceTracker": {
+        "start_operation": "metric_type operation_name metadata", "end_operation": "operation_id success error_message additional_metadata",
+        "_capture_resource_usage": "", "get_metrics_by_type": "metric_type hours_back", "get_all_metrics": "hours_back",
+    },
+    "SystemResourceMonitor": {"__init__": "sample_interval", "_capture_snapshot": "", "get_resource_history": "hours_back", "get_current_usage": ""},
+    "PerformanceAnalyzer": {
+        "__init__": "tracker resource_monitor", "generate_performance_report": "hours_back", "_calculate_resource_summary": "resource_history",
+        "_identify_bottlenecks": "metrics resource_history", "_generate_recommendations": "metrics resource_history bottlenecks",
+    },
+    "PerformanceMonitoringSystem": {
+        "__init__": "config_path", "_load_config": "config_path", "track_download_operation": "operation_name metadata",
+        "track_health_check": "operation_name metadata", "track_fallback_strategy": "operation_name metadata",
+        "track_analytics_collection": "operation_name metadata", "track_model_operation": "operation_name metadata",
+        "end_tracking": "operation_id success error_message additional_metadata", "get_performance_report": "hours_back",
+        "get_dashboard_data": "force_refresh", "_calculate_resource_trends": "",
+    },
+    # Seed 4.
+    "AdvancedMonitor": {
+        "__init__": "gpu_profiler resource_monitor", "set_threshold": "metric_name threshold", "start_monitoring": "interval", "stop_monitoring": "",
+        "get_monitoring_summary": "",
+    },
+    "ProductionMonitor": {
+        "set_performance_baseline": "metric_name value", "record_pipeline_execution": "pipeline_name execution_time success metadata",
+        "get_pipeline_health_report": "",
+    },
+}
+
+ENUMS = {
+    "AlertLevel": {"INFO": "info", "WARNING": "warning", "CRITICAL": "critical", "EMERGENCY": "emergency"},
+    "MetricType": {"COUNTER": "counter", "GAUGE": "gauge", "HISTOGRAM": "histogram", "TIMER": "timer"},
+    "AlertSeverity": {"INFO": "info", "WARNING": "warning", "ERROR": "error", "CRITICAL": "critical"},
+    "HealthStatus": {"HEALTHY": "healthy", "DEGRADED": "degraded", "UNHEALTHY": "unhealthy"},
+    "PerformanceMetricType": {
+        "DOWNLOAD_OPERATION": "download_operation", "HEALTH_CHECK": "health_check", "FALLBACK_STRATEGY": "fallback_strategy",
+        "ANALYTICS_COLLECTION": "analytics_collection", "SYSTEM_RESOURCE": "system_resource", "MODEL_OPERATION": "model_operation",
+    },
+}
+
+DATACLASSES = {
+    "ModelMetrics": "inference_time memory_usage gpu_utilization throughput error_rate", "HealthCheck": "name status message timestamp duration",
+    "MonitoringMetric": "name metric_type value timestamp labels description", "Alert": "message severity metric_name metric_value threshold timestamp",
+    "PerformanceMetric": "operation_id metric_type operation_name duration success error_message metadata",
+    "SystemResourceSnapshot": "timestamp cpu_percent memory_percent disk_percent",
+    "PerformanceReport": "total_operations success_rate bottlenecks recommendations",
+}
+
+FUNCTIONS = ("get_dashboard_overview", "get_metrics_dashboard", "get_alerts_dashboard", "debug_monitoring_system")
+
+#: The seeds' own module paths, and what is found there.
+PATHS = {
+    "scripts.deployment.monitoring_setup": "AlertLevel MetricType MonitoringMetric AlertRule Alert MetricsCollector AlertManager EnhancedModelAvailabilityMonitor",
+    "metrics.collector": "MetricsCollector", "metrics.aggregator": "MetricsAggregator", "metrics.storage": "MetricsStorage", "metrics.exporter": "MetricsExporter",
+    "alerts.alert_manager": "AlertManager", "alerts.alert_rules": "AlertRules", "alerts.notification": "NotificationService",
+    "alerts.escalation": "EscalationManager", "visualization.dashboard": "DashboardCreator", "visualization.plots": "PlotGenerator",
+    "visualization.reports": "ReportGenerator", "visualization.export": "VisualizationExporter", "performance.tracking": "PerformanceTracker",
+    "performance.analysis": "PerformanceAnalyzer", "performance.optimization": "PerformanceOptimizer", "performance.benchmarking": "PerformanceBenchmark",
+    "logging.logger": "setup_logging", "logging.log_processor": "LogProcessor", "logging.log_analyzer": "LogAnalyzer", "logging.log_storage": "LogStorage",
+    "health.health_check": "HealthChecker", "health.status": "StatusMonitor", "health.diagnostics": "SystemDiagnostics", "health.recovery": "RecoveryManager",
+    "utils.monitoring_utils": "parse_duration", "utils.config": "ConfigManager", "utils.validation": "validate_metric_name", "utils.logging": "get_logger",
+    "core.performance_monitoring_system": "PerformanceMetricType PerformanceMetric SystemResourceSnapshot PerformanceReport PerformanceTracker SystemResourceMonitor PerformanceAnalyzer PerformanceMonitoringSystem",
+    "monitoring.monitor": "AlertManager AlertSeverity AdvancedMonitor Alert", "monitoring.production": "ProductionMonitor",
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_classes_and_signatures(name):
+    cls = getattr(lapwing, name)
+    assert inspect.isclass(cls) and (cls.__doc__ or "").strip(), f"{name} needs a docstring"
+    for method, parameters in METHODS[name].items():
+        function = getattr(cls, method)
+        have = list(inspect.signature(function).parameters)
+        have = have[1:] if have and have[0] == "self" else have
+        assert have[: len(parameters.split())] == parameters.split(), f"{name}.{method}"
+        required = [p for p in list(inspect.signature(function).parameters.values())[1:] if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+        assert len(required) <= len(parameters.split()), f"{name}.{method} needs more than its seed documents"
+
+
+@pytest.mark.parametrize("name", ENUMS)
+def test_enums_and_constants(name):
+    cls = getattr(lapwing, name)
+    for member, value in ENUMS[name].items():
+        assert cls[member].value == value and cls(value) is cls[member] and isinstance(cls[member].value, str)
+
+
+@pytest.mark.parametrize("name", DATACLASSES)
+def test_data_classes(name):
+    cls = getattr(lapwing, name)
+    fields = set(inspect.signature(cls).parameters)
+    assert set(DATACLASSES[name].split()) <= fields
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name):
+    assert callable(getattr(lapwing, name))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_module_paths(path):
+    module = importlib.import_module(f"lapwing.{path}")
+    for name in PATHS[path].split():
+        found = getattr(module, name)
+        assert getattr(lapwing, name, found) is found
+
+
+def test_one_order_for_all_severities():
+    from lapwing import AlertLevel, AlertSeverity
+
+    assert AlertSeverity.INFO < AlertLevel.WARNING < AlertSeverity.ERROR < AlertLevel.CRITICAL < AlertLevel.EMERGENCY
+    assert max(AlertSeverity) is AlertSeverity.CRITICAL
+
+
+# Each does its work; what is not here does it in test_seed_blocks.py.
+def work_of_the_collector():
+    c = lapwing.MetricsCollector()
+    c.record_metric("w_queue", lapwing.MetricType.GAUGE, 1, {"q": "a"}, "how long")
+    c.record_metric("w_queue", lapwing.MetricType.GAUGE, 2, {"q": "a"}, "how long")
+    assert c.get_metric("w_queue").value == 2 and [m.value for m in c.get_metric_history("w_queue", 1)] == [1, 2]
+    assert list(c.get_metrics_by_prefix("w_")) == ['w_queue{q="a"}'] and c.query("sum(w_queue)")[0]["value"][1] == 2
+    assert 'w_queue{q="a"} 2' in lapwing.exposition()
+    c.collect("system", "1h")
+    assert c.get_metric("memory_usage").value > 0
+    c.collect({"bad": lambda: 1 / 0})
+    assert "ZeroDivisionError" in c.failures["bad"]
+    c.stop()
+
+
+def work_of_the_rules():
+    collector = lapwing.MetricsCollector()
+    collector.record_metric("w_lag", "gauge", 9)
+    rule = lapwing.AlertRule("lag", "w_lag > 5", "critical")
+    assert "PromQL" in rule.explain() and rule.severity == "critical"
+    assert [e["kind"] for e in rule.backtest(collector, hours=0.001, step=1) if e["kind"] == "firing"] in ([], ["firing"])
+    manager = lapwing.AlertManager(collector)
+    manager.add_alert_rule(rule)
+    alert = manager.check_alerts()[0]
+    assert (alert.name, alert.level, alert.metric_value, alert.threshold) == ("lag", lapwing.AlertLevel.CRITICAL, 9.0, 5.0)
+    assert manager.ack(alert, "ann") and alert.acknowledged_by == "ann"
+    manager.silence("lag")
+    collector.record_metric("w_lag", "gauge", 1)
+    assert manager.check_alerts()[0].resolved
+
+
+def work_of_composites():
+    manager = lapwing.AlertManager(config={"rules": [
+        {"name": "a", "condition": "w_x > 1"}, {"name": "b", "condition": "w_y > 1"}, {"name": "both", "condition": 'alert("a") and on () alert("b")'},
+    ]})
+    manager.monitor({"w_x": 2, "w_y": 2})
+    names = {a.name for a in manager.monitor({"w_x": 2, "w_y": 2})}
+    assert names == {"a", "b", "both"}, names
+
+
+def work_of_the_availability_monitor(tmp_path):
+    models = tmp_path / "models" / "m1"
+    models.mkdir(parents=True)
+    (models / "weights.bin").write_bytes(b"x" * 10)
+    (models / "broken.part").write_bytes(b"")
+    config = tmp_path / "m.json"
+    log = tmp_path / "alerts.log"
+    config.write_text(json.dumps({"notification_channels": ["file"], "alert_log_file": str(log), "models_path": str(tmp_path / "models"), "monitoring_interval": 0.05}))
+    with lapwing.EnhancedModelAvailabilityMonitor(config) as monitor:
+        deadline = time.monotonic() + 20
+        while not monitor.get_monitoring_status()["cycles"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        status = monitor.get_monitoring_status()
+        assert status["running"] and status["rule_states"]["models_corrupted"] == "firing"
+        assert "models_total_count 1" in monitor.export_metrics("prometheus")
+        assert json.loads(monitor.export_metrics("json"))["metrics"] and "resourceMetrics" in monitor.export_metrics("otlp")
+    assert not monitor.get_monitoring_status()["running"]
+    assert "models_corrupted" in log.read_text()
+
+
+def work_of_the_notifier(recorder, tmp_path):
+    service = lapwing.NotificationService({"hook": {"type": "webhook", "url": recorder.url + "/w"}})
+    recorder.status = 200
+    told = service.send_notifications([lapwing.Alert("slow", name="lag")], ["hook", {"type": "slack", "webhook_url": recorder.url + "/s", "channel": "#a"},
+                                                                        {"type": "file", "path": str(tmp_path / "a.log")}])
+    assert [t["delivered"] for t in told] == [True, True, True], told
+    assert [p for _, p, _ in recorder.requests] == ["/w", "/s"] and b'"lag"' in recorder.requests[0][2]
+
+
+def work_of_the_analyzer():
+    tracker, monitor = lapwing.PerformanceTracker(), lapwing.SystemResourceMonitor(60)
+    with tracker.operation("download_operation", "get", {"url": "x"}):
+        snapshot = monitor.get_current_usage()
+    assert snapshot.memory_percent > 0 and monitor.get_resource_history(1)
+    assert tracker._capture_resource_usage()["process_memory_bytes"] > 0
+    analyzer = lapwing.PerformanceAnalyzer(tracker, monitor, slow_s=1e-9, slow_share_max=0)
+    report = analyzer.generate_performance_report(1)
+    assert report.operations_by_type == {"download_operation": 1} and str(report.bottlenecks[0]).startswith("1 of 1 operations")
+    assert analyzer._calculate_resource_summary(monitor.get_resource_history(1))["max_memory_percent"] > 0
+    assert analyzer._identify_bottlenecks(tracker.get_all_metrics(1), [])[0]["operations"]
+    assert analyzer._generate_recommendations(tracker.get_metrics_by_type("download_operation", 1), [], report.bottlenecks)
+
+
+def work_of_reports(tmp_path):
+    tracker = lapwing.PerformanceTracker()
+    tracker.end_operation(tracker.start_operation("request", "r"), False, "no")
+    report = lapwing.PerformanceAnalyzer(tracker).generate_performance_report(1)
+    for format in ("html", "md", "txt", "json", "pdf"):
+        made = lapwing.ReportGenerator().generate(report, {"format": format, "title": "T"})
+        content = open(made.save(tmp_path / f"r.{format}"), "rb").read()
+        assert b"Performance" in content and b"failed" in content, format
+    assert "3" in str(lapwing.ReportGenerator().generate({"n": 3}, "there are {n}"))
+    with pytest.raises(ValueError, match="asks for 'm'"):
+        lapwing.ReportGenerator().generate({"n": 3}, "there are {m}")
+    for kind in ("line", "area", "bar", "scatter", "histogram"):
+        plot = lapwing.PlotGenerator().generate({"a": [1, 2, 5], "b": [3, 1, 2]}, {"type": kind, "threshold": 2})[0]
+        for end in ("svg", "png", "pdf", "html"):
+            assert open(plot.save(tmp_path / f"p.{end}"), "rb").read()
+    board = lapwing.DashboardCreator().create({"x": [1, 2]}, {"panels": [{"metric": "x", "title": "X"}, {"metric": "gone"}]})
+    assert "no data" in board.to_html() and "<svg" in board._repr_html_() and board.update().title == board.title
+
+
+def work_of_the_rest(tmp_path):
+    chain = lapwing.RecoveryManager(sleep=lambda s: None)
+    chain.register("x", lambda: False, max_attempts=2)
+    assert chain.recover("x").attempts == 2
+    status = lapwing.StatusMonitor()
+    status.update()
+    assert status.get_status()["overall"] in ("healthy", "degraded", "unhealthy")
+    assert "mean" in dir(lapwing.PerformanceBenchmark(3, 0).run(lambda: None, "n"))
+    optimizer = lapwing.PerformanceOptimizer()
+    assert isinstance(optimizer.optimize(), list)
+    log = lapwing.setup_logging("INFO", output=tmp_path / "a.log", name="w")
+    log.info("hello %s", "you", extra={"n": 1})
+    line = json.loads((tmp_path / "a.log").read_text())
+    assert line["message"] == "hello you" and line["n"] == 1
+    storage = lapwing.LogStorage()
+    storage.store((tmp_path / "a.log").read_text().splitlines())
+    assert storage.search("hello") and lapwing.LogAnalyzer().analyze(storage)["total"] == 1
+    tracer = lapwing.Tracer("svc")
+    parent = tracer.start_span("p")
+    child = tracer.start_span("c", child_of=parent)
+    child.set_tag("error", True)
+    child.finish()
+    parent.finish()
+    assert child.trace_id == parent.trace_id and child.error
+    assert lapwing.debug_monitoring_system()["lapwing"] == lapwing.__version__
+
+
+@pytest.mark.parametrize("work", [v for n, v in list(globals().items()) if n.startswith("work_")], ids=lambda f: f.__name__)
+def test_it_does_its_work(work, request):
+    work(**{n: request.getfixturevalue(n) for n in inspect.signature(work).parameters})
+
+
+def test_async_twins():
+    async def main():
+        async with lapwing.init(embedded=True) as client:
+            client.gauge("twin").set(2)
+            assert (await client.aquery("twin"))[0]["value"][1] == 2
+        monitor = lapwing.AdvancedMonitor()
+        await monitor.astart_monitoring(10)
+        await monitor.astop_monitoring()
+        assert (await lapwing.SystemResourceMonitor().aget_current_usage()).memory_percent > 0
+        assert (await lapwing.PerformanceAnalyzer().agenerate_performance_report(1)).total_operations == 0
+        assert (await lapwing.MetricsCollector().acollect({"n": lambda: 1}))[0].value == 1
+
+    asyncio.run(main())
+
+
+def test_notebooks_see_something():
+    monitor = lapwing.ProductionMonitor()
+    for v in (1, 2, 3):
+        monitor.record_metric("w_note", v)
+    assert "<svg" in monitor._repr_html_()
+    collector = lapwing.MetricsCollector()
+    for v in (1, 2, 3):
+        collector.record_metric("w_note2", "gauge", v)
+    assert "<svg" in collector._repr_html_()
+    manager = lapwing.AlertManager()
+    manager.trigger_alert("x")
+    assert "<table" in manager._repr_html_() and "<table" in manager.alert_history[0]._repr_html_()

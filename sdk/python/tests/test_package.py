@@ -1,0 +1,129 @@
+"""The package as such: its names, its types, its import, its command line."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lapwing
+from lapwing._names import MODULES, NAMES
+
+PACKAGE = Path(lapwing.__file__).parent
+
+
+def test_the_types_list_what_there_is():
+    text = (PACKAGE / "__init__.pyi").read_text()
+    listed = set(re.findall(r"(\w+) as \1\b", text))
+    assert listed == set(NAMES) | set(MODULES)
+    assert (PACKAGE / "py.typed").exists()
+    for name in NAMES:
+        assert getattr(lapwing, name) is not None
+    assert set(NAMES) <= set(dir(lapwing))
+    with pytest.raises(AttributeError):
+        lapwing.never_heard_of
+
+
+def test_importing_pulls_in_nothing_that_is_not_needed():
+    code = "import sys, lapwing; print([m for m in ('asyncio', 'cProfile', 'numpy', 'torch', 'json', 'inspect', 'urllib.request') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_arrays_are_taken_as_they_are():
+    numpy = pytest.importorskip("numpy")
+    histogram = lapwing.histogram("package_array_seconds", buckets=(1, 2))
+    assert histogram.observe_many(numpy.array([0.5, 1.5, float("nan"), 9.0])) == 1
+    assert histogram.observe_many(numpy.arange(3, dtype="float32")[::2]) == 0
+    histogram.observe(numpy.float64(0.5))
+    assert histogram.read()[1] == [3, 2, 1]
+    with histogram.time():
+        pass
+    assert sum(histogram.read()[1]) == 7
+
+
+def test_a_hand_turned_clock_lives_a_day_at_once():
+    from lapwing import _native
+
+    engine = _native.Engine(start_ms=1_700_000_000_000, rules=json.dumps([{"name": "never", "condition": "absent_metric > 1"}]))
+    engine.advance(24 * 3600)
+    assert engine.now_ms() == 1_700_000_000_000 + 24 * 3_600_000
+    engine.stop()
+    engine.stop()
+
+
+def test_the_wheel_carries_the_server(tmp_path):
+    import socket
+
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    env = {"PYTHONPATH": ":".join(p for p in sys.path if p), "PATH": "/usr/bin:/bin"}
+    run = lambda *args: subprocess.run([sys.executable, "-m", "lapwing", *args], cwd=tmp_path, env=env, capture_output=True, text=True)  # noqa: E731
+    assert "lapwing" in run("--version").stdout
+    (tmp_path / "a.json").write_text('{"latency": 1}')
+    (tmp_path / "b.json").write_text('{"latency": 2}')
+    assert run("gate", "check", "b.json", "--baseline", "a.json").returncode == 1
+    assert run("monitor", "setup").returncode == 0
+    server = subprocess.Popen([sys.executable, "-m", "lapwing", "serve", "--memory", "--listen", f"127.0.0.1:{port}", "--log-level", "error"], cwd=tmp_path, env=env)
+    try:
+        from lapwing._core import _answers
+
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 30
+        while not _answers(url):
+            assert time.monotonic() < deadline and server.poll() is None
+            time.sleep(0.05)
+        with lapwing.init(url, service="tests") as client:
+            assert client.mode == "remote"
+            client.counter("shipped_total").inc(3)
+            with lapwing.track("etl", kind="pipeline"):
+                pass
+            assert client.flush(20), client.status()
+            found = client.query("shipped_total")
+            assert found[0]["value"][1] == 3.0 and found[0]["metric"]["job"] == "tests"
+            assert client.pipelines()["pipelines"]["etl"]["total_executions"] >= 1
+            assert client.performance_report(1)["total_operations"] >= 1
+            with pytest.raises(ValueError, match="answered 400"):
+                client.query("sum(")
+    finally:
+        server.terminate()
+        assert server.wait(20) == 0
+
+
+def test_gate_files(tmp_path):
+    baselines = lapwing.Baselines(tmp_path / "b")
+    baselines.save("main", {"latency": [1.0, 1.1], "throughput": {"values": [5], "direction": "higher"}}, pin=True)
+    with pytest.raises(ValueError, match="pinned"):
+        baselines.save("main", {"latency": 2})
+    assert baselines.list()[0]["name"] == "main" and baselines.list()[0]["pinned"]
+    report = lapwing.gate({"latency": 3, "throughput": 5}, "main", directory=tmp_path / "b")
+    assert not report and report.exit_code == 1 and report.regressions[0]["metric"] == "latency"
+    assert "<failure" in Path(report.save(tmp_path / "r.xml")).read_text()
+    assert "| ❌ |" in report.render("markdown") and "::error" in report.render("github")
+    with pytest.raises(lapwing.GateFailed, match="latency"):
+        report.raise_if_failed()
+    with lapwing.init(embedded=True) as client:
+        client.gauge("gate_quality").set(0.9)
+        assert lapwing.gate({"a": 1}, {"a": 1}, conditions=["gate_quality > 0.8"]).passed
+        assert not lapwing.gate({"a": 1}, {"a": 1}, conditions=["gate_quality > 0.95"]).passed
+
+
+def test_spans_over_tasks():
+    import asyncio
+
+    async def child():
+        with lapwing.span("s_child") as span:
+            await asyncio.sleep(0)
+            return span
+
+    async def main():
+        with lapwing.span("s_parent") as parent:
+            children = await asyncio.gather(child(), child())
+        return parent, children
+
+    parent, children = asyncio.run(main())
+    assert {c.parent_id for c in children} == {parent.span_id} and len({c.span_id for c in children}) == 2
+    assert parent.to_dict()["parent_id"] is None and parent.traceparent.startswith("00-")
