@@ -172,7 +172,7 @@ async fn certificates_that_are_bad_are_named() {
     let soon = json!({ "tls": { "address": format!("localhost:{port}"), "warn_days": 1e6, "tls": { "ca_file": ca } } });
     check(soon, Verdict::Degraded, Some(ProbeReason::CertificateExpiring)).await;
     let what: Probe = serde_json::from_value(tls(json!({ "ca_file": ca }))).unwrap();
-    let later_ms = ends_s as i64 * 1000 + 1;
+    let later_ms = ends_s as i64 * 1000 + 2000;
     let late = probe(&what, &Look::new(None, TIMEOUT_MS, later_ms, nanos)).await;
     assert_eq!(late.reason, Some(ProbeReason::CertificateExpired), "{late:?}");
     let plain = Server::default().start().await;

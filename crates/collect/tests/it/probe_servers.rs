@@ -251,7 +251,7 @@ server.wait_for_termination()
 fn nginx(dir: &Path, port: u16) -> Option<Started> {
     let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
     let text = format!(
-        "daemon off; worker_processes 1; error_log {0}/error.log; pid {0}/pid; events {{}}\n\
+        "daemon off; master_process off; error_log {0}/error.log; pid {0}/pid; events {{}}\n\
          http {{ access_log off; client_body_temp_path {0}; proxy_temp_path {0}; fastcgi_temp_path {0};\n\
          uwsgi_temp_path {0}; scgi_temp_path {0};\n\
          server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {tls}/server.pem; ssl_certificate_key {tls}/server.key;\n\
