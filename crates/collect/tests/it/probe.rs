@@ -175,7 +175,7 @@ async fn certificates_that_are_bad_are_named() {
     let later_ms = ends_s as i64 * 1000 + 2000;
     let late = probe(&what, &Look::new(None, TIMEOUT_MS, later_ms, nanos)).await;
     assert_eq!(late.reason, Some(ProbeReason::CertificateExpired), "{late:?}");
-    let plain = Server::default().start().await;
+    let plain = says(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     fails(json!({ "tls": { "address": plain } }), ProbeReason::Tls).await;
 }
 
