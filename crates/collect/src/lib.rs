@@ -11,6 +11,7 @@ pub mod gpu;
 pub mod host;
 pub mod http;
 mod page;
+pub mod probe;
 pub mod process;
 pub mod relabel;
 pub mod schedule;

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::compute::{Compute, ComputeError};
 use crate::forward::Forwarding;
+use crate::health::{Health, HealthError};
 use crate::jobs::Jobs;
 use crate::meter::Meter;
 use crate::options::EngineOptions;
@@ -36,6 +37,7 @@ struct Shared {
     otlp: OtlpIngest,
     scraping: Scraping,
     paging: Paging,
+    health: Health,
     forwarding: Forwarding,
     pushed: Pushed,
     sdk: Sdk,
@@ -61,6 +63,8 @@ pub enum StartError {
     #[error(transparent)]
     Paging(#[from] PagingError),
     #[error(transparent)]
+    Health(#[from] HealthError),
+    #[error(transparent)]
     Scraping(#[from] ScrapingError),
 }
 
@@ -85,6 +89,12 @@ impl Engine {
         let pushed = Pushed::load(state.clone(), options.pushed_ttl_ms, &meter).map_err(StartError::State)?;
         let paging = Paging::start(state, &options.paging, &clock, &meter)?;
         let forwarding = Forwarding::new(options.paging.forwarder(), &meter);
+        let health = Health::new(
+            &options.health,
+            paging.state_store().clone(),
+            &meter,
+            clock.now_ms(),
+        )?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let engine = Engine {
             shared: Arc::new(Shared {
@@ -96,6 +106,7 @@ impl Engine {
                 queries,
                 scraping,
                 paging,
+                health,
                 forwarding,
                 pushed,
                 otlp,
@@ -149,6 +160,10 @@ impl Engine {
 
     pub fn paging(&self) -> &Paging {
         &self.shared.paging
+    }
+
+    pub fn health(&self) -> &Health {
+        &self.shared.health
     }
 
     pub fn forwarding(&self) -> &Forwarding {

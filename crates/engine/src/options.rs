@@ -1,6 +1,7 @@
 //! What an engine is started with.
 
 use crate::clock::Clock;
+use crate::health::HealthOptions;
 use crate::paging::PagingOptions;
 use crate::queries::QueryLimits;
 use crate::sdk::Sdk;
@@ -19,6 +20,7 @@ pub struct EngineOptions {
     pub queries: QueryLimits,
     pub otlp: OtlpOptions,
     pub paging: PagingOptions,
+    pub health: HealthOptions,
     /// How long what batch jobs pushed stands; `None` keeps it until it is deleted.
     pub pushed_ttl_ms: Option<i64>,
     pub scrape_jobs: Vec<ScrapeConfig>,
@@ -48,6 +50,7 @@ impl Default for EngineOptions {
             queries: QueryLimits::default(),
             otlp: OtlpOptions::default(),
             paging: PagingOptions::default(),
+            health: HealthOptions::default(),
             pushed_ttl_ms: None,
             scrape_jobs: Vec::new(),
             scrape_defaults: ScrapeDefaults::default(),

@@ -31,6 +31,8 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
     start_maintenance(&mut jobs, engine);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
+    crate::health::start(&mut jobs, engine);
+    crate::health::start_probes(&mut jobs, engine);
     crate::forward::start(&mut jobs, engine);
     start_pushed(&mut jobs, engine);
     if let Some(period) = options.own_interval {

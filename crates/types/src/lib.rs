@@ -9,6 +9,7 @@
 mod alert;
 mod duration;
 mod exemplar;
+mod health;
 mod histogram;
 mod labels;
 mod limits;
@@ -25,6 +26,7 @@ pub use alert::{
 };
 pub use duration::{DurationError, format_duration_ms, parse_duration_ms};
 pub use exemplar::Exemplar;
+pub use health::{HealthState, Phase, ProbeOutcome, ProbeReason, ProbeSeries, ShardState, Verdict};
 pub use histogram::{
     Bucket, CUSTOM_BUCKETS_SCHEMA, CompensatedSum, Counts, FloatHistogram, Histogram, HistogramError,
     IncompatibleSchemas, Reconciled, ResetHint, Span, bucket_bound, format_number, span_indexes,

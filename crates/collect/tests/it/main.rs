@@ -5,5 +5,7 @@ mod discovery;
 mod gpu;
 mod host;
 mod http;
+mod probe;
+mod probe_servers;
 mod scrape;
 mod server;

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod doctor;
 mod gate;
+mod health;
 mod import;
 mod import_data;
 mod init;
@@ -66,6 +67,8 @@ enum Command {
     Query(query::QueryArgs),
     /// The overview in the terminal
     Top(top::TopArgs),
+    /// Say how models and checks are, worst first
+    Health(health::HealthArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
     /// Compare a run with its baseline, for continuous integration and canaries
@@ -104,6 +107,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Top(args)) => top::run(&args),
+        Some(Command::Health(args)) => health::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Gate(args)) => gate::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),

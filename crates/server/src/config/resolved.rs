@@ -15,6 +15,7 @@ impl Config {
             metrics: self.metrics_options(),
             host_interval: self.host.enabled.then_some(host_interval),
             paging: self.alerting.paging.clone(),
+            health: self.health.clone(),
             scrape_jobs: self.scrape_configs.clone(),
             scrape_defaults: self.global.scrape_defaults(),
             find_local: self.discover.local,

@@ -15,13 +15,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Paths that a load balancer or a browser's first look needs without a token.
-const OPEN_PATHS: [&str; 4] = ["/-/healthy", "/-/ready", "/health", "/favicon.ico"];
+const OPEN_PATHS: [&str; 5] = ["/-/healthy", "/-/ready", "/health", "/status", "/favicon.ico"];
+/// A page anywhere may show a badge.
+const OPEN_PREFIX: &str = "/badge/";
 
 pub(crate) async fn check(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let config = state.config();
     let tokens = &config.web.tokens;
     let is_open = tokens.is_empty() && config.web.users.is_empty();
-    if is_open || OPEN_PATHS.contains(&request.uri().path()) {
+    if is_open || is_open_path(request.uri().path()) {
         return next.run(request).await;
     }
     let needed = role_needed(request.method(), request.uri().path());
@@ -51,6 +53,10 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
     }
 }
 
+fn is_open_path(path: &str) -> bool {
+    OPEN_PATHS.contains(&path) || path.starts_with(OPEN_PREFIX)
+}
+
 fn refuse(status: StatusCode, message: &str) -> Response {
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer, Basic realm=\"lapwing\"")];
     (status, challenge, message.to_lowercase()).into_response()
@@ -58,7 +64,8 @@ fn refuse(status: StatusCode, message: &str) -> Response {
 
 /// One table: what each part of the API asks of its caller.
 fn role_needed(method: &Method, path: &str) -> Role {
-    const INGEST: [&str; 8] = [
+    const INGEST: [&str; 9] = [
+        "/api/v1/checkin",
         "/api/v1/write",
         "/api/v1/operations",
         "/api/v1/push",

@@ -6,6 +6,7 @@
 mod alertmanager;
 mod auth;
 mod dashboard;
+mod health;
 mod ingest;
 mod lifecycle;
 mod listener;
@@ -37,6 +38,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(operations::routes())
         .merge(dashboard::routes())
         .merge(probes::routes())
+        .merge(health::routes())
         .merge(lifecycle::routes())
         .merge(web::routes())
         .fallback(ui::serve)

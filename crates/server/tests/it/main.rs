@@ -8,6 +8,7 @@ mod disk_full;
 mod doctor;
 mod first_steps;
 mod gate;
+mod health;
 mod import_data;
 mod limits;
 mod operations;

@@ -4,6 +4,7 @@ pub(crate) mod alerting;
 mod dashboards;
 mod discover;
 mod global;
+mod health;
 mod host;
 mod limits;
 pub(crate) mod otlp;
@@ -27,6 +28,7 @@ pub(crate) use web::{BasicUser, Role, Token, WebConfig, normal_prefix};
 use super::diagnostic::Diagnostics;
 use super::reader::MapReader;
 use super::yaml::Node;
+use lapwing::HealthOptions;
 use lapwing_collect::scrape::ScrapeConfig;
 use lapwing_wire::otlp::OtlpOptions;
 
@@ -44,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) dashboards: DashboardsConfig,
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
+    pub(crate) health: HealthOptions,
 }
 
 impl Config {
@@ -54,6 +57,7 @@ impl Config {
         let web = WebConfig::read(map.node("web"), notes);
         let config = Config {
             alerting: alerting::read(&mut map, (&global, &web.seen_from_outside()), notes),
+            health: health::read(&mut map, notes),
             scrape_configs: scrape::read(&jobs, global.scrape_defaults(), notes),
             global,
             web,

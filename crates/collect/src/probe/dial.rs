@@ -1,0 +1,310 @@
+//! From a name to a connection: resolve, connect, and where wanted TLS, each timed as a phase of its own.
+//!
+//! A certificate is looked at even when it is bad, so that the person who is paged reads until when it held. Therefore the
+//! handshake itself takes any certificate, and its verdict is found right after it, before a single byte of ours is sent.
+
+use super::certificate::{Certificate, read_certificate};
+use super::look::{Fault, Look};
+use lapwing_types::{Phase, ProbeReason};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+/// How to trust the other side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsOptions {
+    /// Only these authorities; the system's without it.
+    pub ca_file: Option<PathBuf>,
+    pub insecure_skip_verify: bool,
+    /// The name that the certificate must hold; the host's without it.
+    pub server_name: Option<String>,
+    /// Degraded when the certificate ends within so many days.
+    pub warn_days: Option<f64>,
+}
+
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+pub(super) struct Dialed {
+    pub(super) stream: Box<dyn Stream>,
+    pub(super) is_h2: bool,
+}
+
+pub(super) struct Address<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+}
+
+/// Addresses tried one after the other; a name with more is served by its first.
+const ADDRESSES_MAX: usize = 4;
+
+pub(super) async fn connect(look: &Look, address: &Address<'_>) -> Result<TcpStream, Fault> {
+    look.enter(Phase::Resolve);
+    let host = address.host.trim_start_matches('[').trim_end_matches(']');
+    let addresses: Vec<SocketAddr> = match host.parse() {
+        Ok(ip) => vec![SocketAddr::new(ip, address.port)],
+        Err(_) => {
+            let found = tokio::net::lookup_host((host, address.port)).await;
+            let found =
+                found.map_err(|e| Fault::new(ProbeReason::Dns, format!("cannot resolve {host}: {e}")))?;
+            found.take(ADDRESSES_MAX).collect()
+        }
+    };
+    look.enter(Phase::Connect);
+    look.measure("probe_dns_lookup_time_seconds", look.phase_s(Phase::Resolve));
+    let mut last = Fault::new(ProbeReason::Dns, format!("{host} has no address"));
+    for one in addresses {
+        match TcpStream::connect(one).await {
+            Ok(stream) => {
+                look.leave();
+                let _ = stream.set_nodelay(true);
+                look.measure("probe_ip_protocol", if one.is_ipv4() { 4.0 } else { 6.0 });
+                look.note("address", one.to_string());
+                return Ok(stream);
+            }
+            Err(error) => {
+                let fault = Fault::of_io(&error);
+                last = Fault::new(fault.reason, format!("cannot connect to {one}: {error}"));
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Connects, and speaks TLS when `tls` is given.
+pub(super) async fn dial(
+    look: &Look,
+    address: &Address<'_>,
+    tls: Option<&TlsOptions>,
+    offer_h2: bool,
+) -> Result<Dialed, Fault> {
+    let stream = connect(look, address).await?;
+    match tls {
+        None => Ok(Dialed {
+            stream: Box::new(stream),
+            is_h2: false,
+        }),
+        Some(tls) => secure(look, Box::new(stream), (address.host, tls), offer_h2).await,
+    }
+}
+
+/// Turns a connection into a TLS one (at once, or after STARTTLS) and judges its certificate.
+pub(super) async fn secure(
+    look: &Look,
+    stream: Box<dyn Stream>,
+    (host, tls): (&str, &TlsOptions),
+    offer_h2: bool,
+) -> Result<Dialed, Fault> {
+    look.enter(Phase::Tls);
+    let name = tls.server_name.as_deref().unwrap_or(host);
+    let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let server_name =
+        ServerName::try_from(name).map_err(|_| Fault::config(format!("{host:?} is not a name for TLS")))?;
+    let connector = tokio_rustls::TlsConnector::from(client_config(offer_h2)?);
+    let stream = connector
+        .connect(server_name.clone(), stream)
+        .await
+        .map_err(|e| tls_fault(&e))?;
+    look.leave();
+    let connection = stream.get_ref().1;
+    let version = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
+        _ => "TLS 1.2",
+    };
+    look.measure_with("probe_tls_version_info", &[("version", version)], 1.0);
+    let is_h2 = connection.alpn_protocol() == Some(b"h2");
+    judge_chain(
+        look,
+        connection.peer_certificates().unwrap_or_default(),
+        &server_name,
+        tls,
+    )?;
+    Ok(Dialed {
+        stream: Box::new(stream),
+        is_h2,
+    })
+}
+
+fn tls_fault(error: &std::io::Error) -> Fault {
+    match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        Some(tls) => Fault::new(ProbeReason::Tls, format!("TLS handshake failed: {tls}")),
+        None => Fault {
+            detail: format!("TLS handshake failed: {error}"),
+            ..Fault::of_io(error)
+        },
+    }
+}
+
+fn judge_chain(
+    look: &Look,
+    chain: &[CertificateDer<'_>],
+    name: &ServerName<'_>,
+    tls: &TlsOptions,
+) -> Result<(), Fault> {
+    let Some((leaf, others)) = chain.split_first() else {
+        return Err(Fault::new(ProbeReason::Tls, "the server sent no certificate"));
+    };
+    let read: Vec<Certificate> = chain.iter().filter_map(|c| read_certificate(c)).collect();
+    if let Some(first) = read.first() {
+        look.note(
+            "certificate",
+            format!(
+                "{} by {}, until {}",
+                first.subject,
+                first.issuer,
+                moment(first.not_after_ms)
+            ),
+        );
+    }
+    let earliest_ms = read.iter().map(|c| c.not_after_ms).min();
+    if let Some(ms) = earliest_ms {
+        look.measure("probe_ssl_earliest_cert_expiry", ms as f64 / 1000.0);
+    }
+    if !tls.insecure_skip_verify {
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_millis(
+            look.now_ms.max(0).unsigned_abs(),
+        ));
+        verifier(tls)?
+            .verify_server_cert(leaf, others, name, &[], now)
+            .map_err(|error| certificate_fault(&error, read.first()))?;
+    }
+    let (Some(days), Some(ms)) = (tls.warn_days, earliest_ms) else {
+        return Ok(());
+    };
+    let left = (ms - look.now_ms) as f64 / 86_400_000.0;
+    if left < days {
+        let detail = format!("the certificate ends in {left:.1} days, on {}", moment(ms));
+        return Err(Fault::degraded(ProbeReason::CertificateExpiring, detail));
+    }
+    Ok(())
+}
+
+fn moment(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |t| t.to_string())
+}
+
+fn certificate_fault(error: &rustls::Error, leaf: Option<&Certificate>) -> Fault {
+    let until = leaf.map_or_else(String::new, |c| {
+        format!(" (it held until {})", moment(c.not_after_ms))
+    });
+    let rustls::Error::InvalidCertificate(reason) = error else {
+        return Fault::new(ProbeReason::Tls, error.to_string());
+    };
+    match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Fault::new(
+            ProbeReason::CertificateExpired,
+            format!("the certificate is over{until}"),
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Fault::new(
+            ProbeReason::CertificateName,
+            "the certificate is for another name",
+        ),
+        other => Fault::new(
+            ProbeReason::CertificateUntrusted,
+            format!("the certificate is not trusted: {other}"),
+        ),
+    }
+}
+
+fn verifier(tls: &TlsOptions) -> Result<Arc<WebPkiServerVerifier>, Fault> {
+    static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let roots = match &tls.ca_file {
+        None => SYSTEM
+            .get_or_init(|| {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                Arc::new(roots)
+            })
+            .clone(),
+        Some(path) => {
+            let wrong = |e: &dyn std::fmt::Display| Fault::config(format!("{}: {e}", path.display()));
+            let mut roots = RootCertStore::empty();
+            let found = CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))?;
+            for certificate in found {
+                let certificate = certificate.map_err(|e| wrong(&e))?;
+                roots.add(certificate).map_err(|e| wrong(&e))?;
+            }
+            Arc::new(roots)
+        }
+    };
+    WebPkiServerVerifier::builder_with_provider(roots, provider())
+        .build()
+        .map_err(|e| Fault::config(format!("no authority to trust: {e}")))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER
+        .get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .clone()
+}
+
+fn client_config(offer_h2: bool) -> Result<Arc<ClientConfig>, Fault> {
+    static PLAIN: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    static WITH_H2: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let kept = if offer_h2 { &WITH_H2 } else { &PLAIN };
+    if let Some(config) = kept.get() {
+        return Ok(config.clone());
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Fault::config(e.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(JudgedLater(provider())))
+        .with_no_client_auth();
+    if offer_h2 {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
+    // A resumed session shows no certificate.
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(kept.get_or_init(|| Arc::new(config)).clone())
+}
+
+/// Signatures are checked in the handshake; the chain is judged right after it by [`judge_chain`].
+#[derive(Debug)]
+struct JudgedLater(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for JudgedLater {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _others: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,282 @@
+//! DNS: a name server answers this question, with the code and the records that are expected.
+//!
+//! RFC 1035 over UDP (over TCP when asked for). What comes is foreign: every read is checked, pointers are bounded.
+
+use super::dial::{Address, connect};
+use super::line::Talk;
+use super::look::{Fault, Found, Look};
+use super::tcp::host_port;
+use lapwing_types::{Phase, ProbeReason};
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use tokio::net::UdpSocket;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DnsProbe {
+    /// The name server, `host` or `host:port`.
+    pub server: Option<String>,
+    pub name: String,
+    /// A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub tcp: bool,
+    /// NOERROR without it.
+    pub rcode: Option<String>,
+    /// Regular expressions of which each must match one of the answers.
+    #[serde(deserialize_with = "super::expect::one_or_many")]
+    pub answers: Vec<String>,
+}
+
+const KINDS: [(&str, u16); 9] = [
+    ("A", 1),
+    ("NS", 2),
+    ("CNAME", 5),
+    ("SOA", 6),
+    ("PTR", 12),
+    ("MX", 15),
+    ("TXT", 16),
+    ("AAAA", 28),
+    ("SRV", 33),
+];
+const RCODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
+const DNS_PORT: u16 = 53;
+const UDP_BYTES_MAX: usize = 4096;
+const POINTERS_MAX: usize = 32;
+
+impl DnsProbe {
+    pub(super) fn check(&self) -> Result<(), String> {
+        question(&self.name, self.type_number()?, 0)?;
+        for pattern in &self.answers {
+            Regex::new(pattern).map_err(|e| format!("{pattern:?} is not a regular expression: {e}"))?;
+        }
+        match &self.rcode {
+            Some(code) if !RCODES.contains(&code.as_str()) => Err(format!("{code:?} is none of {RCODES:?}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn type_number(&self) -> Result<u16, String> {
+        let kind = self.kind.as_deref().unwrap_or("A").to_ascii_uppercase();
+        let known = KINDS.iter().find(|(name, _)| *name == kind);
+        known
+            .map(|(_, n)| *n)
+            .ok_or_else(|| format!("{kind:?} is not a type of record that can be asked for"))
+    }
+
+    pub(super) async fn look(&self, look: &Look) -> Found {
+        let (host, port) = host_port(look, self.server.as_deref(), Some(DNS_PORT))?;
+        let kind = self.type_number().map_err(Fault::config)?;
+        let id = look.nanos() as u16;
+        let question = question(&self.name, kind, id).map_err(Fault::config)?;
+        let packet = if self.tcp {
+            ask_tcp(look, (&host, port), &question).await?
+        } else {
+            ask_udp(look, (&host, port), &question).await?
+        };
+        look.leave();
+        let answer = parse(&packet, id).ok_or_else(|| Fault::protocol("the answer is not whole"))?;
+        look.measure("probe_dns_answer_rrs", answer.records.len() as f64);
+        look.measure("probe_dns_authority_rrs", f64::from(answer.authority));
+        look.measure("probe_dns_additional_rrs", f64::from(answer.additional));
+        look.note("answers", answer.records.join(", "));
+        self.judge(&answer)
+    }
+
+    fn judge(&self, answer: &Answer) -> Found {
+        let code = RCODES
+            .get(usize::from(answer.rcode))
+            .copied()
+            .unwrap_or("UNKNOWN");
+        let wanted = self.rcode.as_deref().unwrap_or("NOERROR");
+        if code != wanted {
+            let detail = format!("{} answers {code}, not {wanted}", self.name);
+            return Err(Fault::new(ProbeReason::Dns, detail));
+        }
+        for pattern in &self.answers {
+            let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
+            if !answer.records.iter().any(|r| regex.is_match(r)) {
+                let detail = format!("no answer matches {pattern:?}: {}", answer.records.join(", "));
+                return Err(Fault::new(ProbeReason::Answer, detail));
+            }
+        }
+        if wanted == "NOERROR" && answer.records.is_empty() {
+            return Err(Fault::new(
+                ProbeReason::Empty,
+                format!("{} has no such record", self.name),
+            ));
+        }
+        Ok(())
+    }
+}
+
+async fn ask_udp(look: &Look, (host, port): (&str, u16), question: &[u8]) -> Result<Vec<u8>, Fault> {
+    look.enter(Phase::Resolve);
+    let mut found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port))
+        .await
+        .map_err(|e| Fault::new(ProbeReason::Dns, format!("cannot resolve {host}: {e}")))?;
+    let server = found
+        .next()
+        .ok_or_else(|| Fault::new(ProbeReason::Dns, format!("{host} has no address")))?;
+    look.enter(Phase::Processing);
+    let local = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let io = |e: std::io::Error| Fault::of_io(&e);
+    let socket = UdpSocket::bind(local).await.map_err(io)?;
+    socket.connect(server).await.map_err(io)?;
+    socket.send(question).await.map_err(io)?;
+    look.measure("probe_ip_protocol", if server.is_ipv4() { 4.0 } else { 6.0 });
+    let mut answer = vec![0; UDP_BYTES_MAX];
+    loop {
+        let length = socket.recv(&mut answer).await.map_err(io)?;
+        // A late answer to an older question is not ours.
+        if length >= 2 && answer[..2] == question[..2] {
+            answer.truncate(length);
+            return Ok(answer);
+        }
+    }
+}
+
+async fn ask_tcp(look: &Look, (host, port): (&str, u16), question: &[u8]) -> Result<Vec<u8>, Fault> {
+    let stream = connect(look, &Address { host, port }).await?;
+    look.enter(Phase::Processing);
+    let mut talk = Talk::new(Box::new(stream));
+    let framed = [&(question.len() as u16).to_be_bytes()[..], question].concat();
+    talk.send(&framed).await?;
+    let length = talk.exactly(2).await?;
+    talk.exactly(usize::from(u16::from_be_bytes([length[0], length[1]])))
+        .await
+}
+
+fn question(name: &str, kind: u16, id: u16) -> Result<Vec<u8>, String> {
+    let mut packet = id.to_be_bytes().to_vec();
+    packet.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]); // Recursion desired; one question.
+    for part in name.trim_end_matches('.').split('.') {
+        if part.is_empty() || part.len() > 63 {
+            return Err(format!("{name:?} is not a name"));
+        }
+        packet.push(part.len() as u8);
+        packet.extend(part.as_bytes());
+    }
+    packet.push(0);
+    packet.extend(kind.to_be_bytes());
+    packet.extend([0, 1]);
+    Ok(packet)
+}
+
+#[derive(Debug, PartialEq)]
+struct Answer {
+    rcode: u8,
+    records: Vec<String>,
+    authority: u16,
+    additional: u16,
+}
+
+fn parse(packet: &[u8], id: u16) -> Option<Answer> {
+    if u16_at(packet, 0)? != id {
+        return None;
+    }
+    let (questions, answers) = (u16_at(packet, 4)?, u16_at(packet, 6)?);
+    let mut at = 12;
+    for _ in 0..questions {
+        at = name_at(packet, at)?.1 + 4;
+    }
+    let mut records = Vec::new();
+    for _ in 0..answers {
+        at = name_at(packet, at)?.1;
+        let (kind, length) = (u16_at(packet, at)?, usize::from(u16_at(packet, at + 8)?));
+        let data = at + 10;
+        packet.get(data..data + length)?;
+        records.push(record(packet, kind, (data, length))?);
+        at = data + length;
+    }
+    Some(Answer {
+        rcode: packet.get(3)? & 0x0f,
+        records,
+        authority: u16_at(packet, 8)?,
+        additional: u16_at(packet, 10)?,
+    })
+}
+
+/// As text, in the order of a zone file's fields.
+fn record(packet: &[u8], kind: u16, (at, length): (usize, usize)) -> Option<String> {
+    let data = packet.get(at..at + length)?;
+    Some(match kind {
+        1 => IpAddr::from(<[u8; 4]>::try_from(data).ok()?).to_string(),
+        28 => IpAddr::from(<[u8; 16]>::try_from(data).ok()?).to_string(),
+        2 | 5 | 6 | 12 => name_at(packet, at)?.0,
+        15 => format!("{} {}", u16_at(packet, at)?, name_at(packet, at + 2)?.0),
+        33 => {
+            let field = |n: usize| u16_at(packet, at + n);
+            let target = name_at(packet, at + 6)?.0;
+            format!("{} {} {} {target}", field(0)?, field(2)?, field(4)?)
+        }
+        16 => {
+            let (mut text, mut rest) = (String::new(), data);
+            while let Some((length, tail)) = rest.split_first() {
+                let part = tail.get(..usize::from(*length))?;
+                text.push_str(&String::from_utf8_lossy(part));
+                rest = &tail[part.len()..];
+            }
+            text
+        }
+        other => format!("type {other}, {length} bytes"),
+    })
+}
+
+fn u16_at(packet: &[u8], at: usize) -> Option<u16> {
+    let bytes = packet.get(at..at.checked_add(2)?)?;
+    Some(u16::from_be_bytes([bytes[0], bytes[1]]))
+}
+
+fn name_at(packet: &[u8], mut at: usize) -> Option<(String, usize)> {
+    let mut name = String::new();
+    let mut after = None;
+    for _ in 0..POINTERS_MAX + 128 {
+        let length = usize::from(*packet.get(at)?);
+        match length {
+            0 => return Some((name, after.unwrap_or(at + 1))),
+            1..=63 => {
+                let part = packet.get(at + 1..at + 1 + length)?;
+                name.push_str(&String::from_utf8_lossy(part));
+                name.push('.');
+                at += 1 + length;
+            }
+            _ => {
+                let low = usize::from(*packet.get(at + 1)?);
+                after.get_or_insert(at + 2);
+                at = (length & 0x3f) << 8 | low;
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_records_as_text() {
+        let mut packet = question("a.example.", 1, 7).unwrap();
+        packet[7] = 2;
+        packet.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 1]);
+        packet.extend([0xc0, 12, 0, 15, 0, 1, 0, 0, 0, 60, 0, 4, 0, 5, 0xc0, 12]);
+        let answer = parse(&packet, 7).unwrap();
+        assert_eq!(answer.records, ["10.0.0.1", "5 a.example."]);
+        assert_eq!(parse(&packet, 8), None);
+        assert_eq!(parse(&packet[..packet.len() - 3], 7), None);
+        assert!(question("a..b", 1, 1).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_packet_panics(mut packet in proptest::collection::vec(any::<u8>(), 0..300), answers in 0u8..4) {
+            if packet.len() > 12 {
+                packet[..8].copy_from_slice(&[0, 7, 0x80, 0, 0, 1, 0, answers]);
+            }
+            let _ = parse(&packet, 7);
+        }
+    }
+}

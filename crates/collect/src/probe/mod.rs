@@ -1,0 +1,58 @@
+//! Looks at things: does it answer, rightly, soon enough? One file per kind of probe.
+//!
+//! Useful for: one look at one target, within its time, ending with a verdict and a named reason.
+//! Not for: deciding a state (`judge::health`), repeating (the engine does).
+//!
+//! Must never happen: a look that outlives its timeout, a body or message without a bound, a secret in a detail, a panic
+//! on what a target sends.
+
+mod artifact;
+mod call;
+mod certificate;
+mod command;
+mod dial;
+mod dns;
+mod exchange;
+mod expect;
+mod grpc;
+mod http;
+mod icmp;
+mod inference;
+mod json;
+mod kind;
+mod line;
+mod look;
+mod mysql;
+mod openai;
+mod postgres;
+mod process;
+mod redis;
+mod resources;
+mod scram;
+mod smtp;
+mod tcp;
+mod tls;
+mod websocket;
+
+pub use artifact::ArtifactProbe;
+pub use call::{Call, call};
+pub use command::{CommandLine, Ended, run_command};
+pub use dial::TlsOptions;
+pub use dns::DnsProbe;
+pub use expect::{EmbeddingExpect, Expect, NumberExpect};
+pub use grpc::GrpcProbe;
+pub use http::{Basic, HttpProbe};
+pub use icmp::IcmpProbe;
+pub use inference::InferenceProbe;
+pub use kind::{Probe, probe};
+pub use look::{Look, Nanos};
+pub use mysql::MysqlProbe;
+pub use openai::OpenAiProbe;
+pub use postgres::PostgresProbe;
+pub use process::{ContainerProbe, ProcessProbe, SystemdProbe};
+pub use redis::RedisProbe;
+pub use resources::{ResourcesProbe, Thresholds};
+pub use smtp::SmtpProbe;
+pub use tcp::{Exchange, TcpProbe};
+pub use tls::TlsProbe;
+pub use websocket::WebSocketProbe;

@@ -1,0 +1,464 @@
+//! The board on which everything that is watched stands with its state. Synchronous; `now_ms` is an argument.
+//!
+//! A row goes to the state store when a state changes, not at every look: a crash forgets half a streak, never a state.
+
+use super::event::{AuditEntry, HealthEvent, HealthNote};
+use super::hosts::{Place, is_below, place_of};
+use super::models::ModelLive;
+use super::repair::Effect;
+use super::series::{LabelCache, push, push_outcome};
+use super::spec::{CheckKind, CheckSpec, HealthOptions};
+use lapwing_judge::health::{
+    Cause, CheckState, DependencyGraph, NetworkLook, RecoveryState, is_own_network_down,
+};
+use lapwing_types::{
+    HealthState, Kept, ProbeOutcome, ProbeReason, StateChange, StateKind, StateRowError, Verdict, WriteBatch,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Changes of state kept: a bad day of a large house.
+const EVENTS_MAX: usize = 1000;
+const AUDIT_MAX: usize = 1000;
+const NOTES_MAX: usize = 200;
+
+/// One result, as short as a person needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LastLook {
+    pub(super) at_ms: i64,
+    pub(super) duration_s: f64,
+    pub(super) verdict: Verdict,
+    pub(super) reason: Option<ProbeReason>,
+    pub(super) detail: String,
+    pub(super) phases: Vec<(lapwing_types::Phase, f64)>,
+    pub(super) notes: Vec<(String, String)>,
+}
+
+/// What is kept of a check over restarts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct CheckRow {
+    pub(super) state: CheckState,
+    pub(super) last_good: Option<LastLook>,
+    pub(super) last_bad: Option<LastLook>,
+    /// For check-ins: when someone reported last, or when we began to wait.
+    pub(super) heard_ms: i64,
+}
+
+pub(super) struct Live {
+    pub(super) row: CheckRow,
+    pub(super) last: Option<LastLook>,
+    pub(super) version: Option<String>,
+    pub(super) is_under_way: bool,
+    pub(super) missed: u64,
+    pub(super) place: Option<Place>,
+    pub(super) labels: LabelCache,
+    pub(super) is_suppressed: bool,
+}
+
+pub(super) struct Board {
+    pub(super) options: Arc<HealthOptions>,
+    pub(super) checks: Vec<Live>,
+    pub(super) by_name: HashMap<String, usize>,
+    pub(super) models: Vec<ModelLive>,
+    pub(super) rows: Kept<Value>,
+    pub(super) events: VecDeque<HealthEvent>,
+    pub(super) audit: VecDeque<AuditEntry>,
+    pub(super) notes: VecDeque<HealthNote>,
+    pub(super) next_id: u64,
+    pub(super) repairs: BTreeMap<String, RecoveryState>,
+    pub(super) effects: Vec<Effect>,
+    /// Events whose diagnosis is still to be gathered.
+    pub(super) undiagnosed: Vec<u64>,
+    pub(super) graph: DependencyGraph,
+    pub(super) causes: BTreeMap<String, Cause>,
+    pub(super) batch: WriteBatch,
+    pub(super) is_network_down: bool,
+    pub(super) system: (HealthState, i64),
+    pub(super) system_labels: LabelCache,
+    pub(super) written_ms: i64,
+}
+
+impl Board {
+    pub(super) fn new(
+        options: Arc<HealthOptions>,
+        kept: Vec<(String, String)>,
+        now_ms: i64,
+    ) -> (Self, Vec<StateRowError>) {
+        let (rows, wrong) = Kept::load(StateKind::Health, kept);
+        let checks = options
+            .checks
+            .iter()
+            .map(|spec| live(spec, &rows, now_ms))
+            .collect();
+        let by_name = options
+            .checks
+            .iter()
+            .enumerate()
+            .map(|(i, c)| (c.name.clone(), i));
+        let models = options
+            .models
+            .iter()
+            .map(|spec| ModelLive::new(spec, &rows, now_ms))
+            .collect();
+        let mut board = Board {
+            checks,
+            by_name: by_name.collect(),
+            models,
+            events: listed(&rows, "event/"),
+            audit: listed(&rows, "audit/"),
+            notes: listed(&rows, "note/"),
+            next_id: next_id(&rows),
+            repairs: BTreeMap::new(),
+            effects: Vec::new(),
+            undiagnosed: Vec::new(),
+            graph: DependencyGraph::default(),
+            causes: BTreeMap::new(),
+            batch: WriteBatch::default(),
+            is_network_down: false,
+            system: (HealthState::Unknown, now_ms),
+            system_labels: LabelCache::of(&[("scope", "system")]),
+            written_ms: 0,
+            rows,
+            options,
+        };
+        board.learn_dependencies();
+        board.resume_repairs(now_ms);
+        (board, wrong)
+    }
+
+    /// Declared ones, and those that follow from who speaks to the same host and port.
+    fn learn_dependencies(&mut self) {
+        let options = self.options.clone();
+        let node = |name: &String| -> Option<String> {
+            if options.models.iter().any(|m| m.name == *name) {
+                Some(format!("model/{name}"))
+            } else {
+                self.by_name.contains_key(name).then(|| self.node_of(name))
+            }
+        };
+        let mut edges: Vec<(String, String)> = Vec::new();
+        for model in &options.models {
+            let parents = model.depends_on.iter().filter_map(node);
+            edges.extend(parents.map(|p| (format!("model/{}", model.name), p)));
+        }
+        for spec in &options.checks {
+            let parents = spec.depends_on.iter().filter_map(node);
+            edges.extend(parents.map(|p| (self.node_of(&spec.name), p)));
+        }
+        // Only a ping or a bare connection can be below another, and there are few of them.
+        let bases: Vec<usize> = (0..options.checks.len())
+            .filter(|i| matches!(options.checks[*i].what.kind(), "icmp" | "tcp"))
+            .collect();
+        for (child, live) in options.checks.iter().zip(&self.checks) {
+            let Some(at) = &live.place else { continue };
+            for i in &bases {
+                let Some(below) = &self.checks[*i].place else {
+                    continue;
+                };
+                if is_below((child, at), (&options.checks[*i], below)) {
+                    edges.push((self.node_of(&child.name), self.node_of(&options.checks[*i].name)));
+                }
+            }
+        }
+        for (child, parent) in edges {
+            self.graph.add(&child, &parent);
+        }
+    }
+
+    /// A check of a model's endpoint stands for its model in the graph.
+    fn node_of(&self, check: &str) -> String {
+        let spec = self.by_name.get(check).map(|i| &self.options.checks[*i]);
+        match spec.and_then(|s| s.model.as_ref()) {
+            Some(part) => format!("model/{}", part.model),
+            None => format!("check/{check}"),
+        }
+    }
+
+    /// A look is to begin; false while the last one is under way.
+    pub(super) fn begin(&mut self, i: usize) -> bool {
+        let live = &mut self.checks[i];
+        if live.is_under_way {
+            live.missed += 1;
+            return false;
+        }
+        live.is_under_way = true;
+        true
+    }
+
+    /// A look came to its end. `t_ms` is when it was meant to be.
+    pub(super) fn finish(&mut self, i: usize, mut outcome: ProbeOutcome, t_ms: i64) {
+        let options = self.options.clone();
+        let spec = &options.checks[i];
+        self.checks[i].is_under_way = false;
+        let is_remote = self.checks[i].place.as_ref().is_some_and(|p| !p.is_loopback());
+        let is_silent = outcome.reason.is_some_and(ProbeReason::is_network);
+        if self.is_network_down && is_remote && is_silent {
+            let detail = format!("our own network is down ({})", outcome.detail);
+            outcome.verdict = Verdict::Unjudged;
+            outcome.reason = Some(ProbeReason::OwnNetwork);
+            outcome.detail = detail;
+        }
+        let live = &mut self.checks[i];
+        push_outcome(
+            &mut self.batch,
+            &mut live.labels,
+            (spec.what.kind(), &outcome),
+            t_ms,
+        );
+        if outcome.version.is_some() {
+            live.version.clone_from(&outcome.version);
+        }
+        let look = LastLook::of(&outcome, t_ms);
+        match outcome.verdict {
+            Verdict::Pass => live.row.last_good = Some(look.clone()),
+            Verdict::Fail | Verdict::Degraded => live.row.last_bad = Some(look.clone()),
+            Verdict::Unjudged => {}
+        }
+        live.last = Some(look);
+        let change = live.row.state.observe(outcome.verdict, &spec.policy, t_ms);
+        if let Some(change) = change {
+            let mut event =
+                HealthEvent::of_state(format!("check/{}", spec.name), (change.from, change.to), t_ms);
+            event.reason = outcome.reason.map(|r| r.to_string()).unwrap_or_default();
+            event.detail = outcome.detail;
+            self.changed(i, event);
+        }
+        self.push_state(i, t_ms);
+        self.tell_fleet(i, outcome.verdict, t_ms);
+    }
+
+    pub(super) fn push_state(&mut self, i: usize, t_ms: i64) {
+        let live = &mut self.checks[i];
+        let scope = [("scope", "check".to_owned())];
+        let value = live.row.state.state.value();
+        push(
+            &mut self.batch,
+            &mut live.labels,
+            ("lapwing_health_state", &scope),
+            (t_ms, value),
+        );
+        let suppressed = if live.is_suppressed { 1.0 } else { 0.0 };
+        let name = ("lapwing_health_suppressed", &scope[..]);
+        push(&mut self.batch, &mut live.labels, name, (t_ms, suppressed));
+    }
+
+    fn changed(&mut self, i: usize, event: HealthEvent) {
+        self.keep_check(i);
+        self.record(event);
+    }
+
+    pub(super) fn keep_check(&mut self, i: usize) {
+        let key = format!("check/{}", self.options.checks[i].name);
+        let row = serde_json::to_value(&self.checks[i].row).unwrap_or_default();
+        self.rows.insert(key, row);
+    }
+
+    /// Writes an event down, forgetting the oldest where there are too many.
+    pub(super) fn record(&mut self, mut event: HealthEvent) {
+        event.id = self.take_id();
+        self.undiagnosed.push(event.id);
+        self.rows.insert(
+            format!("event/{:016}", event.id),
+            serde_json::to_value(&event).unwrap_or_default(),
+        );
+        self.events.push_back(event);
+        while self.events.len() > EVENTS_MAX {
+            if let Some(old) = self.events.pop_front() {
+                self.rows.remove(&format!("event/{:016}", old.id));
+            }
+        }
+    }
+
+    pub(super) fn record_audit(&mut self, entry: AuditEntry) {
+        let id = self.take_id();
+        self.rows.insert(
+            format!("audit/{id:016}"),
+            serde_json::to_value(&entry).unwrap_or_default(),
+        );
+        self.audit.push_back(entry);
+        self.forget("audit/", AUDIT_MAX);
+        while self.audit.len() > AUDIT_MAX {
+            self.audit.pop_front();
+        }
+    }
+
+    pub(super) fn record_note(&mut self, note: HealthNote) {
+        let id = self.take_id();
+        self.rows.insert(
+            format!("note/{id:016}"),
+            serde_json::to_value(&note).unwrap_or_default(),
+        );
+        self.notes.push_back(note);
+        self.forget("note/", NOTES_MAX);
+        while self.notes.len() > NOTES_MAX {
+            self.notes.pop_front();
+        }
+    }
+
+    fn forget(&mut self, prefix: &str, max: usize) {
+        let keys: Vec<String> = self
+            .rows
+            .keys()
+            .filter(|k| k.starts_with(prefix))
+            .map(str::to_owned)
+            .collect();
+        for key in keys.iter().take(keys.len().saturating_sub(max)) {
+            self.rows.remove(key);
+        }
+    }
+
+    pub(super) fn diagnosed(&mut self, id: u64, diagnosis: Value) {
+        let Some(event) = self.events.iter_mut().find(|e| e.id == id) else {
+            return;
+        };
+        event.diagnosis = diagnosis;
+        self.rows.insert(
+            format!("event/{id:016}"),
+            serde_json::to_value(&*event).unwrap_or_default(),
+        );
+    }
+
+    fn take_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Someone reports: it worked, or it did not. `None` when nobody waits for that name.
+    pub(super) fn check_in(&mut self, name: &str, (ok, detail): (bool, &str), now_ms: i64) -> Option<()> {
+        let i = *self.by_name.get(name)?;
+        if !matches!(self.options.checks[i].what, CheckKind::CheckIn { .. }) {
+            return None;
+        }
+        self.checks[i].row.heard_ms = now_ms;
+        let outcome = if ok {
+            ProbeOutcome::pass()
+        } else {
+            ProbeOutcome::fail(ProbeReason::ExitCode, format!("it reported a failure: {detail}"))
+        };
+        self.finish(i, outcome, now_ms);
+        self.keep_check(i);
+        Some(())
+    }
+
+    /// A check-in is looked at as a probe is: is it overdue?
+    pub(super) fn look_at_check_in(&mut self, i: usize, deadline_ms: i64, now_ms: i64) {
+        self.checks[i].is_under_way = false;
+        let silent_ms = now_ms - self.checks[i].row.heard_ms;
+        if silent_ms > deadline_ms {
+            let silent = lapwing_types::format_duration_ms(silent_ms / 1000 * 1000);
+            let allowed = lapwing_types::format_duration_ms(deadline_ms);
+            let detail = format!("nobody reported for {silent}, {allowed} are allowed");
+            self.finish(i, ProbeOutcome::fail(ProbeReason::Overdue, detail), now_ms);
+        } else {
+            self.push_state(i, now_ms);
+        }
+    }
+
+    /// Whether nothing outside of this machine answers.
+    pub(super) fn look_at_network(&mut self, now_ms: i64) {
+        let options = self.options.clone();
+        let fresh = |at_ms: i64, spec: &CheckSpec| now_ms - at_ms <= 3 * spec.interval_ms;
+        let looks = options
+            .checks
+            .iter()
+            .zip(&self.checks)
+            .filter_map(|(spec, live)| {
+                let (place, last) = (live.place.as_ref()?, live.last.as_ref()?);
+                let is_silent = last
+                    .reason
+                    .is_some_and(|r| r.is_network() || r == ProbeReason::OwnNetwork);
+                (!place.is_loopback() && fresh(last.at_ms, spec)).then_some(NetworkLook {
+                    host: &place.host,
+                    is_canary: spec.is_canary,
+                    is_silent,
+                })
+            });
+        let is_down = is_own_network_down(looks);
+        if is_down != self.is_network_down {
+            self.is_network_down = is_down;
+            let word = |down: bool| if down { "network_down" } else { "network_up" };
+            let mut event = HealthEvent::of_state(
+                "system".to_owned(),
+                (HealthState::Unknown, HealthState::Unknown),
+                now_ms,
+            );
+            (event.from, event.to) = (word(!is_down).to_owned(), word(is_down).to_owned());
+            event.reason = ProbeReason::OwnNetwork.to_string();
+            self.record(event);
+        }
+    }
+
+    pub(super) fn take_changes(&mut self) -> Vec<StateChange> {
+        self.rows.take_changes()
+    }
+}
+
+impl CheckKind {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            CheckKind::Probe(probe) => probe.kind(),
+            CheckKind::CheckIn { .. } => "check_in",
+        }
+    }
+}
+
+impl LastLook {
+    fn of(outcome: &ProbeOutcome, at_ms: i64) -> Self {
+        LastLook {
+            at_ms,
+            duration_s: outcome.duration_s,
+            verdict: outcome.verdict,
+            reason: outcome.reason,
+            detail: outcome.detail.clone(),
+            phases: outcome.phases.clone(),
+            notes: outcome
+                .notes
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), v.clone()))
+                .collect(),
+        }
+    }
+}
+
+fn live(spec: &CheckSpec, rows: &Kept<Value>, now_ms: i64) -> Live {
+    let kept = rows.get(&format!("check/{}", spec.name));
+    let mut row: CheckRow = kept
+        .and_then(|v| serde_json::from_value(v.clone()).ok())
+        .unwrap_or_default();
+    if row.heard_ms == 0 {
+        row.heard_ms = now_ms;
+    }
+    let place = place_of(spec);
+    let instance = spec.base.clone().or_else(|| match &spec.what {
+        CheckKind::Probe(probe) => probe.address().map(str::to_owned),
+        CheckKind::CheckIn { .. } => None,
+    });
+    Live {
+        row,
+        last: None,
+        version: None,
+        is_under_way: false,
+        missed: 0,
+        place,
+        labels: LabelCache::of_check(spec, instance),
+        is_suppressed: false,
+    }
+}
+
+fn listed<T: serde::de::DeserializeOwned>(rows: &Kept<Value>, prefix: &str) -> VecDeque<T> {
+    rows.iter()
+        .filter(|(k, _)| k.starts_with(prefix))
+        .filter_map(|(_, v)| serde_json::from_value(v.clone()).ok())
+        .collect()
+}
+
+fn next_id(rows: &Kept<Value>) -> u64 {
+    let numbers = rows.keys().filter_map(|k| {
+        let (kind, id) = k.split_once('/')?;
+        matches!(kind, "event" | "audit" | "note").then(|| id.parse::<u64>().ok())?
+    });
+    numbers.max().unwrap_or(0)
+}

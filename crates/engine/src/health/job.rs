@@ -1,0 +1,336 @@
+//! When looks happen, and where their results go.
+//!
+//! One task waits for the next slot of `collect::schedule` and starts what is due; each look is a task of its own, so
+//! that one which panics or hangs costs only itself. Twice a second everything that was found is written at once: rows
+//! to the state store, samples to the metrics store; repairs are carried out only after that.
+//!
+//! Bounds: looks in flight, one look per check, repairs in flight.
+
+use super::board::Board;
+use super::event::HealthNote;
+use super::repair::Effect;
+use super::spec::{CheckKind, HealthOptions};
+use super::{diagnosis, objectives, runner};
+use crate::engine::Engine;
+use crate::jobs::Jobs;
+use crate::meter::{Counter, Latency, Meter};
+use lapwing_collect::probe::{Look, probe};
+use lapwing_collect::schedule::{Schedule, TargetId};
+use lapwing_judge::health::RecoveryEvent;
+use lapwing_store::state::{StateError, StateStore};
+use lapwing_types::{Labels, ProbeOutcome, ProbeReason, StateBatch, StateKind, Verdict, WriteBatch};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+
+/// Derivation: 10 000 checks every 10 s, one in five of them so slow that it takes its whole 10 s.
+const LOOKS_MAX: usize = 2048;
+const REPAIRS_MAX: usize = 16;
+/// The clock is looked at this often at least, so that a jump of it is noticed.
+const SLEEP_MAX: Duration = Duration::from_millis(500);
+const WRITE_PERIOD: Duration = Duration::from_millis(500);
+const TICK_MS: i64 = 1000;
+const TRAFFIC_PERIOD: Duration = Duration::from_secs(15);
+const OBJECTIVES_PERIOD: Duration = Duration::from_secs(30);
+/// Diagnoses gathered per write; a storm of changes is not made worse by asking about each.
+const DIAGNOSES_MAX: usize = 5;
+
+/// A cheap handle.
+#[derive(Clone)]
+pub struct Health {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: Arc<HealthOptions>,
+    board: Mutex<Board>,
+    state: Arc<dyn StateStore>,
+    looks: Arc<Semaphore>,
+    repairs: Arc<Semaphore>,
+    done: Counter,
+    late: Latency,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the state of health")]
+pub struct HealthError(#[from] StateError);
+
+impl Health {
+    pub(crate) fn new(
+        options: &HealthOptions,
+        state: Arc<dyn StateStore>,
+        meter: &Meter,
+        now_ms: i64,
+    ) -> Result<Self, HealthError> {
+        let options = Arc::new(options.clone());
+        let (board, wrong) = Board::new(options.clone(), state.load(StateKind::Health)?, now_ms);
+        for error in wrong {
+            tracing::error!(%error, "a row of health was passed over");
+        }
+        Ok(Health {
+            shared: Arc::new(Shared {
+                options,
+                board: Mutex::new(board),
+                state,
+                looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+                repairs: Arc::new(Semaphore::new(REPAIRS_MAX)),
+                done: meter.counter(
+                    "lapwing_probes_total",
+                    "Looks at checks that came to an end.",
+                    &[],
+                ),
+                late: meter.latency(
+                    "lapwing_probe_lateness_seconds",
+                    "How long after its slot a look began.",
+                    &[],
+                ),
+            }),
+        })
+    }
+
+    pub fn options(&self) -> Arc<HealthOptions> {
+        self.shared.options.clone()
+    }
+
+    /// Somebody reports, and it is written down before this returns; false when no check-in has that name. Blocks on
+    /// the disk.
+    pub fn check_in(&self, name: &str, ok: bool, detail: &str, now_ms: i64) -> Result<bool, StateError> {
+        let (known, changes) = self.change(|board| {
+            let known = board.check_in(name, (ok, detail), now_ms).is_some();
+            (known, board.take_changes())
+        });
+        let rows = StateBatch {
+            changes,
+            ..StateBatch::default()
+        };
+        self.shared.state.commit(&rows)?;
+        Ok(known)
+    }
+
+    /// `target` is `check/NAME` or `model/NAME`. `None` when there is no such repair.
+    pub fn approve(&self, target: &str, action: &str, by: &str, now_ms: i64) -> Option<Vec<RecoveryEvent>> {
+        self.change(|board| board.approve(target, action, by, now_ms))
+    }
+
+    /// What would follow now, without doing it.
+    pub fn rehearse(&self, target: &str, action: &str, now_ms: i64) -> Option<Vec<RecoveryEvent>> {
+        self.change(|board| board.rehearse(target, action, now_ms))
+    }
+
+    pub fn add_note(&self, note: HealthNote) {
+        self.change(|board| board.record_note(note));
+    }
+
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
+        change(&mut self.board())
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.shared.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn look(self, i: usize, slot_ms: i64, engine: Engine) {
+        let Ok(_slot) = self.shared.looks.clone().acquire_owned().await else {
+            return;
+        };
+        let options = self.options();
+        let spec = &options.checks[i];
+        let now_ms = engine.now_ms();
+        self.shared
+            .late
+            .observe_s((now_ms - slot_ms).max(0) as f64 / 1000.0);
+        match &spec.what {
+            CheckKind::CheckIn { deadline_ms } => {
+                self.change(|board| board.look_at_check_in(i, *deadline_ms, now_ms));
+            }
+            CheckKind::Probe(what) => {
+                let look = Look::new(
+                    spec.base.clone(),
+                    spec.timeout_ms,
+                    now_ms,
+                    crate::clock::process_nanos,
+                );
+                let what = what.clone();
+                // On a task of its own: a probe that panicked is a finding, not the end of the check.
+                let looked = tokio::spawn(async move { probe(&what, &look).await }).await;
+                let outcome = looked.unwrap_or_else(|error| {
+                    let detail = format!("the probe broke: {error}");
+                    ProbeOutcome::fault(Verdict::Unjudged, ProbeReason::Internal, detail)
+                });
+                self.change(|board| board.finish(i, outcome, slot_ms));
+            }
+        }
+        self.shared.done.inc();
+    }
+
+    /// Rows first, then samples, then what is to be done. False when the rows could not be kept.
+    fn write(&self, engine: &Engine, now_ms: i64) -> Vec<Effect> {
+        let (batch, changes, effects) = self.change(|board| {
+            (
+                std::mem::take(&mut board.batch),
+                board.take_changes(),
+                std::mem::take(&mut board.effects),
+            )
+        });
+        append(engine, &batch, now_ms);
+        let rows = StateBatch {
+            changes,
+            ..StateBatch::default()
+        };
+        match self.shared.state.commit(&rows) {
+            Ok(()) => effects,
+            Err(error) => {
+                tracing::error!(%error, "health could not be written; nothing is repaired on the strength of it");
+                let now_ms = engine.now_ms();
+                for effect in &effects {
+                    let said = Err("it could not be written down first".to_owned());
+                    self.change(|board| board.repaired(effect, &said, now_ms));
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    async fn repair(self, effect: Effect, engine: Engine) {
+        let Ok(_slot) = self.shared.repairs.clone().acquire_owned().await else {
+            return;
+        };
+        let limit = Duration::from_millis(effect.timeout_ms.max(1).unsigned_abs());
+        let acting = runner::carry_out(&effect.action, effect.timeout_ms, engine.now_ms());
+        let result = match tokio::time::timeout(limit, acting).await {
+            Ok(result) => result,
+            Err(_) => Err(format!("it was not done within {} ms", effect.timeout_ms)),
+        };
+        self.change(|board| board.repaired(&effect, &result, engine.now_ms()));
+    }
+}
+
+fn append(engine: &Engine, batch: &WriteBatch, now_ms: i64) {
+    if batch.series.is_empty() {
+        return;
+    }
+    let mut appender = engine.store().appender(super::series::JOB, now_ms);
+    appender.append_batch(batch);
+    match appender.commit() {
+        Ok(outcome) => {
+            if let Some(first) = outcome.refused.first() {
+                let refused = outcome.refused_count;
+                tracing::warn!(
+                    refused,
+                    "samples of health were refused, the first: {}: {}",
+                    first.labels,
+                    first.reason
+                );
+            }
+        }
+        Err(error) => tracing::error!(%error, "samples of health could not be kept"),
+    }
+}
+
+/// Without anything to watch there is nothing to do.
+pub(crate) fn start(jobs: &mut Jobs, engine: &Engine) {
+    let health = engine.health().clone();
+    let options = health.options();
+    if options.checks.is_empty() && options.models.is_empty() {
+        return;
+    }
+    start_writing(jobs, engine, &health);
+    if options.models.iter().any(|m| m.traffic.is_some()) {
+        let (engine, health) = (engine.clone(), health.clone());
+        jobs.every("health_traffic", TRAFFIC_PERIOD, move || {
+            let (engine, health) = (engine.clone(), health.clone());
+            async move { objectives::look_at_traffic(&engine, &health).await }
+        });
+    }
+    if options.models.iter().any(|m| m.objectives.availability.is_some()) {
+        let (engine, health) = (engine.clone(), health.clone());
+        jobs.every("health_objectives", OBJECTIVES_PERIOD, move || {
+            let (engine, health) = (engine.clone(), health.clone());
+            async move { objectives::look_at_objectives(&engine, &health).await }
+        });
+    }
+}
+
+fn start_writing(jobs: &mut Jobs, engine: &Engine, health: &Health) {
+    let (engine, health) = (engine.clone(), health.clone());
+    let mut ticked_ms = 0;
+    jobs.every("health", WRITE_PERIOD, move || {
+        let (engine, health) = (engine.clone(), health.clone());
+        let now_ms = engine.now_ms();
+        let is_tick = (now_ms - ticked_ms).abs() >= TICK_MS;
+        if is_tick {
+            ticked_ms = now_ms;
+        }
+        async move {
+            if is_tick {
+                health.change(|board| board.tick(now_ms));
+            }
+            let undiagnosed = health.change(|board| std::mem::take(&mut board.undiagnosed));
+            for event in undiagnosed.into_iter().take(DIAGNOSES_MAX) {
+                let (engine, health) = (engine.clone(), health.clone());
+                tokio::spawn(async move { diagnosis::gather(&engine, &health, event).await });
+            }
+            let (writer, store) = (health.clone(), engine.clone());
+            match engine.compute_ingest(move || writer.write(&store, now_ms)).await {
+                Ok(effects) => {
+                    for effect in effects {
+                        tokio::spawn(health.clone().repair(effect, engine.clone()));
+                    }
+                }
+                Err(error) => tracing::error!(%error, "writing health was cut off"),
+            }
+        }
+    });
+}
+
+/// The slots of all checks follow from their names, so a restart changes nobody's.
+pub(crate) fn start_probes(jobs: &mut Jobs, engine: &Engine) {
+    let health = engine.health().clone();
+    let options = health.options();
+    if options.checks.is_empty() {
+        return;
+    }
+    let engine = engine.clone();
+    jobs.spawn("probes", move |stopped| async move {
+        let mut schedule = Schedule::new();
+        let mut indexes: HashMap<TargetId, usize> = HashMap::new();
+        for (i, spec) in options.checks.iter().enumerate() {
+            let labels = Labels::from_pairs([("check", spec.name.as_str())]).unwrap_or_default();
+            let id = TargetId(labels.stable_hash());
+            schedule.insert(id, spec.interval_ms, engine.now_ms());
+            indexes.insert(id, i);
+        }
+        run(&health, &engine, (schedule, indexes), stopped).await;
+    });
+}
+
+async fn run(
+    health: &Health,
+    engine: &Engine,
+    (mut schedule, indexes): (Schedule, HashMap<TargetId, usize>),
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut last_ms = i64::MIN;
+    loop {
+        let now_ms = engine.now_ms();
+        if now_ms < last_ms {
+            schedule.rewind(now_ms);
+        }
+        last_ms = now_ms;
+        for due in schedule.due(now_ms) {
+            let Some(i) = indexes.get(&due.id).copied() else {
+                continue;
+            };
+            if health.change(|board| board.begin(i)) {
+                tokio::spawn(health.clone().look(i, due.slot_ms, engine.clone()));
+            }
+        }
+        let next_ms = schedule.next_due_ms().unwrap_or(now_ms + 1000);
+        let sleep = Duration::from_millis((next_ms - engine.now_ms()).max(0).unsigned_abs()).min(SLEEP_MAX);
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            _ = stopped.wait_for(|stop| *stop) => break,
+        }
+    }
+}

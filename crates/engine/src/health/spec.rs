@@ -1,0 +1,150 @@
+//! What is to be watched: checks, models, planned work. Made by the configuration, immutable afterwards.
+
+use lapwing_collect::probe::Probe;
+use lapwing_judge::health::{CheckPolicy, FleetPolicy, MaintenanceWindow, RecoveryPolicy, TrafficPolicy};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Default)]
+pub struct HealthOptions {
+    pub checks: Vec<CheckSpec>,
+    pub models: Vec<ModelSpec>,
+    pub windows: Vec<MaintenanceWindow>,
+    /// Shown on the public status page as its title.
+    pub status_title: Option<String>,
+}
+
+/// One thing that is looked at again and again.
+#[derive(Clone, Debug)]
+pub struct CheckSpec {
+    /// Unique; for a model's endpoint `model/endpoint/probe`.
+    pub name: String,
+    pub model: Option<ModelPart>,
+    pub what: CheckKind,
+    /// What relative paths refer to.
+    pub base: Option<String>,
+    pub interval_ms: i64,
+    pub timeout_ms: i64,
+    pub policy: CheckPolicy,
+    pub labels: BTreeMap<String, String>,
+    /// Names of checks and models without which it cannot work.
+    pub depends_on: Vec<String>,
+    /// Answers only if our own network works.
+    pub is_canary: bool,
+    pub recovery: Vec<RecoverySpec>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckKind {
+    Probe(Probe),
+    /// Someone reports to us; silence for longer than this is a failure.
+    CheckIn {
+        deadline_ms: i64,
+    },
+}
+
+/// Where in a model a check belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelPart {
+    pub model: String,
+    pub role: Role,
+    /// The endpoint's URL, or what the artifact is called.
+    pub part: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Endpoint,
+    Fallback,
+    Other,
+}
+
+impl Role {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Endpoint => "endpoint",
+            Role::Fallback => "fallback",
+            Role::Other => "other",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ModelSpec {
+    pub name: String,
+    pub version: Option<String>,
+    pub engine: Option<String>,
+    pub owner: Option<String>,
+    pub endpoints: Vec<String>,
+    pub fallbacks: Vec<String>,
+    pub objectives: Objectives,
+    pub depends_on: Vec<String>,
+    pub traffic: Option<TrafficSpec>,
+    /// Endpoints as shards: only those with the expected version serve.
+    pub fleet: Option<FleetPolicy>,
+    pub expected_version: Option<String>,
+    pub recovery: Vec<RecoverySpec>,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Objectives {
+    /// A share, such as 0.995.
+    pub availability: Option<f64>,
+    pub p95_latency_s: Option<f64>,
+    pub quality: Option<f64>,
+    pub window_ms: i64,
+}
+
+/// How real requests fare, in PromQL over a window of its choice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrafficSpec {
+    pub requests: String,
+    pub failed: String,
+    pub policy: TrafficPolicy,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecoverySpec {
+    /// Unique within its target.
+    pub name: String,
+    pub action: Action,
+    pub policy: RecoveryPolicy,
+    pub timeout_ms: i64,
+}
+
+/// What a repair does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    Http {
+        url: String,
+        method: String,
+        headers: BTreeMap<String, String>,
+        body: Option<String>,
+    },
+    Command {
+        argv: Vec<String>,
+    },
+    SystemdRestart {
+        unit: String,
+    },
+    ContainerRestart {
+        container: String,
+    },
+    KubernetesRestart {
+        namespace: String,
+        /// `deployment/NAME`, `statefulset/NAME` or `daemonset/NAME`.
+        workload: String,
+    },
+}
+
+impl Action {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Action::Http { .. } => "http",
+            Action::Command { .. } => "command",
+            Action::SystemdRestart { .. } => "systemd_restart",
+            Action::ContainerRestart { .. } => "container_restart",
+            Action::KubernetesRestart { .. } => "kubernetes_restart",
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! One check: `http: { … }` (or any other kind of probe) beside what is common to all of them.
+
+use super::recovery;
+use crate::config::decode::decode_any;
+use crate::config::diagnostic::Diagnostics;
+use crate::config::reader::MapReader;
+use crate::config::yaml::{Key, Node, Value};
+use lapwing::health::{CheckKind, CheckSpec, ModelPart};
+use lapwing_collect::probe::Probe;
+use lapwing_judge::health::CheckPolicy;
+
+const INTERVAL_MS: i64 = 30_000;
+const INTERVAL_MS_MIN: i64 = 100;
+const TIMEOUT_MS: i64 = 5_000;
+/// A job that reports is judged by its deadline alone, looked at this often at most.
+const CHECK_IN_LOOK_MS: i64 = 60_000;
+
+/// What a model's `health:` says once for all of its probes.
+#[derive(Clone, Debug)]
+pub(super) struct Defaults {
+    pub(super) interval_ms: i64,
+    pub(super) timeout_ms: i64,
+    pub(super) policy: CheckPolicy,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Defaults {
+            interval_ms: INTERVAL_MS,
+            timeout_ms: TIMEOUT_MS,
+            policy: CheckPolicy::default(),
+        }
+    }
+}
+
+impl Defaults {
+    pub(super) fn read(mut self, map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Self {
+        let interval = map.duration_ms("interval", notes);
+        let timeout = map.duration_ms("timeout", notes);
+        self.interval_ms = interval.unwrap_or(self.interval_ms);
+        self.timeout_ms = timeout.unwrap_or(self.timeout_ms.min(self.interval_ms));
+        if self.interval_ms < INTERVAL_MS_MIN {
+            notes.error(
+                map.at,
+                &map.path.clone(),
+                "a check is looked at ten times a second at most",
+            );
+        }
+        if self.timeout_ms > self.interval_ms {
+            notes.error(
+                map.at,
+                &map.path.clone(),
+                "the timeout is longer than the interval",
+            );
+        }
+        let count = |n: Option<u64>, default: u32| n.map_or(default, |n| n.clamp(1, 1000) as u32);
+        self.policy.failures = count(map.count("failures", notes), self.policy.failures);
+        self.policy.passes = count(map.count("passes", notes), self.policy.passes);
+        let stale_ms = map.duration_ms("unknown_after", notes);
+        self.policy.stale_after_ms = stale_ms.unwrap_or_else(|| (5 * self.interval_ms).max(60_000));
+        self
+    }
+}
+
+/// A check of `checks:`.
+pub(super) fn read_alone(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<CheckSpec> {
+    read(node, path, (&Defaults::default(), None), notes)
+}
+
+/// `of` gives the base and the place in a model.
+pub(super) fn read(
+    node: &Node,
+    path: &str,
+    (defaults, of): (&Defaults, Option<(&str, ModelPart)>),
+    notes: &mut Diagnostics,
+) -> Option<CheckSpec> {
+    let mut map = MapReader::new(node, path, notes);
+    let name = map.text("name", notes);
+    let check_in = map.duration_ms("check_in", notes);
+    let mut timing = defaults.clone().read(&mut map, notes);
+    let endpoint = map.text("endpoint", notes);
+    let labels = map.text_map("labels", notes).into_iter().collect();
+    let depends_on = match map.node("depends_on") {
+        Some(list) => super::names_of(list, path, notes),
+        None => Vec::new(),
+    };
+    let is_canary = map.bool("canary", notes).unwrap_or(false);
+    let repairs = map.list("recovery", notes);
+    let recovery = recovery::read(&repairs, notes);
+    let mut probes: Vec<Probe> = Vec::new();
+    for kind in Probe::KINDS {
+        if let Some(settings) = map.node(kind) {
+            probes.extend(read_probe(kind, settings, &map.path_of(kind), notes));
+        }
+    }
+    let before = notes.found.len();
+    map.finish(notes);
+    let is_unknown_key = notes.found.len() > before;
+    let what = match (check_in, probes.pop()) {
+        (Some(deadline_ms), None) => {
+            timing.interval_ms = CHECK_IN_LOOK_MS.min(deadline_ms.max(1000));
+            // A deadline that passed is a fact, and a report is one too: neither has to be said twice.
+            (timing.policy.failures, timing.policy.passes) = (1, 1);
+            CheckKind::CheckIn { deadline_ms }
+        }
+        (None, Some(probe)) if probes.is_empty() => CheckKind::Probe(probe),
+        (None, None) => {
+            let has_kind = matches!(&node.value, Value::Map(pairs) if pairs.iter().any(|(k, _)| Probe::KINDS.contains(&k.text.as_str())));
+            if !is_unknown_key && !has_kind {
+                let hint = format!("one of: {}, check_in", Probe::KINDS.join(", "));
+                notes.error_with_hint(node.at, path, "no kind of probe is named", hint);
+            }
+            return None;
+        }
+        _ => {
+            notes.error(node.at, path, "a check is of one kind; write several checks");
+            return None;
+        }
+    };
+    let (base, model) = match of {
+        Some((base, part)) => (Some(base.to_owned()), Some(part)),
+        None => (endpoint, None),
+    };
+    let kind = match &what {
+        CheckKind::Probe(probe) => probe.kind(),
+        CheckKind::CheckIn { .. } => "check_in",
+    };
+    let name = match (&model, name) {
+        (Some(part), name) => {
+            let suffix = name.unwrap_or_else(|| kind.to_owned());
+            format!("{}/{}/{suffix}", part.model, short(&part.part))
+        }
+        (None, Some(name)) => name,
+        (None, None) => default_name(&what, base.as_deref()),
+    };
+    Some(CheckSpec {
+        name,
+        model,
+        what,
+        base,
+        interval_ms: timing.interval_ms,
+        timeout_ms: timing.timeout_ms,
+        policy: timing.policy,
+        labels,
+        depends_on,
+        is_canary,
+        recovery,
+    })
+}
+
+fn read_probe(kind: &str, settings: &Node, path: &str, notes: &mut Diagnostics) -> Option<Probe> {
+    let key = Key {
+        text: kind.to_owned(),
+        at: settings.at,
+    };
+    let tagged = Node {
+        value: Value::Map(vec![(key, settings.clone())]),
+        at: settings.at,
+    };
+    // The path of a mistake names the kind already.
+    let above = path.strip_suffix(&format!(".{kind}")).unwrap_or(path);
+    let probe: Probe = decode_any(&tagged, above, notes)?;
+    match probe.check() {
+        Ok(()) => Some(probe),
+        Err(why) => {
+            notes.error(settings.at, path, why);
+            None
+        }
+    }
+}
+
+fn default_name(what: &CheckKind, base: Option<&str>) -> String {
+    match what {
+        CheckKind::CheckIn { .. } => "check_in".to_owned(),
+        CheckKind::Probe(probe) => match probe.address().or(base) {
+            Some(address) => address.to_owned(),
+            None => probe.kind().to_owned(),
+        },
+    }
+}
+
+/// `10.0.0.5:8000` of `http://10.0.0.5:8000/`.
+fn short(url: &str) -> &str {
+    url.split_once("://")
+        .map_or(url, |(_, rest)| rest)
+        .trim_end_matches('/')
+}

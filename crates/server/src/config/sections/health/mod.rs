@@ -1,0 +1,214 @@
+//! `models:`, `checks:` and `maintenance:`: what is watched, and how.
+
+mod check;
+mod maintenance;
+mod model;
+mod recovery;
+
+use crate::config::diagnostic::Diagnostics;
+use crate::config::reader::MapReader;
+use crate::config::yaml::{Node, Value};
+use lapwing::HealthOptions;
+use std::collections::BTreeSet;
+
+pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOptions {
+    let models = map.list("models", notes);
+    let checks = map.list("checks", notes);
+    let windows = map.list("maintenance", notes);
+    let mut options = HealthOptions {
+        windows: windows
+            .iter()
+            .filter_map(|(n, p)| maintenance::read(n, p, notes))
+            .collect(),
+        ..HealthOptions::default()
+    };
+    for (node, path) in &models {
+        let (model, checks) = model::read(node, path, notes);
+        if options.models.iter().any(|m| m.name == model.name) {
+            notes.error(
+                node.at,
+                path,
+                format!("a second model is called {:?}", model.name),
+            );
+        }
+        options.models.push(model);
+        options.checks.extend(checks);
+    }
+    for (node, path) in &checks {
+        options.checks.extend(check::read_alone(node, path, notes));
+    }
+    let mut names = BTreeSet::new();
+    for check in &mut options.checks {
+        let (mut name, mut n) = (check.name.clone(), 1);
+        while !names.insert(name.clone()) {
+            n += 1;
+            name = format!("{}-{n}", check.name);
+        }
+        check.name = name;
+    }
+    check_dependencies(&options, (&models, &checks), notes);
+    options
+}
+
+/// Items of a list with their paths.
+type Items<'a> = &'a [(&'a Node, String)];
+
+/// A dependency on nothing would silently explain nothing.
+fn check_dependencies(
+    options: &HealthOptions,
+    (models, checks): (Items<'_>, Items<'_>),
+    notes: &mut Diagnostics,
+) {
+    let mut known: Vec<&str> = options.models.iter().map(|m| m.name.as_str()).collect();
+    known.extend(options.checks.iter().map(|c| c.name.as_str()));
+    for (node, path) in models.iter().chain(checks) {
+        let Value::Map(pairs) = &node.value else { continue };
+        let Some((_, list)) = pairs.iter().find(|(k, _)| k.text == "depends_on") else {
+            continue;
+        };
+        for name in names_of(list, &format!("{path}.depends_on"), notes) {
+            if !known.contains(&name.as_str()) {
+                let message = format!("no model and no check is called {name:?}");
+                notes.error(list.at, &format!("{path}.depends_on"), message);
+            }
+        }
+    }
+}
+
+/// `x` or `[x, y]`.
+fn names_of(node: &Node, path: &str, notes: &mut Diagnostics) -> Vec<String> {
+    match &node.value {
+        Value::List(items) => items
+            .iter()
+            .filter_map(|n| crate::config::reader::text_of(n, path, notes))
+            .collect(),
+        _ => crate::config::reader::text_of(node, path, notes)
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// `99.5%` or `0.995`.
+fn ratio(map: &mut MapReader<'_>, key: &'static str, notes: &mut Diagnostics) -> Option<f64> {
+    let path = map.path_of(key);
+    let node = map.node(key)?;
+    let parsed = match &node.value {
+        Value::Float(v) => Some(*v),
+        Value::Int(v) => Some(*v as f64),
+        Value::Text(text) => match text.trim().strip_suffix('%') {
+            Some(percent) => percent.trim().parse::<f64>().ok().map(|v| v / 100.0),
+            None => text.trim().parse().ok(),
+        },
+        _ => None,
+    };
+    let parsed = parsed.filter(|v| (0.0..=1.0).contains(v));
+    if parsed.is_none() {
+        notes.error_with_hint(node.at, &path, "not a share", "write 99.5% or 0.995");
+    }
+    parsed
+}
+
+#[cfg(test)]
+mod tests {
+    use lapwing::health::{Action, CheckKind, Role};
+    use lapwing_types::HealthState;
+
+    fn complaints(text: &str) -> Vec<String> {
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        loaded
+            .diagnostics
+            .iter()
+            .map(|d| {
+                let hint = d.hint.as_deref().map(|h| format!(" [{h}]")).unwrap_or_default();
+                format!("{}:{} {} {}{hint}", d.line, d.column, d.path, d.message)
+            })
+            .collect()
+    }
+
+    const TASTE: &str = r#"
+models:
+  - name: chat
+    version: "2026-11"
+    engine: vllm
+    endpoints: [{ url: http://10.0.0.5:8000 }]
+    fallbacks: [{ url: http://10.0.0.6:8000 }]
+    objectives: { availability: 99.5%, p95_latency: 2s }
+    health:
+      interval: 10s
+      timeout: 2s
+      probes:
+        - http: { path: /health, expect: { status: 200 } }
+        - openai_chat: { model: chat, prompt: "2+2?", expect: { contains: "4" } }
+    recovery: [{ on: unhealthy, action: { systemd_restart: vllm }, limit: 3 per hour, dry_run: true }]
+checks:
+  - name: nightly
+    check_in: 26h
+  - http: { url: "https://example.org/" }
+    interval: 1m
+    depends_on: nightly
+maintenance:
+  - name: patch day
+    of: [chat]
+    weekly: { days: [Tue], at: "02:00", duration: 2h, zone: Europe/Vienna }
+"#;
+
+    #[test]
+    fn the_taste_of_the_file_is_read() {
+        assert_eq!(complaints(TASTE), Vec::<String>::new());
+        let loaded = crate::config::load_text("lapwing.yml", TASTE, &|_| None);
+        let health = loaded.config.unwrap().health;
+        let names: Vec<&str> = health.checks.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "chat/10.0.0.5:8000/http",
+                "chat/10.0.0.5:8000/openai_chat",
+                "chat/10.0.0.6:8000/http",
+                "chat/10.0.0.6:8000/openai_chat",
+                "nightly",
+                "https://example.org/",
+            ]
+        );
+        let fallback = &health.checks[2];
+        assert_eq!(fallback.model.as_ref().unwrap().role, Role::Fallback);
+        assert_eq!((fallback.interval_ms, fallback.timeout_ms), (10_000, 2_000));
+        assert!(matches!(
+            health.checks[4].what,
+            CheckKind::CheckIn {
+                deadline_ms: 93_600_000
+            }
+        ));
+        let repair = &health.models[0].recovery[0];
+        assert_eq!(
+            repair.action,
+            Action::SystemdRestart {
+                unit: "vllm".to_owned()
+            }
+        );
+        assert!(repair.policy.is_dry_run && repair.policy.on == HealthState::Unhealthy);
+        assert_eq!(health.models[0].objectives.availability, Some(0.995));
+        assert_eq!(health.windows.len(), 1);
+    }
+
+    #[test]
+    fn mistakes_have_places() {
+        let text = "models:\n  - name: m\n    endpoints: [{ url: http://a }]\n    health:\n      probes:\n        \
+                    - htp: { path: / }\n        - http: { pth: / }\nchecks:\n  - tcp: { address: a:1 }\n    \
+                    depends_on: nobody\n    timeout: 2m\n    interval: 1m\n";
+        let found = complaints(text);
+        assert_eq!(found.len(), 4, "{found:#?}");
+        assert!(
+            found[0].contains("no kind of probe") || found[0].contains("unknown key \"htp\""),
+            "{found:#?}"
+        );
+        assert!(
+            found.iter().any(|c| c.contains("unknown field `pth`")),
+            "{found:#?}"
+        );
+        assert!(found.iter().any(|c| c.contains("nobody")), "{found:#?}");
+        assert!(
+            found.iter().any(|c| c.contains("longer than the interval")),
+            "{found:#?}"
+        );
+    }
+}
