@@ -160,8 +160,8 @@ class EnhancedModelAvailabilityMonitor:
                 self._failures.pop(name, None)
             except Exception as error:
                 self._failures[name] = f"{type(error).__name__}: {error}"
-        self._cycles += 1
         self.alert_manager.check_alerts()
+        self._cycles += 1
 
     def _record(self, values: Any) -> None:
         for name, labels, value in samples_of(values):
