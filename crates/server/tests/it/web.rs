@@ -68,7 +68,7 @@ fn pictures_pages_and_badges_show_hostile_names_as_text() {
         "/plain/query?query=tokens_total",
         "/status",
     ] {
-        let page = server.get(path);
+        let page = server.request("GET", path, &[("Accept", "text/html")], b"");
         assert_eq!(page.status, 200, "{path}");
         assert!(
             page.body.contains("&lt;img src=x onerror"),
@@ -84,7 +84,10 @@ fn pictures_pages_and_badges_show_hostile_names_as_text() {
         assert!(policy.starts_with("default-src 'none'"), "{path}: {policy}");
     }
     assert!(
-        !server.get("/status").body.contains("Slow"),
+        !server
+            .request("GET", "/status", &[("Accept", "text/html")], b"")
+            .body
+            .contains("Slow"),
         "the public is not told names of alerts"
     );
     let badge = server.get("/badge/nobody.svg");

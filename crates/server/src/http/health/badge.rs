@@ -1,8 +1,8 @@
 //! A badge for a page: the name on the left, the state on the right, in its colour.
 
-use crate::http::AppState;
+use crate::http::{AppState, web};
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use lapwing_types::HealthState;
 
@@ -15,7 +15,8 @@ pub(super) async fn badge(State(state): State<AppState>, Path(file): Path<String
         name => health.state_of(Some(name)),
     };
     let Some(found) = found else {
-        return (StatusCode::NOT_FOUND, "nothing is called so\n").into_response();
+        // A model that nobody checks may still be known by what is alerted about it.
+        return web::badge_by_alerts(State(state), Path(file)).await;
     };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")),

@@ -8,14 +8,17 @@ mod badge;
 mod blackbox;
 mod public;
 
-use super::AppState;
+use super::{AppState, ui, web};
 use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
-        .route("/health", get(public::health))
-        .route("/status", get(public::status))
+        .route("/health", get(health))
+        .route("/status", get(status))
         .route("/badge/{name}", get(badge::badge))
         .route("/probe", get(blackbox::probe))
         .route("/api/v1/health", get(api::tree))
@@ -27,4 +30,26 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/models", get(api::models))
         .route("/api/v1/models/{name}", get(api::model))
         .route("/api/v1/checkin/{name}", get(api::check_in).post(api::check_in))
+}
+
+/// A browser that opens the address wants a page; load balancers and scripts want data.
+fn wants_page(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
+async fn health(state: State<AppState>, uri: Uri, headers: HeaderMap) -> Response {
+    match wants_page(&headers) {
+        true => ui::serve(uri, headers).await,
+        false => public::health(state).await.into_response(),
+    }
+}
+
+async fn status(state: State<AppState>, headers: HeaderMap) -> Response {
+    match wants_page(&headers) {
+        true => web::status_page(state).await,
+        false => public::status(state).await.into_response(),
+    }
 }

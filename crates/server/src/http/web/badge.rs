@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-pub(super) async fn badge(State(state): State<AppState>, Path(file): Path<String>) -> Response {
+pub(crate) async fn badge(State(state): State<AppState>, Path(file): Path<String>) -> Response {
     let Some(name) = file.strip_suffix(".svg") else {
         return (StatusCode::NOT_FOUND, "a badge is called NAME.svg\n").into_response();
     };

@@ -13,7 +13,9 @@ mod plain;
 mod render;
 mod routing;
 
+pub(super) use badge::badge as badge_by_alerts;
 pub(crate) use events::Pulse;
+pub(super) use plain::status as status_page;
 pub(crate) use render::unit_of;
 
 use super::AppState;
@@ -32,6 +34,4 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/plain", get(plain::overview))
         .route("/plain/alerts", get(plain::alerts))
         .route("/plain/query", get(plain::query))
-        .route("/status", get(plain::status))
-        .route("/badge/{model}", get(badge::badge))
 }

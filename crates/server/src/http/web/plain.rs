@@ -220,7 +220,7 @@ fn table(series: &[Series]) -> String {
 }
 
 /// For whoever uses the models: no labels, no addresses, no names of alerts.
-pub(super) async fn status(State(state): State<AppState>) -> Response {
+pub(crate) async fn status(State(state): State<AppState>) -> Response {
     let models = models(&state).await;
     let worst = models.first().map_or(Standing::Fine, |m| m.standing);
     let headline = match worst {
