@@ -17,6 +17,11 @@ pub struct Pack {
 pub const PACKS: &[Pack] = &[
     pack("gpu", "packs/gpu.yml", include_str!("../../../../packs/gpu.yml")),
     pack(
+        "health",
+        "packs/health.yml",
+        include_str!("../../../../packs/health.yml"),
+    ),
+    pack(
         "host",
         "packs/host.yml",
         include_str!("../../../../packs/host.yml"),
