@@ -110,12 +110,17 @@ pub(crate) fn prepare(setup: Setup) -> Result<PathBuf> {
         .context("make a venv (Debian: python3-venv)")?;
     pip(&venv, PACKAGES)?;
     // One by one: a peer that cannot be had must not cost the others.
+    let mut is_whole = true;
     for peer in PEERS {
         if let Err(error) = pip(&venv, &[peer]) {
             println!("{peer} cannot be installed: {error:#}");
+            is_whole = false;
         }
     }
-    std::fs::write(&stamp, list).context("note what the venv holds")?;
+    // What is missing now may be there the next time.
+    if is_whole {
+        std::fs::write(&stamp, list).context("note what the venv holds")?;
+    }
     Ok(venv)
 }
 
