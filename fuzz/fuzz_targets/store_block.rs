@@ -78,6 +78,8 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     block.label_names(&[], (i64::MIN, i64::MAX)).ok();
-    block.label_values("host", &[], (i64::MIN, i64::MAX)).ok();
+    block
+        .for_each_value("host", &[], (i64::MIN, i64::MAX), |_| {})
+        .ok();
     block.verify().ok();
 });

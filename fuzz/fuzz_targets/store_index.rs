@@ -94,11 +94,15 @@ fuzz_target!(|data: &[u8]| {
     ] {
         let matchers = vec![Matcher::new(op, "host", text).unwrap()];
         block.select(&matchers, 1_500, 2_500).ok();
-        block.label_values("__name__", &matchers, (1_500, 2_500)).ok();
+        block
+            .for_each_value("__name__", &matchers, (1_500, 2_500), |_| {})
+            .ok();
         block.label_names(&matchers, (1_500, 2_500)).ok();
         block.exemplars(&matchers, (1_500, 2_500)).ok();
     }
-    block.label_values("host", &[], (i64::MIN, i64::MAX)).ok();
+    block
+        .for_each_value("host", &[], (i64::MIN, i64::MAX), |_| {})
+        .ok();
     for series in block.series().flatten() {
         block
             .read(&series, (i64::MIN, i64::MAX), &mut SeriesColumns::default())

@@ -56,3 +56,45 @@ impl Compute {
         self.slots.available_permits()
     }
 }
+
+/// One thread for work that may take its time: it runs when the processors have nothing better to do, so that answers do not
+/// wait for compaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Background {
+    work: std::sync::mpsc::Sender<Box<dyn FnOnce() + Send>>,
+}
+
+/// By how much the thread is nicer than the others: it gets a third of their share of a busy processor. Much nicer would
+/// mean that locks are held for long.
+const NICENESS: i32 = 5;
+
+impl Background {
+    pub(crate) fn start(name: &str) -> std::io::Result<Self> {
+        let (work, waiting) = std::sync::mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // Of the calling thread alone. Where it is refused, the work goes on at the ordinary pace.
+            let _ = rustix::process::nice(NICENESS);
+            while let Ok(work) = waiting.recv() {
+                work();
+            }
+        })?;
+        Ok(Background { work })
+    }
+
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ComputeError> {
+        let (done, answer) = tokio::sync::oneshot::channel();
+        let run = Box::new(move || {
+            // Whoever asked may be gone.
+            let _ = done.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
+        });
+        self.work.send(run).map_err(|_| ComputeError::Stopping)?;
+        match answer.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(_)) => Err(ComputeError::Panicked),
+            Err(_) => Err(ComputeError::Stopping),
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! One object that owns clock, store, queries and jobs, and the order in which they start and stop.
 
 use crate::clock::Clock;
-use crate::compute::{Compute, ComputeError};
+use crate::compute::{Background, Compute, ComputeError};
 use crate::forward::Forwarding;
 use crate::health::{Health, HealthError};
 use crate::jobs::Jobs;
@@ -58,6 +58,8 @@ pub enum StartError {
     },
     #[error("cannot open the state database")]
     State(#[source] StateError),
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     #[error("cannot open the running totals of delta series")]
     Totals(#[source] JournalError),
     #[error(transparent)]
@@ -117,7 +119,8 @@ impl Engine {
                 meter,
             }),
         };
-        let jobs = crate::work::start(&engine, options);
+        let upkeep = Background::start("lapwing-upkeep").map_err(StartError::Thread)?;
+        let jobs = crate::work::start(&engine, options, upkeep);
         *engine.lock_jobs() = Some(jobs);
         let sources = SourceOptions::of(options);
         *engine.lock_sources() = Some((sources, crate::work::start_sources(&engine, sources)));

@@ -1,5 +1,6 @@
 //! What an engine does by itself, as a list of jobs in the order in which they start.
 
+use crate::compute::Background;
 use crate::engine::Engine;
 use crate::jobs::Jobs;
 use crate::options::EngineOptions;
@@ -9,16 +10,19 @@ use lapwing_collect::gpu::{GpuCollector, GpuError, GpuOptions, NvmlSource};
 use lapwing_collect::host::HostCollector;
 use lapwing_collect::process::ProcessCollector;
 use lapwing_types::WriteBatch;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How often the store is asked to flush, compact and forget: often enough that a closed window leaves memory within
-/// seconds, and cheap when there is nothing to do.
-const MAINTENANCE_PERIOD: Duration = Duration::from_secs(5);
+/// How often the store is asked whether a window is over, or a round left more to do: what is in a block leaves memory within a
+/// second or two.
+const MAINTENANCE_LOOK: Duration = Duration::from_millis(500);
+/// Every so many looks there is a round in any case: series that ended leave, memory is measured, blocks are scrubbed.
+const LOOKS_PER_ROUND: u32 = 10;
 /// A model server takes minutes to load its weights; half a minute more until it is seen is not noticed.
 const LOCAL_PERIOD: Duration = Duration::from_secs(30);
 
-pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
+pub(crate) fn start(engine: &Engine, options: &EngineOptions, upkeep: Background) -> Jobs {
     let mut jobs = Jobs::new(engine.meter());
     if options.asks_only {
         return jobs;
@@ -28,7 +32,7 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions) -> Jobs {
         return jobs;
     }
     start_sdk(&mut jobs, engine, options.sdk_interval);
-    start_maintenance(&mut jobs, engine);
+    start_maintenance(&mut jobs, engine, upkeep);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
     crate::health::start(&mut jobs, engine);
@@ -85,23 +89,33 @@ fn start_sdk(jobs: &mut Jobs, engine: &Engine, period: Duration) {
     });
 }
 
-fn start_maintenance(jobs: &mut Jobs, engine: &Engine) {
+fn start_maintenance(jobs: &mut Jobs, engine: &Engine, upkeep: Background) {
     let engine = engine.clone();
     let numbers = Arc::new(UpkeepNumbers::new(engine.meter()));
-    jobs.every("maintain", MAINTENANCE_PERIOD, move || {
-        let (engine, numbers) = (engine.clone(), numbers.clone());
+    let has_more = Arc::new(AtomicBool::new(false));
+    let mut looks = 0u32;
+    jobs.every("maintain", MAINTENANCE_LOOK, move || {
+        let is_turn = looks.is_multiple_of(LOOKS_PER_ROUND);
+        looks = looks.wrapping_add(1);
+        let (engine, numbers, upkeep) = (engine.clone(), numbers.clone(), upkeep.clone());
+        let has_more = has_more.clone();
         async move {
             let (store, now_ms) = (engine.store().clone(), engine.now_ms());
-            let upkeep = move || {
+            if !is_turn && !has_more.load(Ordering::Relaxed) && !store.is_maintenance_due(now_ms) {
+                return;
+            }
+            let round = move || {
                 let report = store.maintain(now_ms);
                 numbers.note(&store, &report);
                 report
             };
-            match engine.compute_queries(upkeep).await {
-                Ok(report) => report
-                    .failures
-                    .iter()
-                    .for_each(|failure| tracing::error!("store maintenance: {failure}")),
+            match upkeep.run(round).await {
+                Ok(report) => {
+                    has_more.store(report.has_more, Ordering::Relaxed);
+                    for failure in &report.failures {
+                        tracing::error!("store maintenance: {failure}");
+                    }
+                }
                 Err(error) => tracing::error!(%error, "store maintenance was cut off"),
             }
         }

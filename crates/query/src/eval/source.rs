@@ -25,6 +25,7 @@ pub(super) struct Scratch {
     pub(super) points: SeriesPoints,
     pub(super) annotations: Annotations,
     pub(super) floats: Vec<f64>,
+    pub(super) rates: super::window::RatePlan,
     pub(super) samples: u64,
 }
 

@@ -128,10 +128,9 @@ fn collect(series: &mut Series, until_ms: i64, flush: u32, out: &mut SeriesColum
     series.seal_before(until_ms);
     for chunk in series.sealed.iter_mut().filter(|c| c.last_t_ms < until_ms) {
         chunk.flush = flush;
-        for (t_ms, value) in chunk.samples() {
-            out.times_ms.push(t_ms);
-            out.values.push(value);
-        }
+        chunk
+            .newest_first()
+            .read((i64::MIN, i64::MAX), &mut out.times_ms, &mut out.values);
     }
     let Some(extra) = &mut series.extra else { return };
     let in_order = extra.late.is_empty();

@@ -50,6 +50,8 @@ pub struct MaintenanceReport {
     pub blocks_newly_damaged: usize,
     /// What did not work, in words; it is tried again in the next round.
     pub failures: Vec<String>,
+    /// The next round would find more to do at once.
+    pub has_more: bool,
 }
 
 /// The directory of a store.
@@ -111,6 +113,8 @@ impl Upkeep {
             report.scrubbed_bytes = self.scrub.step(core, now_ms);
             report.blocks_newly_damaged = core.losses.update(&core.blocks.list());
         }
+        let did_something = report.blocks_written + report.blocks_merged + report.tiers_written > 0;
+        report.has_more = report.failures.is_empty() && (did_something || self.flushed.is_some());
         core.renew_ranks();
         core.raw_cache.freeze();
         core.counters
@@ -251,14 +255,14 @@ impl Upkeep {
             .collect()
     }
 
-    /// Writes what is over for everybody at work. When memory gets short, nobody is waited for.
-    fn flush(
-        &mut self,
-        core: &Core,
-        disk: &Disk,
-        now_ms: i64,
-        failures: &mut Vec<String>,
-    ) -> Result<(), OpenError> {
+    /// Whether a round would find something that should not wait: a window to be written, or one to leave the head.
+    pub(crate) fn is_due(&self, core: &Core, now_ms: i64) -> bool {
+        self.flushed.is_some() || self.due_flush_ms(core, now_ms).is_some()
+    }
+
+    /// Until when windows are over for everybody at work, if that was not flushed yet. When memory gets short, nobody is
+    /// waited for.
+    fn due_flush_ms(&self, core: &Core, now_ms: i64) -> Option<i64> {
         let options = &core.options;
         let newest_ms = core.newest_ms.load(Ordering::Acquire);
         let is_short = core.memory_bytes() > core.limits().memory_limit_bytes / 2;
@@ -275,9 +279,20 @@ impl Upkeep {
             .last_flushes
             .iter()
             .any(|(until, at_ms)| *until == until_ms && now_ms.saturating_sub(*at_ms) < SAME_FLUSH_MS);
-        if self.flushed.is_some() || !is_due || (is_again && !is_short) {
+        (self.flushed.is_none() && is_due && (!is_again || is_short)).then_some(until_ms)
+    }
+
+    /// Writes what is over.
+    fn flush(
+        &mut self,
+        core: &Core,
+        disk: &Disk,
+        now_ms: i64,
+        failures: &mut Vec<String>,
+    ) -> Result<(), OpenError> {
+        let Some(until_ms) = self.due_flush_ms(core, now_ms) else {
             return Ok(());
-        }
+        };
         self.last_flushes.push_back((until_ms, now_ms));
         if self.last_flushes.len() > LAST_FLUSHES {
             self.last_flushes.pop_front();

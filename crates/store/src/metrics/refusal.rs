@@ -138,7 +138,7 @@ pub enum AppendError {
 pub enum OpenError {
     #[error("another process holds {path}")]
     Locked { path: PathBuf },
-    #[error("{path} was written by a newer release (format {found}, this one reads up to {known})")]
+    #[error("{path} was written by another release (its format is {found}, this one reads {known})")]
     Version { path: PathBuf, found: u32, known: u32 },
     #[error("{path} is damaged: {reason}")]
     Damaged { path: PathBuf, reason: String },

@@ -207,13 +207,26 @@ impl SeriesSource for Snapshot {
             let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
             index.label_values(name, slots.as_deref())
         };
+        // Most blocks have the values that the head has: only what is new is copied.
+        let mut others: Vec<String> = Vec::new();
         for live in &self.concerned(selection) {
             let range = (selection.start_ms, selection.end_ms);
-            let found = live.block.label_values(name, &selection.matchers, range);
-            values.extend(found.map_err(|e| merged::read_error(live, e))?);
+            let mut rest = values.as_slice();
+            let add = |value: &str| {
+                rest = &rest[rest.iter().take_while(|v| v.as_str() < value).count()..];
+                if rest.first().is_none_or(|v| v != value) {
+                    others.push(value.to_owned());
+                }
+            };
+            live.block
+                .for_each_value(name, &selection.matchers, range, add)
+                .map_err(|e| merged::read_error(live, e))?;
         }
-        values.sort_unstable();
-        values.dedup();
+        if !others.is_empty() {
+            values.append(&mut others);
+            values.sort_unstable();
+            values.dedup();
+        }
         Ok(values)
     }
 
@@ -286,10 +299,14 @@ impl SeriesReader for HeadReader {
             .iter()
             .filter(|c| c.first_t_ms <= last_ms && c.last_t_ms >= start_ms)
         {
-            copy(chunk.samples(), start_ms, last_ms, out);
+            chunk
+                .newest_first()
+                .read((start_ms, last_ms), &mut out.times_ms, &mut out.values);
         }
         if series.open.count() > 0 && series.open.first_t_ms() <= last_ms {
-            copy(series.open.samples(), start_ms, last_ms, out);
+            series
+                .newest_first()
+                .read((start_ms, last_ms), &mut out.times_ms, &mut out.values);
         }
         if let Some(extra) = &series.extra {
             self.merge_extra(extra, (start_ms, end_ms), first, out);
@@ -335,18 +352,6 @@ impl HeadReader {
         for kept in histograms.filter(|h| (start_ms..=end_ms).contains(&h.t_ms) && view.sees(h.commit)) {
             out.histograms
                 .extend(kept.decode().map(|h| (kept.t_ms, Arc::new(h.to_float()))));
-        }
-    }
-}
-
-fn copy(samples: impl Iterator<Item = (i64, f64)>, start_ms: i64, end_ms: i64, out: &mut SeriesPoints) {
-    for (t_ms, value) in samples {
-        if t_ms > end_ms {
-            break;
-        }
-        if t_ms >= start_ms {
-            out.times_ms.push(t_ms);
-            out.values.push(value);
         }
     }
 }

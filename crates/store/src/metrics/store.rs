@@ -144,6 +144,14 @@ impl MetricsStore {
         upkeep.lock().round(core, disk.as_ref(), now_ms)
     }
 
+    /// Whether a round of upkeep should not wait for its turn: a window is over, or in a block and still in memory. Cheap.
+    pub fn is_maintenance_due(&self, now_ms: i64) -> bool {
+        let Shared {
+            core, disk, upkeep, ..
+        } = &*self.shared;
+        disk.is_some() && upkeep.try_lock().is_some_and(|u| u.is_due(core, now_ms))
+    }
+
     /// Writes the whole head down, so that the log before it can go; returns the size of what was written.
     pub fn checkpoint(&self) -> Result<u64, OpenError> {
         let Shared {

@@ -8,10 +8,12 @@ mod extended;
 mod histogram;
 mod order;
 mod over_time;
+mod plan;
 mod rate;
 mod trend;
 
 pub(super) use extended::extend_points;
+pub(super) use plan::RatePlan;
 
 use super::grid::{Cell, Grid, Row, cell};
 use super::source::{Column, Scratch, metric_name, read};
@@ -247,6 +249,16 @@ impl Evaluator<'_> {
         (scratch, out): (&mut Scratch, &mut Column<'_>),
     ) -> Evaluated<()> {
         self.budget.pass(points.len() as u64, points.len() as u64 * 16)?;
+        if let Some(kind) = plan::kind_of(prepared.function)
+            && self.is_plain(spec, points)
+        {
+            scratch.samples += scratch.rates.fit(&points.times_ms, (spec, steps), kind);
+            let gave_float = scratch.rates.fill(&points.values, spec, kind, out.cells);
+            if gave_float && kind.is_counter {
+                self.note_possible_gauge(labels, prepared.span, &mut scratch.annotations);
+            }
+            return Ok(());
+        }
         let starts: &[i64] = match self.options.start_timestamps {
             true => &points.starts_ms,
             false => &[],
@@ -319,6 +331,12 @@ impl Evaluator<'_> {
             self.note_possible_gauge(labels, prepared.span, &mut scratch.annotations);
         }
         Ok(())
+    }
+
+    /// Floats alone, of which nobody said when they began to count, and nothing is looked at outside of the windows.
+    fn is_plain(&self, spec: &WindowSpec, points: &SeriesPoints) -> bool {
+        let no_starts = !self.options.start_timestamps || points.starts_ms.is_empty();
+        no_starts && points.histograms.is_empty() && !spec.anchored && !spec.smoothed
     }
 
     fn note_possible_gauge(&self, labels: &Labels, span: Span, notes: &mut Annotations) {

@@ -53,22 +53,31 @@ pub(crate) fn push_seconds(out: &mut String, t_ms: i64) {
         out.push('-');
     }
     let t = t_ms.unsigned_abs();
-    let _ = write!(out, "{}", t / 1000);
-    let fraction = t % 1000;
+    out.push_str(itoa::Buffer::new().format(t / 1000));
+    let fraction = (t % 1000) as u16;
     if fraction > 0 {
-        let digits = format!("{fraction:03}");
+        let digits = [fraction / 100, fraction / 10 % 10, fraction % 10].map(|d| char::from(b'0' + d as u8));
+        let len = digits.iter().rposition(|d| *d != '0').map_or(0, |last| last + 1);
         out.push('.');
-        out.push_str(digits.trim_end_matches('0'));
+        out.extend(&digits[..len]);
     }
 }
+
+/// Whole numbers below this are exact, and so are written digit by digit.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// A float as Go's `strconv.FormatFloat(v, 'f', -1, 64)` writes it, with an exponent where that gets long.
 pub(crate) fn push_float(out: &mut String, v: f64) {
     if v.is_nan() {
-        out.push_str("NaN");
-    } else if v.is_infinite() {
-        out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" });
-    } else if v != 0.0 && (v.abs() < 1e-6 || v.abs() >= 1e21) {
+        return out.push_str("NaN");
+    }
+    if v.is_infinite() {
+        return out.push_str(if v > 0.0 { "+Inf" } else { "-Inf" });
+    }
+    if v.abs() < WHOLE_MAX && v.trunc() == v && (v != 0.0 || v.is_sign_positive()) {
+        return out.push_str(itoa::Buffer::new().format(v as i64));
+    }
+    if v != 0.0 && (v.abs() < 1e-6 || v.abs() >= 1e21) {
         let text = format!("{v:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, digits) = match exponent.strip_prefix('-') {
@@ -76,8 +85,14 @@ pub(crate) fn push_float(out: &mut String, v: f64) {
             None => ('+', exponent),
         };
         let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
-    } else {
+        return;
+    }
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(v);
+    if text.contains('e') {
         let _ = write!(out, "{v}");
+    } else {
+        out.push_str(text.strip_suffix(".0").unwrap_or(text));
     }
 }
 
@@ -160,6 +175,23 @@ mod tests {
             (f64::NAN, "NaN"),
         ] {
             assert_eq!(float(v), expect);
+        }
+    }
+
+    #[test]
+    fn every_float_reads_back_and_is_as_long_as_it_must() {
+        let mut bits = 0x9e37_79b9_7f4a_7c15u64;
+        for i in 0..40_000u32 {
+            bits = bits
+                .wrapping_mul(0xd134_2543_de82_ef95)
+                .wrapping_add(u64::from(i));
+            let near = f64::from(i) * 0.37 * 10f64.powi((bits % 40) as i32 - 20);
+            for v in [f64::from_bits(bits), near, near.round()] {
+                if v.is_nan() || v.is_infinite() || (v != 0.0 && (v.abs() < 1e-6 || v.abs() >= 1e21)) {
+                    continue;
+                }
+                assert_eq!(float(v), format!("{v}"), "{bits:x}");
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! One byte budget for the pages and decoded bucket groups of all open blocks.
+//! One byte budget for the pages of all open blocks and for what is worth keeping decoded.
 //!
 //! Invariants: the bytes held never exceed the budget; what is held has passed its checksum. Eviction is by second chance.
 
@@ -17,8 +17,8 @@ const SHARDS: usize = 4;
 pub(super) struct Key {
     pub(super) block: u64,
     pub(super) page: u32,
-    /// `None` for the page itself.
-    pub(super) group: Option<u32>,
+    /// Where in the page something decoded stands; `None` for the page itself.
+    pub(super) offset: Option<u32>,
 }
 
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub(super) enum Cached {
     Page(Arc<[u8]>),
     /// Members of a bucket group, one after the other.
     Group(Arc<[f64]>),
+    /// A column of timestamps, which all series of a scrape share.
+    Times(Arc<[i64]>),
 }
 
 pub struct PageCache {
@@ -142,6 +144,7 @@ impl Cached {
             + match self {
                 Cached::Page(bytes) => bytes.len(),
                 Cached::Group(values) => size_of_val(&**values),
+                Cached::Times(times_ms) => size_of_val(&**times_ms),
             }
     }
 }
@@ -154,7 +157,7 @@ mod tests {
         Key {
             block,
             page,
-            group: None,
+            offset: None,
         }
     }
 

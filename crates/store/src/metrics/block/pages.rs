@@ -263,7 +263,7 @@ impl PageFile {
         let key = Key {
             block: self.block,
             page: number,
-            group: None,
+            offset: None,
         };
         if let Some(Cached::Page(bytes)) = self.cache.get(key) {
             return Ok(bytes);
@@ -297,7 +297,7 @@ impl PageFile {
     }
 
     pub(super) fn cached_group(&self, page: u32, offset: u32) -> Option<Arc<[f64]>> {
-        match self.cache.get(self.group_key(page, offset)) {
+        match self.cache.get(self.decoded_key(page, offset)) {
             Some(Cached::Group(values)) => Some(values),
             _ => None,
         }
@@ -305,7 +305,21 @@ impl PageFile {
 
     pub(super) fn keep_group(&self, page: u32, offset: u32, values: &Arc<[f64]>) {
         self.cache
-            .insert(self.group_key(page, offset), Cached::Group(Arc::clone(values)));
+            .insert(self.decoded_key(page, offset), Cached::Group(Arc::clone(values)));
+    }
+
+    pub(super) fn cached_times(&self, page: u32, offset: u32) -> Option<Arc<[i64]>> {
+        match self.cache.get(self.decoded_key(page, offset)) {
+            Some(Cached::Times(times_ms)) => Some(times_ms),
+            _ => None,
+        }
+    }
+
+    pub(super) fn keep_times(&self, page: u32, offset: u32, times_ms: &Arc<[i64]>) {
+        self.cache.insert(
+            self.decoded_key(page, offset),
+            Cached::Times(Arc::clone(times_ms)),
+        );
     }
 
     pub(super) fn damaged(&self, page: u32, reason: &'static str) -> BlockError {
@@ -321,11 +335,11 @@ impl PageFile {
         move |malformed| self.damaged(page, malformed.what)
     }
 
-    fn group_key(&self, page: u32, offset: u32) -> Key {
+    fn decoded_key(&self, page: u32, offset: u32) -> Key {
         Key {
             block: self.block,
             page,
-            group: Some(offset),
+            offset: Some(offset),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! is immutable, so an open one answers consistently for as long as someone holds it, also after its files are deleted.
 
 use super::cache::PageCache;
+use super::columns_writer::TimesEntry;
 use super::entry::{ChunkKind, ChunkRef, Place};
 use super::error::BlockError;
 use super::extras;
@@ -224,17 +225,29 @@ impl Block {
         if entry.max_ms < start_ms || entry.min_ms > end_ms {
             return Ok(());
         }
-        let count = entry.count as usize;
-        let mut times_ms = Vec::new();
-        self.with_column(entry.place, |bytes| {
-            times::decode(bytes, count, &mut times_ms).map(drop)
-        })?;
+        let times_ms = self.times(&entry)?;
         let from = times_ms.partition_point(|t| *t < start_ms);
         let to = times_ms.partition_point(|t| *t <= end_ms);
         if from < to {
             self.read_chunk(chunk, &times_ms, from..to, out)?;
         }
         Ok(())
+    }
+
+    /// A timestamp column. The series that share it stand side by side, so it is kept.
+    fn times(&self, entry: &TimesEntry) -> Result<Arc<[i64]>, BlockError> {
+        let Place { page, offset, .. } = entry.place;
+        let count = entry.count as usize;
+        if let Some(times_ms) = self.file.cached_times(page, offset).filter(|t| t.len() == count) {
+            return Ok(times_ms);
+        }
+        let mut times_ms = Vec::new();
+        self.with_column(entry.place, |bytes| {
+            times::decode(bytes, count, &mut times_ms).map(drop)
+        })?;
+        let times_ms: Arc<[i64]> = Arc::from(times_ms);
+        self.file.keep_times(page, offset, &times_ms);
+        Ok(times_ms)
     }
 
     /// Exemplars of the series that match, each with the time of its sample; series without one are left out.
@@ -260,9 +273,10 @@ impl Block {
         Ok(found)
     }
 
-    /// Names of labels on series that match, ascending.
+    /// Names of labels on series that match, ascending. Without matchers the block answers as a whole, whatever part of its
+    /// time is asked for: to look at each series would cost a thousand times as much, and hide nothing but what ended lately.
     pub fn label_names(&self, matchers: &[Matcher], range: (i64, i64)) -> Result<Vec<String>, BlockError> {
-        if matchers.is_empty() && range.0 <= self.meta.min_ms && range.1 >= self.meta.max_ms {
+        if matchers.is_empty() {
             return Ok(self.index.names().iter().map(|n| n.text.to_string()).collect());
         }
         let mut seen = vec![false; self.index.names().len()];
@@ -279,29 +293,32 @@ impl Block {
             .collect())
     }
 
-    /// Values of one label on series that match, ascending.
-    pub fn label_values(
+    /// Visits the values of one label on series that match, ascending; without matchers as [`Block::label_names`] does.
+    pub fn for_each_value(
         &self,
         name: &str,
         matchers: &[Matcher],
         range: (i64, i64),
-    ) -> Result<Vec<String>, BlockError> {
+        mut visit: impl FnMut(&str),
+    ) -> Result<(), BlockError> {
         let Some(name) = self.index.name(name) else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let mut pairs: Vec<u32> = Vec::new();
-        if matchers.is_empty() && range.0 <= self.meta.min_ms && range.1 >= self.meta.max_ms {
-            pairs.extend(name.pairs.clone());
-        } else {
-            pairs = self.pairs_of(matchers, range)?;
-            pairs.retain(|p| name.pairs.contains(p));
-        }
         let mut cursor = PairCursor::new(&self.file, &self.index);
-        let mut values = Vec::with_capacity(pairs.len());
-        for pair in pairs {
-            values.extend(readable(cursor.value(pair))?.map(str::to_owned));
+        let mut one = |pair: u32| -> Result<(), BlockError> {
+            if let Some(value) = readable(cursor.value(pair))? {
+                visit(value);
+            }
+            Ok(())
+        };
+        if matchers.is_empty() {
+            return name.pairs.clone().try_for_each(one);
         }
-        Ok(values)
+        let pairs = self.pairs_of(matchers, range)?;
+        pairs
+            .into_iter()
+            .filter(|p| name.pairs.contains(p))
+            .try_for_each(&mut one)
     }
 
     /// The label pairs of the series that match and have samples in the range, ascending.

@@ -231,8 +231,11 @@ fn matchers_select_what_they_match() {
             expect,
             "{matchers:?}"
         );
-        let values = block
-            .label_values("instance", &matchers, (i64::MIN, i64::MAX))
+        let mut values = Vec::new();
+        block
+            .for_each_value("instance", &matchers, (i64::MIN, i64::MAX), |v| {
+                values.push(v.to_owned());
+            })
             .unwrap();
         let mut expect_values: Vec<&str> = expect.iter().filter_map(|l| l.get("instance")).collect();
         expect_values.sort_unstable();

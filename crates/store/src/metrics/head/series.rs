@@ -1,6 +1,6 @@
 //! One series in the head: its last sample, the chunk that grows, and those of its windows that are not in a block yet.
 
-use super::chunk::{OpenChunk, SealedChunk};
+use super::chunk::{NewestFirst, OpenChunk, SealedChunk};
 use super::extra::{Extra, HistogramSample, Inserted, KeptExemplar, LateSample};
 use lapwing_types::{Exemplar, Histogram};
 
@@ -79,7 +79,8 @@ impl Series {
             let next_window_ms = (first_window + 1).saturating_mul(bounds.window_ms);
             if t_ms >= next_window_ms || count >= CHUNK_SAMPLES_MAX {
                 self.sealed.reserve_exact(1);
-                self.sealed.push(self.open.seal(self.last_t_ms));
+                self.sealed
+                    .push(self.open.seal((self.last_t_ms, self.last_value)));
             }
         }
         self.open.push((t_ms, value), (self.last_t_ms, self.last_value));
@@ -113,20 +114,21 @@ impl Series {
     }
 
     fn in_order_at(&self, t_ms: i64) -> Option<f64> {
-        let find = |samples: super::chunk::ChunkSamples<'_>| {
-            samples
-                .take_while(|(t, _)| *t <= t_ms)
-                .find(|(t, _)| *t == t_ms)
-                .map(|(_, v)| v)
+        let find =
+            |mut samples: NewestFirst<'_>| samples.find(|(t, _)| *t <= t_ms).filter(|(t, _)| *t == t_ms);
+        let found = if self.open.count() > 0 && t_ms >= self.open.first_t_ms() {
+            find(self.newest_first())
+        } else {
+            let holds = |c: &&SealedChunk| (c.first_t_ms..=c.last_t_ms).contains(&t_ms);
+            find(self.sealed.iter().find(holds)?.newest_first())
         };
-        if self.open.count() > 0 && t_ms >= self.open.first_t_ms() {
-            return find(self.open.samples());
-        }
-        let chunk = self
-            .sealed
-            .iter()
-            .find(|c| (c.first_t_ms..=c.last_t_ms).contains(&t_ms))?;
-        find(chunk.samples())
+        found.map(|(_, value)| value)
+    }
+
+    /// Samples of the open chunk.
+    #[inline]
+    pub(crate) fn newest_first(&self) -> NewestFirst<'_> {
+        self.open.newest_first((self.last_t_ms, self.last_value))
     }
 
     pub(crate) fn append_histogram(
@@ -193,12 +195,11 @@ impl Series {
             extra.exemplars.retain(|e| !gone(e.t_ms));
             removed += before - extra.late.len() - extra.histograms.len();
         }
-        let in_order: Vec<(i64, f64)> = self
-            .sealed
-            .iter()
-            .flat_map(SealedChunk::samples)
-            .chain(self.open.samples())
-            .collect();
+        let mut in_order: Vec<(i64, f64)> = self.newest_first().collect();
+        for chunk in self.sealed.iter().rev() {
+            in_order.extend(chunk.newest_first());
+        }
+        in_order.reverse();
         let kept: Vec<(i64, f64)> = in_order.iter().copied().filter(|(t, _)| !gone(*t)).collect();
         if kept.len() == in_order.len() {
             return removed;
@@ -215,7 +216,9 @@ impl Series {
             again.append(*t_ms, *value, &everything);
         }
         if again.open.count() > 0 {
-            again.sealed.push(again.open.seal(again.last_t_ms));
+            again
+                .sealed
+                .push(again.open.seal((again.last_t_ms, again.last_value)));
         }
         self.open = OpenChunk::default();
         self.sealed = again.sealed;
@@ -226,7 +229,8 @@ impl Series {
     pub(crate) fn seal_before(&mut self, until_ms: i64) {
         if self.open.count() > 0 && self.last_t_ms < until_ms {
             self.sealed.reserve_exact(1);
-            self.sealed.push(self.open.seal(self.last_t_ms));
+            self.sealed
+                .push(self.open.seal((self.last_t_ms, self.last_value)));
         }
     }
 

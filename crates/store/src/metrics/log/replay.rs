@@ -48,7 +48,7 @@ pub(crate) fn read_file(
     let mut await_next = false;
     while let Some(scanned) = scanner.next().map_err(io_error("reading", path))? {
         match scanned {
-            Scanned::Frame { version, .. } if version > VERSION => {
+            Scanned::Frame { version, .. } if version != VERSION => {
                 return Err(OpenError::Version {
                     path: path.to_owned(),
                     found: u32::from(version),
