@@ -21,6 +21,7 @@ mod flap;
 mod flush;
 mod inhibition;
 mod intake;
+mod messages;
 mod outcome;
 mod silence;
 mod state;

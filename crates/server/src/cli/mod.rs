@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
+mod alertmanager;
 mod check;
 mod demo;
 mod doctor;
@@ -10,6 +11,7 @@ mod health;
 mod import;
 mod import_data;
 mod init;
+mod peer_flags;
 mod prometheus;
 mod query;
 mod rules;
@@ -85,6 +87,8 @@ enum Command {
     Import(import::ImportArgs),
     /// In the place of Prometheus: its flags, its prometheus.yml
     Prometheus(prometheus::PrometheusArgs),
+    /// In the place of Alertmanager: its flags, its alertmanager.yml
+    Alertmanager(alertmanager::AlertmanagerArgs),
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -114,6 +118,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Prometheus(args)) => prometheus::run(&args),
+        Some(Command::Alertmanager(args)) => alertmanager::run(&args),
         Some(Command::Rules(args)) => rules::run(&args),
         Some(Command::Test(args)) => test::run(&args),
     };

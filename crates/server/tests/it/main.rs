@@ -1,5 +1,6 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
+mod alertmanager_mode;
 mod browser;
 mod crash;
 mod damage;
