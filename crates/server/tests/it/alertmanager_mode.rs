@@ -2,11 +2,10 @@
 //!
 //! Needs: prometheus, amtool
 
+use crate::door::Door;
 use crate::support::{Peer, Server, free_port};
-use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
-use std::sync::mpsc;
 
 fn command(dir: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
@@ -23,34 +22,8 @@ fn command(dir: &Path, flags: &[&str]) -> Command {
     command
 }
 
-/// Takes one webhook and hands over its body.
-fn webhook() -> (String, mpsc::Receiver<String>) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let (said, heard) = mpsc::channel();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut bytes = Vec::new();
-            let mut chunk = [0; 4096];
-            while let Ok(n) = stream.read(&mut chunk) {
-                bytes.extend_from_slice(&chunk[..n]);
-                let text = String::from_utf8_lossy(&bytes);
-                let length = text
-                    .to_ascii_lowercase()
-                    .split_once("content-length: ")
-                    .and_then(|(_, rest)| rest.split_whitespace().next()?.parse::<usize>().ok());
-                let body = text.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
-                if n == 0 || length.is_some_and(|length| body >= length) {
-                    break;
-                }
-            }
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-            let _ = said.send(body.to_owned());
-        }
-    });
-    (url, heard)
+fn webhook() -> Door {
+    Door::open(|_, _| String::new())
 }
 
 fn write(dir: &Path, config: &str) {
@@ -71,8 +44,8 @@ fn config(url: &str) -> String {
 #[test]
 fn prometheus_and_amtool_see_an_alertmanager() {
     let dir = tempfile::tempdir().unwrap();
-    let (url, heard) = webhook();
-    write(dir.path(), &config(&url));
+    let door = webhook();
+    write(dir.path(), &config(&door.url));
     let flags = [
         "--web.external-url=http://am.example/alerts",
         "--data.retention=240h",
@@ -106,9 +79,7 @@ fn prometheus_and_amtool_see_an_alertmanager() {
         eprintln!("SKIPPED prometheus_and_amtool_see_an_alertmanager: prometheus is not installed");
         return;
     };
-    let told = heard
-        .recv_timeout(std::time::Duration::from_secs(120))
-        .expect("a page comes");
+    let told = door.wait_for("/hook-token").text();
     assert!(
         told.contains("AlwaysOn") && told.contains("\"externalURL\":\"http://am.example/alerts\""),
         "{told}"
@@ -175,12 +146,15 @@ fn amtool(base: &str) {
 #[test]
 fn a_bad_file_keeps_the_old_one_on_hangup_and_on_request() {
     let dir = tempfile::tempdir().unwrap();
-    let (url, _heard) = webhook();
-    write(dir.path(), &config(&url));
+    let door = webhook();
+    write(dir.path(), &config(&door.url));
     let server = Server::spawn(&mut command(dir.path(), &[]));
     let receivers = |server: &Server| server.get("/api/v2/receivers").body;
     assert_eq!(receivers(&server), r#"[{"name":"pager"},{"name":"team"}]"#);
-    write(dir.path(), &config(&url).replace("name: pager", "name: night"));
+    write(
+        dir.path(),
+        &config(&door.url).replace("name: pager", "name: night"),
+    );
     server.hang_up();
     server.until("/metrics", |a| {
         a.body.contains("alertmanager_config_last_reload_successful 0")
@@ -193,7 +167,7 @@ fn a_bad_file_keeps_the_old_one_on_hangup_and_on_request() {
         answer.body
     );
     assert_eq!(receivers(&server), r#"[{"name":"pager"},{"name":"team"}]"#);
-    let right = config(&url).replace("pager", "night");
+    let right = config(&door.url).replace("pager", "night");
     write(dir.path(), &right);
     server.hang_up();
     server.until("/api/v2/receivers", |a| a.body.contains("night"));
