@@ -28,6 +28,18 @@ impl Unit {
         }
     }
 
+    /// A quotient has no unit that could be told; otherwise the first metric that has one.
+    pub fn of_expr(expr: &str) -> Self {
+        if expr.contains('/') {
+            return Unit::None;
+        }
+        let words = expr.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
+        words
+            .map(Unit::of_metric)
+            .find(|unit| *unit != Unit::None)
+            .unwrap_or_default()
+    }
+
     /// Written with enough digits that neighbours `step` apart differ, in the unit that fits the `largest` of the axis.
     pub(crate) fn tick(self, value: f64, step: f64, largest: f64) -> String {
         let (divisor, suffix) = self.scale(largest);

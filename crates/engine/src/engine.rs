@@ -89,7 +89,7 @@ impl Engine {
         let otlp = OtlpIngest::open(options.otlp.clone(), totals.as_deref()).map_err(StartError::Totals)?;
         let state = open_state(options)?;
         let pushed = Pushed::load(state.clone(), options.pushed_ttl_ms, &meter).map_err(StartError::State)?;
-        let paging = Paging::start(state, &options.paging, &clock, &meter)?;
+        let paging = Paging::start((state, &queries), &options.paging, &clock, &meter)?;
         let forwarding = Forwarding::new(options.paging.forwarder(), &meter);
         let health = Health::new(
             &options.health,
@@ -218,7 +218,9 @@ impl Engine {
 
     /// Lapwing's own series as they stand now.
     pub fn own_metrics(&self) -> WriteBatch {
-        self.shared.meter.gather(self.now_ms(), &[])
+        let now_ms = self.now_ms();
+        self.shared.paging.refresh_numbers(now_ms);
+        self.shared.meter.gather(now_ms, &[])
     }
 
     /// Decoding and appending; as many at once as there are cores.

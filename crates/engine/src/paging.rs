@@ -6,10 +6,13 @@
 //! `judging`, `dispatch`, and never across an await.
 
 use crate::clock::Clock;
-use crate::meter::{Counter, Latency, Meter};
+use crate::graph::Graphs;
+use crate::meter::Meter;
+use crate::paging_numbers::PagingNumbers;
+use crate::queries::Queries;
 use lapwing_judge::rules::{QueryEvaluator, RuleGroup, Rules, RulesOptions, RulesState};
-use lapwing_notify::channels::{Sent, Transport};
-use lapwing_notify::config::NotifyConfig;
+use lapwing_notify::channels::{Album, Attempt, Sent, Transport};
+use lapwing_notify::config::{NotifyConfig, PictureUse};
 use lapwing_notify::dispatch::{DispatchState, Dispatcher};
 use lapwing_notify::forward::{ForwardTarget, Forwarder};
 use lapwing_notify::message::Notification;
@@ -71,11 +74,8 @@ struct Shared {
     /// Something new may be due.
     wake: Notify,
     sends: Arc<Semaphore>,
-    evaluations: Counter,
-    failures: Counter,
-    tick_seconds: Latency,
-    delivered: Counter,
-    undelivered: Counter,
+    numbers: PagingNumbers,
+    graphs: Graphs,
 }
 
 struct Judging {
@@ -101,7 +101,7 @@ pub struct PagingError(#[from] StateError);
 impl Paging {
     /// Takes up every timer, alert and delivery exactly where it stood.
     pub(crate) fn start(
-        state: Arc<dyn StateStore>,
+        (state, queries): (Arc<dyn StateStore>, &Queries),
         options: &PagingOptions,
         clock: &Clock,
         meter: &Meter,
@@ -130,7 +130,8 @@ impl Paging {
         for error in wrong {
             tracing::error!(%error, "a row of state was passed over");
         }
-        let counter = |name, help| meter.counter(name, help, &[]);
+        let numbers = PagingNumbers::new(meter);
+        numbers.note_config(&options.notify);
         let mut dispatcher = Dispatcher::new(options.notify.clone(), dispatch_state, now_ms);
         // A kill between the two commits of a tick must not leave dispatch with an alert that no rule knows.
         dispatcher.reconcile(&rules.firing(&rules_state), now_ms);
@@ -145,18 +146,8 @@ impl Paging {
             transport: Transport::new(),
             wake: Notify::new(),
             sends: Arc::new(Semaphore::new(SENDS_MAX)),
-            evaluations: counter("lapwing_rule_evaluations_total", "Evaluations of rules."),
-            failures: counter(
-                "lapwing_rule_evaluation_failures_total",
-                "Evaluations of rules that failed.",
-            ),
-            tick_seconds: meter.latency(
-                "lapwing_rule_tick_duration_seconds",
-                "Time one tick of all due rules took.",
-                &[],
-            ),
-            delivered: counter("lapwing_pages_delivered_total", "Pages that a receiver took."),
-            undelivered: counter("lapwing_pages_failed_total", "Attempts that no receiver took."),
+            numbers,
+            graphs: Graphs::new(queries.clone()),
         };
         Ok(Paging {
             shared: Arc::new(shared),
@@ -170,6 +161,7 @@ impl Paging {
         judging.rules = Rules::new(options.groups.clone(), options.rules.clone());
         let mut dispatch = self.dispatch();
         dispatch.reload(options.notify.clone(), now_ms);
+        self.shared.numbers.note_config(&options.notify);
         let batch = dispatch.take_batch();
         self.commit(&batch);
         drop(dispatch);
@@ -201,8 +193,8 @@ impl Paging {
         let elapsed = || watch.elapsed_s();
         let mut evaluator = QueryEvaluator::new(&snapshot, options, threads).timed(&elapsed);
         let tick = rules.tick(now_ms, &mut evaluator, state);
-        self.shared.evaluations.add(tick.evaluations);
-        self.shared.failures.add(tick.failures);
+        self.shared.numbers.evaluations.add(tick.evaluations);
+        self.shared.numbers.failures.add(tick.failures);
         let mut appender = store.appender("rules", now_ms);
         appender.append_batch(&tick.samples);
         if let Err(error) = appender.commit() {
@@ -221,7 +213,7 @@ impl Paging {
         drop(dispatch);
         drop(judging);
         if tick.evaluations > 0 {
-            self.shared.tick_seconds.observe_s(watch.elapsed_s());
+            self.shared.numbers.tick_seconds.observe_s(watch.elapsed_s());
         }
         if !tick.events.is_empty() {
             self.shared.wake.notify_one();
@@ -243,35 +235,61 @@ impl Paging {
         }
     }
 
-    async fn send(&self, notification: Notification, clock: &Clock) {
-        let Ok(_slot) = self.shared.sends.acquire().await else {
+    /// What became of it is written down before a picture follows.
+    async fn send(&self, mut notification: Notification, clock: &Clock) {
+        let Ok(slot) = self.shared.sends.acquire().await else {
             return;
         };
-        let templates = self.dispatch().config().templates.clone();
-        let (sent, failed_templates) = self.shared.transport.send(&notification, &templates).await;
-        match &sent {
-            Sent::Delivered { .. } => self.shared.delivered.inc(),
-            Sent::Later { reason, .. } | Sent::Refused { reason } => {
-                self.shared.undelivered.inc();
-                tracing::warn!(
-                    receiver = notification.receiver,
-                    channel = notification.channel.kind(),
-                    attempt = notification.attempt,
-                    reason,
-                    "a page was not delivered"
-                );
-            }
+        if notification.channel.picture_use() == PictureUse::Inside {
+            let picture = self.shared.graphs.draw(self, &notification).await;
+            notification.picture = picture.map(Arc::new);
         }
-        let mut dispatch = self.dispatch();
-        dispatch.outcome(&notification.id, sent, &failed_templates, clock.now_ms());
-        let batch = dispatch.take_batch();
-        self.commit(&batch);
-        drop(dispatch);
-        self.shared.wake.notify_one();
+        let templates = self.dispatch().config().templates.clone();
+        let watch = crate::clock::Stopwatch::start();
+        let Attempt {
+            sent,
+            failed_templates,
+            posted,
+            album,
+        } = self.shared.transport.send(&notification, &templates).await;
+        self.shared
+            .numbers
+            .note_sent(&notification, &sent, watch.elapsed_s());
+        if let Sent::Later { reason, .. } | Sent::Refused { reason } = &sent {
+            tracing::warn!(
+                receiver = notification.receiver,
+                channel = notification.channel.kind(),
+                attempt = notification.attempt,
+                reason,
+                "a page was not delivered"
+            );
+        }
+        let now_ms = clock.now_ms();
+        self.change(|dispatch| {
+            if let Some(posted) = posted {
+                dispatch.posted(&notification.id, posted, now_ms);
+            }
+            dispatch.outcome(&notification.id, sent, &failed_templates, now_ms);
+        });
+        drop(slot);
+        if let Some(album) = album {
+            self.follow(&album, &notification).await;
+        }
+    }
+
+    async fn follow(&self, album: &Album, notification: &Notification) {
+        let Some(picture) = self.shared.graphs.draw(self, notification).await else {
+            return;
+        };
+        if let Err(reason) = self.shared.transport.attach(album, &picture).await {
+            let receiver = &notification.receiver;
+            tracing::warn!(receiver, reason, "a page arrived without its graph");
+        }
     }
 
     /// Alerts that another program found.
     pub fn receive(&self, alerts: Vec<Alert>, now_ms: i64) -> bool {
+        self.shared.numbers.note_received(&alerts, now_ms);
         let kept = self.change(|dispatch| dispatch.apply_alerts(alerts, now_ms)).1;
         self.shared.wake.notify_one();
         kept
@@ -299,8 +317,23 @@ impl Paging {
         look(&judging.rules, &judging.state)
     }
 
+    /// Brings the gauges to where things stand, for whoever reads the meter next.
+    pub(crate) fn refresh_numbers(&self, now_ms: i64) {
+        self.look(|dispatch| self.shared.numbers.look_at(dispatch, now_ms));
+    }
+
     pub fn state_store(&self) -> &Arc<dyn StateStore> {
         &self.shared.state
+    }
+
+    /// Lets go of decisions and rows of the ledger that are older than the configuration wants.
+    pub(crate) fn forget_history(&self, now_ms: i64) {
+        let before_ms = now_ms - self.look(|d| d.config().extras.history_kept_ms);
+        match self.shared.state.forget_before(before_ms) {
+            Ok(0) => {}
+            Ok(rows) => tracing::debug!(rows, "old decisions and rows of the ledger were let go"),
+            Err(error) => tracing::error!(%error, "old decisions could not be let go"),
+        }
     }
 
     pub(crate) async fn woken(&self) {
@@ -312,7 +345,10 @@ impl Paging {
             return true;
         }
         match self.shared.state.commit(batch) {
-            Ok(()) => true,
+            Ok(()) => {
+                self.shared.numbers.note_decisions(&batch.decisions);
+                true
+            }
             Err(error) => {
                 tracing::error!(%error, "state could not be written; nothing is sent on the strength of it");
                 false

@@ -3,7 +3,7 @@
 //! The dispatcher is the one that pages in production; only the way out is replaced by a list.
 
 use lapwing_judge::rules::{Replay, Replayed};
-use lapwing_notify::channels::{Outgoing, Sent};
+use lapwing_notify::channels::Sent;
 use lapwing_notify::config::NotifyConfig;
 use lapwing_notify::dispatch::{DispatchState, Dispatcher};
 use lapwing_notify::message::{Context, Notification};
@@ -99,18 +99,7 @@ impl Telling {
         let context = Context::new(n, &templates, &read);
         match n.channel.build(&context) {
             Err(error) => format!("cannot be built: {error}"),
-            Ok(Outgoing::Http(requests)) => {
-                let bodies = requests
-                    .iter()
-                    .map(|r| String::from_utf8_lossy(&r.body).into_owned());
-                bodies.collect::<Vec<_>>().join("\n")
-            }
-            Ok(Outgoing::Mail(mail)) => {
-                let headers = mail.headers.iter().map(|(n, v)| format!("{n}: {v}\n"));
-                format!("{}\n{}", headers.collect::<String>(), mail.text)
-            }
-            Ok(Outgoing::Command(call)) => String::from_utf8_lossy(&call.stdin).into_owned(),
-            Ok(Outgoing::Line(_, line)) => line,
+            Ok(outgoing) => outgoing.words(),
         }
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions, upkeep: Background
     start_maintenance(&mut jobs, engine, upkeep);
     start_rules(&mut jobs, engine);
     start_dispatch(&mut jobs, engine);
+    start_forgetting(&mut jobs, engine);
     crate::health::start(&mut jobs, engine);
     crate::health::start_probes(&mut jobs, engine);
     crate::forward::start(&mut jobs, engine);
@@ -157,6 +158,23 @@ fn start_dispatch(jobs: &mut Jobs, engine: &Engine) {
     });
 }
 
+/// How often old rows of the record are let go: they cost disk, and nothing else.
+const FORGETTING_PERIOD: Duration = Duration::from_secs(3600);
+
+fn start_forgetting(jobs: &mut Jobs, engine: &Engine) {
+    let engine = engine.clone();
+    jobs.every("forget_history", FORGETTING_PERIOD, move || {
+        let engine = engine.clone();
+        async move {
+            let (paging, now_ms) = (engine.paging().clone(), engine.now_ms());
+            let forget = move || paging.forget_history(now_ms);
+            if let Err(error) = engine.compute_queries(forget).await {
+                tracing::error!(%error, "letting go of old decisions was cut off");
+            }
+        }
+    });
+}
+
 /// Pushed groups get a sample as often as scraped targets do by default.
 const PUSHED_PERIOD: Duration = Duration::from_secs(15);
 
@@ -190,6 +208,7 @@ fn start_own(jobs: &mut Jobs, engine: &Engine, period: Duration) {
         async move {
             let now_ms = engine.now_ms();
             let pairs: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            engine.paging().refresh_numbers(now_ms);
             let mut batch = engine.meter().gather(now_ms, &pairs);
             match process
                 .lock()

@@ -233,6 +233,7 @@ impl Forwarder {
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         headers.extend(target.http.headers_with(&read).ok()?);
         Some(HttpRequest {
+            is_extra: false,
             method: "POST",
             url: target.endpoint(),
             headers,

@@ -1,12 +1,14 @@
 //! From a configuration to a running program, and back down again: the one place where start and stop order stand.
 
-use crate::config::{self, Config, Watched};
+use crate::config::{self, Config, Watched, WebConfig};
 use crate::http::{self, AppState, ListenerLimits};
 use crate::live::{Live, LoadConfig, Started};
 use crate::statsd;
 use anyhow::Context;
 use lapwing::Engine;
+use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -68,12 +70,11 @@ pub(crate) async fn serve(started: Started, is_ready: impl FnOnce(&str)) -> anyh
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let web = started.config.web.clone();
-    let listener = http::bind(web.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", web.listen))?;
-    let address = listener
-        .local_addr()
-        .context("cannot tell the address listened on")?;
+    let (listeners, bound) = listen(&web).await?;
+    let scheme = if web.tls.is_some() { "https" } else { "http" };
+    let [address, more @ ..] = &*bound else {
+        anyhow::bail!("there is no address to listen on");
+    };
     let limits = ListenerLimits {
         connections_max: started.config.limits.connections_max,
         ..ListenerLimits::default()
@@ -91,14 +92,14 @@ pub(crate) async fn serve(started: Started, is_ready: impl FnOnce(&str)) -> anyh
     ));
     let state = AppState::new(&engine, live.clone(), stopped.clone());
     let doors = tokio::spawn(http::serve(
-        listener,
+        listeners,
         (http::router(state), live),
         limits,
         stopped,
     ));
-    let scheme = if web.tls.is_some() { "https" } else { "http" };
+    let also: String = more.iter().map(|a| format!(" and {scheme}://{a}")).collect();
     tracing::info!(
-        "lapwing {} is ready on {scheme}://{address}",
+        "lapwing {} is ready on {scheme}://{address}{also}",
         env!("CARGO_PKG_VERSION")
     );
     is_ready(&format!("{scheme}://{address}"));
@@ -115,6 +116,23 @@ pub(crate) async fn serve(started: Started, is_ready: impl FnOnce(&str)) -> anyh
     engine.stop().await.context("cannot stop cleanly")?;
     tracing::info!("stopped; everything acknowledged is kept");
     Ok(())
+}
+
+/// Every address or none.
+async fn listen(web: &WebConfig) -> anyhow::Result<(Vec<TcpListener>, Vec<SocketAddr>)> {
+    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+    for address in web.addresses() {
+        let listener = http::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}"))?;
+        bound.push(
+            listener
+                .local_addr()
+                .context("cannot tell the address listened on")?,
+        );
+        listeners.push(listener);
+    }
+    Ok((listeners, bound))
 }
 
 /// How often the files of the configuration are looked at. By asking, and not by inotify: it works on every file system,

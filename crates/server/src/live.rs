@@ -62,16 +62,16 @@ impl ReloadError {
     }
 }
 
-/// Under our own names, and under the peer's, which dashboards and alert rules ask for.
+/// Under our own names, and under the peers', which dashboards and alert rules ask for.
 struct ReloadSeries {
-    successful: [Gauge; 2],
-    at_seconds: [Gauge; 2],
+    successful: [Gauge; 3],
+    at_seconds: [Gauge; 3],
 }
 
 impl ReloadSeries {
     fn new(meter: &Meter) -> Self {
         let both = |suffix: &str, help: &'static str| {
-            ["lapwing", "prometheus"]
+            ["lapwing", "prometheus", "alertmanager"]
                 .map(|who| meter.gauge(&format!("{who}_config_last_reload_{suffix}"), help, &[]))
         };
         ReloadSeries {

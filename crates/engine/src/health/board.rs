@@ -12,7 +12,8 @@ use lapwing_judge::health::{
     Cause, CheckState, DependencyGraph, NetworkLook, RecoveryState, is_own_network_down,
 };
 use lapwing_types::{
-    HealthState, Kept, ProbeOutcome, ProbeReason, StateChange, StateKind, StateRowError, Verdict, WriteBatch,
+    Decision, HealthState, Kept, ProbeOutcome, ProbeReason, StateChange, StateKind, StateRowError, Verdict,
+    WriteBatch,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,6 +75,9 @@ pub(super) struct Board {
     pub(super) undiagnosed: Vec<u64>,
     pub(super) graph: DependencyGraph,
     pub(super) causes: BTreeMap<String, Cause>,
+    /// What is said already of those that are kept quiet.
+    pub(super) quiet: BTreeMap<String, String>,
+    pub(super) decisions: Vec<Decision>,
     pub(super) batch: WriteBatch,
     pub(super) is_network_down: bool,
     pub(super) system: (HealthState, i64),
@@ -116,6 +120,8 @@ impl Board {
             undiagnosed: Vec::new(),
             graph: DependencyGraph::default(),
             causes: BTreeMap::new(),
+            quiet: BTreeMap::new(),
+            decisions: Vec::new(),
             batch: WriteBatch::default(),
             is_network_down: false,
             system: (HealthState::Unknown, now_ms),

@@ -166,18 +166,19 @@ impl Health {
 
     /// Rows first, then samples, then what is to be done. False when the rows could not be kept.
     fn write(&self, engine: &Engine, now_ms: i64) -> Vec<Effect> {
-        let (batch, changes, effects) = self.change(|board| {
+        let (batch, rows, effects) = self.change(|board| {
+            let rows = StateBatch {
+                changes: board.take_changes(),
+                decisions: std::mem::take(&mut board.decisions),
+                ledger: Vec::new(),
+            };
             (
                 std::mem::take(&mut board.batch),
-                board.take_changes(),
+                rows,
                 std::mem::take(&mut board.effects),
             )
         });
         append(engine, &batch, now_ms);
-        let rows = StateBatch {
-            changes,
-            ..StateBatch::default()
-        };
         match self.shared.state.commit(&rows) {
             Ok(()) => effects,
             Err(error) => {

@@ -13,6 +13,7 @@ mod hosts;
 mod job;
 mod models;
 mod objectives;
+mod quiet;
 mod repair;
 mod runner;
 mod series;

@@ -2,13 +2,14 @@
 
 use super::board::Board;
 use super::event::HealthEvent;
+use super::quiet::Subject;
 use super::series::{ExtraLabels, LabelCache, push};
 use super::spec::{CheckKind, ModelSpec, Role};
 use lapwing_judge::health::{
     Cause, CheckPolicy, CheckState, EndpointHealth, Fleet, ShardEvent, ShardFact, model_state,
     traffic_verdict, worst,
 };
-use lapwing_types::{HealthState, Kept, ShardState, Verdict};
+use lapwing_types::{DecisionReason, HealthState, Kept, ShardState, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,23 +221,47 @@ impl Board {
             .filter(|(spec, _)| spec.model.is_none());
         states.extend(alone.map(|(spec, live)| (format!("check/{}", spec.name), live.row.state.state)));
         self.causes = self.graph.causes(&states);
-        let is_consequence = |causes: &BTreeMap<String, Cause>, node: &str| {
-            matches!(causes.get(node), Some(Cause::ConsequenceOf { .. }))
-        };
         for (m, spec) in options.models.iter().enumerate() {
-            let planned = self.maintenance_of(&spec.name, None, now_ms).is_some();
-            let suppressed = planned || is_consequence(&self.causes, &format!("model/{}", spec.name));
+            let why = self.why_quiet((&format!("model/{}", spec.name), &spec.name), None, now_ms);
+            let suppressed = why.is_some();
+            self.note_quiet(Subject::Model(m), why, now_ms);
             if std::mem::replace(&mut self.models[m].is_suppressed, suppressed) != suppressed {
                 self.write_model(m, now_ms);
             }
         }
         for (i, spec) in options.checks.iter().enumerate() {
             let model = spec.model.as_ref().map(|p| p.model.as_str());
-            let planned = self.maintenance_of(&spec.name, model, now_ms).is_some();
-            let suppressed = planned || is_consequence(&self.causes, &format!("check/{}", spec.name));
+            let why = self.why_quiet((&format!("check/{}", spec.name), &spec.name), model, now_ms);
+            let suppressed = why.is_some();
+            // A check of a model pages nobody: its model does.
+            if model.is_none() {
+                self.note_quiet(Subject::Check(i), why, now_ms);
+            }
             if std::mem::replace(&mut self.checks[i].is_suppressed, suppressed) != suppressed {
                 self.push_state(i, now_ms);
             }
+        }
+    }
+
+    /// What keeps it from paging: planned work, or the failure of something that it depends on.
+    fn why_quiet(
+        &self,
+        (node, name): (&str, &str),
+        model: Option<&str>,
+        now_ms: i64,
+    ) -> Option<(DecisionReason, String)> {
+        if let Some((work, _)) = self.maintenance_of(name, model, now_ms) {
+            return Some((
+                DecisionReason::PlannedWork,
+                format!("{node}: planned work {work}"),
+            ));
+        }
+        match self.causes.get(node) {
+            Some(Cause::ConsequenceOf { root }) => {
+                let detail = format!("{node}: because {root} fails");
+                Some((DecisionReason::DependencyFailed, detail))
+            }
+            _ => None,
         }
     }
 

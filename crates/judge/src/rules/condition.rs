@@ -4,6 +4,7 @@
 //! condition of ours that compares with a number is a [`Condition::Threshold`]: the left side is evaluated alone, so
 //! that "no data" can be told from "not above", and so that `recover` can be another threshold than the first.
 
+use lapwing_query::promql::{self, Expr, ExprKind};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -90,7 +91,56 @@ pub enum NoData {
     Alert,
 }
 
+/// What to draw of a condition: a value over time, and the number that it is held against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    pub expr: String,
+    pub threshold: Option<f64>,
+}
+
+impl Drawn {
+    /// The left side of a comparison with a number; what only returns something when it is true would be drawn with gaps.
+    pub fn of_filter(expr: &str) -> Self {
+        let split = || -> Option<Self> {
+            let tree = promql::parse(expr).ok()?;
+            let ExprKind::Binary(binary) = &unwrapped(&tree).kind else {
+                return None;
+            };
+            let ExprKind::Number { value, .. } = unwrapped(&binary.right).kind else {
+                return None;
+            };
+            let left = &binary.left.span;
+            let text = expr.get(left.start..left.end)?;
+            binary.op.is_comparison().then(|| Drawn {
+                expr: text.to_owned(),
+                threshold: Some(value),
+            })
+        };
+        split().unwrap_or_else(|| Drawn {
+            expr: expr.to_owned(),
+            threshold: None,
+        })
+    }
+}
+
+fn unwrapped(mut expr: &Expr) -> &Expr {
+    while let ExprKind::Paren(inner) = &expr.kind {
+        expr = inner;
+    }
+    expr
+}
+
 impl Condition {
+    pub fn drawn(&self) -> Drawn {
+        match self {
+            Condition::Filter { expr } => Drawn::of_filter(expr),
+            Condition::Threshold { expr, threshold, .. } => Drawn {
+                expr: expr.clone(),
+                threshold: Some(*threshold),
+            },
+        }
+    }
+
     pub fn expr(&self) -> &str {
         match self {
             Condition::Filter { expr } | Condition::Threshold { expr, .. } => expr,
@@ -119,6 +169,23 @@ mod tests {
     use super::*;
 
     /// Seed 0 tested `startswith(">")` before `">="`, so that both behaved as strict.
+    #[test]
+    fn what_is_drawn_is_the_left_side() {
+        let check = |expr: &str, left: &str, threshold: Option<f64>| {
+            let drawn = Drawn::of_filter(expr);
+            assert_eq!(
+                (drawn.expr.as_str(), drawn.threshold),
+                (left, threshold),
+                "{expr}"
+            );
+        };
+        check("up == 0", "up", Some(0.0));
+        check("(rate(x[5m]) / 3 >= (1e3))", "rate(x[5m]) / 3", Some(1000.0));
+        check("a > b", "a > b", None);
+        check("a > 1 and b < 2", "a > 1 and b < 2", None);
+        check("not promql ((", "not promql ((", None);
+    }
+
     #[test]
     fn greater_equal_and_less_equal_include_the_threshold() {
         assert!(Comparison::GreaterEqual.holds(80.0, 80.0) && Comparison::LessEqual.holds(80.0, 80.0));

@@ -28,7 +28,7 @@ mod tick;
 mod trend;
 mod view;
 
-pub use condition::{Comparison, Condition, NoData};
+pub use condition::{Comparison, Condition, Drawn, NoData};
 pub use evaluate::{EvalError, Evaluate, Evaluated};
 pub use file::{RuleFileError, load_rule_file};
 pub use group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};

@@ -1,6 +1,7 @@
 //! Discord webhook: one embed, cut to Discord's limits.
 
 use super::http::{HttpConfig, post_json};
+use super::multipart::Form;
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
@@ -21,6 +22,8 @@ pub struct DiscordConfig {
     pub content: Option<String>,
     pub username: Option<String>,
     pub avatar_url: Option<String>,
+    /// Whether a graph stands in the embed; it does unless this says no.
+    pub graph: Option<bool>,
 }
 
 const TITLE_CHARS_MAX: usize = 256;
@@ -64,16 +67,24 @@ impl DiscordConfig {
         };
         let mut body = Map::new();
         body.insert("content".to_owned(), content.into());
-        body.insert(
-            "embeds".to_owned(),
-            json!([{ "title": title, "description": description, "color": color }]),
-        );
+        let mut embed = json!({ "title": title, "description": description, "color": color });
+        if context.notification.picture.is_some() {
+            embed["image"] = json!({ "url": "attachment://graph.png" });
+        }
+        body.insert("embeds".to_owned(), json!([embed]));
         for (name, own) in [("username", &self.username), ("avatar_url", &self.avatar_url)] {
             if let Some(own) = own {
                 body.insert(name.to_owned(), context.exact(name, own, "").into());
             }
         }
-        let request = post_json(context, &url, &Value::Object(body), self.http_config.as_ref())?;
+        let body = Value::Object(body);
+        let mut request = post_json(context, &url, &body, self.http_config.as_ref())?;
+        if let Some(picture) = &context.notification.picture {
+            Form::around(&picture.png)
+                .field("payload_json", &body.to_string())
+                .png("files[0]", "graph.png", &picture.png)
+                .put_into(&mut request);
+        }
         Ok(Outgoing::Http(vec![request]))
     }
 

@@ -1,6 +1,6 @@
 //! E-mail: text and HTML, STARTTLS or TLS, threaded by group.
 
-use super::outgoing::{BuildError, Mail, Outgoing};
+use super::outgoing::{BuildError, Mail, Outgoing, PICTURE_ID};
 use crate::config::{Global, Secret};
 use crate::message::Context;
 use serde::Deserialize;
@@ -28,6 +28,8 @@ pub struct EmailConfig {
     pub force_implicit_tls: Option<bool>,
     pub tls_config: Option<super::http::TlsConfig>,
     pub threading: Option<Threading>,
+    /// Whether a graph stands in the mail; it does unless this says no.
+    pub graph: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -118,7 +120,10 @@ impl EmailConfig {
         );
         headers.push(("References".to_owned(), thread.clone()));
         headers.push(("In-Reply-To".to_owned(), thread));
-        let html = context.html("html", self.html.as_deref().unwrap_or(HTML));
+        let mut html = context.html("html", self.html.as_deref().unwrap_or(HTML));
+        if let Some(picture) = &n.picture {
+            html = with_picture(html, &picture.text);
+        }
         let text = context.text("text", self.text.as_deref().unwrap_or(TEXT));
         let to = context.exact("to", &self.to, "");
         Ok(Outgoing::Mail(Box::new(Mail {
@@ -135,6 +140,7 @@ impl EmailConfig {
             headers,
             text,
             html,
+            picture: n.picture.clone(),
         })))
     }
 
@@ -148,6 +154,23 @@ impl EmailConfig {
         );
         all.extend(self.headers.values().map(String::as_str));
         all
+    }
+}
+
+/// Shows the picture at the end, unless the template shows it somewhere itself.
+fn with_picture(html: String, text: &str) -> String {
+    if html.contains(&format!("cid:{PICTURE_ID}")) {
+        return html;
+    }
+    let text = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;");
+    let image = format!("<p><img src=\"cid:{PICTURE_ID}\" alt=\"{text}\" style=\"max-width: 100%\"></p>\n");
+    match html.rfind("</body>") {
+        Some(at) => format!("{}{image}{}", &html[..at], &html[at..]),
+        None => html + &image,
     }
 }
 

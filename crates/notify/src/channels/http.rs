@@ -144,5 +144,6 @@ pub(crate) fn post(
         config,
         timeout: TIMEOUT,
         judge: Judge::Status,
+        is_extra: false,
     })
 }

@@ -10,6 +10,7 @@ pub mod http;
 pub mod incidentio;
 pub mod line;
 pub mod mattermost;
+mod multipart;
 pub mod ntfy;
 pub mod opsgenie;
 mod outgoing;
@@ -18,6 +19,7 @@ pub mod pushover;
 pub mod rocketchat;
 pub mod signed;
 pub mod slack;
+mod slack_talk;
 pub mod teams;
 pub mod teams_v1;
 pub mod telegram;
@@ -26,7 +28,10 @@ pub mod victorops;
 pub mod webex;
 pub mod webhook;
 
-pub use outgoing::{BuildError, Call, HttpRequest, Judge, LineTarget, Mail, Outgoing, Sent};
+pub use outgoing::{
+    Attempt, BuildError, Call, HttpRequest, Judge, LineTarget, Mail, Outgoing, PICTURE_ID, Sent,
+};
+pub use slack_talk::{Album, SlackTalk};
 pub use transport::Transport;
 
 /// Receivers that say when an alert ended, unless the config says otherwise.

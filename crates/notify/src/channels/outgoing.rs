@@ -1,6 +1,9 @@
 //! What leaves the house, before it left; and what became of it.
 
 use super::http::HttpConfig;
+use super::slack_talk::{Album, SlackTalk};
+use crate::message::{Picture, Posted};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Ready to be carried.
@@ -8,9 +11,37 @@ use std::time::Duration;
 pub enum Outgoing {
     /// In order; the first that fails stops the rest.
     Http(Vec<HttpRequest>),
+    Slack(Box<SlackTalk>),
     Mail(Box<Mail>),
     Command(Call),
     Line(LineTarget, String),
+}
+
+impl Outgoing {
+    /// What it says, for people: bodies, without addresses and logins.
+    pub fn words(&self) -> String {
+        let body = |r: &HttpRequest| String::from_utf8_lossy(&r.body).into_owned();
+        match self {
+            Outgoing::Http(requests) => requests.iter().map(body).collect::<Vec<_>>().join("\n"),
+            Outgoing::Slack(talk) => match &talk.edit {
+                None => body(&talk.post),
+                Some(edit) => {
+                    let both = [Some(&edit.update), edit.note.as_ref()];
+                    both.into_iter()
+                        .flatten()
+                        .map(body)
+                        .collect::<Vec<_>>()
+                        .join("\n")
+                }
+            },
+            Outgoing::Mail(mail) => {
+                let headers = mail.headers.iter().map(|(n, v)| format!("{n}: {v}\n"));
+                format!("{}\n{}", headers.collect::<String>(), mail.text)
+            }
+            Outgoing::Command(call) => String::from_utf8_lossy(&call.stdin).into_owned(),
+            Outgoing::Line(_, line) => line.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -22,6 +53,8 @@ pub struct HttpRequest {
     pub config: HttpConfig,
     pub timeout: Duration,
     pub judge: Judge,
+    /// Its failure is no failure of the page.
+    pub is_extra: bool,
 }
 
 /// How an answer is read.
@@ -47,6 +80,23 @@ pub struct Mail {
     pub headers: Vec<(String, String)>,
     pub text: String,
     pub html: String,
+    /// Shown where the HTML says `cid:` and [`PICTURE_ID`].
+    pub picture: Option<Arc<Picture>>,
+}
+
+/// What the HTML of a mail calls its picture.
+pub const PICTURE_ID: &str = "graph@lapwing";
+
+/// What became of one attempt, and what is left to do about it.
+#[derive(Debug)]
+pub struct Attempt {
+    pub sent: Sent,
+    /// Templates that failed; the page left all the same.
+    pub failed_templates: Vec<String>,
+    /// Where the message stands that later pages may change.
+    pub posted: Option<Posted>,
+    /// A picture may follow, once this outcome is written down.
+    pub album: Option<Album>,
 }
 
 #[derive(Clone, Debug)]

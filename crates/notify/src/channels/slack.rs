@@ -1,9 +1,14 @@
 //! Slack: an incoming webhook, or a bot token with `chat.postMessage`.
+//!
+//! With a bot token and `update_message` the first page of a group posts and the later ones change that message; a graph of
+//! value against threshold is put into its thread. How that talk goes is in `slack_talk`.
 
 use super::http::{HttpConfig, post_json};
-use super::outgoing::{BuildError, Judge, Outgoing};
+use super::outgoing::{BuildError, HttpRequest, Judge, Outgoing};
+use super::slack_talk::{Album, SlackEdit, SlackTalk, sibling};
 use crate::config::{Global, Secret};
-use crate::message::Context;
+use crate::message::{Context, Continued};
+use lapwing_types::format_duration_ms;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -16,7 +21,9 @@ pub struct SlackConfig {
     #[serde(alias = "webhook_url_file")]
     pub api_url_file: Option<String>,
     pub app_url: Option<String>,
+    #[serde(alias = "bot_token")]
     pub app_token: Option<Secret>,
+    #[serde(alias = "bot_token_file")]
     pub app_token_file: Option<String>,
     pub channel: Option<String>,
     pub username: Option<String>,
@@ -38,7 +45,10 @@ pub struct SlackConfig {
     pub link_names: bool,
     pub mrkdwn_in: Option<Vec<String>>,
     pub actions: Vec<SlackAction>,
+    #[serde(alias = "edit_messages")]
     pub update_message: bool,
+    /// Whether a graph goes into the thread of what a bot posts; it does unless this says no.
+    pub graph: Option<bool>,
     pub timeout: Option<String>,
 }
 
@@ -96,6 +106,17 @@ impl SlackConfig {
         if !has_url && !self.is_bot() {
             return Err("no Slack API URL nor app token set, here or globally".to_owned());
         }
+        if self.update_message && (has_url || !self.is_bot()) {
+            return Err("update_message needs a bot: an app_token (bot_token) and no api_url".to_owned());
+        }
+        if self.update_message
+            && self
+                .app_url
+                .as_deref()
+                .is_some_and(|u| sibling(u, "chat.update").is_none())
+        {
+            return Err("update_message needs an app_url that ends in chat.postMessage".to_owned());
+        }
         for action in &self.actions {
             if action.kind.is_empty() || action.text.is_empty() {
                 return Err("an action needs a type and a text".to_owned());
@@ -111,12 +132,38 @@ impl SlackConfig {
 
     pub(crate) fn build(&self, context: &Context<'_>) -> Result<Outgoing, BuildError> {
         let has_url = self.api_url.is_some() || self.api_url_file.is_some();
-        let url = if has_url {
-            context.secret(self.api_url.as_ref(), self.api_url_file.as_deref())?
-        } else {
-            self.app_url.clone().unwrap_or_else(|| APP_URL.to_owned())
+        let payload = self.payload(context);
+        if has_url {
+            let url = context.secret(self.api_url.as_ref(), self.api_url_file.as_deref())?;
+            return Ok(Outgoing::Http(vec![self.request(context, &url, &payload)?]));
+        }
+        let url = self.app_url.as_deref().unwrap_or(APP_URL);
+        let post = self.request(context, url, &payload)?;
+        let continues = context
+            .notification
+            .continues
+            .as_ref()
+            .filter(|_| self.update_message);
+        let edit = match (continues, sibling(url, "chat.update")) {
+            (Some(continues), Some(update)) => {
+                Some(self.edit(context, (url, &update), (payload, continues))?)
+            }
+            _ => None,
         };
-        let mut request = post_json(context, &url, &self.payload(context), self.http_config.as_ref())?;
+        let has_album = self.wants_picture() && context.notification.is_firing();
+        let album = (has_album && sibling(url, "").is_some()).then(|| Album {
+            call: post.clone(),
+            posted: None,
+        });
+        Ok(Outgoing::Slack(Box::new(SlackTalk { post, edit, album })))
+    }
+
+    pub(crate) fn wants_picture(&self) -> bool {
+        self.is_bot() && self.api_url.is_none() && self.api_url_file.is_none() && self.graph != Some(false)
+    }
+
+    fn request(&self, context: &Context<'_>, url: &str, body: &Value) -> Result<HttpRequest, BuildError> {
+        let mut request = post_json(context, url, body, self.http_config.as_ref())?;
         if self.is_bot() {
             let token = context.secret(self.app_token.as_ref(), self.app_token_file.as_deref())?;
             request
@@ -124,7 +171,56 @@ impl SlackConfig {
                 .push(("authorization".to_owned(), format!("Bearer {token}")));
         }
         request.judge = Judge::Slack;
-        Ok(Outgoing::Http(vec![request]))
+        Ok(request)
+    }
+
+    /// The same message where it stands, and a word in its thread: what is new is shown in the channel too.
+    fn edit(
+        &self,
+        context: &Context<'_>,
+        (post_url, update_url): (&str, &str),
+        (mut payload, continues): (Value, &Continued),
+    ) -> Result<SlackEdit, BuildError> {
+        let posted = continues.posted.clone();
+        if let Some(payload) = payload.as_object_mut() {
+            // Who speaks cannot be changed afterwards.
+            for name in ["username", "icon_emoji", "icon_url"] {
+                payload.remove(name);
+            }
+            payload.insert("channel".to_owned(), posted.place.as_str().into());
+            payload.insert("ts".to_owned(), posted.id.as_str().into());
+        }
+        let is_over = !context.notification.is_firing();
+        let note = if is_over || continues.has_news {
+            let text = if is_over {
+                over(context)
+            } else {
+                self.title(context)
+            };
+            let mut body = json!({ "channel": posted.place, "thread_ts": posted.id, "text": text });
+            if !is_over {
+                body["reply_broadcast"] = true.into();
+            }
+            let mut note = self.request(context, post_url, &body)?;
+            note.is_extra = is_over;
+            Some(note)
+        } else {
+            None
+        };
+        Ok(SlackEdit {
+            posted,
+            update: self.request(context, update_url, &payload)?,
+            note,
+        })
+    }
+
+    fn title(&self, context: &Context<'_>) -> String {
+        let own = self.title.as_deref();
+        let text = context.text(
+            "title",
+            own.unwrap_or(r#"{{ template "slack.default.title" . }}"#),
+        );
+        text.chars().take(TITLE_CHARS_MAX).collect()
     }
 
     fn payload(&self, context: &Context<'_>) -> Value {
@@ -132,11 +228,7 @@ impl SlackConfig {
             context.text(field, own.as_deref().unwrap_or(default))
         };
         let mut attachment = Map::new();
-        let title: String = text("title", &self.title, r#"{{ template "slack.default.title" . }}"#)
-            .chars()
-            .take(TITLE_CHARS_MAX)
-            .collect();
-        attachment.insert("title".to_owned(), title.into());
+        attachment.insert("title".to_owned(), self.title(context).into());
         let optional = [
             (
                 "title_link",
@@ -293,4 +385,13 @@ impl SlackConfig {
         }
         all
     }
+}
+
+/// From the first beginning to the last end.
+fn over(context: &Context<'_>) -> String {
+    let alerts = &context.notification.alerts;
+    let from = alerts.iter().map(|a| a.starts_at_ms).min().unwrap_or(0);
+    let to = alerts.iter().filter_map(|a| a.ends_at_ms).max().unwrap_or(from);
+    let whole_seconds_ms = (to - from).max(0) / 1000 * 1000;
+    format!("Resolved after {}.", format_duration_ms(whole_seconds_ms))
 }

@@ -1,6 +1,7 @@
-//! Telegram bot: `sendMessage`, cut to what Telegram takes.
+//! Telegram bot: `sendMessage`, cut to what Telegram takes, and a graph after it with `sendPhoto`.
 
 use super::http::{HttpConfig, post_json};
+use super::multipart::Form;
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
@@ -27,9 +28,12 @@ pub struct TelegramConfig {
     #[serde(default)]
     pub disable_notifications: bool,
     pub parse_mode: Option<String>,
+    /// Whether a graph follows the message; it does unless this says no.
+    pub graph: Option<bool>,
 }
 
 const TEXT_CHARS_MAX: usize = 4096;
+const CAPTION_CHARS_MAX: usize = 1024;
 
 impl TelegramConfig {
     pub(crate) fn resolve(&mut self, global: &Global) -> Result<(), String> {
@@ -95,9 +99,32 @@ impl TelegramConfig {
         if let Some(thread) = self.message_thread_id.filter(|t| *t != 0) {
             body.insert("message_thread_id".to_owned(), thread.into());
         }
-        let url = format!("{base}/bot{token}/sendMessage");
-        let request = post_json(context, &url, &Value::Object(body), self.http_config.as_ref())?;
-        Ok(Outgoing::Http(vec![request]))
+        let body = Value::Object(body);
+        let url = |method: &str| format!("{base}/bot{token}/{method}");
+        let mut requests = vec![post_json(
+            context,
+            &url("sendMessage"),
+            &body,
+            self.http_config.as_ref(),
+        )?];
+        if let Some(picture) = &context.notification.picture {
+            let mut photo = post_json(context, &url("sendPhoto"), &body, self.http_config.as_ref())?;
+            let mut form = Form::around(&picture.png).field("disable_notification", "true");
+            for name in ["chat_id", "message_thread_id"] {
+                form = match &body[name] {
+                    Value::Null => form,
+                    Value::String(text) => form.field(name, text),
+                    other => form.field(name, &other.to_string()),
+                };
+            }
+            let caption: String = picture.text.chars().take(CAPTION_CHARS_MAX).collect();
+            form.field("caption", &caption)
+                .png("photo", "graph.png", &picture.png)
+                .put_into(&mut photo);
+            photo.is_extra = true;
+            requests.push(photo);
+        }
+        Ok(Outgoing::Http(requests))
     }
 
     pub(crate) fn templates(&self) -> Vec<&str> {

@@ -4,10 +4,10 @@
 //! [`Sent::Later`] or [`Sent::Refused`] with words an operator can use. Secrets never stand in those words.
 
 use super::http::HttpConfig;
-use super::outgoing::{Call, HttpRequest, LineTarget, Mail, Outgoing, Sent};
+use super::outgoing::{Attempt, Call, HttpRequest, LineTarget, Mail, Outgoing, PICTURE_ID, Sent};
 use crate::message::{Context, Notification, Templates};
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
@@ -18,8 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
-/// An answer longer than this is cut: it is only read for an error message.
-const BODY_BYTES_MAX: usize = 16 * 1024;
+/// An answer longer than this is cut: it is read for an error message, and Slack's for the id of what was posted, which
+/// stands before the message that it repeats.
+const BODY_BYTES_MAX: usize = 256 * 1024;
 const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Cheap to clone; keeps connections between pages.
@@ -33,23 +34,32 @@ impl Transport {
         Transport::default()
     }
 
-    /// Builds and carries one notification. The second part names templates that failed (the page left all the same).
-    pub async fn send(&self, notification: &Notification, templates: &Templates) -> (Sent, Vec<String>) {
+    /// Builds and carries one notification.
+    pub async fn send(&self, notification: &Notification, templates: &Templates) -> Attempt {
         let read = |path: &str| std::fs::read_to_string(path).map_err(|e| format!("reading {path}: {e}"));
         let (built, failures) = {
             let context = Context::new(notification, templates, &read);
             let built = notification.channel.build(&context);
             (built, context.failures())
         };
-        let sent = match built {
+        let (sent, posted, album) = match built {
             // A missing secret file may come back.
-            Err(error) => Sent::Later {
-                reason: error.reason,
-                retry_after_ms: None,
-            },
-            Ok(outgoing) => self.carry(outgoing).await,
+            Err(error) => {
+                let sent = Sent::Later {
+                    reason: error.reason,
+                    retry_after_ms: None,
+                };
+                (sent, None, None)
+            }
+            Ok(Outgoing::Slack(talk)) => self.talk(*talk).await,
+            Ok(outgoing) => (self.carry(outgoing).await, None, None),
         };
-        (sent, failures)
+        Attempt {
+            sent,
+            failed_templates: failures,
+            posted,
+            album,
+        }
     }
 
     pub async fn carry(&self, outgoing: Outgoing) -> Sent {
@@ -59,13 +69,27 @@ impl Transport {
                     reason: "nothing to send".to_owned(),
                 };
                 for request in requests {
-                    last = self.http(request).await;
+                    let is_extra = request.is_extra;
+                    let sent = self
+                        .exchange(request)
+                        .await
+                        .map_or_else(|sent| sent, |(sent, _)| sent);
+                    last = match (last, sent) {
+                        (
+                            Sent::Delivered { detail },
+                            Sent::Later { reason, .. } | Sent::Refused { reason },
+                        ) if is_extra => Sent::Delivered {
+                            detail: format!("{detail}; without its picture: {reason}"),
+                        },
+                        (_, sent) => sent,
+                    };
                     if !matches!(last, Sent::Delivered { .. }) {
                         break;
                     }
                 }
                 last
             }
+            Outgoing::Slack(talk) => self.talk(*talk).await.0,
             Outgoing::Mail(mail) => match send_mail(*mail).await {
                 Ok(sent) | Err(sent) => sent,
             },
@@ -74,11 +98,11 @@ impl Transport {
         }
     }
 
-    async fn http(&self, request: HttpRequest) -> Sent {
-        let client = match self.client(&request.config) {
-            Ok(client) => client,
-            Err(reason) => return Sent::Refused { reason },
-        };
+    /// The answer's body where it was a yes.
+    pub(super) async fn exchange(&self, request: HttpRequest) -> Result<(Sent, String), Sent> {
+        let client = self
+            .client(&request.config)
+            .map_err(|reason| Sent::Refused { reason })?;
         let method = reqwest::Method::from_bytes(request.method.as_bytes()).unwrap_or(reqwest::Method::POST);
         let mut builder = client
             .request(method, &request.url)
@@ -100,10 +124,7 @@ impl Transport {
                 }
             }
         };
-        let mut response = match builder.send().await {
-            Ok(response) => response,
-            Err(error) => return later(error),
-        };
+        let mut response = builder.send().await.map_err(later)?;
         let status = response.status().as_u16();
         let retry_after_ms = response
             .headers()
@@ -120,9 +141,11 @@ impl Transport {
             }
         }
         body.truncate(BODY_BYTES_MAX);
-        request
-            .judge
-            .judge(status, retry_after_ms, &String::from_utf8_lossy(&body))
+        let body = String::from_utf8_lossy(&body).into_owned();
+        match request.judge.judge(status, retry_after_ms, &body) {
+            sent @ Sent::Delivered { .. } => Ok((sent, body)),
+            sent => Err(sent),
+        }
     }
 
     fn client(&self, config: &HttpConfig) -> Result<reqwest::Client, String> {
@@ -193,8 +216,12 @@ async fn send_mail(mail: Mail) -> Result<Sent, Sent> {
             HeaderName::new_from_ascii(name.clone()).map_err(|e| refused(format!("header {name:?}: {e}")))?;
         builder = builder.raw_header(HeaderValue::new(header, value.clone()));
     }
+    let parts = match &mail.picture {
+        None => MultiPart::alternative_plain_html(mail.text, mail.html),
+        Some(picture) => with_picture(mail.text, mail.html, &picture.png).map_err(refused)?,
+    };
     let message = builder
-        .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))
+        .multipart(parts)
         .map_err(|e| refused(format!("composing the mail: {e}")))?;
     let parameters = TlsParameters::builder(mail.host.clone())
         .dangerous_accept_invalid_certs(mail.insecure_skip_verify)
@@ -225,6 +252,18 @@ async fn send_mail(mail: Mail) -> Result<Sent, Sent> {
             retry_after_ms: None,
         }),
     }
+}
+
+/// The picture stands beside the HTML that shows it; the plain text is the other half of the choice.
+fn with_picture(text: String, html: String, png: &[u8]) -> Result<MultiPart, String> {
+    let kind = ContentType::parse("image/png").map_err(|e| words(&e))?;
+    let inline = Attachment::new_inline(PICTURE_ID.to_owned()).body(png.to_vec(), kind);
+    let related = MultiPart::related()
+        .singlepart(SinglePart::html(html))
+        .singlepart(inline);
+    Ok(MultiPart::alternative()
+        .singlepart(SinglePart::plain(text))
+        .multipart(related))
 }
 
 async fn run(call: Call) -> Sent {

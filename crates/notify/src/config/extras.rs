@@ -26,6 +26,8 @@ pub(crate) struct RawExtras {
     people: Vec<RawPerson>,
     schedules: Vec<RawSchedule>,
     recurring_silences: Vec<RawRecurring>,
+    keep_history: Option<String>,
+    keep_ended_silences: Option<String>,
 }
 
 /// A silence that comes again whenever one of its time intervals holds.
@@ -87,6 +89,11 @@ struct RawStep {
     repeat: u32,
 }
 
+/// How long decisions and the ledger are kept: a month's report can still say why.
+const HISTORY_KEPT_MS: i64 = 31 * 24 * 3_600_000;
+/// As long as Alertmanager shows them.
+const SILENCES_KEPT_MS: i64 = 5 * 24 * 3_600_000;
+
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
     pub fallback_receiver: Option<String>,
@@ -99,6 +106,10 @@ pub struct Extras {
     pub alertmanagers: Vec<ForwardTarget>,
     pub on_call: OnCall,
     pub recurring_silences: Vec<RecurringSilence>,
+    /// How long decisions and rows of the ledger can be asked for.
+    pub history_kept_ms: i64,
+    /// How long an ended silence is shown.
+    pub silences_kept_ms: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -233,6 +244,8 @@ impl Extras {
             }),
         };
         Ok(Extras {
+            history_kept_ms: duration(&raw.keep_history, HISTORY_KEPT_MS)?,
+            silences_kept_ms: duration(&raw.keep_ended_silences, SILENCES_KEPT_MS)?,
             fallback_receiver: raw.fallback_receiver.clone(),
             retry: RetryOptions {
                 fallback_after_ms: duration(&raw.fallback_after, defaults.fallback_after_ms)?,

@@ -26,6 +26,6 @@ pub use load::{NotifyConfig, load_notify_config, template_globs};
 pub use matchers::{MatchersError, parse_matcher, parse_matchers};
 pub use oncall::{OnCall, OnCallView, Schedule};
 pub use raw::{Global, RawConfig};
-pub use receiver::{Channel, Receiver};
+pub use receiver::{Channel, PictureUse, Receiver};
 pub use route::{GroupBy, Route};
 pub use secret::Secret;

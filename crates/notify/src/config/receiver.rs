@@ -12,6 +12,16 @@ use crate::channels::{
 use serde::Deserialize;
 use std::sync::Arc;
 
+/// What a channel does with a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PictureUse {
+    None,
+    /// It is part of the page, and has to be there before that leaves.
+    Inside,
+    /// It follows the page.
+    After,
+}
+
 #[derive(Clone, Debug)]
 pub struct Receiver {
     pub name: String,
@@ -77,6 +87,17 @@ macro_rules! channel_kinds {
             pub fn build(&self, context: &crate::message::Context<'_>) -> Result<crate::channels::Outgoing, crate::channels::BuildError> {
                 match self {
                     $(Channel::$variant(c) => c.build(context),)+
+                }
+            }
+
+            /// Whether a drawing of what is wrong goes with the page, or after it.
+            pub fn picture_use(&self) -> PictureUse {
+                match self {
+                    Channel::Slack(c) if c.wants_picture() => PictureUse::After,
+                    Channel::Email(c) if c.graph != Some(false) => PictureUse::Inside,
+                    Channel::Discord(c) if c.graph != Some(false) => PictureUse::Inside,
+                    Channel::Telegram(c) if c.graph != Some(false) => PictureUse::Inside,
+                    _ => PictureUse::None,
                 }
             }
 

@@ -86,7 +86,7 @@ pub(crate) struct Intent {
 }
 
 impl Delivery {
-    fn lane(&self) -> String {
+    pub(super) fn lane(&self) -> String {
         lane_key(&self.group_key, &self.receiver, (&self.kind, self.channel))
     }
 
@@ -261,6 +261,7 @@ impl Dispatcher {
             row.alerts = merged(&std::mem::take(&mut row.alerts), Vec::new());
         }
         let row = row.clone();
+        let continues = self.continued(&row);
         self.log(&row, LedgerEvent::Attempted, String::new(), now_ms);
         Some(Notification {
             id: row.id,
@@ -273,6 +274,8 @@ impl Dispatcher {
             reason: format!("{:?}", row.why).to_lowercase(),
             now_ms,
             external_url: config.external_url.clone(),
+            picture: None,
+            continues,
         })
     }
 

@@ -180,6 +180,7 @@ impl Dispatcher {
         self.expire_silences(now_ms);
         self.forget_cooldowns(now_ms);
         self.forget_flaps(now_ms);
+        self.forget_messages(now_ms);
     }
 
     /// After a start: nobody could repeat an alert to us while we were away.

@@ -21,11 +21,13 @@ mod flap;
 mod flush;
 mod inhibition;
 mod intake;
+mod messages;
 mod outcome;
 mod silence;
 mod state;
 mod storm;
 mod suppress;
+mod trace;
 mod view;
 
 pub use ack::{Ack, AckError};
@@ -33,4 +35,7 @@ pub use delivery::{Delivery, DeliveryStatus};
 pub use dispatcher::Dispatcher;
 pub use silence::{Silence, SilenceError, SilenceMatcher, SilenceState};
 pub use state::DispatchState;
+pub use trace::{
+    InhibitRuleView, InhibitedView, MatcherView, RouteView, StepView, ToldView, Traced, Verdict, trace_route,
+};
 pub use view::{AlertFilter, AlertStatusView, AlertView, GroupView, ReceiverView, SilenceView};

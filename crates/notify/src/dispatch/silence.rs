@@ -6,8 +6,6 @@ use lapwing_types::{Alert, Kept, Labels, MatchOp, Matcher, Severity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// An ended silence is shown for this long.
-const KEEP_ENDED_MS: i64 = 5 * 24 * 3_600_000;
 const MATCHERS_MAX: usize = 100;
 /// Of so few alerts a silence may hide most without a word.
 const FEW_ALERTS: usize = 4;
@@ -269,11 +267,12 @@ impl Dispatcher {
     }
 
     pub(super) fn expire_silences(&mut self, now_ms: i64) {
+        let kept_ms = self.config.extras.silences_kept_ms;
         let over: Vec<String> = self
             .state
             .silences
             .iter()
-            .filter(|(_, s)| now_ms - s.ends_at_ms > KEEP_ENDED_MS)
+            .filter(|(_, s)| now_ms - s.ends_at_ms > kept_ms)
             .map(|(k, _)| k.to_owned())
             .collect();
         let has_gone = !over.is_empty();

@@ -5,6 +5,7 @@ use super::cooldown::CooldownMemory;
 use super::delivery::Delivery;
 use super::escalate::Escalation;
 use super::flap::FlapMemory;
+use super::messages::KeptMessage;
 use super::silence::Silence;
 use lapwing_types::{Alert, Fingerprint, Kept, Labels, StateChange, StateKind, StateRowError};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,7 @@ pub struct DispatchState {
     pub(crate) escalations: Kept<Escalation>,
     pub(crate) cooldowns: Kept<CooldownMemory>,
     pub(crate) flaps: Kept<FlapMemory>,
+    pub(crate) messages: Kept<KeptMessage>,
 }
 
 impl Default for DispatchState {
@@ -82,6 +84,7 @@ impl DispatchState {
             escalations: load!(StateKind::Escalation),
             cooldowns: load!(StateKind::Cooldown),
             flaps: load!(StateKind::Flap),
+            messages: load!(StateKind::Message),
         };
         (state, errors)
     }
@@ -95,6 +98,7 @@ impl DispatchState {
         changes.extend(self.escalations.take_changes());
         changes.extend(self.cooldowns.take_changes());
         changes.extend(self.flaps.take_changes());
+        changes.extend(self.messages.take_changes());
         changes
     }
 }

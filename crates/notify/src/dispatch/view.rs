@@ -267,6 +267,15 @@ impl Dispatcher {
         silences.into_iter().map(|s| SilenceView::of(s, now_ms)).collect()
     }
 
+    pub fn count_silences(&self, state: SilenceState, now_ms: i64) -> usize {
+        let all = self.state.silences.values();
+        all.filter(|s| s.state(now_ms) == state).count()
+    }
+
+    pub fn count_groups(&self) -> usize {
+        self.state.groups.values().count()
+    }
+
     pub fn receivers_view(&self) -> Vec<ReceiverView> {
         let names = self.config.receivers.keys().cloned();
         names.map(|name| ReceiverView { name }).collect()

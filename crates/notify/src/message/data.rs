@@ -1,5 +1,6 @@
 //! A notification, and what templates see of it.
 
+use super::picture::{Continued, Picture};
 use crate::config::Channel;
 use lapwing_template::{GoTime, Record, Value};
 use lapwing_types::{Alert, Labels, Severity};
@@ -22,6 +23,8 @@ pub struct Notification {
     pub reason: String,
     pub now_ms: i64,
     pub external_url: String,
+    pub picture: Option<Arc<Picture>>,
+    pub continues: Option<Continued>,
 }
 
 impl Notification {

@@ -2,11 +2,12 @@
 //! receiver: a template that fails, a secret in a file, a real server that answers badly.
 
 use crate::world::{alert, config};
-use lapwing_notify::channels::{Judge, Outgoing, Sent, Transport};
-use lapwing_notify::message::{Context, Notification, Templates};
+use lapwing_notify::channels::{HttpRequest, Judge, Outgoing, Sent, Transport};
+use lapwing_notify::message::{Context, Continued, Notification, Picture, Posted, Templates};
 use lapwing_types::{Alert, Labels};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const NOW_MS: i64 = 1_795_269_909_000;
@@ -41,7 +42,7 @@ fn alerts(firing: bool) -> Vec<Alert> {
     vec![first, second]
 }
 
-fn notification(channel: &str, firing: bool) -> (Notification, Templates) {
+pub(crate) fn notification(channel: &str, firing: bool) -> (Notification, Templates) {
     let yaml = format!("route: {{receiver: r}}\nreceivers:\n  - name: r\n    {channel}\n");
     let config = config(&yaml);
     let made = Notification {
@@ -55,21 +56,33 @@ fn notification(channel: &str, firing: bool) -> (Notification, Templates) {
         reason: "firing".to_owned(),
         now_ms: NOW_MS,
         external_url: "http://lapwing:9595".to_owned(),
+        picture: None,
+        continues: None,
     };
     (made, (*config.templates).clone())
+}
+
+fn shown_request(out: &mut String, request: &HttpRequest) {
+    let _ = writeln!(out, "{} {}", request.method, request.url);
+    for (name, value) in &request.headers {
+        let _ = writeln!(out, "{name}: {value}");
+    }
+    let body = match serde_json::from_slice::<serde_json::Value>(&request.body) {
+        Ok(json) => serde_json::to_string_pretty(&json).unwrap(),
+        Err(_) => String::from_utf8_lossy(&request.body).replace('\r', ""),
+    };
+    let _ = writeln!(out, "\n{body}");
 }
 
 fn shown(outgoing: &Outgoing) -> String {
     let mut out = String::new();
     match outgoing {
-        Outgoing::Http(requests) => {
-            for request in requests {
-                let _ = writeln!(out, "{} {}", request.method, request.url);
-                for (name, value) in &request.headers {
-                    let _ = writeln!(out, "{name}: {value}");
-                }
-                let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
-                let _ = writeln!(out, "\n{}", serde_json::to_string_pretty(&body).unwrap());
+        Outgoing::Http(requests) => requests.iter().for_each(|r| shown_request(&mut out, r)),
+        Outgoing::Slack(talk) => {
+            let _ = writeln!(out, "album: {}", talk.album.is_some());
+            shown_request(&mut out, &talk.post);
+            for request in talk.edit.iter().flat_map(|e| [Some(&e.update), e.note.as_ref()]) {
+                request.into_iter().for_each(|r| shown_request(&mut out, r));
             }
         }
         Outgoing::Mail(mail) => {
@@ -80,6 +93,7 @@ fn shown(outgoing: &Outgoing) -> String {
             );
             let _ = writeln!(out, "from {} to {:?}\n{:#?}\n", mail.from, mail.to, mail.headers);
             let _ = writeln!(out, "{}\n---\n{}", mail.text, mail.html);
+            let _ = writeln!(out, "{:?}", mail.picture);
         }
         Outgoing::Command(call) => {
             let _ = writeln!(out, "{} {:?}\n{:#?}", call.program, call.args, call.environment);
@@ -95,9 +109,16 @@ fn shown(outgoing: &Outgoing) -> String {
 /// Firing and resolved, against the file of this name.
 #[track_caller]
 fn check(name: &str, channel: &str) {
+    check_changed(name, channel, &|_| {});
+}
+
+/// The same with more than the alerts say.
+#[track_caller]
+fn check_changed(name: &str, channel: &str, change: &dyn Fn(&mut Notification)) {
     let mut all = String::new();
     for firing in [true, false] {
-        let (notification, templates) = notification(channel, firing);
+        let (mut notification, templates) = notification(channel, firing);
+        change(&mut notification);
         let context = Context::new(&notification, &templates, &|path| {
             Ok(format!("secret of {path}\n"))
         });
@@ -261,7 +282,7 @@ async fn what_a_server_answers_decides_what_happens_next() {
     let transport = Transport::new();
     let mut sent = Vec::new();
     for _ in 0..4 {
-        sent.push(transport.send(&notification, &templates).await.0);
+        sent.push(transport.send(&notification, &templates).await.sent);
     }
     assert!(matches!(&sent[0], Sent::Delivered { detail } if detail == "HTTP 204"));
     let slow = Sent::Later {
@@ -279,10 +300,79 @@ async fn what_a_server_answers_decides_what_happens_next() {
     assert!(heard[0].contains("\"version\":\"4\""));
     assert!(
         matches!(
-            transport.send(&notification, &templates).await.0,
+            transport.send(&notification, &templates).await.sent,
             Sent::Later { .. }
         ),
         "nobody listens"
+    );
+}
+
+fn with_picture(notification: &mut Notification) {
+    let picture = Picture {
+        png: b"not a png".to_vec(),
+        text: "HighErrors \"a\": 7.3 % against 5 %".to_owned(),
+    };
+    notification.picture = notification.is_firing().then(|| Arc::new(picture));
+}
+
+#[test]
+fn a_picture_goes_where_the_channel_shows_it() {
+    check_changed(
+        "discord_picture",
+        "discord_configs: [{webhook_url: 'http://d/'}]",
+        &with_picture,
+    );
+    check_changed(
+        "telegram_picture",
+        "telegram_configs: [{bot_token: t, chat_id: -7}]",
+        &with_picture,
+    );
+    check_changed(
+        "email_picture",
+        "email_configs: [{to: o@example.org, from: l@example.org, smarthost: 'mail:25', html: '<body>Hi</body>', text: Hi}]",
+        &with_picture,
+    );
+}
+
+#[test]
+fn a_later_page_changes_the_message_and_says_what_is_new() {
+    let channel =
+        "slack_configs: [{bot_token: xoxb-1, channel: '#ops', send_resolved: true, update_message: true}]";
+    let posted = Posted {
+        place: "C1".to_owned(),
+        id: "17.5".to_owned(),
+    };
+    check_changed("slack_update", channel, &|n| {
+        n.continues = Some(Continued {
+            posted: posted.clone(),
+            has_news: true,
+        });
+    });
+    let (mut notification, templates) = notification(channel, true);
+    notification.continues = Some(Continued {
+        posted,
+        has_news: false,
+    });
+    let context = Context::new(&notification, &templates, &|_| Ok(String::new()));
+    let Ok(Outgoing::Slack(talk)) = notification.channel.build(&context) else {
+        panic!("a bot talks");
+    };
+    assert!(talk.edit.unwrap().note.is_none(), "nothing new, nothing said");
+}
+
+#[test]
+fn only_a_bot_can_change_its_messages() {
+    let refused = |channel: &str| {
+        let yaml =
+            format!("route: {{receiver: r}}\nreceivers:\n  - name: r\n    slack_configs: [{channel}]\n");
+        lapwing_notify::config::load_notify_config(&yaml, &[], "").unwrap_err()[0]
+            .reason
+            .clone()
+    };
+    assert!(refused("{api_url: 'http://x/', update_message: true}").contains("needs a bot"));
+    assert!(
+        refused("{bot_token: t, app_url: 'http://x/', update_message: true}")
+            .contains("ends in chat.postMessage")
     );
 }
 
@@ -313,7 +403,7 @@ async fn a_command_gets_the_payload_and_its_failure_is_retried() {
     );
     let transport = Transport::new();
     assert!(matches!(
-        transport.send(&ok, &templates).await.0,
+        transport.send(&ok, &templates).await.sent,
         Sent::Delivered { .. }
     ));
     assert!(std::fs::read_to_string(&out).unwrap().contains("HighErrors"));
@@ -321,7 +411,7 @@ async fn a_command_gets_the_payload_and_its_failure_is_retried() {
         "command_configs: [{command: [sh, -c, 'echo no >&2; exit 3']}]",
         true,
     );
-    let sent = transport.send(&bad, &templates).await.0;
+    let sent = transport.send(&bad, &templates).await.sent;
     assert!(
         matches!(&sent, Sent::Later { reason, .. } if reason.contains("no")),
         "{sent:?}"
@@ -376,7 +466,7 @@ async fn mail_leaves_as_text_and_html_and_a_refusal_is_told_apart() {
             "email_configs: [{{to: ops@example.org, from: l@example.org, smarthost: '127.0.0.1:{port}', require_tls: false}}]"
         );
         let (notification, templates) = notification(&channel, true);
-        let sent = Transport::new().send(&notification, &templates).await.0;
+        let sent = Transport::new().send(&notification, &templates).await.sent;
         let word = match &sent {
             Sent::Delivered { .. } => "delivered",
             Sent::Later { .. } => "later",

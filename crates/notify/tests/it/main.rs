@@ -4,4 +4,5 @@ mod channels;
 mod config;
 mod dispatch;
 mod simulation;
+mod slack;
 mod world;

@@ -2,6 +2,9 @@
 //!
 //! Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout.
 
+mod ack;
+mod alertmanager;
+mod alerts;
 mod check;
 mod demo;
 mod doctor;
@@ -10,12 +13,18 @@ mod health;
 mod import;
 mod import_data;
 mod init;
+mod notify_test;
+mod peer_flags;
 mod prometheus;
 mod query;
+mod remote;
+mod routes;
 mod rules;
 mod serve;
+mod silence;
 mod test;
 mod top;
+mod why;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -69,6 +78,18 @@ enum Command {
     Top(top::TopArgs),
     /// Say how models and checks are, worst first
     Health(health::HealthArgs),
+    /// List what fires, the worst first
+    Alerts(alerts::AlertsArgs),
+    /// Keep alerts quiet for a while: add, list, expire, preview
+    Silence(silence::SilenceArgs),
+    /// Say that you have it: repeats and escalation stop
+    Ack(ack::AckArgs),
+    /// Why was somebody paged about this alert, or why not?
+    Why(why::WhyArgs),
+    /// Draw the routes, and say where an alert would go
+    Routes(routes::RoutesArgs),
+    /// Send one test page through a receiver's real channels
+    NotifyTest(notify_test::NotifyTestArgs),
     /// Read a configuration and say everything that is wrong with it
     Check(check::CheckArgs),
     /// Compare a run with its baseline, for continuous integration and canaries
@@ -85,6 +106,8 @@ enum Command {
     Import(import::ImportArgs),
     /// In the place of Prometheus: its flags, its prometheus.yml
     Prometheus(prometheus::PrometheusArgs),
+    /// In the place of Alertmanager: its flags, its alertmanager.yml
+    Alertmanager(alertmanager::AlertmanagerArgs),
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -108,12 +131,19 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Top(args)) => top::run(&args),
         Some(Command::Health(args)) => health::run(&args),
+        Some(Command::Alerts(args)) => alerts::run(&args),
+        Some(Command::Silence(args)) => silence::run(&args),
+        Some(Command::Ack(args)) => ack::run(&args),
+        Some(Command::Why(args)) => why::run(&args),
+        Some(Command::Routes(args)) => routes::run(&args),
+        Some(Command::NotifyTest(args)) => notify_test::run(&args),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Gate(args)) => gate::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Prometheus(args)) => prometheus::run(&args),
+        Some(Command::Alertmanager(args)) => alertmanager::run(&args),
         Some(Command::Rules(args)) => rules::run(&args),
         Some(Command::Test(args)) => test::run(&args),
     };

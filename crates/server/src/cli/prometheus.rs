@@ -1,18 +1,16 @@
 //! `lapwing prometheus`: Prometheus's own flags and prometheus.yml, so that a unit file needs only another binary name.
 //!
-//! Flags are read as Prometheus reads them (`--name value`, `--name=value`, `--no-name`). One that is unknown there is a
-//! mistake here too; one without a meaning here is taken with a warning. Prometheus's own rules of listening hold: an
-//! address that others reach needs no login, and is named in a warning.
+//! One without a meaning here is taken with a warning. Prometheus's own rules of listening hold: an address that others
+//! reach needs no login, and is named in a warning.
 
 use super::Exit;
-use super::serve::{LogFormat, launch, start_logging};
-use crate::config::{Config, Loaded, PrometheusFile, did_you_mean, load_prometheus, normal_prefix};
+use super::peer_flags::Meaning::{self, IdleSwitch, IdleValue, Switch, Value};
+use super::peer_flags::{Flags, Peer, open_addresses};
+use super::serve::{launch, start_logging};
+use crate::config::{Config, Loaded, PrometheusFile, did_you_mean, load_prometheus};
 use crate::launch::Launch;
-use lapwing_types::{parse_duration_ms, parse_size_bytes};
-use std::collections::BTreeMap;
+use lapwing_types::parse_size_bytes;
 use std::ffi::OsString;
-use std::fmt::Write;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -23,22 +21,13 @@ pub(crate) struct PrometheusArgs {
     flags: Vec<OsString>,
 }
 
-/// What a flag means here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    /// Takes a value that counts.
-    Value,
-    /// Is on or off, and counts.
-    Switch,
-    /// Takes a value that has no meaning here.
-    IdleValue,
-    /// Is on or off, and has no meaning here.
-    IdleSwitch,
-}
+const PEER: Peer = Peer {
+    command: "prometheus",
+    name: "Prometheus",
+    flags: &FLAGS,
+};
 
-use Meaning::{IdleSwitch, IdleValue, Switch, Value};
-
-const FLAGS: [(&str, Meaning); 72] = [
+const FLAGS: [(&str, Meaning); 73] = [
     ("agent", Switch),
     ("alertmanager.drain-notification-queue-on-shutdown", IdleSwitch),
     ("alertmanager.notification-batch-size", IdleValue),
@@ -111,10 +100,8 @@ const FLAGS: [(&str, Meaning); 72] = [
     ("web.read-timeout", Value),
     ("web.remote-write-receiver.accepted-protobuf-messages", IdleValue),
     ("web.route-prefix", Value),
+    ("web.user-assets", IdleValue),
 ];
-
-/// Kept apart because it is the one that other tools pass most, and the table above is sorted.
-const USER_ASSETS: (&str, Meaning) = ("web.user-assets", IdleValue);
 
 /// Features that are always there, and how those that count are called here.
 const FEATURES: [(&str, Feature); 21] = [
@@ -150,47 +137,28 @@ enum Feature {
     TypeAndUnitLabels,
 }
 
-/// Flags as they were given; one that may come several times has several values.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Flags {
-    values: BTreeMap<&'static str, Vec<String>>,
-    switches: BTreeMap<&'static str, bool>,
-    warnings: Vec<String>,
-}
-
 pub(crate) fn run(args: &PrometheusArgs) -> Exit {
     let words = args.flags.iter().map(|f| f.to_string_lossy().into_owned());
-    let flags = match parse(words) {
+    let flags = match PEER.parse(words) {
         Ok(flags) => flags,
-        Err(message) => return refuse(&message),
+        Err(message) => return PEER.refuse(&message),
     };
-    if flags.is_on("help") {
-        print!("{}", help());
-        return Exit::Fine;
+    if let Some(exit) = PEER.about(&flags, "") {
+        return exit;
     }
-    if flags.is_on("version") {
-        println!("lapwing, version {}", env!("CARGO_PKG_VERSION"));
-        return Exit::Fine;
-    }
-    let mut warnings = flags.warnings.clone();
+    let mut warnings = idle_warnings(&flags);
     let base = match base_config(&flags, &mut warnings) {
         Ok(base) => base,
-        Err(message) => return refuse(&message),
+        Err(message) => return PEER.refuse(&message),
     };
-    let format = match flags.last("log.format") {
-        Some("json") => LogFormat::Json,
-        _ => LogFormat::Text,
-    };
-    start_logging(flags.last("log.level").unwrap_or("info"), format);
+    let (level, format) = flags.logging();
+    start_logging(level, format);
     warnings.extend(warnings_of(&base));
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
     let file = PathBuf::from(flags.last("config.file").unwrap_or("prometheus.yml"));
-    let web = flags
-        .last("web.config.file")
-        .filter(|f| !f.is_empty())
-        .map(PathBuf::from);
+    let web = flags.file("web.config.file");
     launch(Launch {
         load: Box::new(move || load(&file, web.as_deref(), &base)),
         is_in_memory: false,
@@ -205,90 +173,9 @@ fn load(path: &Path, web: Option<&Path>, base: &Config) -> Loaded {
     })
 }
 
-fn refuse(message: &str) -> Exit {
-    eprintln!("lapwing prometheus: {message}");
-    Exit::Usage
-}
-
-fn parse(words: impl IntoIterator<Item = String>) -> Result<Flags, String> {
-    let mut flags = Flags::default();
-    let mut words = words.into_iter();
-    while let Some(word) = words.next() {
-        let bare = match word.as_str() {
-            "-h" => "help",
-            word => word
-                .strip_prefix("--")
-                .ok_or_else(|| format!("unexpected {word:?}; flags begin with --"))?,
-        };
-        let (name, given) = match bare.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (bare, None),
-        };
-        let (name, meaning, is_on) = find(name)?;
-        match meaning {
-            Switch | IdleSwitch => {
-                let is_on = match given.as_deref() {
-                    None => is_on,
-                    Some("true") => true,
-                    Some("false") => false,
-                    Some(other) => return Err(format!("--{name} is on or off and takes no {other:?}")),
-                };
-                flags.switches.insert(name, is_on);
-            }
-            Value | IdleValue => {
-                let value = given
-                    .or_else(|| words.next())
-                    .ok_or_else(|| format!("--{name} needs a value"))?;
-                flags.values.entry(name).or_default().push(value);
-            }
-        }
-        if matches!(meaning, IdleValue | IdleSwitch) {
-            flags.warnings.push(format!("--{name} has no effect here"));
-        }
-    }
-    Ok(flags)
-}
-
-/// The flag, and what a bare mention of it says.
-fn find(name: &str) -> Result<(&'static str, Meaning, bool), String> {
-    let all = || FLAGS.iter().chain([&USER_ASSETS]).copied();
-    let exact = |wanted: &str| all().find(|(known, _)| *known == wanted);
-    if let Some((known, meaning)) = exact(name) {
-        return Ok((known, meaning, true));
-    }
-    let negated = name.strip_prefix("no-").and_then(exact);
-    if let Some((known, meaning @ (Switch | IdleSwitch))) = negated {
-        return Ok((known, meaning, false));
-    }
-    let near = did_you_mean(name, all().map(|(known, _)| known));
-    let hint = near.map(|n| format!("; did you mean --{n}?")).unwrap_or_default();
-    Err(format!("unknown flag --{name}{hint}"))
-}
-
-impl Flags {
-    fn last(&self, name: &str) -> Option<&str> {
-        self.values.get(name).and_then(|v| v.last()).map(String::as_str)
-    }
-
-    fn is_on(&self, name: &str) -> bool {
-        self.switches.get(name).copied().unwrap_or(false)
-    }
-
-    fn duration_ms(&self, name: &str) -> Result<Option<i64>, String> {
-        let Some(text) = self.last(name) else {
-            return Ok(None);
-        };
-        let ms = parse_duration_ms(text).map_err(|e| format!("--{name}: {e}"))?;
-        Ok(Some(ms).filter(|ms| *ms > 0))
-    }
-
-    fn count(&self, name: &str) -> Result<Option<u64>, String> {
-        let parse = |text: &str| {
-            text.parse()
-                .map_err(|_| format!("--{name}: not a number: {text:?}"))
-        };
-        self.last(name).map(parse).transpose()
-    }
+fn idle_warnings(flags: &Flags) -> Vec<String> {
+    let words = flags.idle.iter();
+    words.map(|name| format!("--{name} has no effect here")).collect()
 }
 
 /// What the flags say about the program; the rest is in the file.
@@ -328,63 +215,16 @@ fn base_config(flags: &Flags, warnings: &mut Vec<String>) -> Result<Config, Stri
     config.receive.remote_write = flags.is_on("web.enable-remote-write-receiver");
     config.receive.otlp = flags.is_on("web.enable-otlp-receiver");
     config.receive.pushgateway = false;
-    config.web.open_without_token = true;
     config.web.admin_api = flags.is_on("web.enable-admin-api");
     config.web.lifecycle = flags.is_on("web.enable-lifecycle");
-    listen(flags, &mut config, warnings)?;
-    for word in flags
-        .values
-        .get("enable-feature")
-        .into_iter()
-        .flatten()
-        .flat_map(|v| v.split(','))
-    {
+    flags.listen(":9090", &mut config)?;
+    for word in flags.words("enable-feature") {
         feature(word, &mut config, warnings);
     }
     Ok(config)
 }
 
-fn listen(flags: &Flags, config: &mut Config, warnings: &mut Vec<String>) -> Result<(), String> {
-    let addresses = flags.values.get("web.listen-address");
-    let first = addresses
-        .and_then(|a| a.first())
-        .map_or("0.0.0.0:9090", String::as_str);
-    config.web.listen = address_of(first)?;
-    if addresses.is_some_and(|a| a.len() > 1) {
-        warnings.push(format!(
-            "one port is listened on: {first}; the other --web.listen-address are not"
-        ));
-    }
-    config.web.external_url = flags
-        .last("web.external-url")
-        .filter(|u| !u.is_empty())
-        .map(str::to_owned);
-    // As there: without a prefix of its own, the path of the external address is the prefix.
-    let path_outside = config
-        .web
-        .external_url
-        .as_deref()
-        .and_then(|url| url::Url::parse(url).ok());
-    let prefix = match flags.last("web.route-prefix") {
-        Some(prefix) => prefix.to_owned(),
-        None => path_outside.map_or_else(String::new, |url| url.path().to_owned()),
-    };
-    config.web.route_prefix = normal_prefix(&prefix)?;
-    Ok(())
-}
-
-/// `:9090` is every address of this machine.
-fn address_of(text: &str) -> Result<SocketAddr, String> {
-    let spelled = match text.strip_prefix(':') {
-        Some(port) => format!("0.0.0.0:{port}"),
-        None => text.to_owned(),
-    };
-    let found = spelled.to_socket_addrs().ok().and_then(|mut all| all.next());
-    found.ok_or_else(|| format!("--web.listen-address: not an address and port: {text:?}"))
-}
-
 fn feature(word: &str, config: &mut Config, warnings: &mut Vec<String>) {
-    let word = word.trim();
     match FEATURES.iter().find(|(name, _)| *name == word).map(|(_, f)| *f) {
         Some(Feature::Always) => {}
         Some(Feature::Idle) => warnings.push(format!("the feature {word} has no effect here")),
@@ -401,13 +241,7 @@ fn feature(word: &str, config: &mut Config, warnings: &mut Vec<String>) {
 
 /// What a person who only changed the name of a binary should know.
 fn warnings_of(config: &Config) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if !config.web.listen.ip().is_loopback() {
-        warnings.push(format!(
-            "{} can be reached from other machines; unless --web.config.file names users, anyone there may read and write",
-            config.web.listen
-        ));
-    }
+    let mut warnings: Vec<String> = open_addresses(config).into_iter().collect();
     let data = &config.store.data;
     if data.join("wal").is_dir() {
         warnings.push(format!(
@@ -419,20 +253,6 @@ fn warnings_of(config: &Config) -> Vec<String> {
     warnings
 }
 
-fn help() -> String {
-    let mut out = String::from("usage: lapwing prometheus [<flags>]\n\nIn the place of Prometheus. Flags:\n");
-    for (name, meaning) in FLAGS.iter().chain([&USER_ASSETS]) {
-        let shown = match meaning {
-            Value => format!("--{name}=VALUE"),
-            Switch => format!("--[no-]{name}"),
-            IdleValue => format!("--{name}=VALUE (no effect here)"),
-            IdleSwitch => format!("--[no-]{name} (no effect here)"),
-        };
-        let _ = writeln!(out, "  {shown}");
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -442,8 +262,8 @@ mod tests {
     }
 
     fn config(line: &str) -> (Config, Vec<String>) {
-        let flags = parse(words(line)).unwrap();
-        let mut warnings = flags.warnings.clone();
+        let flags = PEER.parse(words(line)).unwrap();
+        let mut warnings = idle_warnings(&flags);
         let config = base_config(&flags, &mut warnings).unwrap();
         (config, warnings)
     }
@@ -468,18 +288,18 @@ mod tests {
     #[test]
     fn an_unknown_flag_is_a_mistake_with_a_guess() {
         assert_eq!(
-            parse(words("--storage.tsdb.paht=x")),
+            PEER.parse(words("--storage.tsdb.paht=x")),
             Err("unknown flag --storage.tsdb.paht; did you mean --storage.tsdb.path?".to_owned())
         );
         assert_eq!(
-            parse(words("--web.enable-lifecycle=perhaps")),
+            PEER.parse(words("--web.enable-lifecycle=perhaps")),
             Err("--web.enable-lifecycle is on or off and takes no \"perhaps\"".to_owned())
         );
         assert_eq!(
-            parse(words("--config.file")),
+            PEER.parse(words("--config.file")),
             Err("--config.file needs a value".to_owned())
         );
-        assert!(parse(words("prometheus.yml")).is_err());
+        assert!(PEER.parse(words("prometheus.yml")).is_err());
     }
 
     #[test]

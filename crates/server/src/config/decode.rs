@@ -35,15 +35,24 @@ where
 
 /// The same for types that refuse unknown keys themselves.
 pub(crate) fn decode_any<T: DeserializeOwned>(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<T> {
-    match serde_path_to_error::deserialize(to_json(node)) {
+    decode_as(&to_json(node), (node, path), notes)
+}
+
+/// The same of what was made of the tree; the tree is asked for places alone.
+pub(crate) fn decode_as<T: DeserializeOwned>(
+    json: &serde_json::Value,
+    (node, path): (&Node, &str),
+    notes: &mut Diagnostics,
+) -> Option<T> {
+    match serde_path_to_error::deserialize(json) {
         Ok(value) => Some(value),
         Err(error) => {
             let segments: Vec<Segment> = error.path().iter().cloned().collect();
             let inner = error.path().to_string();
-            let whole = if inner == "." {
-                path.to_owned()
-            } else {
-                format!("{path}.{inner}")
+            let whole = match (path, &*inner) {
+                (path, ".") => path.to_owned(),
+                ("", inner) => inner.to_owned(),
+                (path, inner) => format!("{path}.{inner}"),
             };
             let message = error.inner().to_string();
             let at = place_of(node, &segments);
@@ -78,7 +87,10 @@ fn place_of(node: &Node, path: &[Segment]) -> Position {
     for segment in path {
         let next = match (segment, &here.value) {
             (Segment::Map { key }, Value::Map(pairs)) => {
-                pairs.iter().find(|(k, _)| k.text == *key).map(|(_, n)| n)
+                // A kind of receiver may stand there in its short form.
+                let short = key.strip_suffix("_configs");
+                let is_meant = |k: &str| k == key || Some(k) == short;
+                pairs.iter().find(|(k, _)| is_meant(&k.text)).map(|(_, n)| n)
             }
             (Segment::Seq { index }, Value::List(items)) => items.get(*index),
             _ => None,

@@ -22,7 +22,7 @@ pub(crate) use import::import;
 #[cfg(test)]
 pub(crate) use load::load_text;
 pub(crate) use load::{Loaded, load};
-pub(crate) use peer::{PrometheusFile, load_prometheus};
+pub(crate) use peer::{AlertmanagerFile, PrometheusFile, load_alertmanager, load_either, load_prometheus};
 pub(crate) use schema::schema;
 pub(crate) use sections::{
     Config, LimitsConfig, Role, Token, WebConfig, expand_glob, normal_prefix, notify_of,

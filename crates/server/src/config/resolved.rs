@@ -44,7 +44,7 @@ impl Config {
             self.store.out_of_order_window_ms != running.store.out_of_order_window_ms,
             "store.out_of_order_window",
         );
-        keep(self.web.listen != running.web.listen, "web.listen");
+        keep(!self.web.addresses().eq(running.web.addresses()), "web.listen");
         keep(
             self.limits.connections_max != running.limits.connections_max,
             "limits.connections",
@@ -59,6 +59,7 @@ impl Config {
         );
         self.web.route_prefix.clone_from(&running.web.route_prefix);
         self.web.listen = running.web.listen;
+        self.web.listen_also.clone_from(&running.web.listen_also);
         changed
     }
 

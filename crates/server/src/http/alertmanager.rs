@@ -1,8 +1,10 @@
 //! Alertmanager's API v2: what Prometheus, vmalert, amtool, karma and Grafana speak; and beside it what Alertmanager
 //! has no answer to: acknowledgements, and why one was or was not paged.
 
-use super::AppState;
-use axum::extract::{Path, RawQuery, State};
+use super::auth::said_by;
+use super::ingest::gate::Caller;
+use super::{AppState, parse_time_ms};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -166,8 +168,10 @@ async fn silence(State(state): State<AppState>, Path(id): Path<String>) -> Respo
 
 async fn set_silence(
     State(state): State<AppState>,
-    Json(posted): Json<SilenceView>,
+    caller: Option<Extension<Caller>>,
+    Json(mut posted): Json<SilenceView>,
 ) -> Result<Response, Refusal> {
+    posted.created_by = said_by(caller, &posted.created_by);
     let silence = posted.into_silence().map_err(bad)?;
     let now_ms = state.engine.now_ms();
     let warning = state
@@ -243,6 +247,8 @@ fn silence_refusal(error: SilenceError) -> Refusal {
 
 #[derive(Debug, Deserialize)]
 struct AckRequest {
+    /// Counts where no login says who it is.
+    #[serde(default)]
     by: String,
     #[serde(default)]
     comment: String,
@@ -254,15 +260,17 @@ struct AckRequest {
 async fn acknowledge(
     State(state): State<AppState>,
     Path(fingerprint): Path<String>,
+    caller: Option<Extension<Caller>>,
     Json(ack): Json<AckRequest>,
 ) -> Result<Response, Refusal> {
+    let by = said_by(caller, &ack.by);
     let fingerprint: Fingerprint = fingerprint.parse().map_err(bad)?;
     let now_ms = state.engine.now_ms();
     let expires_at_ms = ack.expires_at.map(|t| t.as_millisecond());
     let (done, kept) = state
         .engine
         .paging()
-        .change(|d| d.acknowledge(fingerprint, (&ack.by, &ack.comment), expires_at_ms, now_ms));
+        .change(|d| d.acknowledge(fingerprint, (&by, &ack.comment), expires_at_ms, now_ms));
     done.map_err(bad)?;
     if kept {
         Ok(StatusCode::OK.into_response())
@@ -290,6 +298,12 @@ async fn unacknowledge(
 /// Rows of the record that one answer holds when it does not say how many.
 const ROWS_DEFAULT: usize = 200;
 
+fn value_of(query: Option<&str>, name: &str) -> Option<String> {
+    pairs(query.unwrap_or(""))
+        .find(|(k, _)| k == name)
+        .map(|(_, v)| v)
+}
+
 fn limit_of(query: Option<&str>) -> usize {
     pairs(query.unwrap_or(""))
         .find(|(k, _)| k == "limit")
@@ -298,14 +312,16 @@ fn limit_of(query: Option<&str>) -> usize {
 }
 
 async fn decisions(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
-    let fingerprint = pairs(query.as_deref().unwrap_or(""))
-        .find(|(k, _)| k == "fingerprint")
-        .map(|(_, v)| v.parse::<Fingerprint>().map_err(bad))
-        .transpose()?;
+    let asked = |name: &str| value_of(query.as_deref(), name);
+    let time = |name: &str| asked(name).map(|v| parse_time_ms(&v).map_err(bad)).transpose();
     let query = DecisionQuery {
-        fingerprint,
+        fingerprint: asked("fingerprint")
+            .map(|v| v.parse::<Fingerprint>().map_err(bad))
+            .transpose()?,
+        alertname: asked("alertname"),
+        from_ms: time("start")?,
+        until_ms: time("end")?,
         limit: limit_of(query.as_deref()),
-        ..DecisionQuery::default()
     };
     let found = state.engine.paging().state_store().decisions(&query);
     found
@@ -314,9 +330,15 @@ async fn decisions(State(state): State<AppState>, RawQuery(query): RawQuery) -> 
 }
 
 async fn ledger(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let asked = |name: &str| value_of(query.as_deref(), name);
+    let time = |name: &str| asked(name).map(|v| parse_time_ms(&v).map_err(bad)).transpose();
     let query = LedgerQuery {
+        delivery: asked("delivery"),
+        group_key: asked("group_key"),
+        receiver: asked("receiver"),
+        from_ms: time("start")?,
+        until_ms: time("end")?,
         limit: limit_of(query.as_deref()),
-        ..LedgerQuery::default()
     };
     let found = state.engine.paging().state_store().ledger(&query);
     found

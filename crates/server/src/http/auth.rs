@@ -5,7 +5,7 @@
 use super::AppState;
 use super::ingest::gate::Caller;
 use crate::config::{Role, Token, WebConfig};
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -51,6 +51,12 @@ pub(crate) async fn check(State(state): State<AppState>, mut request: Request, n
             "a token is needed: send the header Authorization: Bearer <token>\n",
         ),
     }
+}
+
+/// Whoever logged in is who did it; a name in the request could be anybody's, and counts only where nobody has to log in
+/// under a name.
+pub(crate) fn said_by(caller: Option<Extension<Caller>>, said: &str) -> String {
+    caller.map_or_else(|| said.to_owned(), |Extension(Caller(name))| name)
 }
 
 fn is_open_path(path: &str) -> bool {

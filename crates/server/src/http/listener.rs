@@ -1,7 +1,7 @@
-//! The one port: accepts connections, HTTP/1.1 and HTTP/2 alike, within bounds, until told to stop.
+//! The doors: accept connections, HTTP/1.1 and HTTP/2 alike, within bounds, until told to stop.
 //!
 //! Bounds: connections at once, time to send the request's head (a slow-loris gets no longer), streams per HTTP/2
-//! connection. With a certificate configured the port speaks TLS and nothing else; the one in force when a connection
+//! connection. With a certificate configured they speak TLS and nothing else; the one in force when a connection
 //! begins is shown. Bodies are bounded where they are read. On stop no new connection is accepted, those in work finish
 //! their request, and after a grace period the rest is cut off.
 
@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
@@ -47,14 +48,28 @@ pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Serves until `stop` turns true; returns when the last request has been answered or the grace period is over.
+/// Serves until `stop` turns true; returns when the last request has been answered or the grace period is over. The limits
+/// hold for all listeners together.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
+    service: (Router, Live),
+    limits: ListenerLimits,
+    stop: watch::Receiver<bool>,
+) {
+    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let doors: JoinSet<()> = listeners
+        .into_iter()
+        .map(|listener| serve_one((listener, slots.clone()), service.clone(), limits, stop.clone()))
+        .collect();
+    doors.join_all().await;
+}
+
+async fn serve_one(
+    (listener, slots): (TcpListener, Arc<Semaphore>),
     (router, live): (Router, Live),
     limits: ListenerLimits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {

@@ -310,6 +310,15 @@ fn a_parent_that_fails_names_its_children_as_consequences() {
         "/api/v1/query?query=lapwing_health_suppressed%7Bcheck%3D%22search%22%7D",
         |a| a.body.contains("\"1\""),
     );
+    // Why was nobody paged about it? There never was an alert, and the record says why.
+    let record = server.until("/api/v1/decisions?alertname=check_failing", |a| {
+        a.body.contains("dependency_failed")
+    });
+    assert!(
+        record.body.contains("check/search: because check/gateway fails"),
+        "{}",
+        record.body
+    );
     let events = server.until("/api/v1/health/events?subject=check/gateway", |a| {
         a.body.contains("last_bad")
     });

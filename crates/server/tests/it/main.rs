@@ -1,11 +1,14 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
+mod alertmanager_mode;
+mod alerts_cli;
 mod browser;
 mod crash;
 mod damage;
 mod demo;
 mod disk_full;
 mod doctor;
+mod door;
 mod first_steps;
 mod gate;
 mod health;
@@ -23,6 +26,7 @@ mod pushed;
 mod reload;
 mod remote_write;
 mod rules;
+mod slack;
 mod statsd;
 mod stop;
 mod support;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionStep {
+    /// What health knows, before any rule.
+    Health,
     Rule,
     Receive,
     Route,
@@ -27,6 +29,9 @@ pub enum DecisionStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionReason {
+    /// It fails because something fails that it depends on.
+    DependencyFailed,
+    PlannedWork,
     Pending,
     PendingEnded,
     Firing,

@@ -24,6 +24,8 @@ pub enum StateKind {
     Escalation,
     Cooldown,
     Flap,
+    /// Messages at a receiver that later pages change.
+    Message,
     Health,
     Setting,
     /// Groups pushed by batch jobs.
@@ -31,7 +33,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [StateKind; 13] = [
+    pub const ALL: [StateKind; 14] = [
         StateKind::RuleGroup,
         StateKind::Rule,
         StateKind::Alert,
@@ -42,6 +44,7 @@ impl StateKind {
         StateKind::Escalation,
         StateKind::Cooldown,
         StateKind::Flap,
+        StateKind::Message,
         StateKind::Health,
         StateKind::Setting,
         StateKind::Pushed,
@@ -59,6 +62,7 @@ impl StateKind {
             StateKind::Escalation => "escalation",
             StateKind::Cooldown => "cooldown",
             StateKind::Flap => "flap",
+            StateKind::Message => "message",
             StateKind::Health => "health",
             StateKind::Setting => "setting",
             StateKind::Pushed => "pushed",

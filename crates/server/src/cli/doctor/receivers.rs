@@ -3,7 +3,7 @@
 
 use super::Finding;
 use crate::config::Config;
-use lapwing_notify::channels::Outgoing;
+use lapwing_notify::channels::{HttpRequest, Outgoing};
 use lapwing_notify::message::{Context, Notification};
 use lapwing_types::Labels;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
                 reason: "firing".to_owned(),
                 now_ms: lapwing::Clock::system().now_ms(),
                 external_url: notify.external_url.clone(),
+                picture: None,
+                continues: None,
             };
             let read =
                 |path: &str| std::fs::read_to_string(path).map_err(|e| format!("cannot read {path}: {e}"));
@@ -67,20 +69,20 @@ fn destination(outgoing: &Outgoing) -> Destination {
         Outgoing::Mail(mail) => Destination::Host(mail.host.clone(), mail.port),
         Outgoing::Command(call) => Destination::Program(call.program.clone()),
         Outgoing::Line(..) => Destination::Here,
-        Outgoing::Http(requests) => {
-            let Some(first) = requests.first() else {
-                return Destination::Here;
-            };
-            let url = url::Url::parse(&first.url).ok();
-            let host = url
-                .as_ref()
-                .and_then(|u| Some((u.host_str()?.to_owned(), u.port_or_known_default()?)));
-            match host {
-                _ if first.config.proxy_url.is_some() => Destination::Proxied,
-                Some((host, port)) => Destination::Host(host, port),
-                None => Destination::Host(String::new(), 0),
-            }
-        }
+        Outgoing::Slack(talk) => of_request(&talk.post),
+        Outgoing::Http(requests) => requests.first().map_or(Destination::Here, of_request),
+    }
+}
+
+fn of_request(first: &HttpRequest) -> Destination {
+    let url = url::Url::parse(&first.url).ok();
+    let host = url
+        .as_ref()
+        .and_then(|u| Some((u.host_str()?.to_owned(), u.port_or_known_default()?)));
+    match host {
+        _ if first.config.proxy_url.is_some() => Destination::Proxied,
+        Some((host, port)) => Destination::Host(host, port),
+        None => Destination::Host(String::new(), 0),
     }
 }
 

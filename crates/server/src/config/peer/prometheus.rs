@@ -28,11 +28,8 @@ pub(crate) fn load_prometheus(file: PrometheusFile<'_>) -> Loaded {
     }
     let mut files = vec![file.path.to_owned()];
     if let Some(web) = file.web {
-        notes.file = web.display().to_string();
         files.push(web.to_owned());
-        if let Some(root) = read_file_tree(web, &mut notes) {
-            super::read_web_config(&root, &mut config.web, &mut notes);
-        }
+        super::read_web_file(web, &mut config.web, &mut notes);
     }
     Loaded::new(Some(config), notes, files)
 }

@@ -1,11 +1,20 @@
 //! `--web.config.file` of Prometheus and its exporters: TLS, and users with bcrypt hashes.
 
 use crate::config::diagnostic::Diagnostics;
+use crate::config::load::read_file_tree;
 use crate::config::reader::MapReader;
 use crate::config::sections::{BasicUser, TlsParts, WebConfig, read_file};
 use crate::config::yaml::Node;
+use std::path::Path;
 
-pub(crate) fn read_web_config(root: &Node, web: &mut WebConfig, notes: &mut Diagnostics) {
+pub(super) fn read_web_file(path: &Path, web: &mut WebConfig, notes: &mut Diagnostics) {
+    notes.file = path.display().to_string();
+    if let Some(root) = read_file_tree(path, notes) {
+        read_web_config(&root, web, notes);
+    }
+}
+
+fn read_web_config(root: &Node, web: &mut WebConfig, notes: &mut Diagnostics) {
     let mut map = MapReader::new(root, "", notes);
     if let Some(node) = map.node("tls_server_config") {
         read_tls(node, web, notes);

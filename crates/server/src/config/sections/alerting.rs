@@ -1,7 +1,7 @@
 //! `rules:`, `rule_files:` and `notify:` (or `route:`, `receivers:` and their kin verbatim): what is bad, and who is told.
 
-use super::GlobalConfig;
-use crate::config::decode::{decode_any, to_json};
+use super::{GlobalConfig, notify};
+use crate::config::decode::decode_any;
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::{Node, Position, Value};
@@ -12,23 +12,12 @@ use lapwing_judge::rules::{
 };
 use lapwing_notify::channels::http::{Authorization, BasicAuth, HttpConfig, TlsConfig};
 use lapwing_notify::config::Secret;
-use lapwing_notify::config::{NotifyConfig, load_notify_config, template_globs};
 use lapwing_notify::forward::ForwardTarget;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Sections of alertmanager.yml that may stand at the top as they are.
-const VERBATIM: [&str; 6] = [
-    "route",
-    "receivers",
-    "inhibit_rules",
-    "time_intervals",
-    "mute_time_intervals",
-    "templates",
-];
 
 #[derive(Clone, Debug)]
 pub(crate) struct AlertingConfig {
@@ -67,7 +56,7 @@ pub(crate) fn read(
     let (own, mut written) = own_rules(map, &rules, notes);
     groups.extend(own);
     groups.extend(packs(map, &rules, (&mut written, notes)));
-    let (mut notify, notify_shown) = notify(map, external_url, notes);
+    let (mut notify, notify_shown) = notify::read(map, external_url, notes);
     let forward_to = forward_to(map, notes);
     if !forward_to.is_empty() {
         Arc::make_mut(&mut notify).extras.alertmanagers.extend(forward_to);
@@ -347,147 +336,7 @@ fn note_rule_file(error: &RuleFileError, notes: &mut Diagnostics) {
     notes.file = here;
 }
 
-/// The `notify` part alone, for tests that bring their own.
-pub(crate) fn notify_of(mut whole: Json, base: &Path) -> Result<NotifyConfig, Vec<String>> {
-    spell_out(&mut whole);
-    let text = whole.to_string();
-    let mut notes = Diagnostics::new(&base.join("test").display().to_string());
-    let templates = template_texts(&text, &mut notes).map_err(|reason| vec![reason])?;
-    load_notify_config(&text, &templates, "").map_err(|errors| {
-        let said = |place: &str, reason: &str| format!("notify.{place}: {}", without_place(reason));
-        errors.iter().map(|e| said(&e.place, &e.reason)).collect()
-    })
-}
-
-fn notify(
-    map: &mut MapReader<'_>,
-    external_url: &str,
-    notes: &mut Diagnostics,
-) -> (Arc<NotifyConfig>, String) {
-    let quiet = || (Arc::new(NotifyConfig::quiet()), String::new());
-    let section = map.node("notify");
-    let mut whole = section.map_or_else(|| Json::Object(serde_json::Map::new()), to_json);
-    let mut at = section.map(|n| n.at);
-    for key in VERBATIM {
-        if let Some(node) = map.node(key) {
-            at = at.or(Some(node.at));
-            whole[key] = to_json(node);
-        }
-    }
-    let Some(at) = at else { return quiet() };
-    spell_out(&mut whole);
-    let text = whole.to_string();
-    let templates = match template_texts(&text, notes) {
-        Ok(templates) => templates,
-        Err(reason) => {
-            notes.error(at, "notify.templates", reason);
-            return quiet();
-        }
-    };
-    match load_notify_config(&text, &templates, external_url) {
-        Ok(config) => {
-            for warning in &config.warnings {
-                notes.warning(at, "notify", warning.clone());
-            }
-            redact(&mut whole);
-            let shown = serde_json::to_string_pretty(&whole).unwrap_or_default();
-            (Arc::new(config), shown)
-        }
-        Err(errors) => {
-            for error in errors {
-                let at = section.map_or(at, |n| place_of(n, &error.place));
-                let path = if error.place.is_empty() {
-                    "notify".to_owned()
-                } else {
-                    format!("notify.{}", error.place)
-                };
-                notes.error(at, &path, without_place(&error.reason));
-            }
-            quiet()
-        }
-    }
-}
-
-/// `slack: [{ webhook_url: … }]` is short for `slack_configs: [{ api_url: … }]`, and so for every kind of receiver.
-fn spell_out(whole: &mut Json) {
-    let Some(receivers) = whole.get_mut("receivers").and_then(Json::as_array_mut) else {
-        return;
-    };
-    for receiver in receivers.iter_mut().filter_map(Json::as_object_mut) {
-        let spelled = std::mem::take(receiver).into_iter().map(|(key, mut value)| {
-            if key == "slack" {
-                value
-                    .as_array_mut()
-                    .into_iter()
-                    .flatten()
-                    .for_each(spell_out_slack);
-            }
-            if matches!(key.as_str(), "name" | "labels") || key.ends_with("_configs") {
-                (key, value)
-            } else {
-                (format!("{key}_configs"), value)
-            }
-        });
-        *receiver = spelled.collect();
-    }
-}
-
-fn spell_out_slack(config: &mut Json) {
-    let Some(config) = config.as_object_mut() else {
-        return;
-    };
-    for (short, long) in [("webhook_url", "api_url"), ("webhook_url_file", "api_url_file")] {
-        if let Some(value) = config.remove(short) {
-            config.insert(long.to_owned(), value);
-        }
-    }
-}
-
-/// A place inside the text that was made of the section means nothing to whoever wrote the file.
-fn without_place(reason: &str) -> &str {
-    match reason
-        .strip_prefix("error: line ")
-        .and_then(|rest| rest.split_once(": "))
-    {
-        Some((_, what)) => what,
-        None => reason,
-    }
-}
-
-/// The place of `receivers[0].name` in the section, as far as the file has it.
-fn place_of(node: &Node, place: &str) -> Position {
-    let mut here = node;
-    for part in place.split(['.', '[', ']']).filter(|p| !p.is_empty()) {
-        let next = match &here.value {
-            Value::Map(pairs) => pairs.iter().find(|(k, _)| k.text == part).map(|(_, n)| n),
-            Value::List(items) => part.parse::<usize>().ok().and_then(|i| items.get(i)),
-            _ => None,
-        };
-        match next {
-            Some(next) => here = next,
-            None => break,
-        }
-    }
-    here.at
-}
-
-fn template_texts(text: &str, notes: &mut Diagnostics) -> Result<Vec<(String, String)>, String> {
-    let base = base_dir(notes);
-    let mut texts = Vec::new();
-    for glob in template_globs(text).unwrap_or_default() {
-        let wanted = base.join(&glob);
-        notes.watch(wanted.parent().unwrap_or(&base));
-        for file in expand_glob(&wanted) {
-            notes.watch(&file);
-            let name = file.display().to_string();
-            let text = std::fs::read_to_string(&file).map_err(|e| format!("cannot read {name}: {e}"))?;
-            texts.push((name, text));
-        }
-    }
-    Ok(texts)
-}
-
-fn base_dir(notes: &Diagnostics) -> PathBuf {
+pub(super) fn base_dir(notes: &Diagnostics) -> PathBuf {
     Path::new(&notes.file)
         .parent()
         .map(Path::to_owned)
@@ -535,33 +384,6 @@ fn matches_star(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Endings of keys whose values are never shown.
-const SECRET_ENDINGS: [&str; 7] = [
-    "url",
-    "key",
-    "token",
-    "password",
-    "secret",
-    "credentials",
-    "slack_app_token",
-];
-
-fn redact(value: &mut Json) {
-    match value {
-        Json::Object(map) => {
-            for (key, inner) in map.iter_mut() {
-                if inner.is_string() && SECRET_ENDINGS.iter().any(|e| key.ends_with(e)) {
-                    *inner = Json::from("<secret>");
-                } else {
-                    redact(inner);
-                }
-            }
-        }
-        Json::Array(items) => items.iter_mut().for_each(redact),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -577,16 +399,6 @@ mod tests {
         ] {
             assert_eq!(matches_star(pattern, name), expect, "{pattern} {name}");
         }
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let mut value = serde_json::json!({
-            "receivers": [{ "name": "x", "slack_configs": [{ "api_url": "https://s", "channel": "#c" }] }]
-        });
-        redact(&mut value);
-        assert!(!value.to_string().contains("https://s"));
-        assert!(value.to_string().contains("#c"));
     }
 
     #[test]
@@ -638,18 +450,6 @@ mod tests {
     }
 
     #[test]
-    fn receivers_may_be_written_short() {
-        let text = "notify:\n  route: { receiver: team }\n  receivers:\n    - name: team\n      \
-                    slack: [{ webhook_url: 'https://example.org/hook', channel: '#alerts' }]\n      \
-                    webhook: [{ url: 'http://127.0.0.1:1/' }]\n";
-        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
-        assert_eq!(loaded.diagnostics, []);
-        let config = loaded.config.unwrap();
-        assert_eq!(config.alerting.paging.notify.receivers["team"].slots().count(), 2);
-        assert!(!config.alerting.notify_shown.contains("example.org"));
-    }
-
-    #[test]
     fn alertmanagers_are_read_as_prometheus_has_them() {
         let text = "alerting:\n  alertmanagers:\n    - static_configs: [{ targets: ['a:9093', 'b:9093'] }]\n      \
                     path_prefix: /am/\n      timeout: 5s\n    - scheme: https\n      static_configs: [{ targets: ['c'] }]\n";
@@ -669,26 +469,6 @@ mod tests {
                 "http://b:9093/am/api/v2/alerts",
                 "https://c/api/v2/alerts"
             ]
-        );
-    }
-
-    #[test]
-    fn an_unknown_kind_of_receiver_is_named() {
-        let text = "notify:\n  route: { receiver: t }\n  receivers: [{ name: t, pigeon: [{}] }]\n";
-        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
-        let message = &loaded.diagnostics[0].message;
-        assert!(message.starts_with("unknown field `pigeon_configs`"), "{message}");
-    }
-
-    #[test]
-    fn a_receiver_that_does_not_exist_has_a_place() {
-        let text = "notify:\n  route: { receiver: nobody_here }\n  receivers: [{ name: team }]\n";
-        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
-        assert!(loaded.config.is_none());
-        assert!(
-            loaded.diagnostics[0].message.contains("nobody_here"),
-            "{:?}",
-            loaded.diagnostics
         );
     }
 }

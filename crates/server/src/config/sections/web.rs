@@ -10,7 +10,10 @@ use std::net::SocketAddr;
 
 #[derive(Clone, Debug)]
 pub(crate) struct WebConfig {
+    /// The address that others are told of.
     pub(crate) listen: SocketAddr,
+    /// More of them, as the peers' command lines may name.
+    pub(crate) listen_also: Vec<SocketAddr>,
     pub(crate) external_url: Option<String>,
     pub(crate) tokens: Vec<Token>,
     /// Users of a peer's `--web.config.file`; each may do everything.
@@ -65,6 +68,7 @@ impl Default for WebConfig {
     fn default() -> Self {
         WebConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 9595)),
+            listen_also: Vec::new(),
             external_url: None,
             tokens: Vec::new(),
             users: Vec::new(),
@@ -108,6 +112,7 @@ impl WebConfig {
             .collect();
         let config = WebConfig {
             listen,
+            listen_also: Vec::new(),
             external_url: map.text("external_url", notes),
             tokens,
             route_prefix: read_prefix(&mut map, notes),
@@ -119,6 +124,11 @@ impl WebConfig {
         };
         map.finish(notes);
         config
+    }
+
+    /// Everywhere that is listened on, the address that others are told of first.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        std::iter::once(self.listen).chain(self.listen_also.iter().copied())
     }
 
     /// The address that links in pages point to.
@@ -134,16 +144,15 @@ impl WebConfig {
 
     /// Why this may not be served, if it may not.
     pub(crate) fn refusal(&self) -> Option<String> {
-        let open = !self.listen.ip().is_loopback();
+        let open = self.addresses().find(|a| !a.ip().is_loopback());
         let is_proven = !self.tokens.is_empty()
             || !self.users.is_empty()
             || self.tls.as_ref().is_some_and(|tls| tls.is_client_proven);
-        (open && !is_proven && !self.open_without_token).then(|| {
+        open.filter(|_| !is_proven && !self.open_without_token).map(|open| {
             format!(
-                "{} can be reached from other machines, and no token is set\n  \
+                "{open} can be reached from other machines, and no token is set\n  \
                  add to lapwing.yml:\n    web:\n      tokens: [{{ role: admin, secret_file: /etc/lapwing/token }}]\n  \
-                 or listen on 127.0.0.1",
-                self.listen
+                 or listen on 127.0.0.1"
             )
         })
     }

@@ -1,8 +1,10 @@
 //! What operators and programs ask, in the envelope of the rest of the API.
 
 use crate::http::AppState;
+use crate::http::auth::said_by;
+use crate::http::ingest::gate::Caller;
 use crate::http::prometheus::{ApiError, ErrorClass, Params, Success};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::Method;
 use lapwing::health::{HealthNote, ModelView};
 use lapwing_collect::discovery::FoundKind;
@@ -85,9 +87,13 @@ pub(super) async fn repairs(State(state): State<AppState>, params: Params) -> Re
     Success::json(&state.engine.health().audit(limit))
 }
 
-pub(super) async fn approve(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
+pub(super) async fn approve(
+    State(state): State<AppState>,
+    caller: Option<Extension<Caller>>,
+    params: Params,
+) -> Result<Success, ApiError> {
     let (target, action) = (needed(&params, "target")?, needed(&params, "action")?);
-    let by = params.get("by").unwrap_or("someone");
+    let by = &said_by(caller, params.get("by").unwrap_or("someone"));
     let followed = state
         .engine
         .health()
@@ -139,11 +145,16 @@ pub(super) async fn notes(State(state): State<AppState>) -> Result<Success, ApiE
     Success::json(&state.engine.health().notes())
 }
 
-pub(super) async fn add_note(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
+pub(super) async fn add_note(
+    State(state): State<AppState>,
+    caller: Option<Extension<Caller>>,
+    params: Params,
+) -> Result<Success, ApiError> {
     let text = needed(&params, "text")?;
+    let by = said_by(caller, params.get("by").unwrap_or("someone"));
     let note = HealthNote {
         at_ms: state.engine.now_ms(),
-        by: params.get("by").unwrap_or("someone").chars().take(200).collect(),
+        by: by.chars().take(200).collect(),
         text: text.chars().take(TEXT_CHARS_MAX).collect(),
         model: params.get("model").map(str::to_owned),
     };

@@ -52,7 +52,7 @@ pub(crate) async fn config(State(state): State<AppState>) -> Result<Success, Api
 pub(crate) async fn flags(State(state): State<AppState>) -> Result<Success, ApiError> {
     let config = state.config();
     Success::json(&json!({
-        "web.listen-address": config.web.listen.to_string(),
+        "web.listen-address": config.web.addresses().map(|a| a.to_string()).collect::<Vec<_>>().join(","),
         "web.enable-admin-api": config.web.admin_api.to_string(),
         "storage.tsdb.path": config.store.data.display().to_string(),
         "storage.tsdb.retention.time": format_duration_ms(config.store.retention_ms),

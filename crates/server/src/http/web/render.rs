@@ -146,16 +146,8 @@ fn style(scene: &mut Scene, params: &Params, expr: &str) -> Result<(), ApiError>
     Ok(())
 }
 
-/// A quotient has no unit that could be told; otherwise the first metric that has one.
 pub(crate) fn unit_of(expr: &str) -> Unit {
-    if expr.contains('/') {
-        return Unit::None;
-    }
-    let words = expr.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
-    words
-        .map(Unit::of_metric)
-        .find(|unit| *unit != Unit::None)
-        .unwrap_or_default()
+    Unit::of_expr(expr)
 }
 
 fn draw(scene: &mut Scene, value: QueryValue, step_ms: i64) {

@@ -1,0 +1,188 @@
+//! A running Lapwing, asked and told over its API: what the commands about alerts have in common.
+
+use super::Exit;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ServerArgs {
+    /// The server to talk to [default: http://127.0.0.1:9595]
+    #[arg(long, visible_alias = "url", value_name = "URL", env = "LAPWING_SERVER")]
+    server: Option<String>,
+    /// A token; the role read is enough to look, operate to change anything
+    #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+const DEFAULT_SERVER: &str = "http://127.0.0.1:9595";
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// What an answer says where it is not JSON is shown up to here.
+const SAID_CHARS_MAX: usize = 300;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoteError {
+    #[error("cannot reach {server}; is Lapwing running there? --server names another")]
+    Unreachable {
+        server: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{server} did not answer in time")]
+    Timeout { server: String },
+    #[error("{said}")]
+    Refused { status: u16, said: String },
+    #[error("this is not Lapwing's answer")]
+    Strange(#[source] serde_json::Error),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl RemoteError {
+    /// Says it on standard error, and what the command ends with.
+    pub(crate) fn complain(self) -> Exit {
+        let exit = match &self {
+            RemoteError::Unreachable { .. } => Exit::Unreachable,
+            RemoteError::Timeout { .. } => Exit::Timeout,
+            RemoteError::Refused { status: 404, .. } => Exit::NoData,
+            RemoteError::Refused { status: 400, .. } => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        super::complain(&anyhow::Error::new(self));
+        exit
+    }
+}
+
+/// A question to the server, or an order.
+pub(crate) struct Call<'a> {
+    method: reqwest::Method,
+    path: String,
+    params: Vec<(&'a str, String)>,
+    body: Option<serde_json::Value>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Call {
+            method: reqwest::Method::GET,
+            path: path.into(),
+            params: Vec::new(),
+            body: None,
+        }
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: serde_json::Value) -> Self {
+        Call {
+            method: reqwest::Method::POST,
+            body: Some(body),
+            ..Call::get(path)
+        }
+    }
+
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Call {
+            method: reqwest::Method::DELETE,
+            ..Call::get(path)
+        }
+    }
+
+    pub(crate) fn with(mut self, name: &'a str, value: impl Into<String>) -> Self {
+        self.params.push((name, value.into()));
+        self
+    }
+}
+
+impl ServerArgs {
+    /// Whether somebody said which server.
+    pub(crate) fn is_named(&self) -> bool {
+        self.server.as_deref().is_some_and(|s| !s.is_empty())
+    }
+
+    fn server(&self) -> &str {
+        let named = self.server.as_deref().filter(|s| !s.is_empty());
+        named.unwrap_or(DEFAULT_SERVER).trim_end_matches('/')
+    }
+
+    pub(crate) fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, RemoteError> {
+        serde_json::from_str(&self.tell(call)?).map_err(RemoteError::Strange)
+    }
+
+    /// The answer as it came.
+    pub(crate) fn tell(&self, call: Call<'_>) -> Result<String, RemoteError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(RemoteError::Runtime)?;
+        let lost = |source: reqwest::Error| {
+            let server = self.server().to_owned();
+            if source.is_timeout() {
+                RemoteError::Timeout { server }
+            } else {
+                RemoteError::Unreachable { server, source }
+            }
+        };
+        let (status, body) = runtime.block_on(self.exchange(call)).map_err(lost)?;
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        Err(RemoteError::Refused {
+            status,
+            said: said(status, &body),
+        })
+    }
+
+    async fn exchange(&self, call: Call<'_>) -> Result<(u16, String), reqwest::Error> {
+        let mut url = format!("{}{}", self.server(), call.path);
+        if !call.params.is_empty() {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.extend_pairs(call.params);
+            url = format!("{url}?{}", query.finish());
+        }
+        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+        let mut request = client.request(call.method, url);
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        if let Some(token) = self.token.as_ref().filter(|t| !t.is_empty()) {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+}
+
+/// What a refusal says: a JSON string (API v2), the envelope of API v1, or text.
+fn said(status: u16, body: &str) -> String {
+    let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let words = json
+        .as_str()
+        .or_else(|| json.get("error").and_then(|e| e.as_str()));
+    let words = words.unwrap_or(body).trim();
+    let words: String = words.chars().take(SAID_CHARS_MAX).collect();
+    match (status, words.is_empty()) {
+        (_, true) => format!("the server answered {status}"),
+        (401 | 403, _) => format!("{words}\n  hint: --token, or LAPWING_TOKEN in the environment"),
+        _ => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_said_in_its_own_words() {
+        for (status, body, expect) in [
+            (400, "\"bad matcher\"", "bad matcher"),
+            (
+                400,
+                r#"{"status":"error","errorType":"bad_data","error":"no"}"#,
+                "no",
+            ),
+            (404, "", "the server answered 404"),
+            (500, "oh\n", "oh"),
+        ] {
+            assert_eq!(said(status, body), expect);
+        }
+        assert!(said(401, "a token is needed").contains("LAPWING_TOKEN"));
+    }
+}

@@ -1,0 +1,343 @@
+//! `notify:` (or `route:`, `receivers:` and their kin verbatim), and alertmanager.yml: who is told, and how.
+//!
+//! What stands there goes to `lapwing-notify` as it was typed, after short forms were spelled out; its complaints come back
+//! with a place in the file. What is shown of it has no secrets.
+
+use super::alerting::{AlertingConfig, base_dir, expand_glob};
+use crate::config::decode::{decode_as, to_json};
+use crate::config::diagnostic::Diagnostics;
+use crate::config::reader::MapReader;
+use crate::config::write::Out;
+use crate::config::yaml::{Key, Node, Position, Value, parse};
+use lapwing::PagingOptions;
+use lapwing_notify::config::{NotifyConfig, RawConfig, load_notify_config, template_globs};
+use serde_json::Value as Json;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Sections of alertmanager.yml that may stand at the top as they are.
+const VERBATIM: [&str; 6] = [
+    "route",
+    "receivers",
+    "inhibit_rules",
+    "time_intervals",
+    "mute_time_intervals",
+    "templates",
+];
+
+pub(super) fn read(
+    map: &mut MapReader<'_>,
+    external_url: &str,
+    notes: &mut Diagnostics,
+) -> (Arc<NotifyConfig>, String) {
+    let section = map.node("notify");
+    let mut is_there = section.is_some();
+    let mut whole = section.cloned().unwrap_or(Node {
+        value: Value::Map(Vec::new()),
+        at: Position::default(),
+    });
+    for key in VERBATIM {
+        let Some(node) = map.node(key) else { continue };
+        if let Value::Map(pairs) = &mut whole.value {
+            pairs.retain(|(k, _)| k.text != key);
+            let text = key.to_owned();
+            pairs.push((Key { text, at: node.at }, node.clone()));
+        }
+        if !is_there {
+            whole.at = node.at;
+        }
+        is_there = true;
+    }
+    if !is_there {
+        return quiet();
+    }
+    let mut json = to_json(&whole);
+    spell_out(&mut json);
+    resolve((&whole, "notify"), json, external_url, notes)
+}
+
+/// A whole alertmanager.yml: nobody judges here, and what is told comes from others.
+pub(crate) fn read_alertmanager(root: &Node, external_url: &str, notes: &mut Diagnostics) -> AlertingConfig {
+    let mut json = to_json(root);
+    stand_beside(&mut json, (&base_dir(notes), false));
+    let (notify, notify_shown) = resolve((root, ""), json, external_url, notes);
+    AlertingConfig {
+        paging: PagingOptions {
+            notify,
+            ..PagingOptions::default()
+        },
+        own_rules: Vec::new(),
+        notify_shown,
+    }
+}
+
+/// As Alertmanager reads them: relative files of an HTTP client's settings stand beside the configuration.
+fn stand_beside(value: &mut Json, (base, is_inside): (&Path, bool)) {
+    match value {
+        Json::Object(map) => {
+            for (key, inner) in map.iter_mut() {
+                match inner {
+                    Json::String(file) if is_inside && key.ends_with("_file") && !file.is_empty() => {
+                        *file = base.join(&*file).display().to_string();
+                    }
+                    _ => {
+                        let is_client = key == "http_config" || key.ends_with("tls_config");
+                        stand_beside(inner, (base, is_inside || is_client));
+                    }
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|v| stand_beside(v, (base, is_inside))),
+        _ => {}
+    }
+}
+
+fn quiet() -> (Arc<NotifyConfig>, String) {
+    (Arc::new(NotifyConfig::quiet()), String::new())
+}
+
+/// From what was typed to what can be trusted; `node` knows where everything stood.
+fn resolve(
+    (node, path): (&Node, &str),
+    mut json: Json,
+    external_url: &str,
+    notes: &mut Diagnostics,
+) -> (Arc<NotifyConfig>, String) {
+    if decode_as::<RawConfig>(&json, (node, path), notes).is_none() {
+        return quiet();
+    }
+    let text = json.to_string();
+    let whole_path = |place: &str| match (path, place) {
+        ("", place) => place.to_owned(),
+        (path, "") => path.to_owned(),
+        (path, place) => format!("{path}.{place}"),
+    };
+    let templates = match template_texts(&text, notes) {
+        Ok(templates) => templates,
+        Err(reason) => {
+            notes.error(place_of(node, "templates"), &whole_path("templates"), reason);
+            return quiet();
+        }
+    };
+    match load_notify_config(&text, &templates, external_url) {
+        Ok(config) => {
+            for warning in &config.warnings {
+                notes.warning(node.at, path, warning.clone());
+            }
+            redact(&mut json);
+            let shown = parse(&json.to_string()).map(|tree| Out::of(&tree).to_yaml());
+            (Arc::new(config), shown.unwrap_or_default())
+        }
+        Err(errors) => {
+            for error in errors {
+                let at = place_of(node, &error.place);
+                notes.error(at, &whole_path(&error.place), without_place(&error.reason));
+            }
+            quiet()
+        }
+    }
+}
+
+/// The `notify` part alone, for tests that bring their own.
+pub(crate) fn notify_of(mut whole: Json, base: &Path) -> Result<NotifyConfig, Vec<String>> {
+    spell_out(&mut whole);
+    let text = whole.to_string();
+    let mut notes = Diagnostics::new(&base.join("test").display().to_string());
+    let templates = template_texts(&text, &mut notes).map_err(|reason| vec![reason])?;
+    load_notify_config(&text, &templates, "").map_err(|errors| {
+        let said = |place: &str, reason: &str| format!("notify.{place}: {}", without_place(reason));
+        errors.iter().map(|e| said(&e.place, &e.reason)).collect()
+    })
+}
+
+/// `slack: [{ webhook_url: … }]` is short for `slack_configs: [{ api_url: … }]`, and so for every kind of receiver.
+fn spell_out(whole: &mut Json) {
+    let Some(receivers) = whole.get_mut("receivers").and_then(Json::as_array_mut) else {
+        return;
+    };
+    for receiver in receivers.iter_mut().filter_map(Json::as_object_mut) {
+        let spelled = std::mem::take(receiver).into_iter().map(|(key, mut value)| {
+            if key == "slack" {
+                value
+                    .as_array_mut()
+                    .into_iter()
+                    .flatten()
+                    .for_each(spell_out_slack);
+            }
+            if matches!(key.as_str(), "name" | "labels") || key.ends_with("_configs") {
+                (key, value)
+            } else {
+                (format!("{key}_configs"), value)
+            }
+        });
+        *receiver = spelled.collect();
+    }
+}
+
+fn spell_out_slack(config: &mut Json) {
+    let Some(config) = config.as_object_mut() else {
+        return;
+    };
+    // Whoever gives us a bot wants one message per trouble and not one per word about it.
+    if config.keys().any(|k| k == "bot_token" || k == "bot_token_file") {
+        config.entry("update_message").or_insert(Json::Bool(true));
+    }
+    let spelled = [
+        ("webhook_url", "api_url"),
+        ("webhook_url_file", "api_url_file"),
+        ("bot_token", "app_token"),
+        ("bot_token_file", "app_token_file"),
+    ];
+    for (short, long) in spelled {
+        if let Some(value) = config.remove(short) {
+            config.insert(long.to_owned(), value);
+        }
+    }
+}
+
+/// A place inside the text that was made of the section means nothing to whoever wrote the file.
+fn without_place(reason: &str) -> &str {
+    match reason
+        .strip_prefix("error: line ")
+        .and_then(|rest| rest.split_once(": "))
+    {
+        Some((_, what)) => what,
+        None => reason,
+    }
+}
+
+/// The place of `receivers[0].name` in the section, as far as the file has it. An item may also be called by its name, and
+/// a kind of receiver by its short form.
+fn place_of(node: &Node, place: &str) -> Position {
+    let mut here = node;
+    for part in place.split(['.', '[', ']']).filter(|p| !p.is_empty()) {
+        let next = match &here.value {
+            Value::Map(pairs) => pairs
+                .iter()
+                .find(|(k, _)| k.text == part || k.text.strip_suffix("_configs") == Some(part))
+                .map(|(_, n)| n),
+            Value::List(items) => match part.parse::<usize>() {
+                Ok(i) => items.get(i),
+                Err(_) => items.iter().find(|item| name_of(item) == Some(part)),
+            },
+            _ => None,
+        };
+        match next {
+            Some(next) => here = next,
+            None => break,
+        }
+    }
+    here.at
+}
+
+fn name_of(node: &Node) -> Option<&str> {
+    let Value::Map(pairs) = &node.value else {
+        return None;
+    };
+    pairs.iter().find_map(|(k, n)| match &n.value {
+        Value::Text(text) if k.text == "name" => Some(text.as_str()),
+        _ => None,
+    })
+}
+
+fn template_texts(text: &str, notes: &mut Diagnostics) -> Result<Vec<(String, String)>, String> {
+    let base = base_dir(notes);
+    let mut texts = Vec::new();
+    for glob in template_globs(text).unwrap_or_default() {
+        let wanted = base.join(&glob);
+        notes.watch(wanted.parent().unwrap_or(&base));
+        for file in expand_glob(&wanted) {
+            notes.watch(&file);
+            let name = file.display().to_string();
+            let text = std::fs::read_to_string(&file).map_err(|e| format!("cannot read {name}: {e}"))?;
+            texts.push((name, text));
+        }
+    }
+    Ok(texts)
+}
+
+/// Endings of keys whose values are never shown.
+const SECRET_ENDINGS: [&str; 7] = [
+    "url",
+    "key",
+    "token",
+    "password",
+    "secret",
+    "credentials",
+    "slack_app_token",
+];
+
+fn redact(value: &mut Json) {
+    match value {
+        Json::Object(map) => {
+            for (key, inner) in map.iter_mut() {
+                match inner {
+                    Json::String(text) if SECRET_ENDINGS.iter().any(|e| key.ends_with(e)) => {
+                        *text = hidden(key, text);
+                    }
+                    _ => redact(inner),
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+/// Of an address, its host stays: clients (amtool) read it as an address, and an operator knows where it leads.
+fn hidden(key: &str, text: &str) -> String {
+    let url = url::Url::parse(text).ok().filter(|_| key.ends_with("url"));
+    match url.map(|u| u.origin()) {
+        Some(origin) if origin.is_tuple() => format!("{}/<secret>", origin.ascii_serialization()),
+        _ => "<secret>".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut value = serde_json::json!({
+            "receivers": [{ "name": "x", "slack_configs": [{ "api_url": "https://u:p@s/path", "channel": "#c", "app_token": "xoxb" }] }]
+        });
+        redact(&mut value);
+        let slack = &value["receivers"][0]["slack_configs"][0];
+        assert_eq!(slack["api_url"], "https://s/<secret>");
+        assert_eq!(slack["channel"], "#c");
+        assert_eq!(slack["app_token"], "<secret>");
+    }
+
+    #[test]
+    fn receivers_may_be_written_short() {
+        let text = "notify:\n  route: { receiver: team }\n  receivers:\n    - name: team\n      \
+                    slack: [{ webhook_url: 'https://example.org/hook', channel: '#alerts' }]\n      \
+                    webhook: [{ url: 'http://127.0.0.1:1/' }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert_eq!(loaded.diagnostics, []);
+        let config = loaded.config.unwrap();
+        assert_eq!(config.alerting.paging.notify.receivers["team"].slots().count(), 2);
+        assert!(!config.alerting.notify_shown.contains("org/hook"));
+    }
+
+    #[test]
+    fn an_unknown_kind_of_receiver_is_named() {
+        let text = "notify:\n  route: { receiver: t }\n  receivers: [{ name: t, pigeon: [{}] }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        let message = &loaded.diagnostics[0].message;
+        assert!(message.starts_with("unknown field `pigeon_configs`"), "{message}");
+    }
+
+    #[test]
+    fn a_receiver_that_does_not_exist_has_a_place() {
+        let text = "notify:\n  route: { receiver: nobody_here }\n  receivers: [{ name: team }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert!(loaded.config.is_none());
+        assert!(
+            loaded.diagnostics[0].message.contains("nobody_here"),
+            "{:?}",
+            loaded.diagnostics
+        );
+    }
+}

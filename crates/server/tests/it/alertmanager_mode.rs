@@ -1,0 +1,232 @@
+//! `lapwing alertmanager` in the place of an Alertmanager: its flags, its file, its clients.
+//!
+//! Needs: prometheus, amtool
+
+use crate::door::Door;
+use crate::support::{Peer, Server, free_port};
+use std::path::Path;
+use std::process::Command;
+
+fn command(dir: &Path, flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
+    command
+        .arg("alertmanager")
+        .arg(format!(
+            "--config.file={}",
+            dir.join("alertmanager.yml").display()
+        ))
+        .arg(format!("--storage.path={}", dir.join("data").display()))
+        .arg("--web.listen-address=127.0.0.1:0")
+        .arg("--cluster.listen-address=")
+        .args(flags);
+    command
+}
+
+fn webhook() -> Door {
+    Door::open(|_, _| String::new())
+}
+
+fn write(dir: &Path, config: &str) {
+    std::fs::write(dir.join("alertmanager.yml"), config).unwrap();
+}
+
+fn config(url: &str) -> String {
+    format!(
+        "global: {{ resolve_timeout: 5m, smtp_smarthost: 'localhost:25', smtp_from: 'am@example.org' }}\n\
+         templates: ['templates/*.tmpl']\n\
+         route:\n  receiver: team\n  group_by: [alertname]\n  group_wait: 0s\n  group_interval: 5s\n  repeat_interval: 4h\n  \
+         routes: [{{ matchers: ['severity=\"page\"'], receiver: pager, continue: false }}]\n\
+         inhibit_rules: [{{ source_matchers: ['severity=\"page\"'], target_matchers: ['severity=\"info\"'], equal: [job] }}]\n\
+         receivers:\n  - name: team\n    webhook_configs: [{{ url: '{url}hook-token' }}]\n  - name: pager\n"
+    )
+}
+
+#[test]
+fn prometheus_and_amtool_see_an_alertmanager() {
+    let dir = tempfile::tempdir().unwrap();
+    let door = webhook();
+    write(dir.path(), &config(&door.url));
+    let flags = [
+        "--web.external-url=http://am.example/alerts",
+        "--data.retention=240h",
+    ];
+    let server = Server::spawn(&mut command(dir.path(), &flags));
+    let base = format!("{}/alerts", server.url);
+    assert_eq!(server.get("/alerts/-/healthy").status, 200);
+    assert_eq!(server.get("/alerts/-/ready").status, 200);
+
+    std::fs::write(
+        dir.path().join("rules.yml"),
+        "groups: [{ name: g, interval: 1s, rules: [{ alert: AlwaysOn, expr: vector(1), labels: { severity: warning } }] }]\n",
+    )
+    .unwrap();
+    let target = server.url.trim_start_matches("http://");
+    std::fs::write(
+        dir.path().join("prometheus.yml"),
+        format!(
+            "global: {{ evaluation_interval: 1s }}\nrule_files: [rules.yml]\nalerting: {{ alertmanagers: [{{ path_prefix: /alerts, \
+             static_configs: [{{ targets: ['{target}'] }}] }}] }}\n"
+        ),
+    )
+    .unwrap();
+    let arguments = [
+        format!("--config.file={}", dir.path().join("prometheus.yml").display()),
+        format!("--storage.tsdb.path={}", dir.path().join("tsdb").display()),
+        format!("--web.listen-address=127.0.0.1:{}", free_port()),
+        "--rules.alert.resend-delay=1s".to_owned(),
+    ];
+    let Some(_prometheus) = Peer::start("prometheus", &arguments) else {
+        eprintln!("SKIPPED prometheus_and_amtool_see_an_alertmanager: prometheus is not installed");
+        return;
+    };
+    let told = door.wait_for("/hook-token").text();
+    assert!(
+        told.contains("AlwaysOn") && told.contains("\"externalURL\":\"http://am.example/alerts\""),
+        "{told}"
+    );
+
+    let metrics = server.get("/alerts/metrics").body;
+    for wanted in [
+        "alertmanager_alerts{state=\"active\"} 1",
+        "alertmanager_config_last_reload_successful 1",
+        "alertmanager_notifications_total{integration=\"webhook\",receiver_name=\"team\"} ",
+        "alertmanager_notifications_failed_total{integration=\"webhook\",reason=\"other\",receiver_name=\"team\"} 0",
+        "alertmanager_cluster_members 1",
+    ] {
+        assert!(metrics.contains(wanted), "no {wanted} in {metrics}");
+    }
+    assert!(
+        metrics.contains("alertmanager_alerts_received_total{status=\"firing\"} "),
+        "{metrics}"
+    );
+    amtool(&base);
+    assert!(server.terminate());
+}
+
+fn amtool(base: &str) {
+    let run = |args: &[&str]| {
+        let url = format!("--alertmanager.url={base}");
+        let output = Command::new("amtool").arg(url).args(args).output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "amtool {args:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Some(text)
+    };
+    let Some(alerts) = run(&["alert", "query", "-o", "extended"]) else {
+        eprintln!("SKIPPED amtool: it is not installed");
+        return;
+    };
+    assert!(alerts.contains("AlwaysOn"), "{alerts}");
+    let check = |args: &[&str], wanted: &str| {
+        let text = run(args).unwrap_or_default();
+        assert!(text.contains(wanted), "amtool {args:?}: no {wanted:?} in {text}");
+        text
+    };
+    check(&["config", "show"], "smtp_smarthost");
+    check(&["config", "routes", "show"], "pager");
+    check(&["config", "routes", "test", "severity=page"], "pager");
+    check(&["cluster", "show"], "disabled");
+    let id = check(
+        &[
+            "silence",
+            "add",
+            "alertname=AlwaysOn",
+            "--comment=known",
+            "--author=ann",
+        ],
+        "-",
+    );
+    check(&["silence", "query", "-o", "json"], id.trim());
+    check(&["alert", "query", "--silenced", "-o", "simple"], "AlwaysOn");
+}
+
+#[test]
+fn a_bad_file_keeps_the_old_one_on_hangup_and_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let door = webhook();
+    write(dir.path(), &config(&door.url));
+    let server = Server::spawn(&mut command(dir.path(), &[]));
+    let receivers = |server: &Server| server.get("/api/v2/receivers").body;
+    assert_eq!(receivers(&server), r#"[{"name":"pager"},{"name":"team"}]"#);
+    write(
+        dir.path(),
+        &config(&door.url).replace("name: pager", "name: night"),
+    );
+    server.hang_up();
+    server.until("/metrics", |a| {
+        a.body.contains("alertmanager_config_last_reload_successful 0")
+    });
+    let answer = server.post("/-/reload", &[], b"");
+    assert_eq!(answer.status, 500);
+    assert!(
+        answer.body.contains("undefined receiver \"pager\""),
+        "{}",
+        answer.body
+    );
+    assert_eq!(receivers(&server), r#"[{"name":"pager"},{"name":"team"}]"#);
+    let right = config(&door.url).replace("pager", "night");
+    write(dir.path(), &right);
+    server.hang_up();
+    server.until("/api/v2/receivers", |a| a.body.contains("night"));
+    server.until("/metrics", |a| {
+        a.body.contains("alertmanager_config_last_reload_successful 1")
+    });
+    // The status shows the file without its secrets.
+    let status = server.get("/api/v2/status").body;
+    assert!(
+        status.contains("/<secret>") && !status.contains("hook-token"),
+        "{status}"
+    );
+}
+
+#[test]
+fn every_listen_address_is_listened_on() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n",
+    );
+    let also = format!("127.0.0.1:{}", free_port());
+    let server = Server::spawn(&mut command(
+        dir.path(),
+        &[&format!("--web.listen-address={also}")],
+    ));
+    assert_eq!(server.get("/-/ready").status, 200);
+    let answer = ureq::get(format!("http://{also}/api/v2/status")).call().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(server.tell_to_stop());
+}
+
+#[test]
+fn mistakes_start_nothing_and_have_a_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = |text: &str, flags: &[&str]| {
+        write(dir.path(), text);
+        let output = command(dir.path(), flags).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let good = "route: { receiver: t }\nreceivers: [{ name: t }]\n";
+    assert!(said(good, &["--storage.pathh=x"]).contains("did you mean --storage.path?"));
+    let text = said(
+        "route:\n  receiver: t\nreceivers:\n  - name: t\n    slack_config: []\n",
+        &[],
+    );
+    assert!(
+        text.contains("alertmanager.yml:5") && text.contains("did you mean \"slack_configs\""),
+        "{text}"
+    );
+    let text = said(
+        "route: { receiver: t }\nreceivers:\n  - name: t\n    slack_configs: [{ channel: x }]\n",
+        &[],
+    );
+    assert!(
+        text.contains("alertmanager.yml:4:21") && text.contains("no Slack API URL"),
+        "{text}"
+    );
+    let text = said("receivers: [{ name: t }]\n", &[]);
+    assert!(text.contains("no route provided"), "{text}");
+}
