@@ -125,7 +125,7 @@ fn keys_that_nobody_knows_are_refused_in_every_block() {
         "http_sd_configs: [{url: a, refresh: 1m}]",
         "docker_sd_configs: [{hosts: a}]",
         "static_configs: [{target: [a]}]",
-        "tls_config: {server_name: a}",
+        "tls_config: {servername: a}",
         "relabel_configs: [{source_label: [a]}]",
     ] {
         let error = serde_saphyr::from_str::<ScrapeConfig>(&format!("job_name: a\n{block}\n")).unwrap_err();
