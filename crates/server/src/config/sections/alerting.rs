@@ -1,7 +1,7 @@
 //! `rules:`, `rule_files:` and `notify:` (or `route:`, `receivers:` and their kin verbatim): what is bad, and who is told.
 
 use super::GlobalConfig;
-use crate::config::decode::{decode_any, to_json};
+use crate::config::decode::{STRANGE_KEY, decode_any, keys_named, keys_taken, to_json};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::{Node, Position, Value};
@@ -173,6 +173,24 @@ fn forward_to(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<ForwardTa
         }
     }
     targets
+}
+
+/// The keys that serde takes in the sections of this file, by their paths.
+pub(crate) fn foreign_keys() -> Vec<(&'static str, Vec<String>)> {
+    let refusal = |text: &str| match load_notify_config(text, &[], "") {
+        Ok(_) => String::new(),
+        Err(errors) => errors.into_iter().map(|e| e.reason).collect(),
+    };
+    let notify = |text: &str| keys_named(&refusal(&text.replace("KEY", STRANGE_KEY)));
+    vec![
+        ("rules[]", keys_taken::<OwnRule>()),
+        ("alerting", keys_taken::<RawAlerting>()),
+        ("alerting.alertmanagers[]", keys_taken::<RawAlertmanagers>()),
+        ("notify", notify(r#"{"KEY": 0}"#)),
+        ("notify.global", notify(r#"{"global": {"KEY": 0}}"#)),
+        ("notify.route", notify(r#"{"route": {"KEY": 0}}"#)),
+        ("notify.lapwing", notify(r#"{"lapwing": {"KEY": 0}}"#)),
+    ]
 }
 
 /// The rules of `rule_files:`, told to the Alertmanagers of `alerting:` alone: what a prometheus.yml has.

@@ -14,7 +14,7 @@ mod store;
 mod tls;
 mod web;
 
-pub(crate) use alerting::{AlertingConfig, expand_glob, notify_of};
+pub(crate) use alerting::{AlertingConfig, expand_glob, foreign_keys, notify_of};
 pub(crate) use dashboards::DashboardsConfig;
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
