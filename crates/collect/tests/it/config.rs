@@ -121,7 +121,7 @@ fn a_prometheus_file_is_read_as_it_stands() {
 #[test]
 fn keys_that_nobody_knows_are_refused_in_every_block() {
     for block in [
-        "kubernetes_sd_configs: [{role: pod, attach_metadata: {node: true}}]",
+        "kubernetes_sd_configs: [{role: pod, attach_metadata: {nodes: true}}]",
         "http_sd_configs: [{url: a, refresh: 1m}]",
         "docker_sd_configs: [{hosts: a}]",
         "static_configs: [{target: [a]}]",
