@@ -211,9 +211,8 @@ impl Entry {
                 *value += old;
             }
             (Value::Histogram(distribution), Before::Histogram(old)) => {
-                if distribution.add(old) {
-                    self.first_ms = None;
-                }
+                let is_added = distribution.add(old);
+                self.first_ms = self.first_ms.filter(|_| !is_added);
             }
             _ => {}
         }
