@@ -4,13 +4,19 @@
 //! `lapwing_statsd_rejected_total`. Bounds: series and set values (`wire::statsd`), connections at once, the length of a line,
 //! the time a silent connection may stay. Closed unless the configuration names an address; a port that is taken is said
 //! in the log and tried again, and does not keep Lapwing from starting.
+//!
+//! Totals live in memory; the store has their last samples. A series that is new here, after a restart or a reload, goes on
+//! from there if its last sample is not older than what is forgotten anyway. What came between the last flush and a kill is lost.
 
 use lapwing::Engine;
 use lapwing::meter::Counter;
-use lapwing_wire::statsd::{Statsd, StatsdLimits, StatsdReject};
+use lapwing_store::{Selection, SeriesPoints, SeriesSource};
+use lapwing_types::{Labels, METRIC_NAME, Matcher};
+use lapwing_wire::statsd::{Before, Statsd, StatsdLimits, StatsdReject};
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -54,6 +60,7 @@ impl Default for StatsdOptions {
 /// What the sockets share.
 struct Door {
     engine: Engine,
+    idle_ms: i64,
     totals: Mutex<Statsd>,
     lines: Counter,
 }
@@ -76,7 +83,7 @@ pub(crate) async fn run(
         }
         let is_stopping = door.flush_until(&wanted, &options, &mut stop).await;
         sockets.shutdown().await;
-        door.flush();
+        door.clone().flush_aside().await;
         if is_stopping {
             return;
         }
@@ -87,6 +94,7 @@ impl Door {
     fn new(engine: &Engine, options: &StatsdOptions) -> Self {
         Door {
             engine: engine.clone(),
+            idle_ms: options.idle_ms,
             totals: Mutex::new(Statsd::new(StatsdLimits {
                 series_max: options.series_max,
                 set_values_max: SET_VALUES_MAX,
@@ -100,30 +108,62 @@ impl Door {
 
     /// Flushes at every period; true when told to stop, false when the options changed.
     async fn flush_until(
-        &self,
+        self: &Arc<Self>,
         wanted: &StatsdOptions,
         options: &impl Fn() -> StatsdOptions,
         stop: &mut watch::Receiver<bool>,
     ) -> bool {
         let mut ticks = tokio::time::interval(Duration::from_millis(wanted.flush_ms.unsigned_abs().max(1)));
         loop {
-            tokio::select! {
-                _ = ticks.tick() => self.flush(),
-                _ = stop.wait_for(|stop| *stop) => return true,
+            let is_stopping = tokio::select! {
+                _ = ticks.tick() => false,
+                _ = stop.wait_for(|stop| *stop) => true,
+            };
+            if is_stopping {
+                return true;
             }
+            self.clone().flush_aside().await;
             if options() != *wanted {
                 return false;
             }
         }
     }
 
+    fn totals(&self) -> MutexGuard<'_, Statsd> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last samples of these series, one look into the store per name. A name that cannot be read begins anew.
+    fn kept(&self, wanted: &[Labels], now_ms: i64) -> Vec<(Labels, Before)> {
+        let wanted: HashSet<&Labels> = wanted.iter().collect();
+        let names: BTreeSet<&str> = wanted.iter().filter_map(|l| l.metric_name()).collect();
+        let snapshot = self.engine.store().snapshot();
+        let start_ms = now_ms.saturating_sub(self.idle_ms);
+        let mut found = Vec::new();
+        for name in names {
+            let selection = Selection {
+                matchers: vec![Matcher::equal(METRIC_NAME, name)],
+                start_ms,
+                end_ms: now_ms,
+                series_max: None,
+            };
+            let series = snapshot.select(&selection).unwrap_or_else(|error| {
+                tracing::warn!(%error, name, "StatsD totals of before could not be read; they begin at zero");
+                Vec::new()
+            });
+            for one in series.into_iter().filter(|s| wanted.contains(&s.labels)) {
+                let mut last = SeriesPoints::default();
+                if one.reader.read_last(start_ms, now_ms, &mut last).is_ok() {
+                    found.extend(before_of(&last).map(|before| (one.labels, before)));
+                }
+            }
+        }
+        found
+    }
+
     fn take(&self, packet: &[u8]) {
         let now_ms = self.engine.now_ms();
-        let (taken, rejects) = self
-            .totals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .ingest(packet, now_ms);
+        let (taken, rejects) = self.totals().ingest(packet, now_ms);
         self.lines.add(taken as u64);
         for reject in rejects {
             self.reject(match reject {
@@ -143,13 +183,20 @@ impl Door {
         counter.inc();
     }
 
+    /// Off the async threads: reading and writing a hundred thousand series takes longer than one may be held.
+    async fn flush_aside(self: Arc<Self>) {
+        if let Err(error) = tokio::task::spawn_blocking(move || self.flush()).await {
+            tracing::error!(%error, "a flush of StatsD ended early");
+        }
+    }
+
     fn flush(&self) {
         let now_ms = self.engine.now_ms();
-        let batch = self
-            .totals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .flush(now_ms);
+        let unsettled = self.totals().unsettled();
+        for (labels, before) in self.kept(&unsettled, now_ms) {
+            self.totals().resume(&labels, &before);
+        }
+        let batch = self.totals().flush(now_ms);
         if batch.series.is_empty() {
             return;
         }
@@ -164,6 +211,18 @@ impl Door {
             }
         }
     }
+}
+
+/// The only sample that `read_last` gave; the end of a series is none.
+fn before_of(last: &SeriesPoints) -> Option<Before> {
+    if let Some((_, histogram)) = last.histograms.last() {
+        return Some(Before::Histogram(histogram.clone()));
+    }
+    let value = last.values.last().copied().filter(|v| v.is_finite())?;
+    Some(Before::Number {
+        value,
+        start_ms: last.start_of(0),
+    })
 }
 
 async fn with_udp(door: Arc<Door>, address: SocketAddr) {

@@ -27,10 +27,10 @@ Without NAME the benches are listed.
   --steps N        samples of each series, 15 s apart      (240)
   --repeat N       timed runs of each query                (10)
   --servers A,B    of lapwing, prometheus, victoria-metrics (those that are installed)
+  --lapwing PATH   a lapwing that is built already    (built in release mode)
   --full           100 000 series, 1 440 steps: what the budgets speak of (minutes per server)
 
-Servers are started on free loopback ports with empty data folders and ended afterwards. The lapwing binary is built in
-release mode first. Numbers of one run compare only with each other.",
+Servers are started on free loopback ports with empty data folders and ended afterwards. Numbers of one run compare only with each other.",
     run,
 };
 
@@ -63,5 +63,9 @@ fn run(args: &[String]) -> Result<()> {
     let Some(entry) = BENCHES.iter().find(|e| e.name == name) else {
         bail!("no bench `{name}`: `cargo xtask bench` lists them");
     };
-    (entry.run)(&Options::parse(&args[1..])?)
+    let options = Options::parse(&args[1..])?;
+    if let Some(path) = &options.lapwing {
+        servers::use_built(path);
+    }
+    (entry.run)(&options)
 }

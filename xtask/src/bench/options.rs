@@ -1,5 +1,7 @@
 //! What a bench can be told on the command line, with bounds, so that a slip of a digit does not fill a disk.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 
 use super::servers::SERVERS;
@@ -15,6 +17,8 @@ pub(super) struct Options {
     pub(super) repeat: usize,
     /// Names of servers; empty means all that are installed.
     pub(super) servers: Vec<String>,
+    /// A lapwing that is built already.
+    pub(super) lapwing: Option<PathBuf>,
 }
 
 impl Options {
@@ -24,6 +28,7 @@ impl Options {
             steps: 240,
             repeat: 10,
             servers: Vec::new(),
+            lapwing: None,
         };
         let mut words = args.iter().filter(|a| *a != "--");
         while let Some(word) = words.next() {
@@ -33,6 +38,7 @@ impl Options {
                 "--steps" => options.steps = number(value()?)?,
                 "--repeat" => options.repeat = number(value()?)?,
                 "--servers" => options.servers = value()?.split(',').map(str::to_owned).collect(),
+                "--lapwing" => options.lapwing = Some(PathBuf::from(value()?)),
                 "--full" => (options.hosts, options.steps) = (1_000, 1_440),
                 _ => bail!("no option `{word}`: see `cargo xtask bench --help`"),
             }
@@ -43,6 +49,9 @@ impl Options {
             .find(|n| SERVERS.iter().all(|s| s.name != **n))
         {
             bail!("no server `{unknown}`: see `cargo xtask bench --help`");
+        }
+        if let Some(path) = options.lapwing.as_ref().filter(|p| !p.is_file()) {
+            bail!("no program at {}", path.display());
         }
         if options.samples() > SAMPLES_MAX {
             bail!("{} samples, {SAMPLES_MAX} are allowed", options.samples());
@@ -96,6 +105,7 @@ mod tests {
             "--steps 0",
             "--servers nagios",
             "--fast",
+            "--lapwing /no/such/program",
             "--full --steps 99999999",
         ] {
             assert!(parse(bad).is_err(), "{bad}");

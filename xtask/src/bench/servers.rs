@@ -4,6 +4,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -65,7 +66,17 @@ fn installed(program: &str) -> Result<PathBuf> {
     shell::find(program).with_context(|| format!("{program} is not installed"))
 }
 
+/// What `--lapwing` named: said once, before anything is started.
+static BUILT: OnceLock<PathBuf> = OnceLock::new();
+
+pub(super) fn use_built(path: &Path) {
+    BUILT.get_or_init(|| path.to_owned());
+}
+
 fn build_ours() -> Result<PathBuf> {
+    if let Some(path) = BUILT.get() {
+        return std::path::absolute(path).context("find the given lapwing");
+    }
     shell::run(shell::cargo().args(["build", "--quiet", "--release", "-p", "lapwing-server"]))?;
     Ok(shell::target_dir().join("release/lapwing"))
 }

@@ -126,6 +126,7 @@ pub struct KubernetesConfig {
     pub role: KubernetesRole,
     pub namespaces: Namespaces,
     pub selectors: Vec<Selector>,
+    pub attach_metadata: AttachMetadata,
     #[serde(flatten)]
     pub http: HttpConfig,
     #[serde(flatten)]
@@ -149,6 +150,18 @@ pub enum KubernetesRole {
 #[serde(default, deny_unknown_fields)]
 pub struct Namespaces {
     pub names: Vec<String>,
+    /// The namespace of the pod that this runs in, beside those named.
+    pub own_namespace: bool,
+}
+
+/// What is looked up for pods and endpoints besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AttachMetadata {
+    /// Labels and annotations of the node that a pod runs on.
+    pub node: bool,
+    /// Labels and annotations of the namespace; with pods, services, endpoints and ingresses.
+    pub namespace: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

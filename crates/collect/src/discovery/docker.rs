@@ -4,13 +4,11 @@ use super::config::DockerConfig;
 use super::error::DiscoveryError;
 use super::group::TargetGroup;
 use super::json::{label_name, list, text};
-use super::provider::{Answer, BODY_BYTES_MAX, Provider};
-use crate::http::{HttpClient, Request};
+use super::provider::{Answer, Provider, get_json, pause_of};
+use crate::http::HttpClient;
 use lapwing_types::{Labels, LabelsBuilder};
 use serde_json::Value;
 use std::collections::HashMap;
-
-const TIMEOUT_MS: i64 = 30_000;
 
 pub(super) struct DockerProvider {
     config: DockerConfig,
@@ -41,26 +39,7 @@ impl DockerProvider {
     }
 
     async fn get(&self, path: &str, now_ms: i64) -> Result<Value, DiscoveryError> {
-        let url = format!("{}{path}", self.base_url);
-        let request = Request {
-            url: &url,
-            headers: &[],
-            timeout_ms: TIMEOUT_MS,
-            body_bytes_max: BODY_BYTES_MAX,
-            now_ms,
-        };
-        let fetched = self
-            .client
-            .get(&request)
-            .await
-            .map_err(|source| DiscoveryError::Fetch {
-                url: url.clone(),
-                source,
-            })?;
-        serde_json::from_slice(&fetched.body).map_err(|e| DiscoveryError::Invalid {
-            what: format!("the answer of {url}"),
-            detail: e.to_string(),
-        })
+        get_json(&self.client, &format!("{}{path}", self.base_url), &[], now_ms).await
     }
 
     async fn refresh(&self, now_ms: i64) -> Result<Vec<TargetGroup>, DiscoveryError> {
@@ -79,7 +58,7 @@ impl Provider for DockerProvider {
     }
 
     fn pause_ms(&self) -> Option<i64> {
-        Some(self.config.refresh_interval.0.max(1000))
+        Some(pause_of(self.config.refresh_interval))
     }
 
     fn name(&self) -> String {

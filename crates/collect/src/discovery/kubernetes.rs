@@ -14,7 +14,7 @@ use super::provider::{Answer, BODY_BYTES_MAX, Provider};
 use crate::http::{Authorization, FetchError, HttpClient, HttpConfig, Request};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const LIST_TIMEOUT_MS: i64 = 60_000;
 /// The server ends a watch by itself after so long; ours waits a little longer for it.
@@ -43,6 +43,7 @@ pub(super) enum Kind {
     Slices,
     Nodes,
     Ingresses,
+    Namespaces,
 }
 
 pub(super) struct KubernetesProvider {
@@ -57,7 +58,11 @@ pub(super) struct KubernetesProvider {
 }
 
 impl KubernetesProvider {
-    pub(super) fn new(config: KubernetesConfig) -> Result<Self, DiscoveryError> {
+    pub(super) fn new(mut config: KubernetesConfig) -> Result<Self, DiscoveryError> {
+        if config.namespaces.own_namespace {
+            let own = own_namespace(Path::new(SERVICE_ACCOUNT))?;
+            config.namespaces.names.extend(own);
+        }
         let inside = config.api_server.is_empty();
         let base_url = if inside {
             "https://kubernetes.default.svc"
@@ -268,6 +273,18 @@ fn key(object: &Value) -> String {
     )
 }
 
+/// The namespace that a pod's file system names; elsewhere the wish cannot be met.
+fn own_namespace(account: &Path) -> Result<Option<String>, DiscoveryError> {
+    let file = account.join("namespace");
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|t| !t.is_empty())),
+        Err(source) => Err(DiscoveryError::Read {
+            what: file.display().to_string(),
+            source,
+        }),
+    }
+}
+
 /// What a pod finds in its own file system, unless the config says otherwise.
 fn service_account(http: &HttpConfig) -> HttpConfig {
     let mut http = http.clone();
@@ -317,10 +334,21 @@ fn resources(config: &KubernetesConfig) -> Vec<Resource> {
             "ingresses",
         )],
     };
+    let mut kinds = kinds.to_vec();
+    let attach = config.attach_metadata;
+    // A service or an ingress runs on no node, and a node is in no namespace.
+    if attach.node && kinds.iter().any(|(kind, ..)| *kind == Pods) {
+        kinds.push((Nodes, KubernetesRole::Node, "/api/v1", "nodes"));
+    }
+    if attach.namespace && config.role != KubernetesRole::Node {
+        // No selector speaks of namespaces: one for nodes would be the only other without a namespace.
+        kinds.push((Kind::Namespaces, config.role, "/api/v1", "namespaces"));
+    }
     let mut resources = Vec::new();
-    for (kind, role, base, plural) in kinds {
+    for (kind, role, base, plural) in &kinds {
         let mut selector = String::new();
-        for s in config.selectors.iter().filter(|s| s.role == *role) {
+        let is_selected = *kind != Kind::Namespaces;
+        for s in config.selectors.iter().filter(|s| s.role == *role && is_selected) {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             for (name, value) in [("labelSelector", &s.label), ("fieldSelector", &s.field)] {
                 if !value.is_empty() {
@@ -336,7 +364,7 @@ fn resources(config: &KubernetesConfig) -> Vec<Resource> {
                 selector: selector.clone(),
             });
         };
-        if config.namespaces.names.is_empty() || *kind == Nodes {
+        if config.namespaces.names.is_empty() || matches!(kind, Nodes | Kind::Namespaces) {
             add(format!("{base}/{plural}"));
         } else {
             for namespace in &config.namespaces.names {
@@ -345,4 +373,22 @@ fn resources(config: &KubernetesConfig) -> Vec<Resource> {
         }
     }
     resources
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_namespace_stands_in_a_file_of_the_pod() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("namespace"), "ml\n").unwrap();
+        assert_eq!(own_namespace(folder.path()).unwrap().as_deref(), Some("ml"));
+        std::fs::write(folder.path().join("namespace"), "").unwrap();
+        assert_eq!(own_namespace(folder.path()).unwrap(), None);
+        let outside = own_namespace(&folder.path().join("gone"))
+            .unwrap_err()
+            .to_string();
+        assert!(outside.ends_with("gone/namespace cannot be read"), "{outside}");
+    }
 }

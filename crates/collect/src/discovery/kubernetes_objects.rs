@@ -20,6 +20,7 @@ pub(super) struct Objects<'a> {
     slices: Vec<&'a Value>,
     nodes: Vec<&'a Value>,
     ingresses: Vec<&'a Value>,
+    namespaces: Vec<&'a Value>,
 }
 
 impl<'a> Objects<'a> {
@@ -31,12 +32,55 @@ impl<'a> Objects<'a> {
             Kind::Slices => &mut self.slices,
             Kind::Nodes => &mut self.nodes,
             Kind::Ingresses => &mut self.ingresses,
+            Kind::Namespaces => &mut self.namespaces,
         }
     }
 }
 
-/// One group per object of the role's kind.
+/// One group per object of the role's kind, with what was fetched of nodes and namespaces besides.
 pub(super) fn groups(role: KubernetesRole, objects: &Objects<'_>) -> Vec<TargetGroup> {
+    let mut groups = of_role(role, objects);
+    if role != KubernetesRole::Node {
+        attach(
+            &mut groups,
+            &objects.nodes,
+            (
+                "node",
+                &[
+                    "pod_node_name",
+                    "endpoint_node_name",
+                    "endpointslice_endpoint_node_name",
+                ],
+            ),
+        );
+        attach(&mut groups, &objects.namespaces, ("namespace", &["namespace"]));
+    }
+    groups
+}
+
+/// Gives targets the labels and annotations of the object that the first of `by` names.
+fn attach(groups: &mut [TargetGroup], objects: &[&Value], (word, by): (&str, &[&str])) {
+    if objects.is_empty() {
+        return;
+    }
+    let known: HashMap<&str, &Value> = objects.iter().map(|o| (text(o, "/metadata/name"), *o)).collect();
+    for target in groups.iter_mut().flat_map(|g| &mut g.targets) {
+        let named = by.iter().find_map(|label| target.get(&format!("{P}{label}")));
+        let Some(object) = named.and_then(|name| known.get(name)) else {
+            continue;
+        };
+        let mut builder = target.to_builder();
+        if word == "namespace" {
+            // Its name stands in `__meta_kubernetes_namespace` already.
+            labels_and_annotations(&mut builder, object, word);
+        } else {
+            common(&mut builder, object, word);
+        }
+        *target = builder.build();
+    }
+}
+
+fn of_role(role: KubernetesRole, objects: &Objects<'_>) -> Vec<TargetGroup> {
     match role {
         KubernetesRole::Pod => each(&objects.pods, "pod", pod_targets),
         KubernetesRole::Service => each(&objects.services, "svc", service_targets),
@@ -88,6 +132,10 @@ pub(super) fn full_name(object: &Value) -> String {
 /// Name, labels and annotations of an object, each key with a companion that says it is present.
 pub(super) fn common(builder: &mut LabelsBuilder, object: &Value, role: &str) {
     builder.set(&format!("{P}{role}_name"), text(object, "/metadata/name"));
+    labels_and_annotations(builder, object, role);
+}
+
+fn labels_and_annotations(builder: &mut LabelsBuilder, object: &Value, role: &str) {
     for (at, word) in [
         ("/metadata/labels", "label"),
         ("/metadata/annotations", "annotation"),

@@ -3,6 +3,8 @@
 
 use super::error::DiscoveryError;
 use super::group::TargetGroup;
+use crate::http::{HttpClient, Millis, Request};
+use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -23,4 +25,40 @@ pub(super) trait Provider: Send {
 
     /// For messages and for the API.
     fn name(&self) -> String;
+}
+
+const FETCH_TIMEOUT_MS: i64 = 30_000;
+/// Nobody is asked more often, whatever the configuration says.
+const PAUSE_MIN_MS: i64 = 1000;
+
+/// The wait of a provider that is asked again and again.
+pub(super) fn pause_of(refresh_interval: Millis) -> i64 {
+    refresh_interval.0.max(PAUSE_MIN_MS)
+}
+
+/// One answer of an HTTP API, read as JSON.
+pub(super) async fn get_json<T: DeserializeOwned>(
+    client: &HttpClient,
+    url: &str,
+    headers: &[(&str, &str)],
+    now_ms: i64,
+) -> Result<T, DiscoveryError> {
+    let request = Request {
+        url,
+        headers,
+        timeout_ms: FETCH_TIMEOUT_MS,
+        body_bytes_max: BODY_BYTES_MAX,
+        now_ms,
+    };
+    let fetched = client
+        .get(&request)
+        .await
+        .map_err(|source| DiscoveryError::Fetch {
+            url: url.to_owned(),
+            source,
+        })?;
+    serde_json::from_slice(&fetched.body).map_err(|e| DiscoveryError::Invalid {
+        what: format!("the answer of {url}"),
+        detail: e.to_string(),
+    })
 }

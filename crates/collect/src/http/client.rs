@@ -1,9 +1,10 @@
 //! One configured way to reach servers: connections are pooled per client, so a job keeps one.
 
-use super::config::{HttpConfig, TlsConfig, TlsVersion};
+use super::config::{HttpConfig, TlsConfig};
 use super::error::{FetchError, HttpConfigError};
 use super::oauth2::TokenSource;
 use super::secret::Secret;
+use super::tls;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +15,6 @@ const REDIRECTS_MAX: usize = 10;
 const POOL_IDLE: Duration = Duration::from_secs(300);
 /// Scrapes of one target never overlap; a second connection serves a target under two jobs' parameters.
 const POOL_PER_HOST_MAX: usize = 2;
-const TLS_FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// One GET.
 #[derive(Clone, Debug)]
@@ -275,67 +275,12 @@ fn base_builder(
     } else if !config.proxy_from_environment {
         builder = builder.no_proxy();
     }
-    add_tls(builder, tls)
-}
-
-fn add_tls(
-    mut builder: reqwest::ClientBuilder,
-    tls: &TlsConfig,
-) -> Result<reqwest::ClientBuilder, HttpConfigError> {
-    if let Some(pem) = text_or_file(tls.ca.clone(), tls.ca_file.as_ref(), "ca_file")? {
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| invalid("ca", e))?;
-        builder = builder.tls_certs_only(certificates);
-    }
-    let key = tls.key.as_ref().and_then(|k| k.reveal().ok());
-    let key = text_or_file(key, tls.key_file.as_ref(), "key_file")?;
-    let cert = text_or_file(tls.cert.clone(), tls.cert_file.as_ref(), "cert_file")?;
-    match (cert, key) {
-        (None, None) => {}
-        (Some(cert), Some(key)) => {
-            let pem = format!("{cert}\n{key}");
-            let identity =
-                reqwest::Identity::from_pem(pem.as_bytes()).map_err(|e| invalid("client certificate", e))?;
-            builder = builder.identity(identity);
-        }
-        _ => return Err(HttpConfigError::HalfIdentity),
-    }
-    let version = |v: TlsVersion| match v {
-        TlsVersion::TLS12 => reqwest::tls::Version::TLS_1_2,
-        TlsVersion::TLS13 => reqwest::tls::Version::TLS_1_3,
-    };
-    if let Some(min) = tls.min_version {
-        builder = builder.tls_version_min(version(min));
-    }
-    if let Some(max) = tls.max_version {
-        builder = builder.tls_version_max(version(max));
-    }
-    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure_skip_verify))
-}
-
-fn text_or_file(
-    text: Option<String>,
-    file: Option<&PathBuf>,
-    what: &'static str,
-) -> Result<Option<String>, HttpConfigError> {
-    use std::io::Read;
-    let Some(path) = file.filter(|_| text.is_none()) else {
-        return Ok(text);
-    };
-    let mut text = String::new();
-    std::fs::File::open(path)
-        .and_then(|f| f.take(TLS_FILE_BYTES_MAX).read_to_string(&mut text))
-        .map_err(|source| HttpConfigError::Read { what, source })?;
-    Ok(Some(text))
+    Ok(builder.tls_backend_preconfigured(tls::client_config(tls, config.enable_http2)?))
 }
 
 fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpConfigError> {
-    builder.build().map_err(|e| invalid("HTTP configuration", e))
-}
-
-fn invalid(what: &'static str, source: reqwest::Error) -> HttpConfigError {
-    HttpConfigError::Invalid {
-        what,
-        source: Box::new(source),
-    }
+    builder.build().map_err(|e| HttpConfigError::Invalid {
+        what: "HTTP configuration",
+        source: Box::new(e),
+    })
 }

@@ -86,6 +86,8 @@ pub struct TlsConfig {
     pub cert_file: Option<PathBuf>,
     pub key: Option<Secret>,
     pub key_file: Option<PathBuf>,
+    /// The name that the server's certificate must hold; the URL's host without it.
+    pub server_name: Option<String>,
     pub insecure_skip_verify: bool,
     pub min_version: Option<TlsVersion>,
     pub max_version: Option<TlsVersion>,

@@ -22,6 +22,10 @@ pub enum HttpConfigError {
     SeveralCredentials,
     #[error("a client certificate needs both cert and key")]
     HalfIdentity,
+    #[error("{what} holds no certificate")]
+    NoCertificate { what: &'static str },
+    #[error("min_version is above max_version")]
+    NoVersion,
     #[error("oauth2 needs client_id and token_url")]
     IncompleteOAuth2,
 }

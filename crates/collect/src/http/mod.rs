@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod loose;
 mod oauth2;
 mod secret;
+pub(crate) mod tls;
 mod units;
 
 pub use client::{Fetched, HttpClient, Request};

@@ -5,15 +5,22 @@ use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    #[error("not a duration: {text:?} (write for example 15s, 1m30s or 1h)")]
+    #[error("not a duration: {text:?} (write whole numbers with units, such as 15s, 1m30s or 500ms)")]
     Duration { text: String },
     #[error("not a size: {text:?} (write for example 512KB, 10MB or 1GB)")]
     Size { text: String },
 }
 
-/// `1h30m`, `500ms`, `0`.
+/// `1h30m`, `500ms`, `0`. Whole numbers only, as in prometheus.yml: `1.5s` there is a mistake, and here too.
 pub fn parse_duration_ms(text: &str) -> Result<i64, UnitError> {
-    lapwing_types::parse_duration_ms(text).map_err(|e| UnitError::Duration { text: e.text })
+    let wrong = |text: &str| UnitError::Duration {
+        text: text.to_owned(),
+    };
+    match lapwing_types::parse_duration_ms(text) {
+        Ok(ms) if !text.contains('.') => Ok(ms),
+        Ok(_) => Err(wrong(text)),
+        Err(error) => Err(wrong(&error.text)),
+    }
 }
 
 /// `10MB` (1 MB is 1024 KB, as Prometheus counts), `512`, `0`.
@@ -93,7 +100,19 @@ mod tests {
         ] {
             assert_eq!(parse_duration_ms(text), Ok(expect), "{text}");
         }
-        for text in ["", "15", "s", "30s1m", "1s1s", "-1s", "99999999999y", "1 s"] {
+        for text in [
+            "",
+            "15",
+            "s",
+            "30s1m",
+            "1s1s",
+            "-1s",
+            "99999999999y",
+            "1 s",
+            "1.5s",
+            "0.5h",
+            "1m0.5s",
+        ] {
             assert!(parse_duration_ms(text).is_err(), "{text}");
         }
     }

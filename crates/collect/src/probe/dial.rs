@@ -5,13 +5,13 @@
 
 use super::certificate::{Certificate, read_certificate};
 use super::look::{Fault, Look};
+use crate::http::tls::{AnyCertificate, provider, system_roots};
 use lapwing_types::{Phase, ProbeReason};
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -217,15 +217,8 @@ fn certificate_fault(error: &rustls::Error, leaf: Option<&Certificate>) -> Fault
 }
 
 fn verifier(tls: &TlsOptions) -> Result<Arc<WebPkiServerVerifier>, Fault> {
-    static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     let roots = match &tls.ca_file {
-        None => SYSTEM
-            .get_or_init(|| {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                Arc::new(roots)
-            })
-            .clone(),
+        None => system_roots(),
         Some(path) => {
             let wrong = |e: &dyn std::fmt::Display| Fault::config(format!("{}: {e}", path.display()));
             let mut roots = RootCertStore::empty();
@@ -242,13 +235,6 @@ fn verifier(tls: &TlsOptions) -> Result<Arc<WebPkiServerVerifier>, Fault> {
         .map_err(|e| Fault::config(format!("no authority to trust: {e}")))
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER
-        .get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .clone()
-}
-
 fn client_config(offer_h2: bool) -> Result<Arc<ClientConfig>, Fault> {
     static PLAIN: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     static WITH_H2: OnceLock<Arc<ClientConfig>> = OnceLock::new();
@@ -260,7 +246,7 @@ fn client_config(offer_h2: bool) -> Result<Arc<ClientConfig>, Fault> {
         .with_safe_default_protocol_versions()
         .map_err(|e| Fault::config(e.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(JudgedLater(provider())))
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())))
         .with_no_client_auth();
     if offer_h2 {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -268,43 +254,4 @@ fn client_config(offer_h2: bool) -> Result<Arc<ClientConfig>, Fault> {
     // A resumed session shows no certificate.
     config.resumption = rustls::client::Resumption::disabled();
     Ok(kept.get_or_init(|| Arc::new(config)).clone())
-}
-
-/// Signatures are checked in the handshake; the chain is judged right after it by [`judge_chain`].
-#[derive(Debug)]
-struct JudgedLater(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for JudgedLater {
-    fn verify_server_cert(
-        &self,
-        _leaf: &CertificateDer<'_>,
-        _others: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -121,11 +121,11 @@ fn a_prometheus_file_is_read_as_it_stands() {
 #[test]
 fn keys_that_nobody_knows_are_refused_in_every_block() {
     for block in [
-        "kubernetes_sd_configs: [{role: pod, attach_metadata: {node: true}}]",
+        "kubernetes_sd_configs: [{role: pod, attach_metadata: {nodes: true}}]",
         "http_sd_configs: [{url: a, refresh: 1m}]",
         "docker_sd_configs: [{hosts: a}]",
         "static_configs: [{target: [a]}]",
-        "tls_config: {server_name: a}",
+        "tls_config: {servername: a}",
         "relabel_configs: [{source_label: [a]}]",
     ] {
         let error = serde_saphyr::from_str::<ScrapeConfig>(&format!("job_name: a\n{block}\n")).unwrap_err();

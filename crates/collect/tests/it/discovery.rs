@@ -1,10 +1,10 @@
 //! Discovery end to end: answers of other programs' APIs become targets of the scraper.
 
 use crate::server::Server;
+use lapwing_collect::discovery::{AttachMetadata, FileConfig, KubernetesRole, Selector, StaticConfig};
 use lapwing_collect::discovery::{
     DiscoveryConfig, DiscoveryManager, DockerConfig, HttpSdConfig, KubernetesConfig,
 };
-use lapwing_collect::discovery::{FileConfig, KubernetesRole, Selector, StaticConfig};
 use lapwing_collect::scrape::{Job, ScrapeConfig, ScrapeDefaults, Scraper, ScraperOptions};
 use lapwing_collect::{BatchSink, SinkError};
 use lapwing_types::{Labels, WriteBatch};
@@ -306,6 +306,40 @@ async fn endpoint_slices_name_their_service_by_label() {
     );
     manager.stop();
     discovered(&scraper, &["10.1.0.1:8000"]).await;
+}
+
+#[tokio::test]
+async fn nodes_and_namespaces_are_attached_on_request() {
+    let node = json!({"metadata": {"name": "n1", "labels": {"gpu": "h200"}, "annotations": {"rack": "7"}}});
+    let namespace = json!({"metadata": {"name": "ml", "labels": {"team": "x"}}});
+    let server = Server::with_routes(&[
+        (
+            "/api/v1/pods?&labelSelector",
+            listed(&[pod("a", "10.1.0.1", "9")]),
+        ),
+        ("/api/v1/nodes?", listed(&[node])),
+        ("/api/v1/namespaces?", listed(&[namespace])),
+    ]);
+    let server = server.start().await;
+    let (manager, scraper) = manager();
+    let mut discovery = kubernetes(&server, KubernetesRole::Pod);
+    discovery.kubernetes_sd_configs[0].attach_metadata = AttachMetadata {
+        node: true,
+        namespace: true,
+    };
+    manager.set_job(&job(discovery)).unwrap();
+    let found = discovered(&scraper, &["10.1.0.1:8000"]).await;
+    for (name, expect) in [
+        ("pod_node_name", "n1"),
+        ("node_name", "n1"),
+        ("node_label_gpu", "h200"),
+        ("node_labelpresent_gpu", "true"),
+        ("node_annotation_rack", "7"),
+        ("namespace", "ml"),
+        ("namespace_label_team", "x"),
+    ] {
+        assert_eq!(get(&found[0], &format!("kubernetes_{name}")), expect, "{name}");
+    }
 }
 
 #[tokio::test]

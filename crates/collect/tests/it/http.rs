@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use lapwing_collect::http::{
-    BasicAuth, FetchError, Fetched, HttpClient, HttpConfig, OAuth2, Request, Secret, TlsConfig,
+    BasicAuth, FetchError, Fetched, HttpClient, HttpConfig, OAuth2, Request, Secret, TlsConfig, TlsVersion,
 };
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -55,6 +55,32 @@ async fn tls_trusts_whom_it_is_told_to() {
     });
     let error = get(&trusting, &format!("https://{plain}/"), 0).await.unwrap_err();
     assert_eq!(error.reason(), "tls", "{error}");
+}
+
+#[tokio::test]
+async fn a_server_may_be_known_by_another_name_than_its_address() {
+    let port = Server::default().start_tls_on("127.0.0.2").await;
+    let under = |name: Option<&str>| {
+        client(|c| {
+            c.tls_config = TlsConfig {
+                ca: Some(include_str!("../data/tls/ca.pem").to_owned()),
+                server_name: name.map(str::to_owned),
+                ..TlsConfig::default()
+            }
+        })
+    };
+    // The certificate holds `localhost` and 127.0.0.1, but not this other address of the same machine.
+    let url = format!("https://127.0.0.2:{port}/");
+    let by_address = get(&under(None), &url, 0).await.unwrap_err();
+    assert_eq!(by_address.reason(), "tls", "{by_address}");
+    for name in ["localhost", "127.0.0.1"] {
+        assert_eq!(get(&under(Some(name)), &url, 0).await.unwrap().body, b"a 1\n");
+    }
+    // And the other way round: the address fits, the name that was asked for does not.
+    let url = format!("https://localhost:{}/", Server::default().start_tls().await);
+    let other = get(&under(Some("other.example")), &url, 0).await.unwrap_err();
+    assert_eq!(other.reason(), "tls", "{other}");
+    assert!(other.to_string().contains("other.example"), "{other}");
 }
 
 #[tokio::test]
@@ -144,6 +170,15 @@ fn contradictions_are_refused() {
     assert_eq!(half, "a client certificate needs both cert and key");
     let missing = refused(|c| c.tls_config.ca_file = Some("/no/such".into()));
     assert_eq!(missing, "ca_file cannot be read");
+    let empty = refused(|c| c.tls_config.ca = Some("no certificate".to_owned()));
+    assert_eq!(empty, "ca holds no certificate");
+    let name = refused(|c| c.tls_config.server_name = Some("a b".to_owned()));
+    assert_eq!(name, "server_name is not valid");
+    let versions = refused(|c| {
+        c.tls_config.min_version = Some(TlsVersion::TLS13);
+        c.tls_config.max_version = Some(TlsVersion::TLS12);
+    });
+    assert_eq!(versions, "min_version is above max_version");
     let oauth2 = refused(|c| c.oauth2 = Some(OAuth2::default()));
     assert_eq!(oauth2, "oauth2 needs client_id and token_url");
 }

@@ -71,10 +71,14 @@ impl Server {
 
     /// As `start`, speaking TLS as `localhost` with the certificate of the tests' own authority.
     pub(crate) async fn start_tls(self) -> u16 {
+        self.start_tls_on("127.0.0.1").await
+    }
+
+    pub(crate) async fn start_tls_on(self, host: &str) -> u16 {
         let pem = |text: &str| text.as_bytes().to_vec();
         let cert = CertificateDer::from_pem_slice(&pem(include_str!("../data/tls/server.pem"))).unwrap();
         let key = PrivateKeyDer::from_pem_slice(&pem(include_str!("../data/tls/server.key"))).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -82,7 +86,7 @@ impl Server {
             .with_single_cert(vec![cert], key)
             .unwrap();
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -160,6 +160,8 @@ impl Transport {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
+        // Refused when the process has one already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder =
             reqwest::Client::builder().user_agent(concat!("Lapwing/", env!("CARGO_PKG_VERSION")));
         if config.follow_redirects == Some(false) {

@@ -124,6 +124,8 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return code.into();
         }
     };
+    // The HTTP clients of the commands take the process's cryptography; refused when there is one, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let exit = match cli.command {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),

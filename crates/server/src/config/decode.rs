@@ -68,10 +68,36 @@ pub(crate) fn decode_as<T: DeserializeOwned>(
 /// The nearest of the words that serde names: "unknown field `rise`, expected one of `rises`, `falls`".
 fn meant(message: &str) -> Option<String> {
     let (wrong, known) = message.strip_prefix("unknown ")?.split_once(", expected ")?;
-    let quoted =
-        |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
     let (wrong, known) = (quoted(wrong), quoted(known));
     did_you_mean(wrong.first()?, known.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// The words between backticks.
+fn quoted(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// No type takes a key of this name, so its refusal names those that it takes.
+pub(crate) const STRANGE_KEY: &str = "?";
+
+/// The keys that a refusal of [`STRANGE_KEY`] names; nothing when it was refused for something else.
+pub(crate) fn keys_named(refusal: &str) -> Vec<String> {
+    match refusal.split_once("unknown field `?`, expected ") {
+        Some((_, known)) if known.contains('`') => quoted(known),
+        // The YAML reader says the same without backticks.
+        Some((_, known)) => known
+            .trim_start_matches("one of ")
+            .split(", ")
+            .map(str::to_owned)
+            .collect(),
+        None => Vec::new(),
+    }
+}
+
+/// The keys that a type takes which refuses unknown ones itself.
+pub(crate) fn keys_taken<T: DeserializeOwned>() -> Vec<String> {
+    let strange = serde_json::json!({ STRANGE_KEY: 0 });
+    serde_json::from_value::<T>(strange).map_or_else(|e| keys_named(&e.to_string()), |_| Vec::new())
 }
 
 fn keys_of(value: &impl Serialize) -> Vec<String> {

@@ -72,6 +72,59 @@ fn a_trickle_is_cut_off_while_others_are_served() {
     assert!(head.starts_with("HTTP/1.1 408"), "{head}");
 }
 
+/// Slow-loris: many connections whose request lines never end hold none of the others up, and are closed.
+#[test]
+fn heads_that_trickle_are_closed_while_others_are_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), "limits: { connections: 64 }\n");
+    let mut slow: Vec<TcpStream> = (0..32)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address(&server)).unwrap();
+            stream
+                .write_all(b"POST /api/v1/import HTTP/1.1\r\nhost: x\r\nx-")
+                .unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(push(&server, "others").status, 200);
+    let watch = lapwing::clock::Stopwatch::start();
+    for stream in &mut slow {
+        let _ = stream.write_all(b"a");
+        let mut rest = Vec::new();
+        // Closed by the server: the end, or a reset where our last byte was still on its way.
+        let _ = stream.read_to_end(&mut rest);
+        let said = String::from_utf8_lossy(&rest);
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
+    }
+    assert!(watch.elapsed_s() < 60.0, "{}", watch.elapsed_s());
+    assert_eq!(push(&server, "others").status, 200);
+}
+
+/// A body of a gigabyte in pieces of unknown number: cut off where the limit is, and not where it ends.
+#[test]
+fn a_giant_in_pieces_is_cut_off_at_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(dir.path(), CONFIG);
+    let mut stream = TcpStream::connect(address(&server)).unwrap();
+    stream
+        .write_all(b"POST /api/v1/import HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        .unwrap();
+    let piece = [b"100000\r\n".as_slice(), &vec![b'a'; 1 << 20], b"\r\n"].concat();
+    let sent = (0..1024).take_while(|_| stream.write_all(&piece).is_ok()).count();
+    assert!(sent < 100, "{sent} MiB were taken");
+    let mut head = [0; 64];
+    if let Ok(length) = stream.read(&mut head) {
+        let head = String::from_utf8_lossy(&head[..length]).into_owned();
+        assert!(head.is_empty() || head.starts_with("HTTP/1.1 413"), "{head}");
+    }
+    assert_eq!(push(&server, "others").status, 200);
+    let metrics = server.get("/metrics").body;
+    assert!(
+        metrics.contains("lapwing_receive_refused_total{protocol=\"import\",reason=\"too_large\"} 1"),
+        "{metrics}"
+    );
+}
+
 #[test]
 fn a_flood_waits_and_only_its_own_source() {
     let dir = tempfile::tempdir().unwrap();
@@ -109,6 +162,28 @@ fn a_request_of_a_million_labels_costs_only_itself() {
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.body.contains("label"), "{}", answer.body);
     assert_eq!(push(&server, "others").status, 200);
+
+    // The same as one series of remote write, beside a good one.
+    let t = crate::support::now_ms();
+    let names: Vec<String> = (0..1_000_000).map(|i| format!("l{i}")).collect();
+    let mut pairs: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), "v")).collect();
+    pairs.push(("__name__", "many"));
+    let batch = lapwing_types::WriteBatch {
+        series: vec![
+            crate::support::series(&pairs, &[(t, 1.0)]),
+            crate::support::series(&[("__name__", "one")], &[(t, 1.0)]),
+        ],
+        metadata: vec![],
+    };
+    let answer = server.remote_write(&batch).unwrap();
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(
+        answer.body.contains("1000001 labels"),
+        "{}",
+        &answer.body[..200.min(answer.body.len())]
+    );
+    assert!(answer.body.len() < 10_000, "{} bytes", answer.body.len());
+    assert_eq!(server.value_of("one"), "1");
 }
 
 /// A target that never stops talking is given up on, and the one beside it is scraped.

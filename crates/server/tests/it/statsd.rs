@@ -9,6 +9,48 @@ fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// Totals go on after a stop: a counter that began at zero would look like a reset to whoever reads it raw.
+#[test]
+fn totals_go_on_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = free();
+    let file = dir.path().join("lapwing.yml");
+    let text = format!("receive: {{ statsd: {{ tcp: '{address}', flush_interval: 200ms }} }}\n");
+    std::fs::write(&file, text).unwrap();
+    let data = dir.path().join("data");
+    let args = ["--config", file.to_str().unwrap()];
+    for (is_killed, expect) in [(false, "3"), (true, "6"), (false, "9")] {
+        let server = Server::start(&data, &args);
+        let mut tcp = loop {
+            match TcpStream::connect(address) {
+                Ok(stream) => break stream,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        tcp.write_all(b"jobs.done:3|c|#kind:train\njobs.time:320|ms\n")
+            .unwrap();
+        let value = |expr: &str| server.query(expr, now_ms() as f64 / 1000.0)[0]["value"][1].clone();
+        let watch = lapwing::clock::Stopwatch::start();
+        while value("jobs_done{kind='train'}") != expect {
+            assert!(watch.elapsed_s() < 60.0, "{expect}: {}", value("jobs_done"));
+        }
+        let watch = lapwing::clock::Stopwatch::start();
+        let count = expect.parse::<u32>().unwrap() / 3;
+        while value("histogram_count(jobs_time)") != count.to_string() {
+            assert!(
+                watch.elapsed_s() < 60.0,
+                "{count}: {}",
+                value("histogram_count(jobs_time)")
+            );
+        }
+        if is_killed {
+            server.kill();
+        } else {
+            assert!(server.terminate());
+        }
+    }
+}
+
 #[test]
 fn counters_gauges_timers_sets_and_tags() {
     let dir = tempfile::tempdir().unwrap();

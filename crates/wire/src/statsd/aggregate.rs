@@ -1,14 +1,16 @@
 //! What StatsD lines add up to between two flushes, and over the life of a series.
 //!
-//! Totals of counters and histograms never go down; a series that is not heard of for a while is forgotten and, should
-//! it return, starts from zero. Everything is bounded: the number of series, the values of a set.
+//! Totals of counters and histograms never go down. A series that is new here may have been known before a restart: it is
+//! [`Statsd::unsettled`] until the next flush, and whoever remembers what it had come to says so with [`Statsd::resume`].
+//! A series that is not heard of for a while is forgotten. Everything is bounded: the number of series, the values of a set.
 
 use super::parse::{StatsdError, StatsdKind, StatsdLine, parse_line};
 use crate::names::escape_underscores;
 use crate::native_buckets::{bucket_of, spans};
 use crate::text::parse_float;
 use lapwing_types::{
-    Counts, Histogram, Labels, METRIC_NAME, Metadata, MetricKind, ResetHint, Sample, SeriesWrite, WriteBatch,
+    Counts, FloatHistogram, Histogram, Labels, METRIC_NAME, Metadata, MetricKind, ResetHint, Sample,
+    SeriesWrite, WriteBatch, span_indexes,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -67,14 +69,28 @@ pub struct Statsd {
 struct Entry {
     value: Value,
     kind: StatsdKind,
-    first_ms: i64,
+    /// Unknown for a series that goes on from a total whose beginning nobody kept.
+    first_ms: Option<i64>,
     last_ms: i64,
+    /// It was flushed once: what it was before cannot be added any more.
+    is_settled: bool,
+}
+
+/// What a series had come to when it was last kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Before {
+    Number { value: f64, start_ms: Option<i64> },
+    Histogram(Arc<FloatHistogram>),
 }
 
 #[derive(Debug)]
 enum Value {
     Counter(f64),
-    Gauge(f64),
+    /// `is_set`: a value was given, and not only changes of one.
+    Gauge {
+        value: f64,
+        is_set: bool,
+    },
     Set(HashSet<String>),
     Histogram(Distribution),
 }
@@ -134,8 +150,9 @@ impl Statsd {
         let entry = self.series.entry(labels).or_insert_with(|| Entry {
             value: Value::new(line.kind),
             kind: line.kind,
-            first_ms: now_ms,
+            first_ms: Some(now_ms),
             last_ms: now_ms,
+            is_settled: false,
         });
         if entry.kind != line.kind {
             return Err(StatsdReject::KindChanged);
@@ -143,6 +160,22 @@ impl Statsd {
         entry.last_ms = now_ms;
         entry.value.add(line, &values, self.limits.set_values_max);
         Ok(())
+    }
+
+    /// Series that were not flushed yet and go on from what they were before, if anyone remembers.
+    pub fn unsettled(&self) -> Vec<Labels> {
+        let fresh = self.series.iter().filter(|(_, e)| !e.is_settled);
+        fresh
+            .filter(|(_, e)| e.kind != StatsdKind::Set)
+            .map(|(labels, _)| labels.clone())
+            .collect()
+    }
+
+    /// Adds what a series was before. Says nothing of one that was flushed meanwhile, or that is of another kind now.
+    pub fn resume(&mut self, labels: &Labels, before: &Before) {
+        if let Some(entry) = self.series.get_mut(labels).filter(|e| !e.is_settled) {
+            entry.resume(before);
+        }
     }
 
     /// The state of every series at `now_ms`; sets start anew, idle series are forgotten.
@@ -156,6 +189,7 @@ impl Statsd {
                 families.insert(name.to_owned(), entry.kind);
             }
             batch.series.push(entry.write(labels, now_ms));
+            entry.is_settled = true;
         }
         batch.series.sort_by(|a, b| a.labels.cmp(&b.labels));
         batch.metadata = families
@@ -167,6 +201,23 @@ impl Statsd {
 }
 
 impl Entry {
+    fn resume(&mut self, before: &Before) {
+        match (&mut self.value, before) {
+            (Value::Counter(total), Before::Number { value, start_ms }) if *value >= 0.0 => {
+                *total += value;
+                self.first_ms = *start_ms;
+            }
+            (Value::Gauge { value, is_set: false }, Before::Number { value: old, .. }) if old.is_finite() => {
+                *value += old;
+            }
+            (Value::Histogram(distribution), Before::Histogram(old)) => {
+                let is_added = distribution.add(old);
+                self.first_ms = self.first_ms.filter(|_| !is_added);
+            }
+            _ => {}
+        }
+    }
+
     fn write(&mut self, labels: &Labels, now_ms: i64) -> SeriesWrite {
         let mut series = SeriesWrite {
             labels: labels.clone(),
@@ -174,17 +225,17 @@ impl Entry {
         };
         let value = match &mut self.value {
             Value::Counter(value) => {
-                series.start_ms = Some(self.first_ms);
+                series.start_ms = self.first_ms;
                 *value
             }
-            Value::Gauge(value) => *value,
+            Value::Gauge { value, .. } => *value,
             Value::Set(values) => {
                 let count = values.len();
                 values.clear();
                 count as f64
             }
             Value::Histogram(distribution) => {
-                series.start_ms = Some(self.first_ms);
+                series.start_ms = self.first_ms;
                 series.histograms.push((now_ms, distribution.to_native()));
                 return series;
             }
@@ -198,7 +249,10 @@ impl Value {
     fn new(kind: StatsdKind) -> Self {
         match kind {
             StatsdKind::Counter => Value::Counter(0.0),
-            StatsdKind::Gauge => Value::Gauge(0.0),
+            StatsdKind::Gauge => Value::Gauge {
+                value: 0.0,
+                is_set: false,
+            },
             StatsdKind::Set => Value::Set(HashSet::new()),
             StatsdKind::Timer | StatsdKind::Histogram => Value::Histogram(Distribution::default()),
         }
@@ -209,11 +263,12 @@ impl Value {
             Value::Counter(total) => {
                 *total += numbers.iter().sum::<f64>() / line.sample_rate;
             }
-            Value::Gauge(value) => {
+            Value::Gauge { value, is_set } => {
                 for (text, number) in line.values.split(':').zip(numbers) {
                     // A sign makes it a change; StatsD has no other way to say that.
                     let is_change = text.starts_with(['+', '-']);
                     *value = if is_change { *value + number } else { *number };
+                    *is_set |= !is_change;
                 }
             }
             Value::Set(values) => {
@@ -244,6 +299,31 @@ impl Distribution {
             self.negative.entry(bucket_of(-value, SCHEMA)).or_insert(0)
         };
         *bucket = bucket.saturating_add(weight);
+    }
+
+    /// Adds what was kept of the same distribution; false when it is on another grid or not of whole observations.
+    fn add(&mut self, old: &FloatHistogram) -> bool {
+        let is_whole = |n: &f64| (0.0..9e15).contains(n) && n.fract() == 0.0;
+        let counts = old.positive.iter().chain(&old.negative);
+        let fits = old.schema == SCHEMA
+            && old.zero_threshold == ZERO_THRESHOLD
+            && counts.chain([&old.count, &old.zero_count]).all(is_whole);
+        if !fits {
+            return false;
+        }
+        self.count = self.count.saturating_add(old.count as u64);
+        self.zero = self.zero.saturating_add(old.zero_count as u64);
+        self.sum += old.sum;
+        for (spans, counts, into) in [
+            (&old.positive_spans, &old.positive, &mut self.positive),
+            (&old.negative_spans, &old.negative, &mut self.negative),
+        ] {
+            for (index, count) in span_indexes(spans).zip(counts).filter(|(_, n)| **n > 0.0) {
+                let bucket = into.entry(index).or_insert(0);
+                *bucket = bucket.saturating_add(*count as u64);
+            }
+        }
+        true
     }
 
     fn to_native(&self) -> Histogram {

@@ -7,5 +7,5 @@
 mod aggregate;
 mod parse;
 
-pub use aggregate::{Statsd, StatsdLimits, StatsdReject};
+pub use aggregate::{Before, Statsd, StatsdLimits, StatsdReject};
 pub use parse::{StatsdError, StatsdKind, StatsdLine, parse_line};

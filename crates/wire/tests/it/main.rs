@@ -1,6 +1,7 @@
 //! What crosses the crate's border, format by format: round trips, hostile input, the specifications' examples.
 
 mod cases;
+mod notation;
 mod otlp;
 mod prom_tsdb;
 mod promtool;

@@ -1,8 +1,10 @@
 use crate::cases::{cases, chain, summary};
+use crate::notation;
 use lapwing_types::{Counts, WriteBatch};
 use lapwing_wire::otlp::{
-    DeltaState, NameTranslation, OtlpOptions, RejectReason, Translated, decode_json, decode_proto,
-    encode_response_json, encode_response_proto, encode_status_json, encode_status_proto, translate,
+    DeltaState, MetricsRequest, NameTranslation, OtlpError, OtlpOptions, RejectReason, Translated,
+    decode_json, decode_proto, encode_response_json, encode_response_proto, encode_status_json,
+    encode_status_proto, translate,
 };
 use lapwing_wire::protobuf::{Reader, Writer, zigzag};
 use proptest::prelude::*;
@@ -16,20 +18,31 @@ fn translated(json: &str, options: &OtlpOptions, state: &DeltaState) -> Translat
 #[test]
 fn json_cases() {
     for case in cases(include_str!("../data/otlp_json.test")) {
-        let found = match decode_json(case.input.as_bytes()) {
-            Err(error) => chain(&error),
-            Ok(request) => {
-                let state = DeltaState::new(SERIES_MAX);
-                let result = translate(&request, &OtlpOptions::default(), &state);
-                let mut lines = vec![summary(&result.batch)];
-                for r in &result.rejections {
-                    lines.push(format!("rejected {} {}: {}", r.points_count, r.metric, r.reason));
-                }
-                lines.join("\n")
-            }
-        };
+        let found = shown(decode_json(case.input.as_bytes()));
         assert_eq!(found, case.expect, "{}", case.name);
     }
+}
+
+#[test]
+fn protobuf_cases() {
+    for case in cases(include_str!("../data/otlp_proto.test")) {
+        let bytes = notation::encode(case.input);
+        assert_eq!(shown(decode_proto(&bytes)), case.expect, "{}", case.name);
+    }
+}
+
+/// What becomes of a request: series, metadata and refused points, or why it is refused as a whole.
+fn shown(request: Result<MetricsRequest<'_>, OtlpError>) -> String {
+    let request = match request {
+        Err(error) => return chain(&error),
+        Ok(request) => request,
+    };
+    let result = translate(&request, &OtlpOptions::default(), &DeltaState::new(SERIES_MAX));
+    let mut lines = vec![summary(&result.batch)];
+    for r in &result.rejections {
+        lines.push(format!("rejected {} {}: {}", r.points_count, r.metric, r.reason));
+    }
+    lines.join("\n")
 }
 
 fn text_attribute(w: &mut Writer, number: u32, key: &str, value: &str) {

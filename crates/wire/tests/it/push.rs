@@ -4,10 +4,11 @@ use lapwing_types::{Labels, Sample, WriteBatch};
 use lapwing_wire::import::{export_line, import_lines};
 use lapwing_wire::push::parse_push;
 use lapwing_wire::pushgateway::{parse_body, parse_group};
-use lapwing_wire::statsd::{Statsd, StatsdLimits};
+use lapwing_wire::statsd::{Before, Statsd, StatsdLimits};
 use lapwing_wire::text::Format;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 #[test]
 fn push_cases() {
@@ -126,6 +127,69 @@ fn statsd_adds_up() {
         assert_eq!(histogram.validate(), Ok(()));
         assert_eq!(histogram.sum, 1.5);
     }
+}
+
+#[test]
+fn statsd_goes_on_from_what_was_kept_before() {
+    let lines = b"hits:5|c\nload:3|g\nlat:500:1000:0|ms\nusers:a|s\n";
+    let mut first = Statsd::new(LIMITS);
+    first.ingest(lines, 100);
+    let kept = first.flush(200);
+    let before = |name: &str| {
+        let found = kept
+            .series
+            .iter()
+            .find(|s| s.labels.metric_name() == Some(name))
+            .unwrap();
+        match found.histograms.first() {
+            Some((_, h)) => Before::Histogram(Arc::new(h.to_float())),
+            None => Before::Number {
+                value: found.samples[0].value,
+                start_ms: found.start_ms,
+            },
+        }
+    };
+    let mut second = Statsd::new(LIMITS);
+    second.ingest(b"hits:1|c\nload:+2|g\nlat:1000|ms\nusers:b|s\n", 300);
+    let mut unsettled = second.unsettled();
+    unsettled.sort();
+    let names: Vec<&str> = unsettled.iter().filter_map(|l| l.metric_name()).collect();
+    assert_eq!(
+        names,
+        ["hits", "lat", "load"],
+        "a set begins anew with every flush"
+    );
+    for labels in &unsettled {
+        second.resume(labels, &before(labels.metric_name().unwrap()));
+    }
+    let expect = "hits 6@400 since 100\n\
+        lat Int { count: 4, zero: 1, positive: [1, 2], negative: [] }@400\n\
+        load 5@400\nusers 1@400\n";
+    let found = summary(&second.flush(400));
+    assert!(found.starts_with(expect), "{found}");
+    // What was flushed once is not added again, and what is of another kind never.
+    assert_eq!(second.unsettled(), []);
+    second.resume(&unsettled[0], &before("hits"));
+    let mut third = Statsd::new(LIMITS);
+    third.ingest(b"hits:1|c\nload:7|g\nlat:1|ms", 500);
+    for labels in third.unsettled() {
+        let other = if labels.metric_name() == Some("hits") {
+            "lat"
+        } else {
+            "load"
+        };
+        third.resume(&labels, &before(other));
+    }
+    assert!(summary(&second.flush(600)).starts_with("hits 6@600"));
+    let found = summary(&third.flush(600));
+    assert!(
+        found.starts_with("hits 1@600 since 500\nlat Int { count: 1,"),
+        "{found}"
+    );
+    assert!(
+        found.contains("load 7@600"),
+        "a value that was given stands: {found}"
+    );
 }
 
 #[test]

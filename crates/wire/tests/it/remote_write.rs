@@ -1,4 +1,5 @@
-use crate::cases::{chain, summary};
+use crate::cases::{cases, chain, summary};
+use crate::notation;
 use crate::strategies;
 use lapwing_types::{
     Counts, Labels, Metadata, MetricKind, STALE_NAN_BITS, Sample, SeriesWrite, WriteBatch, stale_nan,
@@ -7,6 +8,24 @@ use lapwing_wire::protobuf::{Writer, zigzag};
 use lapwing_wire::remote_write::{RemoteWriteError, encode_v1, encode_v2, v1, v2};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+#[test]
+fn the_cases_of_the_specifications() {
+    for case in cases(include_str!("../data/remote_write.test")) {
+        let (version, message) = case.input.split_once('\n').expect("a version");
+        let bytes = notation::encode(message);
+        let read = match version {
+            "1.0" => v1::WriteRequest::decode(&bytes).and_then(|r| r.to_batch()),
+            "2.0" => v2::Request::decode(&bytes).and_then(|r| r.to_batch()),
+            other => panic!("{}: version {other}", case.name),
+        };
+        let found = match read {
+            Ok(batch) => summary(&batch),
+            Err(error) => chain(&error),
+        };
+        assert_eq!(found, case.expect, "{}", case.name);
+    }
+}
 
 fn check_v1(fill: impl FnOnce(&mut Writer), expect: &str) {
     let mut w = Writer::new();

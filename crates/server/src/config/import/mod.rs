@@ -133,16 +133,64 @@ mod tests {
         assert_eq!(
             yaml,
             "global:\n  scrape_interval: 10s\n  scrape_timeout: 10s\nhost:\n  interval: 10s\n\
-             alerting:\n  alertmanagers:\n    - static_configs:\n        - targets:\n            - \"alertmanager:9093\"\n"
+             alerting:\n  alertmanagers:\n    - static_configs:\n        - targets:\n            - \"alertmanager:9093\"\n\
+             checks:\n\
+             \x20 - name: redis\n    http:\n      url: \"http://redis:6379/health\"\n    interval: 30s\n    timeout: 10s\n\
+             \x20 - name: database\n    http:\n      url: \"http://database:5432/health\"\n    interval: 30s\n    timeout: 10s\n"
         );
         let places: Vec<&str> = report.iter().filter_map(|l| l.split(':').next()).collect();
         assert_eq!(
             places,
             [
-                "monitoring.health_checks",
                 "monitoring.logging",
                 "monitoring.external_services[0]",
                 "monitoring.external_services[1]",
+            ]
+        );
+        assert!(
+            report[2].contains("`postgres: { address: \"database:5432\", … }`"),
+            "{report:#?}"
+        );
+    }
+
+    /// What an import makes of a text, and every complaint with its place.
+    fn imported(text: &str) -> (String, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("monitoring.yaml");
+        std::fs::write(&file, text).unwrap();
+        let imported = import(&[file], dir.path());
+        let report = imported
+            .report
+            .iter()
+            .map(|d| format!("{}: {}", d.path, d.message));
+        (imported.yaml, report.collect())
+    }
+
+    #[test]
+    fn health_checks_that_are_off_or_look_at_nothing_are_named() {
+        let service = "  external_services:\n    - {name: a, health_url: 'http://a:80/'}\n    - {name: b}\n";
+        let (yaml, report) = imported(&format!(
+            "monitoring:\n  health_checks: {{enabled: false}}\n{service}"
+        ));
+        assert_eq!(yaml, "");
+        assert_eq!(
+            report,
+            [
+                "monitoring.external_services[0]: did not carry over: health checks are off there; http://a:80/ is not looked at",
+                "monitoring.external_services[1]: did not carry over: it has no health_url",
+            ]
+        );
+        let (yaml, report) = imported(&format!(
+            "monitoring:\n  health_checks: {{check_interval: 5, timeout: 10}}\n{service}"
+        ));
+        assert!(yaml.contains("    interval: 5s\n    timeout: 5s\n"), "{yaml}");
+        assert!(report[0].contains("shortened to 5s"), "{report:#?}");
+        let (_, report) = imported("monitoring:\n  health_checks: {check_interval: soon}\n");
+        assert_eq!(
+            report,
+            [
+                "monitoring.health_checks.check_interval: did not carry over: not a number of seconds or a duration",
+                "monitoring.health_checks: did not carry over: no service is named there; write what to look at under `models:` or `checks:`",
             ]
         );
     }
@@ -175,6 +223,13 @@ mod tests {
             .iter()
             .filter(|l| l.starts_with("monitoring.alerts.notifications.channels"));
         assert_eq!(channels.count(), 3);
+        for part in ["dashboards", "plots", "reports"] {
+            let place = format!("monitoring.visualization.{part}: did not carry over");
+            assert!(
+                report.iter().any(|l| l.starts_with(&place)),
+                "{part}: {report:#?}"
+            );
+        }
     }
 
     #[test]

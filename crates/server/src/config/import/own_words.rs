@@ -35,14 +35,7 @@ fn import_monitoring(node: &Node, out: &mut Out, notes: &mut Diagnostics) {
     if let Some(node) = map.node("metrics") {
         import_metrics(node, out, notes);
     }
-    if let Some(node) = map.node("health_checks") {
-        left_out(
-            node.at,
-            "monitoring.health_checks",
-            "write the checks of each model under `models:`",
-            notes,
-        );
-    }
+    let timing = Timing::read(map.node("health_checks"), notes);
     for key in ["alerting", "alerts"] {
         if let Some(node) = map.node(key) {
             import_alerts(node, &format!("monitoring.{key}"), out, notes);
@@ -53,20 +46,122 @@ fn import_monitoring(node: &Node, out: &mut Out, notes: &mut Diagnostics) {
         left_out(node.at, "monitoring.logging", why, notes);
     }
     if let Some(node) = map.node("visualization") {
-        let why = "dashboards are made in the web UI, and each reader chooses its refresh";
-        left_out(node.at, "monitoring.visualization", why, notes);
+        import_visualization(node, notes);
     }
-    for (node, path) in map.list("external_services", notes) {
-        let mut service = MapReader::new(node, &path, notes);
-        let name = service.text("name", notes).unwrap_or_default();
-        let url = service.text("health_url", notes).unwrap_or_default();
-        as_warnings(notes, |notes| service.finish(notes));
-        left_out(
-            node.at,
-            &path,
-            &format!("write a check of {name} ({url}) under `models:`"),
-            notes,
+    let services = map.list("external_services", notes);
+    for (node, path) in &services {
+        import_service(node, path, (&timing, &mut *out), notes);
+    }
+    if let Some(at) = timing.at.filter(|_| services.is_empty() && timing.is_on) {
+        let why = "no service is named there; write what to look at under `models:` or `checks:`";
+        left_out(at, "monitoring.health_checks", why, notes);
+    }
+    as_warnings(notes, |notes| map.finish(notes));
+}
+
+/// What `health_checks` says for all services at once.
+struct Timing {
+    at: Option<Position>,
+    is_on: bool,
+    interval: String,
+    timeout: String,
+}
+
+impl Timing {
+    /// The defaults are those of the system that the file was written for.
+    fn read(node: Option<&Node>, notes: &mut Diagnostics) -> Self {
+        let mut timing = Timing {
+            at: node.map(|n| n.at),
+            is_on: true,
+            interval: "30s".to_owned(),
+            timeout: "10s".to_owned(),
+        };
+        let Some(node) = node else { return timing };
+        let path = "monitoring.health_checks";
+        let mut map = MapReader::new(node, path, notes);
+        timing.is_on = map.bool("enabled", notes) != Some(false);
+        for (key, into) in [
+            ("check_interval", &mut timing.interval),
+            ("timeout", &mut timing.timeout),
+        ] {
+            let read = map
+                .node(key)
+                .and_then(|n| seconds(n, &format!("{path}.{key}"), notes));
+            *into = read.unwrap_or_else(|| std::mem::take(into));
+        }
+        let at = map.at;
+        as_warnings(notes, |notes| map.finish(notes));
+        let ms = |text: &str| lapwing_types::parse_duration_ms(text).unwrap_or(0);
+        if ms(&timing.timeout) > ms(&timing.interval) {
+            let message = format!(
+                "shortened to {}: the timeout was longer than the interval",
+                timing.interval
+            );
+            notes.warning(at, &format!("{path}.timeout"), message);
+            timing.timeout = timing.interval.clone();
+        }
+        timing
+    }
+}
+
+/// Ports of servers that speak no HTTP, and the kind of check that asks them in their own words.
+const OTHER_PROTOCOLS: [(u16, &str); 4] =
+    [(6379, "redis"), (5432, "postgres"), (3306, "mysql"), (25, "smtp")];
+
+fn import_service(node: &Node, path: &str, (timing, out): (&Timing, &mut Out), notes: &mut Diagnostics) {
+    let mut service = MapReader::new(node, path, notes);
+    let name = service.text("name", notes);
+    let url = service.text("health_url", notes);
+    as_warnings(notes, |notes| service.finish(notes));
+    let Some(url) = url else {
+        left_out(node.at, path, "it has no health_url", notes);
+        return;
+    };
+    if !timing.is_on {
+        let why = format!("health checks are off there; {url} is not looked at");
+        left_out(node.at, path, &why, notes);
+        return;
+    }
+    let Ok(parsed) = url::Url::parse(&url) else {
+        left_out(node.at, path, &format!("not an address: {url:?}"), notes);
+        return;
+    };
+    let other = OTHER_PROTOCOLS
+        .iter()
+        .find(|(port, _)| parsed.port() == Some(*port));
+    if let Some((port, kind)) = other {
+        let address = format!("{}:{port}", parsed.host_str().unwrap_or_default());
+        let message = format!(
+            "carried over as it stands, but {kind} answers no HTTP at {address}: a check `{kind}: {{ address: \"{address}\", … }}` asks it in its own words"
         );
+        notes.warning(node.at, path, message);
+    }
+    let mut check = Out::map();
+    if let Some(name) = name {
+        check.put("name", Out::Text(name));
+    }
+    check.section("http").put("url", Out::Text(url));
+    check.put("interval", Out::text(&timing.interval));
+    check.put("timeout", Out::text(&timing.timeout));
+    out.push("checks", check);
+}
+
+/// Every part is named: what looks like one setting here is several there.
+fn import_visualization(node: &Node, notes: &mut Diagnostics) {
+    let path = "monitoring.visualization";
+    let mut map = MapReader::new(node, path, notes);
+    for (key, why) in [
+        (
+            "dashboards",
+            "a dashboard is made in the web UI or as a file under `dashboards:`; each reader chooses the refresh, \
+             and `store.retention` how long samples are kept",
+        ),
+        ("plots", "each panel of a dashboard says how it is drawn"),
+        ("reports", "nothing is sent by a schedule"),
+    ] {
+        if let Some(node) = map.node(key) {
+            left_out(node.at, &format!("{path}.{key}"), why, notes);
+        }
     }
     as_warnings(notes, |notes| map.finish(notes));
 }

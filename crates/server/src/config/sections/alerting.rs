@@ -1,7 +1,7 @@
 //! `rules:`, `rule_files:` and `notify:` (or `route:`, `receivers:` and their kin verbatim): what is bad, and who is told.
 
 use super::{GlobalConfig, notify};
-use crate::config::decode::decode_any;
+use crate::config::decode::{decode_any, keys_taken};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::{Node, Position, Value};
@@ -162,6 +162,17 @@ fn forward_to(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<ForwardTa
         }
     }
     targets
+}
+
+/// The keys that serde takes in the sections of this file, by their paths.
+pub(crate) fn foreign_keys() -> Vec<(&'static str, Vec<String>)> {
+    let mut keys = vec![
+        ("rules[]", keys_taken::<OwnRule>()),
+        ("alerting", keys_taken::<RawAlerting>()),
+        ("alerting.alertmanagers[]", keys_taken::<RawAlertmanagers>()),
+    ];
+    keys.extend(notify::foreign_keys());
+    keys
 }
 
 /// The rules of `rule_files:`, told to the Alertmanagers of `alerting:` alone: what a prometheus.yml has.

@@ -15,7 +15,7 @@ mod store;
 mod tls;
 mod web;
 
-pub(crate) use alerting::{AlertingConfig, expand_glob};
+pub(crate) use alerting::{AlertingConfig, expand_glob, foreign_keys};
 pub(crate) use dashboards::DashboardsConfig;
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;

@@ -4,7 +4,7 @@
 //! with a place in the file. What is shown of it has no secrets.
 
 use super::alerting::{AlertingConfig, base_dir, expand_glob};
-use crate::config::decode::{decode_as, to_json};
+use crate::config::decode::{STRANGE_KEY, decode_as, keys_named, to_json};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::reader::MapReader;
 use crate::config::write::Out;
@@ -69,6 +69,23 @@ pub(crate) fn read_alertmanager(root: &Node, external_url: &str, notes: &mut Dia
         own_rules: Vec::new(),
         notify_shown,
     }
+}
+
+/// The keys that serde takes here, by their paths.
+pub(super) fn foreign_keys() -> Vec<(&'static str, Vec<String>)> {
+    let taken = |text: &str| {
+        let refusal = match load_notify_config(&text.replace("KEY", STRANGE_KEY), &[], "") {
+            Ok(_) => String::new(),
+            Err(errors) => errors.into_iter().map(|e| e.reason).collect(),
+        };
+        keys_named(&refusal)
+    };
+    vec![
+        ("notify", taken(r#"{"KEY": 0}"#)),
+        ("notify.global", taken(r#"{"global": {"KEY": 0}}"#)),
+        ("notify.route", taken(r#"{"route": {"KEY": 0}}"#)),
+        ("notify.lapwing", taken(r#"{"lapwing": {"KEY": 0}}"#)),
+    ]
 }
 
 /// As Alertmanager reads them: relative files of an HTTP client's settings stand beside the configuration.

@@ -125,32 +125,10 @@ mod tests {
             .collect()
     }
 
-    const TASTE: &str = r#"
-models:
-  - name: chat
-    version: "2026-11"
-    engine: vllm
-    endpoints: [{ url: http://10.0.0.5:8000 }]
-    fallbacks: [{ url: http://10.0.0.6:8000 }]
-    objectives: { availability: 99.5%, p95_latency: 2s }
-    health:
-      interval: 10s
-      timeout: 2s
-      probes:
-        - http: { path: /health, expect: { status: 200 } }
-        - openai_chat: { model: chat, prompt: "2+2?", expect: { contains: "4" } }
-    recovery: [{ on: unhealthy, action: { systemd_restart: vllm }, limit: 3 per hour, dry_run: true }]
-checks:
-  - name: nightly
-    check_in: 26h
-  - http: { url: "https://example.org/" }
-    interval: 1m
-    depends_on: nightly
-maintenance:
-  - name: patch day
-    of: [chat]
-    weekly: { days: [Tue], at: "02:00", duration: 2h, zone: Europe/Vienna }
-"#;
+    const TASTE: &str = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/config/taste.yml"
+    ));
 
     #[test]
     fn the_taste_of_the_file_is_read() {
