@@ -68,6 +68,8 @@ struct Shared {
     judging: Mutex<Judging>,
     dispatch: Mutex<Dispatcher>,
     transport: Transport,
+    /// What became of attempts, until the next round writes it down: in a storm one commit serves many.
+    ended: Mutex<Vec<Ended>>,
     /// Something new may be due.
     wake: Notify,
     sends: Arc<Semaphore>,
@@ -76,6 +78,13 @@ struct Shared {
     tick_seconds: Latency,
     delivered: Counter,
     undelivered: Counter,
+}
+
+struct Ended {
+    delivery: String,
+    sent: Sent,
+    failed_templates: Vec<String>,
+    at_ms: i64,
 }
 
 struct Judging {
@@ -143,6 +152,7 @@ impl Paging {
             }),
             dispatch: Mutex::new(dispatcher),
             transport: Transport::new(),
+            ended: Mutex::new(Vec::new()),
             wake: Notify::new(),
             sends: Arc::new(Semaphore::new(SENDS_MAX)),
             evaluations: counter("lapwing_rule_evaluations_total", "Evaluations of rules."),
@@ -229,10 +239,29 @@ impl Paging {
         tick.more
     }
 
-    /// Sends what is due, each page on a task of its own, after the commit that says so.
+    /// Writes down what became of the pages under way, without sending more.
+    pub(crate) fn settle(&self) {
+        let mut dispatch = self.dispatch();
+        self.take_outcomes(&mut dispatch);
+        let batch = dispatch.take_batch();
+        self.commit(&batch);
+    }
+
+    fn take_outcomes(&self, dispatch: &mut Dispatcher) {
+        let ended = {
+            let mut ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *ended)
+        };
+        for one in ended {
+            dispatch.outcome(&one.delivery, one.sent, &one.failed_templates, one.at_ms);
+        }
+    }
+
+    /// Sends what is due, each page on a task of its own, after the commit that says so and what became of those before.
     pub(crate) async fn dispatch_due(&self, clock: &Clock) {
         let due = {
             let mut dispatch = self.dispatch();
+            self.take_outcomes(&mut dispatch);
             let due = dispatch.due(clock.now_ms());
             let batch = dispatch.take_batch();
             if self.commit(&batch) { due } else { Vec::new() }
@@ -262,11 +291,15 @@ impl Paging {
                 );
             }
         }
-        let mut dispatch = self.dispatch();
-        dispatch.outcome(&notification.id, sent, &failed_templates, clock.now_ms());
-        let batch = dispatch.take_batch();
-        self.commit(&batch);
-        drop(dispatch);
+        let ended = Ended {
+            delivery: notification.id,
+            sent,
+            failed_templates,
+            at_ms: clock.now_ms(),
+        };
+        let mut all = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(ended);
+        drop(all);
         self.shared.wake.notify_one();
     }
 

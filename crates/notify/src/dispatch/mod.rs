@@ -22,6 +22,7 @@ mod flush;
 mod inhibition;
 mod intake;
 mod outcome;
+mod queue;
 mod silence;
 mod state;
 mod storm;
