@@ -15,7 +15,7 @@ use lapwing_notify::channels::{Album, Attempt, Sent, Transport};
 use lapwing_notify::config::{NotifyConfig, PictureUse};
 use lapwing_notify::dispatch::{DispatchState, Dispatcher};
 use lapwing_notify::forward::{ForwardTarget, Forwarder};
-use lapwing_notify::message::Notification;
+use lapwing_notify::message::{Notification, Posted};
 use lapwing_query::QueryOptions;
 use lapwing_store::metrics::MetricsStore;
 use lapwing_store::state::{StateError, StateStore};
@@ -71,11 +71,21 @@ struct Shared {
     judging: Mutex<Judging>,
     dispatch: Mutex<Dispatcher>,
     transport: Transport,
+    /// What became of attempts, until the next round writes it down: in a storm one commit serves many.
+    ended: Mutex<Vec<Ended>>,
     /// Something new may be due.
     wake: Notify,
     sends: Arc<Semaphore>,
     numbers: PagingNumbers,
     graphs: Graphs,
+}
+
+struct Ended {
+    delivery: String,
+    sent: Sent,
+    posted: Option<Posted>,
+    failed_templates: Vec<String>,
+    at_ms: i64,
 }
 
 struct Judging {
@@ -144,6 +154,7 @@ impl Paging {
             }),
             dispatch: Mutex::new(dispatcher),
             transport: Transport::new(),
+            ended: Mutex::new(Vec::new()),
             wake: Notify::new(),
             sends: Arc::new(Semaphore::new(SENDS_MAX)),
             numbers,
@@ -221,10 +232,32 @@ impl Paging {
         tick.more
     }
 
-    /// Sends what is due, each page on a task of its own, after the commit that says so.
+    /// Writes down what became of the pages under way, without sending more.
+    pub(crate) fn settle(&self) {
+        let mut dispatch = self.dispatch();
+        self.take_outcomes(&mut dispatch);
+        let batch = dispatch.take_batch();
+        self.commit(&batch);
+    }
+
+    fn take_outcomes(&self, dispatch: &mut Dispatcher) {
+        let ended = {
+            let mut ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *ended)
+        };
+        for one in ended {
+            if let Some(posted) = one.posted {
+                dispatch.posted(&one.delivery, posted, one.at_ms);
+            }
+            dispatch.outcome(&one.delivery, one.sent, &one.failed_templates, one.at_ms);
+        }
+    }
+
+    /// Sends what is due, each page on a task of its own, after the commit that says so and what became of those before.
     pub(crate) async fn dispatch_due(&self, clock: &Clock) {
         let due = {
             let mut dispatch = self.dispatch();
+            self.take_outcomes(&mut dispatch);
             let due = dispatch.due(clock.now_ms());
             let batch = dispatch.take_batch();
             if self.commit(&batch) { due } else { Vec::new() }
@@ -235,7 +268,7 @@ impl Paging {
         }
     }
 
-    /// What became of it is written down before a picture follows.
+    /// What became of it is noted before a picture follows.
     async fn send(&self, mut notification: Notification, clock: &Clock) {
         let Ok(slot) = self.shared.sends.acquire().await else {
             return;
@@ -264,13 +297,17 @@ impl Paging {
                 "a page was not delivered"
             );
         }
-        let now_ms = clock.now_ms();
-        self.change(|dispatch| {
-            if let Some(posted) = posted {
-                dispatch.posted(&notification.id, posted, now_ms);
-            }
-            dispatch.outcome(&notification.id, sent, &failed_templates, now_ms);
-        });
+        let ended = Ended {
+            delivery: notification.id.clone(),
+            sent,
+            posted,
+            failed_templates,
+            at_ms: clock.now_ms(),
+        };
+        let mut all = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(ended);
+        drop(all);
+        self.shared.wake.notify_one();
         drop(slot);
         if let Some(album) = album {
             self.follow(&album, &notification).await;

@@ -55,6 +55,7 @@ impl Engine {
             self.paging().dispatch_due(self.clock()).await;
             // Deliveries are tasks of their own; those that need no network end here.
             tokio::task::yield_now().await;
+            self.paging().settle();
             if now_ms / MAINTENANCE_MS != before_ms / MAINTENANCE_MS {
                 let failures = self.store().maintain(now_ms).failures;
                 failures

@@ -155,6 +155,7 @@ fn start_dispatch(jobs: &mut Jobs, engine: &Engine) {
                 _ = stopped.wait_for(|stop| *stop) => break,
             }
         }
+        engine.paging().settle();
     });
 }
 

@@ -11,14 +11,15 @@ use anyhow::{Context, Result, bail};
 use super::Entry;
 use super::options::Options;
 use super::servers::{Running, SERVERS, Server};
+use super::storm;
 use super::table::{Row, render};
 use crate::clock;
 use crate::load::{Fleet, SERIES_PER_HOST, Sender};
 
 pub(super) const ALERTS: Entry = Entry {
     name: "alerts",
-    measures: "10 000 alerting rules every 15 s over --series series: CPU per tick without the writes, memory",
-    how: "the release binary and prometheus in turn, in real time (two minutes each)",
+    measures: "10 000 alerting rules every 15 s over --series series: CPU per tick without the writes, memory; then the storm",
+    how: "the release binary and prometheus in turn, in real time (two minutes each), then what `storm` runs",
     run,
 };
 
@@ -35,12 +36,11 @@ fn run(options: &Options) -> Result<()> {
         "{RULES} rules in {GROUPS} groups over {} series",
         options.hosts * SERIES_PER_HOST
     );
-    let chosen = |s: &&Server| options.servers.is_empty() || options.servers.iter().any(|n| n == s.name);
     let judges = SERVERS
         .iter()
         .filter(|s| s.name == "lapwing" || s.name == "prometheus");
     let mut columns = Vec::new();
-    for server in judges.filter(chosen) {
+    for server in judges.filter(|s| options.wants(s.name)) {
         match measure(server, options) {
             Ok(column) => columns.push((server.name, column)),
             Err(error) => println!("SKIPPED {}: {error:#}", server.name),
@@ -60,7 +60,7 @@ fn run(options: &Options) -> Result<()> {
         .collect();
     let names: Vec<&str> = columns.iter().map(|(n, _)| *n).collect();
     println!("\n{}", render(&names, &rows, names.first() == Some(&"lapwing")));
-    Ok(())
+    storm::run(options)
 }
 
 fn measure(server: &'static Server, options: &Options) -> Result<[f64; 3]> {

@@ -9,6 +9,7 @@ mod options;
 mod queries;
 mod sdk;
 mod servers;
+mod storm;
 mod table;
 
 use anyhow::{Result, bail};
@@ -26,7 +27,8 @@ Without NAME the benches are listed.
   --series N       active series, a multiple of 100        (20000)
   --steps N        samples of each series, 15 s apart      (240)
   --repeat N       timed runs of each query                (10)
-  --servers A,B    of lapwing, prometheus, victoria-metrics (those that are installed)
+  --alerts N       alerts of the storm, in groups of 50    (50000)
+  --servers A,B    of lapwing, prometheus, victoria-metrics, alertmanager (those that are installed)
   --lapwing PATH   a lapwing that is built already    (built in release mode)
   --full           100 000 series, 1 440 steps: what the budgets speak of (minutes per server)
 
@@ -47,6 +49,7 @@ const BENCHES: &[Entry] = &[
     contest::STORE,
     contest::QUERY,
     alerts::ALERTS,
+    storm::STORM,
     sdk::SDK,
 ];
 

@@ -4,17 +4,21 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use super::servers::SERVERS;
+use super::servers::is_known;
 use crate::load::SERIES_PER_HOST;
 
 /// Samples in all; 100 000 series of a day at 15 s is 576 million.
 const SAMPLES_MAX: usize = 2_000_000_000;
+/// Labels and texts of one alert are about a kilobyte.
+const ALERTS_MAX: usize = 1_000_000;
 
 #[derive(Debug, PartialEq)]
 pub(super) struct Options {
     pub(super) hosts: usize,
     pub(super) steps: usize,
     pub(super) repeat: usize,
+    /// Of the storm.
+    pub(super) alerts: usize,
     /// Names of servers; empty means all that are installed.
     pub(super) servers: Vec<String>,
     /// A lapwing that is built already.
@@ -27,6 +31,7 @@ impl Options {
             hosts: 200,
             steps: 240,
             repeat: 10,
+            alerts: 50_000,
             servers: Vec::new(),
             lapwing: None,
         };
@@ -36,6 +41,7 @@ impl Options {
             match word.as_str() {
                 "--series" => options.hosts = number(value()?)?.div_ceil(SERIES_PER_HOST),
                 "--steps" => options.steps = number(value()?)?,
+                "--alerts" => options.alerts = number(value()?)?.min(ALERTS_MAX),
                 "--repeat" => options.repeat = number(value()?)?,
                 "--servers" => options.servers = value()?.split(',').map(str::to_owned).collect(),
                 "--lapwing" => options.lapwing = Some(PathBuf::from(value()?)),
@@ -43,11 +49,7 @@ impl Options {
                 _ => bail!("no option `{word}`: see `cargo xtask bench --help`"),
             }
         }
-        if let Some(unknown) = options
-            .servers
-            .iter()
-            .find(|n| SERVERS.iter().all(|s| s.name != **n))
-        {
+        if let Some(unknown) = options.servers.iter().find(|n| !is_known(n)) {
             bail!("no server `{unknown}`: see `cargo xtask bench --help`");
         }
         if let Some(path) = options.lapwing.as_ref().filter(|p| !p.is_file()) {
@@ -57,6 +59,11 @@ impl Options {
             bail!("{} samples, {SAMPLES_MAX} are allowed", options.samples());
         }
         Ok(options)
+    }
+
+    /// Whether this server is to be measured.
+    pub(super) fn wants(&self, server: &str) -> bool {
+        self.servers.is_empty() || self.servers.iter().any(|n| n == server)
     }
 
     pub(super) fn samples(&self) -> usize {

@@ -58,6 +58,21 @@ pub(super) const SERVERS: &[Server] = &[
     },
 ];
 
+/// Takes alerts and no samples: a peer of the storm alone.
+pub(super) const ALERTMANAGER: Server = Server {
+    name: "alertmanager",
+    program: || installed("prometheus-alertmanager").or_else(|_| installed("alertmanager")),
+    arguments: alertmanager_arguments,
+    otlp: "",
+    scrape: None,
+    ready: "/-/ready",
+    flush: None,
+};
+
+pub(super) fn is_known(name: &str) -> bool {
+    SERVERS.iter().chain([&ALERTMANAGER]).any(|s| s.name == name)
+}
+
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
@@ -96,6 +111,16 @@ fn prometheus_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
         format!("--web.listen-address={address}"),
         "--storage.tsdb.retention.time=100y".to_owned(),
         "--web.enable-remote-write-receiver".to_owned(),
+        "--log.level=error".to_owned(),
+    ])
+}
+
+fn alertmanager_arguments(data: &Path, address: &str) -> Result<Vec<String>> {
+    Ok(vec![
+        format!("--config.file={}", text(&data.with_extension("yml"))),
+        format!("--storage.path={}", text(data)),
+        format!("--web.listen-address={address}"),
+        "--cluster.listen-address=".to_owned(),
         "--log.level=error".to_owned(),
     ])
 }

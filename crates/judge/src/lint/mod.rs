@@ -8,6 +8,8 @@ mod facts;
 mod known;
 mod near;
 mod range;
+mod threshold;
+mod units;
 mod walk;
 
 pub use facts::{Facts, MetricFact};

@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use super::known::{self, Known, PART_AND_REST};
 use super::near::closest;
-use super::range;
+use super::{range, threshold, units};
 use crate::rules::WELL_KNOWN;
 use lapwing_query::promql::{AggregateOp, Binary, BinaryOp, Expr, ExprKind, VectorSelector};
 use lapwing_types::{METRIC_NAME, MatchOp};
@@ -26,6 +26,10 @@ pub enum LintReason {
     StickyCode,
     PartOfRest,
     AbsentOfMany,
+    /// Two sides in different units.
+    UnitMismatch,
+    /// A number that was meant in another unit.
+    UnitOfThreshold,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -117,6 +121,9 @@ impl Walk<'_> {
         }
         if binary.op == BinaryOp::Div {
             self.division(binary);
+        }
+        if binary.op.is_comparison() || matches!(binary.op, BinaryOp::Add | BinaryOp::Sub) {
+            self.units(binary);
         }
         let is_difference = binary.op == BinaryOp::Sub && metric(&binary.left) == metric(&binary.right);
         let used = match () {
@@ -250,6 +257,10 @@ impl Walk<'_> {
             self.note(LintReason::StickyCode, message, hint);
         }
         let Some((lo, hi)) = range::of(&binary.left, self.facts) else {
+            if let Some((message, hint)) = threshold::odd(&binary.left, binary.op, limit) {
+                let message = format!("{} {message}", shown(&binary.left));
+                self.note(LintReason::UnitOfThreshold, message, Some(hint));
+            }
             return;
         };
         let (never, always) = match binary.op {
@@ -269,6 +280,26 @@ impl Walk<'_> {
         } else if always && lo < hi {
             let message = format!("{what}: {} {limit} is always true", binary.op.as_str());
             self.note(LintReason::AlwaysFires, message, None);
+        }
+    }
+
+    fn units(&mut self, binary: &Binary) {
+        let (Some(left), Some(right)) = (units::of(&binary.left), units::of(&binary.right)) else {
+            return;
+        };
+        if units::clash(left, right) {
+            let message = format!(
+                "{} is in {left} and {} in {right}: {} compares nothing",
+                shown(&binary.left),
+                shown(&binary.right),
+                binary.op.as_str()
+            );
+            let message = if binary.op.is_comparison() {
+                message
+            } else {
+                message.replace("compares nothing", "means nothing")
+            };
+            self.note(LintReason::UnitMismatch, message, None);
         }
     }
 

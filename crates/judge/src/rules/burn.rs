@@ -73,62 +73,83 @@ fn round(value: f64) -> f64 {
     (value * 1e9).round() / 1e9
 }
 
-struct Ratio {
-    part: String,
-    part_is_good: bool,
-    total: String,
-    by: String,
+/// The share of what went wrong in a window.
+enum Ratio {
+    /// Of things that are counted.
+    Counted {
+        part: String,
+        part_is_good: bool,
+        total: String,
+        by: String,
+    },
+    /// Of time, by a gauge that is 1 while all is well.
+    Available { gauge: String, by: String },
 }
 
 impl Ratio {
     fn of(shape: &BurnShape, matchers: &str) -> Result<Ratio, String> {
+        let by = shape.by.join(", ");
+        let counted = shape.bad.is_some() || shape.good.is_some() || shape.total.is_some();
+        if let Some(gauge) = &shape.available {
+            if counted {
+                return Err("'available' stands alone: 'bad', 'good' and 'total' are counters".to_owned());
+            }
+            let gauge = expression(gauge, matchers)?;
+            return Ok(Ratio::Available { gauge, by });
+        }
         let (part, part_is_good) = match (&shape.bad, &shape.good) {
             (Some(_), Some(_)) => return Err("only one of 'bad' and 'good' can be given".to_owned()),
             (Some(bad), None) => (expression(bad, matchers)?, false),
             (None, Some(good)) => (expression(good, matchers)?, true),
-            (None, None) => {
-                let more = if matchers.is_empty() {
-                    String::new()
-                } else {
-                    format!(", {matchers}")
-                };
-                return Ok(Ratio {
-                    part: format!("lapwing_operations_total{{outcome=\"error\"{more}}}"),
-                    part_is_good: false,
-                    total: format!("lapwing_operations_total{{outcome!=\"\"{more}}}"),
-                    by: if shape.by.is_empty() {
-                        "model, operation".to_owned()
-                    } else {
-                        shape.by.join(", ")
-                    },
-                });
-            }
+            (None, None) => return Ok(Ratio::own_operations(by, matchers)),
         };
         let Some(total) = &shape.total else {
             return Err("'bad' and 'good' need the 'total' that they are a part of".to_owned());
         };
-        Ok(Ratio {
+        Ok(Ratio::Counted {
             part,
             part_is_good,
             total: expression(total, matchers)?,
-            by: shape.by.join(", "),
+            by,
         })
     }
 
-    fn over(&self, window: &str) -> String {
-        let Ratio {
-            part,
-            part_is_good,
-            total,
-            by,
-        } = self;
-        let total = format!("sum by ({by}) (rate({total}[{window}]))");
-        // A counter that was never touched does not exist yet: no errors is a ratio of 0 and not the absence of one.
-        let part = format!("(sum by ({by}) (rate({part}[{window}])) or 0 * {total})");
-        if *part_is_good {
-            format!("1 - {part} / {total}")
+    fn own_operations(by: String, matchers: &str) -> Ratio {
+        let more = if matchers.is_empty() {
+            String::new()
         } else {
-            format!("{part} / {total}")
+            format!(", {matchers}")
+        };
+        Ratio::Counted {
+            part: format!("lapwing_operations_total{{outcome=\"error\"{more}}}"),
+            part_is_good: false,
+            total: format!("lapwing_operations_total{{outcome!=\"\"{more}}}"),
+            by: if by.is_empty() {
+                "model, operation".to_owned()
+            } else {
+                by
+            },
+        }
+    }
+
+    fn over(&self, window: &str) -> String {
+        match self {
+            Ratio::Available { gauge, by } => format!("1 - avg by ({by}) (avg_over_time({gauge}[{window}]))"),
+            Ratio::Counted {
+                part,
+                part_is_good,
+                total,
+                by,
+            } => {
+                let total = format!("sum by ({by}) (rate({total}[{window}]))");
+                // A counter that was never touched does not exist yet: no errors is a ratio of 0 and not the absence of one.
+                let part = format!("(sum by ({by}) (rate({part}[{window}])) or 0 * {total})");
+                if *part_is_good {
+                    format!("1 - {part} / {total}")
+                } else {
+                    format!("{part} / {total}")
+                }
+            }
         }
     }
 }

@@ -136,6 +136,9 @@ pub struct BurnShape {
     pub good: Option<String>,
     #[serde(default)]
     pub total: Option<String>,
+    /// In the place of counters: a gauge that is 1 while all is well and 0 while it is not, such as a probe's.
+    #[serde(default)]
+    pub available: Option<String>,
     /// Labels that have budgets of their own.
     #[serde(default)]
     pub by: Vec<String>,

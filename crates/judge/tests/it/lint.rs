@@ -20,6 +20,8 @@ fn check(expr: &str, expect: &[LintReason]) {
 fn public_rules_that_cannot_work() {
     use LintReason::*;
     check("vllm:gpu_cache_usage_perc > 0.9", &[RenamedMetric]);
+    // One of those six: also a percentage of what is 0 to 1, but first of all nothing writes it.
+    check("vllm:gpu_cache_usage_perc > 90", &[RenamedMetric]);
     check("vllm:kv_cache_usage_perc > 90", &[NeverFires]);
     check(
         "histogram_quantile(0.95, vllm:time_to_first_token_seconds_bucket) > 5",
@@ -46,8 +48,79 @@ fn public_rules_that_cannot_work() {
 }
 
 #[test]
+fn units_that_do_not_go_together() {
+    use LintReason::*;
+    let latency = "histogram_quantile(0.95, sum by (le) (rate(vllm:e2e_request_latency_seconds_bucket[5m])))";
+    check(&format!("{latency} > 2000"), &[UnitOfThreshold]);
+    check(&format!("{latency} > 120"), &[]);
+    check(
+        "histogram_quantile(0.95, rate(vllm:time_to_first_token_seconds_bucket[5m])) > 500",
+        &[UnitOfThreshold],
+    );
+    check(
+        "rate(http_request_duration_seconds_sum[5m]) / rate(http_request_duration_seconds_count[5m]) > 500",
+        &[UnitOfThreshold],
+    );
+    check("serve_deployment_processing_latency_ms > 0.5", &[UnitOfThreshold]);
+    check(
+        "node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes < 10",
+        &[UnitOfThreshold],
+    );
+    check(
+        "sum(container_memory_usage_bytes) / sum(machine_memory_limit_bytes) > 90",
+        &[UnitOfThreshold],
+    );
+    check("cache_hit_ratio < 80", &[UnitOfThreshold]);
+    check("disk_used_percent > 0.9", &[UnitOfThreshold]);
+    check(
+        "process_uptime_seconds > process_resident_memory_bytes",
+        &[UnitMismatch],
+    );
+    check("queue_time_seconds > queue_limit_ms", &[UnitMismatch]);
+    check("cache_hit_ratio > cache_size_bytes", &[UnitMismatch]);
+    check(
+        "rate(node_network_receive_bytes_total[5m]) > node_memory_MemFree_bytes",
+        &[UnitMismatch],
+    );
+    check("http_requests_total > 5", &[CounterWithoutRate]);
+    check(
+        "avg(http_request_duration_seconds) + avg(http_response_size_bytes) > 1",
+        &[UnitMismatch],
+    );
+}
+
+#[test]
+fn a_threshold_in_the_wrong_unit_says_the_right_one() {
+    let said = |expr: &str| {
+        let found = lint(&parse(expr).unwrap(), &Facts::default(), &BTreeSet::new());
+        let first = found.into_iter().next().unwrap();
+        (first.message, first.hint.unwrap())
+    };
+    assert_eq!(
+        said("http_request_duration_seconds > 1500"),
+        (
+            "http_request_duration_seconds is in seconds: 1500 can only be meant in milliseconds".to_owned(),
+            "write > 1.5".to_owned()
+        )
+    );
+    assert_eq!(said("cache_hit_ratio < 80").1, "write < 0.8");
+}
+
+#[test]
 fn rules_that_are_right_are_left_alone() {
     for expr in [
+        "batch_job_duration_seconds > 3600",
+        "time() - last_success_timestamp_seconds > 86400",
+        "time() > certificate_expiry_timestamp_seconds - 604800",
+        "node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes < 0.1",
+        "node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes * 100 < 10",
+        "http_request_duration_seconds * 1000 > 1500",
+        "rate(process_cpu_seconds_total[5m]) > 5",
+        "process_resident_memory_bytes > 2e9",
+        "process_open_fds / process_max_fds > 0.9",
+        "cache_hit_ratio < 0.8",
+        "container_memory_usage_bytes > container_spec_memory_limit_bytes",
+        "increase(http_requests_total[1h]) > 100",
         "vllm:kv_cache_usage_perc > 0.9",
         "histogram_quantile(0.95, sum by (le) (rate(vllm:time_to_first_token_seconds_bucket[5m]))) > 5",
         "changes(DCGM_FI_DEV_XID_ERRORS[5m]) > 0",

@@ -49,7 +49,7 @@ pub(super) fn dedupe(q: &Question<'_>) -> Telling {
     let ended: Vec<Alert> = q
         .resolved
         .iter()
-        .filter(|a| told(a) || missed.contains(a))
+        .filter(|a| told(a) || q.deserving.contains(&a.fingerprint()))
         .cloned()
         .collect();
     let is_due = q

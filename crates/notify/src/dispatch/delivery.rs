@@ -12,7 +12,7 @@ use lapwing_types::{
     Alert, DecisionReason, DecisionStep, Fingerprint, Labels, LedgerEntry, LedgerEvent, Severity,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 
 /// So many attempts are under way at once.
 const IN_FLIGHT_MAX: usize = 64;
@@ -94,7 +94,7 @@ impl Delivery {
         (self.status == DeliveryStatus::Waiting).then_some(self.next_attempt_ms)
     }
 
-    fn severity(&self) -> Severity {
+    pub(super) fn severity(&self) -> Severity {
         self.alerts.iter().map(Alert::severity).max().unwrap_or_default()
     }
 
@@ -107,11 +107,8 @@ impl Dispatcher {
     /// Writes down that this has to arrive.
     pub(super) fn intend(&mut self, intent: Intent, now_ms: i64) {
         let lane = lane_key(&intent.group_key, &intent.receiver, (intent.kind, intent.channel));
-        let waiting = self.lanes.get(&lane).map_or(0, VecDeque::len);
-        let tail = self
-            .lanes
-            .get(&lane)
-            .and_then(VecDeque::back)
+        let (waiting, newest) = self.queue.lane(&lane);
+        let tail = newest
             .and_then(|id| self.state.deliveries.get(id))
             .filter(|d| d.status == DeliveryStatus::Waiting);
         let storm = tail.filter(|t| t.why == Why::Storm && t.attempts == 0);
@@ -167,11 +164,9 @@ impl Dispatcher {
             now_ms,
         );
         self.record(&made, DecisionReason::SendIntended, now_ms);
-        self.lanes
-            .entry(made.lane())
-            .or_default()
-            .push_back(made.id.clone());
-        self.state.deliveries.insert(made.id.clone(), made);
+        let id = made.id.clone();
+        self.state.deliveries.insert(id.clone(), made);
+        self.join_lane(&id);
     }
 
     /// Whoever stands in for one delivery stands in for the one that took its place.
@@ -196,49 +191,9 @@ impl Dispatcher {
         self.state.deliveries.remove(id)
     }
 
-    pub(super) fn leave_lane(&mut self, id: &str) {
-        let Some(lane) = self.state.deliveries.get(id).map(Delivery::lane) else {
-            return;
-        };
-        if let Some(queue) = self.lanes.get_mut(&lane) {
-            queue.retain(|other| other != id);
-            if queue.is_empty() {
-                self.lanes.remove(&lane);
-            }
-        }
-    }
-
-    pub(super) fn index_lanes(&mut self) {
-        for (id, delivery) in self.state.deliveries.iter() {
-            if delivery.status != DeliveryStatus::Dead {
-                let queue = self.lanes.entry(delivery.lane()).or_default();
-                queue.push_back(id.to_owned());
-            }
-        }
-    }
-
     /// The oldest delivery of each lane whose time has come, the worst first.
     pub(super) fn take_due_deliveries(&mut self, now_ms: i64) -> Vec<Notification> {
-        let mut under_way = 0;
-        let mut due: Vec<(std::cmp::Reverse<Severity>, i64, &str)> = Vec::new();
-        let heads = self.lanes.values().filter_map(VecDeque::front);
-        for delivery in heads.filter_map(|id| self.state.deliveries.get(id)) {
-            match delivery.status {
-                DeliveryStatus::InFlight => under_way += 1,
-                DeliveryStatus::Waiting if delivery.next_attempt_ms <= now_ms => {
-                    let worst_first = std::cmp::Reverse(delivery.severity());
-                    due.push((worst_first, delivery.next_attempt_ms, &delivery.id));
-                }
-                _ => {}
-            }
-        }
-        let free = IN_FLIGHT_MAX.saturating_sub(under_way);
-        if due.len() > free {
-            due.select_nth_unstable(free);
-            due.truncate(free);
-        }
-        due.sort_unstable();
-        let ids: Vec<String> = due.into_iter().map(|(_, _, id)| id.to_owned()).collect();
+        let ids = self.queue.due(IN_FLIGHT_MAX, now_ms);
         ids.into_iter()
             .filter_map(|id| self.start_attempt(&id, now_ms))
             .collect()
@@ -262,6 +217,7 @@ impl Dispatcher {
         }
         let row = row.clone();
         let continues = self.continued(&row);
+        self.requeue(id);
         self.log(&row, LedgerEvent::Attempted, String::new(), now_ms);
         Some(Notification {
             id: row.id,

@@ -1,12 +1,13 @@
 //! The dispatcher: configuration, state, and what it has decided since the last commit.
 
 use super::inhibition::Inhibition;
+use super::queue::Queue;
 use super::silence::CompiledSilences;
 use super::state::DispatchState;
 use crate::config::NotifyConfig;
 use crate::message::Notification;
 use lapwing_types::{Alert, Decision, DecisionReason, DecisionStep, Fingerprint, LedgerEntry, StateBatch};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -16,12 +17,17 @@ pub struct Dispatcher {
     pub(crate) decisions: Vec<Decision>,
     pub(crate) ledger: Vec<LedgerEntry>,
     pub(crate) silences: CompiledSilences,
-    /// The last reason told per alert and group, so that a record says what changed and not what stayed.
-    pub(crate) last_reason: HashMap<(Fingerprint, String), DecisionReason>,
+    pub(crate) inhibition: Inhibition,
+    /// The last reason told per alert, by group, so that a record says what changed and not what stayed.
+    pub(crate) last_reason: HashMap<Fingerprint, Vec<(String, DecisionReason)>>,
     /// When groups were opened lately, by receiver.
     pub(crate) opened: HashMap<String, Vec<i64>>,
-    /// Deliveries that are not dead letters, by lane, the oldest first.
-    pub(crate) lanes: HashMap<String, VecDeque<String>>,
+    /// Deliveries that are not dead letters.
+    pub(crate) queue: Queue,
+    /// No alert ends by its deadline before this instant.
+    pub(crate) expiry_ms: i64,
+    /// When what is over and of no consequence is next thrown away.
+    pub(crate) cleanup_ms: i64,
     pub(crate) sequence: u64,
 }
 
@@ -35,12 +41,16 @@ impl Dispatcher {
             state,
             decisions: Vec::new(),
             ledger: Vec::new(),
+            inhibition: Inhibition::default(),
             last_reason: HashMap::new(),
             opened: HashMap::new(),
-            lanes: HashMap::new(),
+            queue: Queue::default(),
+            expiry_ms: i64::MIN,
+            cleanup_ms: i64::MIN,
             sequence: 0,
         };
         dispatcher.silences.rebuild(&dispatcher.state.silences);
+        dispatcher.index_sources();
         dispatcher.index_lanes();
         dispatcher.recover_deliveries(now_ms);
         dispatcher.extend_deadlines(now_ms);
@@ -59,7 +69,12 @@ impl Dispatcher {
     /// A new configuration: alerts move to the groups it names; groups that stay keep their timers and their memory.
     pub fn reload(&mut self, config: Arc<NotifyConfig>, now_ms: i64) {
         self.config = config;
+        self.index_sources();
         self.regroup(now_ms);
+    }
+
+    fn index_sources(&mut self) {
+        self.inhibition = Inhibition::new(&self.config.inhibit_rules, &self.state.alerts);
     }
 
     /// Everything that is due: expiries, flushes, escalations, and the deliveries whose time has come. What is returned
@@ -73,12 +88,8 @@ impl Dispatcher {
             .filter(|(_, g)| g.next_flush_ms <= now_ms)
             .map(|(k, _)| k.to_owned())
             .collect();
-        if !keys.is_empty() {
-            let config = self.config.clone();
-            let inhibition = Inhibition::new(&config.inhibit_rules, &self.state.alerts);
-            for key in keys {
-                self.flush(&key, &inhibition, now_ms);
-            }
+        for key in keys {
+            self.flush(&key, now_ms);
         }
         self.escalate(now_ms);
         self.take_due_deliveries(now_ms)
@@ -138,10 +149,13 @@ impl Dispatcher {
         step: DecisionStep,
         why: (DecisionReason, String),
     ) {
-        let key = (alert.fingerprint(), group.to_owned());
-        if self.last_reason.insert(key, why.0) != Some(why.0) {
-            self.decide(at_ms, alert, step, why);
+        let told = self.last_reason.entry(alert.fingerprint()).or_default();
+        match told.iter_mut().find(|(g, _)| g == group) {
+            Some((_, last)) if *last == why.0 => return,
+            Some((_, last)) => *last = why.0,
+            None => told.push((group.to_owned(), why.0)),
         }
+        self.decide(at_ms, alert, step, why);
     }
 
     /// An id that no other call returns: in the shape of a UUID, from what is being identified, the time and a counter.

@@ -3,7 +3,6 @@
 use super::dedupe::{Answer, Question, dedupe, remember};
 use super::delivery::{Intent, Why};
 use super::dispatcher::Dispatcher;
-use super::inhibition::Inhibition;
 use super::state::Group;
 use super::suppress::Weighed;
 use crate::config::Route;
@@ -14,7 +13,7 @@ use std::collections::BTreeSet;
 const OWED_FOR_MS: i64 = 24 * 3_600_000;
 
 impl Dispatcher {
-    pub(super) fn flush(&mut self, key: &str, inhibition: &Inhibition<'_>, now_ms: i64) {
+    pub(super) fn flush(&mut self, key: &str, now_ms: i64) {
         let config = self.config.clone();
         let Some(group) = self.state.groups.get(key).cloned() else {
             return;
@@ -23,7 +22,7 @@ impl Dispatcher {
             self.state.groups.remove(key);
             return;
         };
-        let weighed = self.weigh((key, &group), route, inhibition, now_ms);
+        let weighed = self.weigh((key, &group), route, now_ms);
         let mut next = group.clone();
         if !weighed.firing.is_empty() || !weighed.resolved.is_empty() {
             self.tell_channels((key, &group), &mut next, (route, &weighed), now_ms);
@@ -173,8 +172,7 @@ impl Dispatcher {
                 })
             });
             if !needed {
-                self.state.alerts.remove(&key);
-                self.state.acks.remove(&key);
+                self.forget_alert(*print);
             }
         }
     }

@@ -2,8 +2,12 @@
 
 use super::dispatcher::Dispatcher;
 use super::state::{Group, KeptAlert, group_key};
+use crate::config::Route;
 use lapwing_types::{Alert, AlertEvent, AlertEventKind, DecisionReason, DecisionStep, Fingerprint};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What is thrown away by this has no say in anything any more, so it may stay a while.
+const CLEANUP_MS: i64 = 1_000;
 
 impl Dispatcher {
     /// What our own rules found out.
@@ -70,6 +74,7 @@ impl Dispatcher {
         let print = alert.fingerprint();
         let key = print.to_string();
         let is_resolved = alert.is_resolved_at(now_ms);
+        let config = self.config.clone();
         let old = self.state.alerts.get(&key);
         let was_firing = old.is_some_and(|o| !o.is_resolved);
         if is_resolved && !was_firing {
@@ -91,13 +96,27 @@ impl Dispatcher {
             let lasted_ms = if old.is_resolved { lasted_ms(&old.alert) } else { 0 };
             old.unseen_ms.max(lasted_ms)
         });
+        match (was_firing, is_resolved) {
+            (false, false) => self.inhibition.fires(&config.inhibit_rules, &alert.labels),
+            (true, true) => self.inhibition.ended(&config.inhibit_rules, &alert.labels),
+            _ => {}
+        }
+        if let Some(ends_at_ms) = alert.ends_at_ms.filter(|_| !is_resolved) {
+            self.expiry_ms = self.expiry_ms.min(ends_at_ms);
+        }
         let row = KeptAlert {
             alert,
             is_resolved,
             unseen_ms,
         };
         self.group_alert(print, &row, now_ms);
-        self.state.alerts.insert(key, row);
+        if let Some(kept) = self.state.alerts.get(&key)
+            && only_lasts_longer(kept, &row, now_ms + config.resolve_timeout_ms)
+        {
+            self.state.alerts.amend(&key, row);
+        } else {
+            self.state.alerts.insert(key, row);
+        }
     }
 
     /// Puts a firing alert into the groups that its routes name.
@@ -156,6 +175,21 @@ impl Dispatcher {
 
     /// Ends what has passed its end: senders that fell silent, acks, silences.
     pub(super) fn expire(&mut self, now_ms: i64) {
+        if now_ms >= self.expiry_ms {
+            self.expire_alerts(now_ms);
+        }
+        self.expire_acks(now_ms);
+        self.expire_silences(now_ms);
+        if now_ms >= self.cleanup_ms {
+            self.forget_cooldowns(now_ms);
+            self.forget_flaps(now_ms);
+            self.forget_messages(now_ms);
+            self.cleanup_ms = now_ms + CLEANUP_MS;
+        }
+    }
+
+    fn expire_alerts(&mut self, now_ms: i64) {
+        let config = self.config.clone();
         let over: Vec<String> = self
             .state
             .alerts
@@ -169,6 +203,7 @@ impl Dispatcher {
             };
             row.is_resolved = true;
             let alert = row.alert.clone();
+            self.inhibition.ended(&config.inhibit_rules, &alert.labels);
             self.note_change(alert.fingerprint(), now_ms);
             let why = (
                 DecisionReason::SenderSilent,
@@ -176,11 +211,9 @@ impl Dispatcher {
             );
             self.decide(now_ms, &alert, DecisionStep::Receive, why);
         }
-        self.expire_acks(now_ms);
-        self.expire_silences(now_ms);
-        self.forget_cooldowns(now_ms);
-        self.forget_flaps(now_ms);
-        self.forget_messages(now_ms);
+        let firing = self.state.alerts.values().filter(|a| !a.is_resolved);
+        let ends_ms = firing.filter_map(|a| a.alert.ends_at_ms);
+        self.expiry_ms = ends_ms.min().unwrap_or(i64::MAX);
     }
 
     /// After a start: nobody could repeat an alert to us while we were away.
@@ -227,33 +260,42 @@ impl Dispatcher {
                 group.receiver = receiver;
             }
         }
+        self.leave_wrong_groups();
         let rows: Vec<KeptAlert> = self.state.alerts.values().cloned().collect();
         for row in rows {
-            let print = row.alert.fingerprint();
-            self.leave_wrong_groups(print, &row);
-            self.group_alert(print, &row, now_ms);
+            self.group_alert(row.alert.fingerprint(), &row, now_ms);
         }
         self.forget_alerts();
     }
 
-    fn leave_wrong_groups(&mut self, print: Fingerprint, row: &KeptAlert) {
+    /// One pass over all memberships: alerts times groups would be billions after a storm.
+    fn leave_wrong_groups(&mut self) {
         let config = self.config.clone();
-        let right: BTreeSet<String> = config
-            .route
-            .matching(&row.alert.labels)
-            .into_iter()
-            .map(|r| group_key(&r.id, &r.group_by.labels_of(&row.alert.labels)))
-            .collect();
-        let wrong: Vec<String> = self
+        let right = |row: &KeptAlert| -> BTreeSet<String> {
+            let routes = config.route.matching(&row.alert.labels).into_iter();
+            let key = |route: &Route| group_key(&route.id, &route.group_by.labels_of(&row.alert.labels));
+            routes.map(key).collect()
+        };
+        let rows = self.state.alerts.values();
+        let right: HashMap<Fingerprint, BTreeSet<String>> =
+            rows.map(|row| (row.alert.fingerprint(), right(row))).collect();
+        let is_wrong =
+            |print: &Fingerprint, key: &str| right.get(print).is_some_and(|keys| !keys.contains(key));
+        let wrong: Vec<(String, Vec<Fingerprint>)> = self
             .state
             .groups
             .iter()
-            .filter(|(k, g)| g.members.contains(&print) && !right.contains(*k))
-            .map(|(k, _)| k.to_owned())
+            .map(|(key, group)| {
+                let members = group.members.iter().copied();
+                (key.to_owned(), members.filter(|p| is_wrong(p, key)).collect())
+            })
+            .filter(|(_, prints): &(String, Vec<Fingerprint>)| !prints.is_empty())
             .collect();
-        for key in wrong {
+        for (key, prints) in wrong {
             if let Some(group) = self.state.groups.get_mut(&key) {
-                group.members.remove(&print);
+                prints.iter().for_each(|print| {
+                    group.members.remove(print);
+                });
             }
         }
     }
@@ -276,20 +318,31 @@ impl Dispatcher {
             .values()
             .flat_map(|g| g.members.iter().copied())
             .collect();
-        let over: Vec<(String, Fingerprint)> = self
-            .state
-            .alerts
-            .iter()
-            .filter(|(_, a)| a.is_resolved)
-            .map(|(k, a)| (k.to_owned(), a.alert.fingerprint()))
-            .filter(|(_, print)| !needed.contains(print))
-            .collect();
-        for (key, print) in over {
-            self.state.alerts.remove(&key);
-            self.state.acks.remove(&key);
-            self.last_reason.retain(|(p, _), _| *p != print);
+        let ended = self.state.alerts.values().filter(|a| a.is_resolved);
+        let prints = ended.map(|a| a.alert.fingerprint());
+        let over: Vec<Fingerprint> = prints.filter(|print| !needed.contains(print)).collect();
+        for print in over {
+            self.forget_alert(print);
         }
     }
+
+    pub(super) fn forget_alert(&mut self, print: Fingerprint) {
+        let key = print.to_string();
+        self.state.alerts.remove(&key);
+        self.state.acks.remove(&key);
+        self.last_reason.remove(&print);
+    }
+}
+
+/// The same firing goes on, as its sender says again and again. A start extends every deadline to `safe_until_ms` or later
+/// anyway, so a nearer one needs not outlive the process.
+fn only_lasts_longer(old: &KeptAlert, new: &KeptAlert, safe_until_ms: i64) -> bool {
+    let (a, b) = (&old.alert, &new.alert);
+    let is_open = !old.is_resolved && !new.is_resolved && a.expires && b.expires;
+    is_open
+        && b.ends_at_ms.is_some_and(|end| end <= safe_until_ms)
+        && (a.starts_at_ms, old.unseen_ms) == (b.starts_at_ms, new.unseen_ms)
+        && (&a.annotations, &a.generator_url) == (&b.annotations, &b.generator_url)
 }
 
 pub(super) fn lasted_ms(alert: &Alert) -> i64 {

@@ -23,6 +23,7 @@ mod inhibition;
 mod intake;
 mod messages;
 mod outcome;
+mod queue;
 mod silence;
 mod state;
 mod storm;

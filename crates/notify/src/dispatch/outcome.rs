@@ -74,6 +74,7 @@ impl Dispatcher {
             row.next_attempt_ms = now_ms + wait_ms;
             row.last_error.clone_from(&reason);
         }
+        self.requeue(&delivery.id);
         if delivery.attempts == 1 {
             self.record(delivery, DecisionReason::RetryLater, now_ms);
         }
@@ -167,6 +168,7 @@ impl Dispatcher {
                 row.status = DeliveryStatus::Waiting;
                 row.next_attempt_ms = now_ms;
                 let row = row.clone();
+                self.requeue(&id);
                 self.log(&row, LedgerEvent::Interrupted, "sent again".to_owned(), now_ms);
             }
         }

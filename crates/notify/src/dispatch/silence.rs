@@ -224,8 +224,9 @@ impl Dispatcher {
         silence.ends_at_ms = silence.ends_at_ms.min(now_ms);
         silence.updated_at_ms = now_ms;
         // What it hid is weighed again at the next flush, and said in the record.
-        self.last_reason
-            .retain(|_, reason| *reason != lapwing_types::DecisionReason::Silenced);
+        for told in self.last_reason.values_mut() {
+            told.retain(|(_, reason)| *reason != lapwing_types::DecisionReason::Silenced);
+        }
         Ok(())
     }
 

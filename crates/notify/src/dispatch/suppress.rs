@@ -1,7 +1,6 @@
 //! Why an alert of a group is not told just now. Each is a named reason in the decision record.
 
 use super::dispatcher::Dispatcher;
-use super::inhibition::Inhibition;
 use super::intake::lasted_ms;
 use super::state::Group;
 use crate::config::Route;
@@ -32,13 +31,7 @@ pub(super) struct Suppression {
 }
 
 impl Dispatcher {
-    pub(super) fn weigh(
-        &mut self,
-        (key, group): (&str, &Group),
-        route: &Route,
-        inhibition: &Inhibition<'_>,
-        now_ms: i64,
-    ) -> Weighed {
+    pub(super) fn weigh(&mut self, (key, group): (&str, &Group), route: &Route, now_ms: i64) -> Weighed {
         let mut weighed = Weighed::default();
         let by_time = self.muted_by_time(route, now_ms);
         for print in &group.members {
@@ -49,7 +42,8 @@ impl Dispatcher {
             let (alert, is_resolved) = (row.alert.clone(), row.is_resolved);
             let lasted_ms = row.unseen_ms.max(lasted_ms(&row.alert));
             let told = group.lanes.values().any(|lane| lane.firing.contains(print));
-            let why = inhibited(&alert, inhibition)
+            let why = self
+                .inhibited(&alert)
                 .or_else(|| by_time.as_ref().map(|(r, d)| timed(*r, d)))
                 .or_else(|| self.silenced(&alert, now_ms))
                 .or_else(|| self.flapping(&alert, told, now_ms))
@@ -115,6 +109,18 @@ impl Dispatcher {
         }
     }
 
+    fn inhibited(&self, alert: &Alert) -> Option<Suppression> {
+        let source = self
+            .inhibition
+            .source_of(&self.config.inhibit_rules, &alert.labels);
+        source.map(|(source, rule)| Suppression {
+            step: DecisionStep::Inhibit,
+            reason: DecisionReason::Inhibited,
+            detail: format!("by alert {source}, rule {rule}"),
+            until_ms: None,
+        })
+    }
+
     fn silenced(&self, alert: &Alert, now_ms: i64) -> Option<Suppression> {
         let ids = self.silences_of(&alert.labels, now_ms);
         (!ids.is_empty()).then(|| Suppression {
@@ -124,15 +130,6 @@ impl Dispatcher {
             until_ms: None,
         })
     }
-}
-
-fn inhibited(alert: &Alert, inhibition: &Inhibition<'_>) -> Option<Suppression> {
-    inhibition.source_of(alert).map(|(source, rule)| Suppression {
-        step: DecisionStep::Inhibit,
-        reason: DecisionReason::Inhibited,
-        detail: format!("by alert {source}, rule {rule}"),
-        until_ms: None,
-    })
 }
 
 fn timed(reason: DecisionReason, detail: &str) -> Suppression {

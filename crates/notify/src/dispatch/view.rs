@@ -1,7 +1,6 @@
 //! What Alertmanager's API v2 shows: alerts, groups, silences, receivers.
 
 use super::dispatcher::Dispatcher;
-use super::inhibition::Inhibition;
 use super::silence::{Silence, SilenceError, SilenceMatcher, SilenceState};
 use super::state::{Group, KeptAlert};
 use crate::message::rfc3339;
@@ -152,41 +151,32 @@ impl SilenceView {
 impl Dispatcher {
     /// By fingerprint.
     pub fn alerts_view(&self, filter: &AlertFilter, now_ms: i64) -> Vec<AlertView> {
-        let inhibition = Inhibition::new(&self.config.inhibit_rules, &self.state.alerts);
         let rows = self.state.alerts.values().filter(|a| !a.is_resolved);
-        rows.map(|row| self.alert_view(row, &inhibition, now_ms))
+        rows.map(|row| self.alert_view(row, now_ms))
             .filter(|view| filter.takes(view))
             .collect()
     }
 
     pub fn groups_view(&self, filter: &AlertFilter, now_ms: i64) -> Vec<GroupView> {
-        let inhibition = Inhibition::new(&self.config.inhibit_rules, &self.state.alerts);
         let mut groups: Vec<GroupView> = self
             .state
             .groups
             .values()
             .filter(|g| filter.receiver.as_ref().is_none_or(|m| m.matches(&g.receiver)))
-            .map(|group| self.group_view(group, (filter, &inhibition), now_ms))
+            .map(|group| self.group_view(group, filter, now_ms))
             .filter(|g| !g.alerts.is_empty())
             .collect();
         groups.sort_by(|a, b| (&a.labels, &a.receiver.name).cmp(&(&b.labels, &b.receiver.name)));
         groups
     }
 
-    fn group_view(
-        &self,
-        group: &Group,
-        (filter, inhibition): (&AlertFilter, &Inhibition<'_>),
-        now_ms: i64,
-    ) -> GroupView {
+    fn group_view(&self, group: &Group, filter: &AlertFilter, now_ms: i64) -> GroupView {
         let members = group
             .members
             .iter()
             .filter_map(|p| self.state.alerts.get(&p.to_string()))
             .filter(|row| !row.is_resolved);
-        let mut alerts: Vec<AlertView> = members
-            .map(|row| self.alert_view(row, inhibition, now_ms))
-            .collect();
+        let mut alerts: Vec<AlertView> = members.map(|row| self.alert_view(row, now_ms)).collect();
         if let Some(route) = self.config.route.find(&group.route) {
             let muted_by = self.muting_intervals(route, now_ms);
             for alert in alerts.iter_mut().filter(|_| !muted_by.is_empty()) {
@@ -204,11 +194,12 @@ impl Dispatcher {
         }
     }
 
-    fn alert_view(&self, row: &KeptAlert, inhibition: &Inhibition<'_>, now_ms: i64) -> AlertView {
+    fn alert_view(&self, row: &KeptAlert, now_ms: i64) -> AlertView {
         let alert = &row.alert;
         let silenced_by = self.silences_of(&alert.labels, now_ms);
-        let inhibited_by: Vec<String> = inhibition
-            .source_of(alert)
+        let inhibited_by: Vec<String> = self
+            .inhibition
+            .source_of(&self.config.inhibit_rules, &alert.labels)
             .map(|(print, _)| print.to_string())
             .into_iter()
             .collect();

@@ -15,7 +15,7 @@ use std::time::Duration;
 const KILLS: u32 = 12;
 const SERIES: usize = 20;
 
-fn number_from_env(name: &str, default: u64) -> u64 {
+pub(crate) fn number_from_env(name: &str, default: u64) -> u64 {
     std::env::var(name)
         .ok()
         .and_then(|v| v.parse().ok())
@@ -68,7 +68,7 @@ fn nothing_acknowledged_is_lost_when_killed() {
     clippy::disallowed_methods,
     reason = "the kill has to come at a random moment of real time"
 )]
-fn kill_after(pid: u32, wait: Duration) {
+pub(crate) fn kill_after(pid: u32, wait: Duration) {
     std::thread::sleep(wait);
     let pid = rustix::process::Pid::from_raw(pid as i32).expect("a live process");
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);

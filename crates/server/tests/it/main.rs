@@ -13,6 +13,7 @@ mod first_steps;
 mod gate;
 mod health;
 mod import_data;
+mod killed_pages;
 mod limits;
 mod operations;
 mod otlp;

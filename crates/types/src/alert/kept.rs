@@ -207,6 +207,13 @@ impl<V: Serialize + DeserializeOwned> Kept<V> {
         self.rows.insert(key, value)
     }
 
+    /// Another value that needs not outlive the process: it is written with the next change of its row, if there is one.
+    pub fn amend(&mut self, key: &str, value: V) {
+        if let Some(row) = self.rows.get_mut(key) {
+            *row = value;
+        }
+    }
+
     /// The row of this key, made with `make` where there was none; it counts as changed.
     pub fn entry(&mut self, key: &str, make: impl FnOnce() -> V) -> &mut V {
         self.touched.insert(key.to_owned());
@@ -271,8 +278,10 @@ mod tests {
         *kept.get_mut("a").unwrap() = 7;
         kept.remove("b");
         kept.remove("never there");
+        kept.amend("a", 8);
+        kept.amend("never there", 9);
         let changes = kept.take_changes();
-        let expect = [("a", Some("7")), ("b", None)];
+        let expect = [("a", Some("8")), ("b", None)];
         assert_eq!(
             changes
                 .iter()
@@ -280,6 +289,9 @@ mod tests {
                 .collect::<Vec<_>>(),
             expect
         );
+        kept.amend("a", 10);
+        assert!(kept.take_changes().is_empty());
+        assert_eq!((kept.get("a"), kept.contains("never there")), (Some(&10), false));
     }
 
     #[test]

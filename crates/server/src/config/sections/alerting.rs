@@ -1,11 +1,12 @@
 //! `rules:`, `rule_files:` and `notify:` (or `route:`, `receivers:` and their kin verbatim): what is bad, and who is told.
 
-use super::{GlobalConfig, notify};
+use super::{GlobalConfig, notify, objectives};
 use crate::config::decode::{decode_any, keys_taken};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::{Node, Position, Value};
 use lapwing::PagingOptions;
+use lapwing::health::ModelSpec;
 use lapwing_judge::packs::PACKS;
 use lapwing_judge::rules::{
     OwnRule, RuleFileError, RuleGroup, RulesOptions, check_expr, compile_own_rules, load_rule_file,
@@ -37,13 +38,13 @@ impl Default for AlertingConfig {
         };
         let mut notes = Diagnostics::new("");
         let mut map = MapReader::new(&nothing, "", &mut notes);
-        read(&mut map, (&GlobalConfig::default(), ""), &mut notes)
+        read(&mut map, (&GlobalConfig::default(), "", &[]), &mut notes)
     }
 }
 
 pub(crate) fn read(
     map: &mut MapReader<'_>,
-    (global, external_url): (&GlobalConfig, &str),
+    (global, external_url, models): (&GlobalConfig, &str, &[ModelSpec]),
     notes: &mut Diagnostics,
 ) -> AlertingConfig {
     let rules = RulesOptions {
@@ -55,6 +56,7 @@ pub(crate) fn read(
     let mut groups = rule_files(map, &rules, notes);
     let (own, mut written) = own_rules(map, &rules, notes);
     groups.extend(own);
+    groups.extend(objectives::rules(models, &rules, (&mut written, notes)));
     groups.extend(packs(map, &rules, (&mut written, notes)));
     let (mut notify, notify_shown) = notify::read(map, external_url, notes);
     let forward_to = forward_to(map, notes);

@@ -8,6 +8,7 @@ mod health;
 mod host;
 mod limits;
 mod notify;
+mod objectives;
 pub(crate) mod otlp;
 mod receive;
 pub(crate) mod scrape;
@@ -57,9 +58,14 @@ impl Config {
         let global = GlobalConfig::read(map.node("global"), notes);
         let jobs = map.list("scrape_configs", notes);
         let web = WebConfig::read(map.node("web"), notes);
+        let health = health::read(&mut map, notes);
         let config = Config {
-            alerting: alerting::read(&mut map, (&global, &web.seen_from_outside()), notes),
-            health: health::read(&mut map, notes),
+            alerting: alerting::read(
+                &mut map,
+                (&global, &web.seen_from_outside(), &health.models),
+                notes,
+            ),
+            health,
             scrape_configs: scrape::read(&jobs, global.scrape_defaults(), notes),
             global,
             web,
