@@ -5,6 +5,7 @@
 mod alerts;
 mod contest;
 mod doors;
+mod health;
 mod options;
 mod queries;
 mod sdk;
@@ -25,6 +26,7 @@ Without NAME the benches are listed.
 
   --series N       active series, a multiple of 100        (20000)
   --steps N        samples of each series, 15 s apart      (240)
+  --checks N       HTTP checks of `health`                 (10000)
   --repeat N       timed runs of each query                (10)
   --servers A,B    of lapwing, prometheus, victoria-metrics (those that are installed)
   --full           100 000 series, 1 440 steps: what the budgets speak of (minutes per server)
@@ -47,6 +49,7 @@ const BENCHES: &[Entry] = &[
     contest::STORE,
     contest::QUERY,
     alerts::ALERTS,
+    health::HEALTH,
     sdk::SDK,
 ];
 

@@ -8,11 +8,15 @@ use crate::load::SERIES_PER_HOST;
 /// Samples in all; 100 000 series of a day at 15 s is 576 million.
 const SAMPLES_MAX: usize = 2_000_000_000;
 
+/// Ten thousand new connections a second on one machine.
+const CHECKS_MAX: usize = 100_000;
+
 #[derive(Debug, PartialEq)]
 pub(super) struct Options {
     pub(super) hosts: usize,
     pub(super) steps: usize,
     pub(super) repeat: usize,
+    pub(super) checks: usize,
     /// Names of servers; empty means all that are installed.
     pub(super) servers: Vec<String>,
 }
@@ -23,6 +27,7 @@ impl Options {
             hosts: 200,
             steps: 240,
             repeat: 10,
+            checks: 10_000,
             servers: Vec::new(),
         };
         let mut words = args.iter().filter(|a| *a != "--");
@@ -32,6 +37,7 @@ impl Options {
                 "--series" => options.hosts = number(value()?)?.div_ceil(SERIES_PER_HOST),
                 "--steps" => options.steps = number(value()?)?,
                 "--repeat" => options.repeat = number(value()?)?,
+                "--checks" => options.checks = number(value()?)?.min(CHECKS_MAX),
                 "--servers" => options.servers = value()?.split(',').map(str::to_owned).collect(),
                 "--full" => (options.hosts, options.steps) = (1_000, 1_440),
                 _ => bail!("no option `{word}`: see `cargo xtask bench --help`"),

@@ -6,9 +6,11 @@
 //! Must never happen here: two looks of one check at once, a repair that was not written down first, a lock held across
 //! an await.
 
+mod annotate;
 mod board;
 mod diagnosis;
 mod event;
+mod exchange;
 mod hosts;
 mod job;
 mod models;

@@ -3,14 +3,13 @@
 use super::board::Board;
 use super::event::HealthEvent;
 use super::series::{ExtraLabels, LabelCache, push};
-use super::spec::{CheckKind, ModelSpec, Role};
+use super::spec::{CheckKind, HealthOptions, ModelSpec, Role};
 use lapwing_judge::health::{
     Cause, CheckPolicy, CheckState, EndpointHealth, Fleet, ShardEvent, ShardFact, model_state,
     traffic_verdict, worst,
 };
-use lapwing_types::{HealthState, Kept, ShardState, Verdict};
+use lapwing_types::{HealthState, ShardState, Verdict};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often the series of models are written when nothing changes.
@@ -30,6 +29,8 @@ pub(super) struct ModelRow {
 
 pub(super) struct ModelLive {
     pub(super) row: ModelRow,
+    /// Where its checks stand on the board.
+    pub(super) checks: Vec<usize>,
     pub(super) parts: EndpointHealth,
     /// Requests and failures of the last window, where it is known.
     pub(super) requests: Option<(f64, f64)>,
@@ -40,11 +41,7 @@ pub(super) struct ModelLive {
 }
 
 impl ModelLive {
-    pub(super) fn new(spec: &ModelSpec, rows: &Kept<Value>, now_ms: i64) -> Self {
-        let kept = rows.get(&format!("model/{}", spec.name));
-        let mut row: ModelRow = kept
-            .and_then(|v| serde_json::from_value(v.clone()).ok())
-            .unwrap_or_default();
+    pub(super) fn new(spec: &ModelSpec, mut row: ModelRow, now_ms: i64) -> Self {
         if row.since_ms == 0 {
             row.since_ms = now_ms;
         }
@@ -54,6 +51,8 @@ impl ModelLive {
                 row.fleet.add(endpoint, now_ms);
             }
             row.fleet.shards.retain(|name, _| spec.endpoints.contains(name));
+        } else {
+            row.fleet = Fleet::default();
         }
         let extra: Vec<(&str, &str)> = spec
             .labels
@@ -63,6 +62,7 @@ impl ModelLive {
         let own = [("scope", "model"), ("model", spec.name.as_str())];
         ModelLive {
             row,
+            checks: Vec::new(),
             parts: EndpointHealth::default(),
             requests: None,
             is_suppressed: false,
@@ -131,7 +131,7 @@ impl Board {
         (row.state, row.since_ms) = (state, now_ms);
         self.keep_model(m);
         let mut event = HealthEvent::of_state(format!("model/{}", spec.name), (from, state), now_ms);
-        event.detail = self.why_model(spec);
+        event.detail = self.why_model(m);
         self.record(event);
         self.write_model(m, now_ms);
     }
@@ -140,10 +140,9 @@ impl Board {
     fn parts_of(&self, spec: &ModelSpec, m: usize) -> EndpointHealth {
         let mut by_part: BTreeMap<(u8, &str), Vec<HealthState>> = BTreeMap::new();
         let mut parts = EndpointHealth::default();
-        for (check, live) in self.options.checks.iter().zip(&self.checks) {
-            let Some(part) = check.model.as_ref().filter(|p| p.model == spec.name) else {
-                continue;
-            };
+        for i in &self.models[m].checks {
+            let (check, live) = (&self.options.checks[*i], &self.checks[*i]);
+            let Some(part) = &check.model else { continue };
             let state = live.row.state.state;
             match part.role {
                 Role::Endpoint => by_part.entry((0, &part.part)).or_default().push(state),
@@ -174,16 +173,11 @@ impl Board {
         parts
     }
 
-    fn why_model(&self, spec: &ModelSpec) -> String {
-        let bad = self
-            .options
-            .checks
-            .iter()
-            .zip(&self.checks)
-            .filter(|(check, live)| {
-                let mine = check.model.as_ref().is_some_and(|p| p.model == spec.name);
-                mine && live.row.state.state >= HealthState::Degraded
-            });
+    fn why_model(&self, m: usize) -> String {
+        let mine = self.models[m].checks.iter();
+        let bad = mine
+            .map(|i| (&self.options.checks[*i], &self.checks[*i]))
+            .filter(|(_, live)| live.row.state.state >= HealthState::Degraded);
         let said = bad.take(5).map(|(check, live)| {
             let last = live.row.last_bad.as_ref();
             let detail = last.map(|l| l.detail.as_str()).unwrap_or_default();
@@ -209,23 +203,36 @@ impl Board {
     /// Who fails because of whom, and who is not to page: a consequence, or under planned work.
     fn find_causes(&mut self, now_ms: i64) {
         let options = self.options.clone();
-        let mut states: BTreeMap<String, HealthState> = BTreeMap::new();
+        // Only what fails has a cause; with thousands of checks that are well there is next to nothing to do here.
+        let mut failing: BTreeMap<String, HealthState> = BTreeMap::new();
         for (spec, live) in options.models.iter().zip(&self.models) {
-            states.insert(format!("model/{}", spec.name), live.row.state);
+            if live.row.state.is_failing() {
+                failing.insert(format!("model/{}", spec.name), live.row.state);
+            }
         }
-        let alone = options
-            .checks
-            .iter()
-            .zip(&self.checks)
-            .filter(|(spec, _)| spec.model.is_none());
-        states.extend(alone.map(|(spec, live)| (format!("check/{}", spec.name), live.row.state.state)));
-        self.causes = self.graph.causes(&states);
+        for (spec, live) in options.checks.iter().zip(&self.checks) {
+            let state = live.row.state.state;
+            if spec.model.is_none() && state.is_failing() {
+                failing.insert(live.node.clone(), state);
+            }
+        }
+        self.causes = self.graph.causes(&failing);
+        let is_planned = options.windows.iter().any(|w| w.when.until_ms(now_ms).is_some());
+        if self.causes.is_empty() && !is_planned && !self.has_suppressed {
+            return;
+        }
+        self.suppress(&options, now_ms);
+    }
+
+    fn suppress(&mut self, options: &HealthOptions, now_ms: i64) {
         let is_consequence = |causes: &BTreeMap<String, Cause>, node: &str| {
             matches!(causes.get(node), Some(Cause::ConsequenceOf { .. }))
         };
+        self.has_suppressed = false;
         for (m, spec) in options.models.iter().enumerate() {
             let planned = self.maintenance_of(&spec.name, None, now_ms).is_some();
             let suppressed = planned || is_consequence(&self.causes, &format!("model/{}", spec.name));
+            self.has_suppressed |= suppressed;
             if std::mem::replace(&mut self.models[m].is_suppressed, suppressed) != suppressed {
                 self.write_model(m, now_ms);
             }
@@ -233,7 +240,8 @@ impl Board {
         for (i, spec) in options.checks.iter().enumerate() {
             let model = spec.model.as_ref().map(|p| p.model.as_str());
             let planned = self.maintenance_of(&spec.name, model, now_ms).is_some();
-            let suppressed = planned || is_consequence(&self.causes, &format!("check/{}", spec.name));
+            let suppressed = planned || is_consequence(&self.causes, &self.checks[i].node);
+            self.has_suppressed |= suppressed;
             if std::mem::replace(&mut self.checks[i].is_suppressed, suppressed) != suppressed {
                 self.push_state(i, now_ms);
             }

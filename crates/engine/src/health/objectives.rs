@@ -58,7 +58,11 @@ pub(super) async fn look_at_traffic(engine: &Engine, health: &Health) {
         let requests = ask(engine, &traffic.requests, now_ms).await.unwrap_or(0.0);
         // No series of failures means that none failed.
         let failed = ask(engine, &traffic.failed, now_ms).await.unwrap_or(0.0);
-        health.change(|board| board.saw_traffic(m, (requests, failed), now_ms));
+        health.change(|board| {
+            if let Some(m) = board.model_now_at(&options, m) {
+                board.saw_traffic(m, (requests, failed), now_ms);
+            }
+        });
     }
 }
 
@@ -78,6 +82,9 @@ pub(super) async fn look_at_objectives(engine: &Engine, health: &Health) {
                 continue;
             };
             health.change(|board| {
+                let Some(m) = board.model_now_at(&options, m) else {
+                    return;
+                };
                 let model = &mut board.models[m];
                 let label = [("window", window.clone())];
                 let mut put = |name: &'static str, label: &[(&'static str, String)], value: f64| {

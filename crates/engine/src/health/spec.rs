@@ -14,7 +14,7 @@ pub struct HealthOptions {
 }
 
 /// One thing that is looked at again and again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CheckSpec {
     /// Unique; for a model's endpoint `model/endpoint/probe`.
     pub name: String,
@@ -68,7 +68,7 @@ impl Role {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelSpec {
     pub name: String,
     pub version: Option<String>,
