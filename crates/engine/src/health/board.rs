@@ -62,7 +62,9 @@ pub(super) struct Live {
 }
 
 pub(super) struct Board {
+    /// What is watched: what was configured, and the models made over the API.
     pub(super) options: Arc<HealthOptions>,
+    pub(super) configured: Arc<HealthOptions>,
     pub(super) checks: Vec<Live>,
     pub(super) by_name: HashMap<String, usize>,
     pub(super) models: Vec<ModelLive>,
@@ -94,7 +96,8 @@ impl Board {
     ) -> (Self, Vec<StateRowError>) {
         let (rows, wrong) = Kept::load(StateKind::Health, kept);
         let mut board = Board {
-            options: Arc::new(HealthOptions::default()),
+            options: Arc::default(),
+            configured: Arc::default(),
             checks: Vec::new(),
             by_name: HashMap::new(),
             models: Vec::new(),
@@ -115,7 +118,7 @@ impl Board {
             written_ms: 0,
             rows,
         };
-        board.exchange(options, now_ms);
+        board.configure(options, now_ms);
         (board, wrong)
     }
 

@@ -239,3 +239,167 @@ fn live_of(spec: &CheckSpec, row: CheckRow) -> Live {
         is_suppressed: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::{Action, ModelPart, RecoverySpec, Role};
+    use super::*;
+    use lapwing_collect::probe::{HttpProbe, Probe};
+    use lapwing_judge::health::{CheckPolicy, RecoveryPolicy};
+    use lapwing_types::{ProbeOutcome, ProbeReason, StateChange, is_stale};
+    use std::collections::BTreeMap;
+
+    const T: i64 = 1_700_000_000_000;
+
+    fn check_of(name: &str, url: &str) -> CheckSpec {
+        CheckSpec {
+            name: name.to_owned(),
+            model: None,
+            what: CheckKind::Probe(Probe::Http(Box::new(HttpProbe {
+                url: Some(url.to_owned()),
+                ..HttpProbe::default()
+            }))),
+            base: None,
+            interval_ms: 1000,
+            timeout_ms: 500,
+            policy: CheckPolicy::default(),
+            labels: BTreeMap::new(),
+            depends_on: Vec::new(),
+            is_canary: false,
+            recovery: Vec::new(),
+        }
+    }
+
+    fn options(checks: Vec<CheckSpec>) -> Arc<HealthOptions> {
+        Arc::new(HealthOptions {
+            checks,
+            ..HealthOptions::default()
+        })
+    }
+
+    fn rows_of(changes: Vec<StateChange>) -> Vec<(String, String)> {
+        changes
+            .into_iter()
+            .filter_map(|c| Some((c.key, c.json?)))
+            .collect()
+    }
+
+    fn fails(board: &mut Board, i: usize, times: usize) {
+        for n in 0..times {
+            board.finish(i, ProbeOutcome::fail(ProbeReason::Status, "no"), T + n as i64);
+        }
+    }
+
+    fn state(board: &Board, name: &str) -> HealthState {
+        board.checks[board.by_name[name]].row.state.state
+    }
+
+    #[test]
+    fn a_crash_forgets_no_streak_and_a_long_standing_state_stays() {
+        let watched = || options(vec![check_of("a", "http://a")]);
+        let (mut board, _) = Board::new(watched(), Vec::new(), T);
+        board.finish(0, ProbeOutcome::pass(), T);
+        fails(&mut board, 0, 2);
+        let rows = rows_of(board.take_changes());
+        let (mut board, _) = Board::new(watched(), rows, T + 10);
+        fails(&mut board, 0, 1);
+        assert_eq!(
+            state(&board, "a"),
+            HealthState::Unhealthy,
+            "two before the crash and one after it"
+        );
+        let rows = rows_of(board.take_changes());
+        let month_ms = 30 * 86_400_000;
+        let (mut board, _) = Board::new(watched(), rows, T + month_ms);
+        board.tick(T + month_ms + 1000);
+        assert_eq!(
+            state(&board, "a"),
+            HealthState::Unhealthy,
+            "nobody could look meanwhile"
+        );
+        board.tick(T + month_ms + 600_000);
+        assert_eq!(state(&board, "a"), HealthState::Unknown, "and nobody looks now");
+    }
+
+    #[test]
+    fn what_is_the_same_keeps_its_streak_and_what_asks_something_else_begins_anew() {
+        let (mut board, _) = Board::new(
+            options(vec![
+                check_of("a", "http://a"),
+                check_of("b", "http://b"),
+                check_of("c", "http://c"),
+            ]),
+            Vec::new(),
+            T,
+        );
+        (0..3).for_each(|i| board.finish(i, ProbeOutcome::pass(), T));
+        (0..3).for_each(|i| fails(&mut board, i, 2));
+        assert!(board.begin(2));
+        let before = board.options.clone();
+        board.batch.series.clear();
+        let mut slower = check_of("c", "http://c");
+        slower.interval_ms = 2000;
+        board.exchange(options(vec![slower, check_of("b", "http://elsewhere")]), T + 5);
+        assert!(
+            board
+                .batch
+                .series
+                .iter()
+                .all(|s| s.samples.iter().all(|x| is_stale(x.value)))
+        );
+        assert!(!board.batch.series.is_empty() && board.rows.get("check/a").is_none());
+        // A look that began under the former settings counts for nobody, and blocks nobody.
+        assert_eq!(board.now_at(&before, 2), None);
+        assert!(board.begin(0));
+        fails(&mut board, 0, 1);
+        fails(&mut board, 1, 1);
+        assert_eq!(state(&board, "c"), HealthState::Unhealthy);
+        assert_eq!(state(&board, "b"), HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_model_written_anew_gets_no_second_budget() {
+        let watched = |is_there: bool| {
+            let repair = RecoverySpec {
+                name: "again".to_owned(),
+                action: Action::Command {
+                    argv: vec!["true".to_owned()],
+                },
+                policy: RecoveryPolicy {
+                    per_hour_max: 1,
+                    backoff_ms: 1,
+                    cooldown_ms: 1,
+                    ..RecoveryPolicy::default()
+                },
+                timeout_ms: 1000,
+            };
+            let mut check = check_of("m/a", "http://a");
+            check.model = Some(ModelPart {
+                model: "m".to_owned(),
+                role: Role::Endpoint,
+                part: "a".to_owned(),
+            });
+            let model = ModelSpec {
+                name: "m".to_owned(),
+                endpoints: vec!["a".to_owned()],
+                recovery: vec![repair],
+                ..ModelSpec::default()
+            };
+            Arc::new(HealthOptions {
+                checks: if is_there { vec![check] } else { Vec::new() },
+                models: if is_there { vec![model] } else { Vec::new() },
+                ..HealthOptions::default()
+            })
+        };
+        let (mut board, _) = Board::new(watched(true), Vec::new(), T);
+        fails(&mut board, 0, 3);
+        board.tick(T + 1000);
+        assert_eq!(board.effects.len(), 1);
+        board.exchange(watched(false), T + 2000);
+        assert_eq!(board.events.back().map(|e| e.to.as_str()), Some("removed"));
+        board.exchange(watched(true), T + 3000);
+        fails(&mut board, 0, 3);
+        (4..60).for_each(|s| board.tick(T + s * 1000));
+        assert_eq!(board.effects.len(), 1, "the hour is not over");
+    }
+}

@@ -95,7 +95,7 @@ impl Health {
     /// Other models and checks take the place of those in force; see `exchange` for what is kept.
     pub(crate) fn reload(&self, options: &HealthOptions, now_ms: i64) {
         let options = Arc::new(options.clone());
-        self.change(|board| board.exchange(options, now_ms));
+        self.change(|board| board.configure(options, now_ms));
     }
 
     /// Somebody reports, and it is written down before this returns; false when no check-in has that name. Blocks on
@@ -129,6 +129,15 @@ impl Health {
 
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Board) -> T) -> T {
         change(&mut self.board())
+    }
+
+    /// Writes down what changed before this returns. Blocks on the disk.
+    pub(super) fn commit(&self) -> Result<(), StateError> {
+        let changes = self.change(|board| board.take_changes());
+        self.shared.state.commit(&StateBatch {
+            changes,
+            ..StateBatch::default()
+        })
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -213,7 +222,9 @@ impl Health {
             return;
         };
         let limit = Duration::from_millis(effect.timeout_ms.max(1).unsigned_abs());
-        let acting = runner::carry_out(&effect.action, effect.timeout_ms, engine.now_ms());
+        let places = runner::Places::of_this_machine();
+        let times = (effect.timeout_ms, engine.now_ms());
+        let acting = runner::carry_out(&effect.action, &places, times);
         let result = match tokio::time::timeout(limit, acting).await {
             Ok(result) => result,
             Err(_) => Err(format!("it was not done within {} ms", effect.timeout_ms)),

@@ -374,6 +374,7 @@ impl Board {
         let spec = &self.options.models[m];
         let planned = self.maintenance_of(&spec.name, None, now_ms).is_some();
         let (fleet_policy, objective) = (spec.fleet, spec.objectives.availability);
+        let attained = if planned { Vec::new() } else { self.attained_now(m) };
         let model = &mut self.models[m];
         let yes = |b: bool| if b { 1.0 } else { 0.0 };
         let mut rows: Vec<Row> = vec![
@@ -396,6 +397,9 @@ impl Board {
             rows.push(("lapwing_model_available", vec![], yes(available)));
         }
         rows.extend(objective.map(|o| ("lapwing_model_objective_availability", vec![], o)));
+        for (aim, share) in attained {
+            rows.push((aim.series(), vec![], share));
+        }
         if fleet_policy.is_some() {
             fleet_rows(&model.row.fleet, &mut rows);
         }

@@ -29,6 +29,9 @@ pub struct ModelView {
     pub version: Option<String>,
     pub engine: Option<String>,
     pub owner: Option<String>,
+    /// `config`, or `api`.
+    #[serde(default)]
+    pub origin: String,
     pub on_fallback: bool,
     pub available: Option<bool>,
     /// What caused it, where it is a consequence.
@@ -221,6 +224,7 @@ impl Board {
             version: spec.version.clone(),
             engine: spec.engine.clone(),
             owner: spec.owner.clone(),
+            origin: self.origin_of(&spec.name).to_owned(),
             on_fallback: live.parts.is_on_fallback(),
             available: live.parts.is_available(),
             consequence_of: self.root_of(&format!("model/{}", spec.name)),

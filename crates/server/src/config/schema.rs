@@ -333,11 +333,24 @@ pub(crate) const KEYS: &[Described] = &[
         "false",
         "explicit bounds become native histograms with custom buckets",
     ),
+    (
+        "status.title",
+        Text,
+        "Status",
+        "what stands above the public status page",
+    ),
+    (
+        "blackbox.files",
+        Words,
+        "",
+        "blackbox.yml of blackbox_exporter: modules of `/probe`",
+    ),
 ];
 
 /// Reaches every map that is read key by key.
 const EVERYTHING: &str = "global: {}\nweb: { tokens: [{}], tls: {} }\nstore: {}\nhost: {}\ndiscover: {}\n\
-    limits: { query: {} }\nreceive: { pushgateway: {}, statsd: {} }\notlp: {}\n";
+    limits: { query: {} }\nreceive: { pushgateway: {}, statsd: {} }\notlp: {}\n\
+    status: {}\nblackbox: {}\n";
 
 /// Of the whole file.
 pub(crate) fn schema() -> Value {
