@@ -252,6 +252,7 @@ impl Engine {
         shared.otlp.set_options(options.otlp.clone());
         shared.paging.reload(&options.paging, self.now_ms());
         shared.forwarding.reload(&options.paging);
+        shared.health.reload(&options.health, self.now_ms());
         let wanted = SourceOptions::of(options);
         let before = {
             let mut sources = self.lock_sources();

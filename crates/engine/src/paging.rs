@@ -7,6 +7,7 @@
 
 use crate::clock::Clock;
 use crate::graph::Graphs;
+use crate::health::Health;
 use crate::meter::Meter;
 use crate::paging_numbers::PagingNumbers;
 use crate::queries::Queries;
@@ -181,9 +182,14 @@ impl Paging {
     }
 
     /// Evaluates what is due and writes down what was found. Called on a blocking thread.
-    /// `is_scraped` says whether every target was scraped once since the start.
+    /// `is_scraped` says whether every target was scraped once since the start; `health` adds what it knows to what is told.
     /// True when slots are left that were due.
-    pub(crate) fn tick(&self, store: &MetricsStore, is_scraped: bool, now_ms: i64) -> bool {
+    pub(crate) fn tick(
+        &self,
+        (store, health): (&MetricsStore, &Health),
+        is_scraped: bool,
+        now_ms: i64,
+    ) -> bool {
         let watch = crate::clock::Stopwatch::start();
         let mut judging = self.judging();
         let Judging {
@@ -203,7 +209,10 @@ impl Paging {
         };
         let elapsed = || watch.elapsed_s();
         let mut evaluator = QueryEvaluator::new(&snapshot, options, threads).timed(&elapsed);
-        let tick = rules.tick(now_ms, &mut evaluator, state);
+        let mut tick = rules.tick(now_ms, &mut evaluator, state);
+        for event in &mut tick.events {
+            health.annotate(event, now_ms);
+        }
         self.shared.numbers.evaluations.add(tick.evaluations);
         self.shared.numbers.failures.add(tick.failures);
         let mut appender = store.appender("rules", now_ms);

@@ -51,7 +51,7 @@ impl Engine {
                 .advance(Duration::from_millis(step_ms.unsigned_abs()));
             let now_ms = self.now_ms();
             self.gather_sdk();
-            while self.paging().tick(self.store(), false, now_ms) {}
+            while self.paging().tick((self.store(), self.health()), false, now_ms) {}
             self.paging().dispatch_due(self.clock()).await;
             // Deliveries are tasks of their own; those that need no network end here.
             tokio::task::yield_now().await;

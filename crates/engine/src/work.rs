@@ -134,9 +134,10 @@ fn start_rules(jobs: &mut Jobs, engine: &Engine) {
         let engine = engine.clone();
         async move {
             let (paging, store, now_ms) = (engine.paging().clone(), engine.store().clone(), engine.now_ms());
+            let health = engine.health().clone();
             let is_scraped = engine.scraping().is_scraped();
             // Missed slots are caught up at once, a bounded number per turn of the locks.
-            let tick = move || while paging.tick(&store, is_scraped, now_ms) {};
+            let tick = move || while paging.tick((&store, &health), is_scraped, now_ms) {};
             if let Err(error) = engine.compute_queries(tick).await {
                 tracing::error!(%error, "a tick of the rules was cut off");
             }

@@ -5,6 +5,7 @@
 mod alerts;
 mod contest;
 mod doors;
+mod health;
 mod options;
 mod queries;
 mod sdk;
@@ -26,6 +27,7 @@ Without NAME the benches are listed.
 
   --series N       active series, a multiple of 100        (20000)
   --steps N        samples of each series, 15 s apart      (240)
+  --checks N       HTTP checks of `health`                 (10000)
   --repeat N       timed runs of each query                (10)
   --alerts N       alerts of the storm, in groups of 50    (50000)
   --servers A,B    of lapwing, prometheus, victoria-metrics, alertmanager (those that are installed)
@@ -50,6 +52,7 @@ const BENCHES: &[Entry] = &[
     contest::QUERY,
     alerts::ALERTS,
     storm::STORM,
+    health::HEALTH,
     sdk::SDK,
 ];
 

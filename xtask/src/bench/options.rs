@@ -12,6 +12,9 @@ const SAMPLES_MAX: usize = 2_000_000_000;
 /// Labels and texts of one alert are about a kilobyte.
 const ALERTS_MAX: usize = 1_000_000;
 
+/// Ten thousand new connections a second on one machine.
+const CHECKS_MAX: usize = 100_000;
+
 #[derive(Debug, PartialEq)]
 pub(super) struct Options {
     pub(super) hosts: usize,
@@ -19,6 +22,7 @@ pub(super) struct Options {
     pub(super) repeat: usize,
     /// Of the storm.
     pub(super) alerts: usize,
+    pub(super) checks: usize,
     /// Names of servers; empty means all that are installed.
     pub(super) servers: Vec<String>,
     /// A lapwing that is built already.
@@ -32,6 +36,7 @@ impl Options {
             steps: 240,
             repeat: 10,
             alerts: 50_000,
+            checks: 10_000,
             servers: Vec::new(),
             lapwing: None,
         };
@@ -43,6 +48,7 @@ impl Options {
                 "--steps" => options.steps = number(value()?)?,
                 "--alerts" => options.alerts = number(value()?)?.min(ALERTS_MAX),
                 "--repeat" => options.repeat = number(value()?)?,
+                "--checks" => options.checks = number(value()?)?.min(CHECKS_MAX),
                 "--servers" => options.servers = value()?.split(',').map(str::to_owned).collect(),
                 "--lapwing" => options.lapwing = Some(PathBuf::from(value()?)),
                 "--full" => (options.hosts, options.steps) = (1_000, 1_440),

@@ -63,6 +63,16 @@ const TABLE: &[Tool] = &[
         baseline: false,
     },
     Tool {
+        program: "dnsmasq",
+        package: "dnsmasq-base",
+        baseline: false,
+    },
+    Tool {
+        program: "mariadbd",
+        package: "mariadb-server-core",
+        baseline: false,
+    },
+    Tool {
         program: "nginx",
         package: "nginx-light",
         baseline: false,

@@ -103,6 +103,7 @@ impl ArtifactProbe {
                 headers: headers.clone(),
                 body: Vec::new(),
                 tls: self.tls.clone(),
+                offer_h2: true,
             };
             let answer = ask(look, &request).await?;
             if let (300..400, Some(to)) = (answer.status, answer.header("location")) {

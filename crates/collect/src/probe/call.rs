@@ -46,6 +46,7 @@ pub(super) async fn fetch(look: &Look, call: &Call) -> Result<(u16, Vec<u8>), St
         headers: call.headers.clone(),
         body: call.body.clone(),
         tls: call.tls.clone(),
+        offer_h2: true,
     };
     let answered = match &call.unix_socket {
         Some(path) => ask_unix(look, path, &request).await,

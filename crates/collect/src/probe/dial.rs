@@ -10,11 +10,11 @@ use lapwing_types::{Phase, ProbeReason};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -26,10 +26,42 @@ pub struct TlsOptions {
     /// Only these authorities; the system's without it.
     pub ca_file: Option<PathBuf>,
     pub insecure_skip_verify: bool,
+    /// What we show when the server asks who we are; read anew for each look.
+    pub cert_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
     /// The name that the certificate must hold; the host's without it.
     pub server_name: Option<String>,
     /// Degraded when the certificate ends within so many days.
     pub warn_days: Option<f64>,
+}
+
+/// Which addresses of a name are asked, where it has several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IpPreference {
+    /// In the order in which the resolver gives them.
+    #[default]
+    Any,
+    V4 {
+        is_only: bool,
+    },
+    V6 {
+        is_only: bool,
+    },
+}
+
+impl IpPreference {
+    pub(super) fn order(self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        let (wants_v4, is_only) = match self {
+            IpPreference::Any => return addresses,
+            IpPreference::V4 { is_only } => (true, is_only),
+            IpPreference::V6 { is_only } => (false, is_only),
+        };
+        if is_only {
+            addresses.retain(|a| a.is_ipv4() == wants_v4);
+        }
+        addresses.sort_by_key(|a| a.is_ipv4() != wants_v4);
+        addresses
+    }
 }
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -57,9 +89,11 @@ pub(super) async fn connect(look: &Look, address: &Address<'_>) -> Result<TcpStr
             let found = tokio::net::lookup_host((host, address.port)).await;
             let found =
                 found.map_err(|e| Fault::new(ProbeReason::Dns, format!("cannot resolve {host}: {e}")))?;
-            found.take(ADDRESSES_MAX).collect()
+            found.collect()
         }
     };
+    let mut addresses = look.ip.order(addresses);
+    addresses.truncate(ADDRESSES_MAX);
     look.enter(Phase::Connect);
     look.measure("probe_dns_lookup_time_seconds", look.phase_s(Phase::Resolve));
     let mut last = Fault::new(ProbeReason::Dns, format!("{host} has no address"));
@@ -110,7 +144,7 @@ pub(super) async fn secure(
     let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
     let server_name =
         ServerName::try_from(name).map_err(|_| Fault::config(format!("{host:?} is not a name for TLS")))?;
-    let connector = tokio_rustls::TlsConnector::from(client_config(offer_h2)?);
+    let connector = tokio_rustls::TlsConnector::from(client_config(tls, offer_h2)?);
     let stream = connector
         .connect(server_name.clone(), stream)
         .await
@@ -235,23 +269,70 @@ fn verifier(tls: &TlsOptions) -> Result<Arc<WebPkiServerVerifier>, Fault> {
         .map_err(|e| Fault::config(format!("no authority to trust: {e}")))
 }
 
-fn client_config(offer_h2: bool) -> Result<Arc<ClientConfig>, Fault> {
+fn client_config(tls: &TlsOptions, offer_h2: bool) -> Result<Arc<ClientConfig>, Fault> {
     static PLAIN: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     static WITH_H2: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     let kept = if offer_h2 { &WITH_H2 } else { &PLAIN };
-    if let Some(config) = kept.get() {
+    let shows_itself = tls.cert_file.is_some() || tls.key_file.is_some();
+    if let Some(config) = kept.get().filter(|_| !shows_itself) {
         return Ok(config.clone());
     }
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| Fault::config(e.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
+    let mut config = if shows_itself {
+        let (chain, key) = identity(tls)?;
+        let config = builder.with_client_auth_cert(chain, key);
+        config.map_err(|e| Fault::config(format!("cert_file and key_file: {e}")))?
+    } else {
+        builder.with_no_client_auth()
+    };
     if offer_h2 {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     }
     // A resumed session shows no certificate.
     config.resumption = rustls::client::Resumption::disabled();
+    if shows_itself {
+        return Ok(Arc::new(config));
+    }
     Ok(kept.get_or_init(|| Arc::new(config)).clone())
+}
+
+fn identity(tls: &TlsOptions) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Fault> {
+    let (Some(cert), Some(key)) = (&tls.cert_file, &tls.key_file) else {
+        return Err(Fault::config("cert_file and key_file belong together"));
+    };
+    let wrong = |path: &Path, e: &dyn std::fmt::Display| Fault::config(format!("{}: {e}", path.display()));
+    let chain = CertificateDer::pem_file_iter(cert).map_err(|e| wrong(cert, &e))?;
+    let chain = chain
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| wrong(cert, &e))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &e))?;
+    Ok((chain, key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_asked_in_the_order_that_is_wanted() {
+        let check = |ip: IpPreference, expect: &[&str]| {
+            let all = ["127.0.0.1:1", "[::1]:1", "127.0.0.2:1"];
+            let ordered = ip.order(all.iter().map(|a| a.parse().unwrap()).collect());
+            let said: Vec<String> = ordered.iter().map(SocketAddr::to_string).collect();
+            assert_eq!(said, expect, "{ip:?}");
+        };
+        check(IpPreference::Any, &["127.0.0.1:1", "[::1]:1", "127.0.0.2:1"]);
+        check(
+            IpPreference::V6 { is_only: false },
+            &["[::1]:1", "127.0.0.1:1", "127.0.0.2:1"],
+        );
+        check(
+            IpPreference::V4 { is_only: true },
+            &["127.0.0.1:1", "127.0.0.2:1"],
+        );
+    }
 }

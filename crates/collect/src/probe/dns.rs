@@ -22,14 +22,27 @@ pub struct DnsProbe {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     pub tcp: bool,
-    /// NOERROR without it.
-    pub rcode: Option<String>,
+    /// NOERROR without it; one of several.
+    #[serde(deserialize_with = "super::expect::one_or_many")]
+    pub rcode: Vec<String>,
     /// Regular expressions of which each must match one of the answers.
     #[serde(deserialize_with = "super::expect::one_or_many")]
     pub answers: Vec<String>,
+    /// Regular expressions that no answer may match.
+    #[serde(deserialize_with = "super::expect::one_or_many")]
+    pub none_match: Vec<String>,
+    /// Regular expressions that each answer must match.
+    #[serde(deserialize_with = "super::expect::one_or_many")]
+    pub all_match: Vec<String>,
+    /// Regular expressions that not all answers may match.
+    #[serde(deserialize_with = "super::expect::one_or_many")]
+    pub not_all_match: Vec<String>,
+    /// An answer without records passes.
+    pub may_be_empty: bool,
 }
 
-const KINDS: [(&str, u16); 9] = [
+const KINDS: [(&str, u16); 10] = [
+    ("ANY", 255),
     ("A", 1),
     ("NS", 2),
     ("CNAME", 5),
@@ -48,12 +61,18 @@ const POINTERS_MAX: usize = 32;
 impl DnsProbe {
     pub(super) fn check(&self) -> Result<(), String> {
         question(&self.name, self.type_number()?, 0)?;
-        for pattern in &self.answers {
+        let patterns = [
+            &self.answers,
+            &self.none_match,
+            &self.all_match,
+            &self.not_all_match,
+        ];
+        for pattern in patterns.into_iter().flatten() {
             Regex::new(pattern).map_err(|e| format!("{pattern:?} is not a regular expression: {e}"))?;
         }
-        match &self.rcode {
-            Some(code) if !RCODES.contains(&code.as_str()) => Err(format!("{code:?} is none of {RCODES:?}")),
-            _ => Ok(()),
+        match self.rcode.iter().find(|code| !RCODES.contains(&code.as_str())) {
+            Some(code) => Err(format!("{code:?} is none of {RCODES:?}")),
+            None => Ok(()),
         }
     }
 
@@ -81,27 +100,66 @@ impl DnsProbe {
         look.measure("probe_dns_authority_rrs", f64::from(answer.authority));
         look.measure("probe_dns_additional_rrs", f64::from(answer.additional));
         look.note("answers", answer.records.join(", "));
-        self.judge(&answer)
+        self.judge(look, &answer)
     }
 
-    fn judge(&self, answer: &Answer) -> Found {
+    fn judge_records(&self, answer: &Answer) -> Found {
+        let all = || answer.records.join(", ");
+        let said = |detail: String| Err(Fault::new(ProbeReason::Answer, detail));
+        // The whole record as a zone file has it, or its data alone, may be what was meant.
+        let count = |pattern: &str| -> Result<usize, Fault> {
+            let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
+            let found = answer.records.iter().zip(&answer.lines);
+            Ok(found
+                .filter(|(data, line)| regex.is_match(data) || regex.is_match(line))
+                .count())
+        };
+        for pattern in &self.answers {
+            if count(pattern)? == 0 {
+                return said(format!("no answer matches {pattern:?}: {}", all()));
+            }
+        }
+        for pattern in &self.none_match {
+            if count(pattern)? > 0 {
+                return said(format!("an answer matches {pattern:?}: {}", all()));
+            }
+        }
+        for pattern in &self.all_match {
+            if count(pattern)? < answer.records.len() {
+                return said(format!("not every answer matches {pattern:?}: {}", all()));
+            }
+        }
+        for pattern in &self.not_all_match {
+            if !answer.records.is_empty() && count(pattern)? == answer.records.len() {
+                return said(format!("every answer matches {pattern:?}: {}", all()));
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&self, look: &Look, answer: &Answer) -> Found {
         let code = RCODES
             .get(usize::from(answer.rcode))
             .copied()
             .unwrap_or("UNKNOWN");
-        let wanted = self.rcode.as_deref().unwrap_or("NOERROR");
-        if code != wanted {
+        let wanted = if self.rcode.is_empty() {
+            "NOERROR".to_owned()
+        } else {
+            self.rcode.join(" or ")
+        };
+        let is_wanted = match self.rcode.is_empty() {
+            true => code == "NOERROR",
+            false => self.rcode.iter().any(|c| c == code),
+        };
+        look.measure("probe_dns_query_succeeded", 1.0);
+        if !is_wanted {
             let detail = format!("{} answers {code}, not {wanted}", self.name);
             return Err(Fault::new(ProbeReason::Dns, detail));
         }
-        for pattern in &self.answers {
-            let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
-            if !answer.records.iter().any(|r| regex.is_match(r)) {
-                let detail = format!("no answer matches {pattern:?}: {}", answer.records.join(", "));
-                return Err(Fault::new(ProbeReason::Answer, detail));
-            }
-        }
-        if wanted == "NOERROR" && answer.records.is_empty() {
+        let judged = self.judge_records(answer);
+        look.measure("probe_failed_due_to_regex", f64::from(u8::from(judged.is_err())));
+        judged?;
+        if code == "NOERROR" && answer.records.is_empty() && !self.may_be_empty {
             return Err(Fault::new(
                 ProbeReason::Empty,
                 format!("{} has no such record", self.name),
@@ -116,7 +174,10 @@ async fn ask_udp(look: &Look, (host, port): (&str, u16), question: &[u8]) -> Res
     let mut found = tokio::net::lookup_host((host.trim_matches(['[', ']']), port))
         .await
         .map_err(|e| Fault::new(ProbeReason::Dns, format!("cannot resolve {host}: {e}")))?;
-    let server = found
+    let server = look
+        .ip
+        .order(found.by_ref().collect())
+        .into_iter()
         .next()
         .ok_or_else(|| Fault::new(ProbeReason::Dns, format!("{host} has no address")))?;
     look.enter(Phase::Processing);
@@ -168,6 +229,8 @@ fn question(name: &str, kind: u16, id: u16) -> Result<Vec<u8>, String> {
 struct Answer {
     rcode: u8,
     records: Vec<String>,
+    /// Each record as a zone file has it: name, lifetime, class, type, data.
+    lines: Vec<String>,
     authority: u16,
     additional: u16,
 }
@@ -181,18 +244,25 @@ fn parse(packet: &[u8], id: u16) -> Option<Answer> {
     for _ in 0..questions {
         at = name_at(packet, at)?.1 + 4;
     }
-    let mut records = Vec::new();
+    let (mut records, mut lines) = (Vec::new(), Vec::new());
     for _ in 0..answers {
-        at = name_at(packet, at)?.1;
+        let (owner, after) = name_at(packet, at)?;
+        at = after;
         let (kind, length) = (u16_at(packet, at)?, usize::from(u16_at(packet, at + 8)?));
         let data = at + 10;
         packet.get(data..data + length)?;
-        records.push(record(packet, kind, (data, length))?);
+        let text = record(packet, kind, (data, length))?;
+        let lifetime = u32::from(u16_at(packet, at + 4)?) << 16 | u32::from(u16_at(packet, at + 6)?);
+        let known = KINDS.iter().find(|(_, n)| *n == kind);
+        let word = known.map_or_else(|| format!("TYPE{kind}"), |(name, _)| (*name).to_owned());
+        lines.push(format!("{owner}\t{lifetime}\tIN\t{word}\t{text}"));
+        records.push(text);
         at = data + length;
     }
     Some(Answer {
         rcode: packet.get(3)? & 0x0f,
         records,
+        lines,
         authority: u16_at(packet, 8)?,
         additional: u16_at(packet, 10)?,
     })

@@ -22,12 +22,15 @@ pub(super) struct Ask {
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
     pub(super) tls: TlsOptions,
+    pub(super) offer_h2: bool,
 }
 
 /// The head of an answer; the body is still to come.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: hyper::HeaderMap,
+    pub(super) is_tls: bool,
+    version: hyper::Version,
     body: Incoming,
     /// Ends the connection with the answer.
     _connection: Connection,
@@ -45,7 +48,13 @@ pub(super) async fn ask(look: &Look, ask: &Ask) -> Result<Answer, Fault> {
     let host = ask.url.host_str().unwrap_or_default();
     let is_tls = ask.url.scheme() == "https";
     let port = ask.url.port_or_known_default().unwrap_or(80);
-    let dialed = dial(look, &Address { host, port }, is_tls.then_some(&ask.tls), true).await?;
+    let dialed = dial(
+        look,
+        &Address { host, port },
+        is_tls.then_some(&ask.tls),
+        ask.offer_h2,
+    )
+    .await?;
     look.measure("probe_http_ssl", if is_tls { 1.0 } else { 0.0 });
     over(look, ask, dialed).await
 }
@@ -69,7 +78,8 @@ async fn over(look: &Look, ask: &Ask, dialed: Dialed) -> Result<Answer, Fault> {
     let request = request(ask, dialed.is_h2)?;
     let (response, connection) = send(dialed, request).await?;
     look.enter(Phase::Transfer);
-    let version = match response.version() {
+    let spoken = response.version();
+    let version = match spoken {
         hyper::Version::HTTP_10 => 1.0,
         hyper::Version::HTTP_2 => 2.0,
         _ => 1.1,
@@ -79,6 +89,8 @@ async fn over(look: &Look, ask: &Ask, dialed: Dialed) -> Result<Answer, Fault> {
     Ok(Answer {
         status: head.status.as_u16(),
         headers: head.headers,
+        is_tls: ask.url.scheme() == "https",
+        version: spoken,
         body,
         _connection: connection,
     })
@@ -164,6 +176,15 @@ pub(super) fn fault_of(error: &hyper::Error) -> Fault {
 impl Answer {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// As blackbox_exporter and Go call it.
+    pub(super) fn version(&self) -> &'static str {
+        match self.version {
+            hyper::Version::HTTP_10 => "HTTP/1.0",
+            hyper::Version::HTTP_2 => "HTTP/2.0",
+            _ => "HTTP/1.1",
+        }
     }
 
     /// The next piece of the body, `None` at its end.

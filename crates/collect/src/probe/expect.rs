@@ -18,6 +18,8 @@ pub struct Expect {
     pub status: Vec<String>,
     /// A regular expression per header.
     pub headers: BTreeMap<String, String>,
+    /// The same, but such a header must not come.
+    pub not_headers: BTreeMap<String, String>,
     /// Without the white space around it.
     #[serde(alias = "exact")]
     pub equals: Option<String>,
@@ -28,6 +30,8 @@ pub struct Expect {
     /// Regular expressions.
     #[serde(deserialize_with = "one_or_many")]
     pub matches: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub not_matches: Vec<String>,
     /// By path, such as `data[0].status`: a value, or text such as `> 0.5`, `!= x`, `=~ ^ok`.
     pub json: BTreeMap<String, Value>,
     /// The part of JSON Schema that tests need: type, properties, required, items, enum, bounds.
@@ -62,7 +66,9 @@ pub struct EmbeddingExpect {
 impl Expect {
     /// Whatever is wrong with the conditions themselves, found when the configuration is read.
     pub fn check(&self) -> Result<(), String> {
-        for pattern in self.matches.iter().chain(self.headers.values()) {
+        let patterns = self.matches.iter().chain(&self.not_matches);
+        let of_headers = self.headers.values().chain(self.not_headers.values());
+        for pattern in patterns.chain(of_headers) {
             Regex::new(pattern).map_err(|e| format!("{pattern:?} is not a regular expression: {e}"))?;
         }
         for status in &self.status {
@@ -72,6 +78,22 @@ impl Expect {
             }
         }
         Ok(())
+    }
+
+    /// Whether anything is asked of what an answer says.
+    pub(super) fn judges_answers(&self) -> bool {
+        let of_text = [
+            &self.contains,
+            &self.not_contains,
+            &self.matches,
+            &self.not_matches,
+        ];
+        of_text.iter().any(|list| !list.is_empty())
+            || !self.json.is_empty()
+            || self.equals.is_some()
+            || self.schema.is_some()
+            || self.number.is_some()
+            || self.embedding.is_some()
     }
 
     pub(super) fn allows_status(&self, code: u16) -> bool {
@@ -108,6 +130,12 @@ impl Expect {
             let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
             if !regex.is_match(text) {
                 return wrong(format!("the answer does not match {pattern:?}"));
+            }
+        }
+        for pattern in &self.not_matches {
+            let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
+            if regex.is_match(text) {
+                return wrong(format!("the answer matches {pattern:?}"));
             }
         }
         if let Some(number) = &self.number {
@@ -293,6 +321,7 @@ mod tests {
             Some(ProbeReason::Answer),
         );
         check(json!({"matches": "^o[k]$"}), "ok", None);
+        check(json!({"not_matches": "^o[k]$"}), "ok", Some(ProbeReason::Answer));
         check(
             json!({"number": {"value": 4.0, "tolerance": 0.1}}),
             "about 4.05",

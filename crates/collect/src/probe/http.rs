@@ -37,6 +37,12 @@ pub struct HttpProbe {
     pub no_redirects: bool,
     pub body_max: Option<Bytes>,
     pub tls: TlsOptions,
+    /// Whether the answer must come over HTTPS, or must not.
+    pub https: Option<bool>,
+    /// `HTTP/1.1`, `HTTP/2.0`: any without it.
+    #[serde(deserialize_with = "super::expect::one_or_many")]
+    pub http_versions: Vec<String>,
+    pub no_http2: bool,
     pub expect: Expect,
     /// Values for later steps: `token: json access_token`, `id: header x-id`, `n: regex id=(\d+)`; used as `{{token}}`.
     pub save: BTreeMap<String, String>,
@@ -93,6 +99,7 @@ impl HttpProbe {
         let first = self.first_ask(look, whole, values)?;
         let mut answer = self.follow(look, first).await?;
         look.measure("probe_http_status_code", f64::from(answer.status));
+        self.judge_connection(&answer)?;
         let length = answer.header("content-length").and_then(|l| l.parse().ok());
         look.measure("probe_http_content_length", length.unwrap_or(-1.0));
         let bytes_max = self.body_max.or(whole.body_max).map_or(BODY_BYTES_MAX, |b| b.0);
@@ -111,6 +118,22 @@ impl HttpProbe {
         self.expect.judge_latency(look.seconds_since(started))
     }
 
+    fn judge_connection(&self, answer: &Answer) -> Found {
+        let version = answer.version();
+        if !self.http_versions.is_empty() && !self.http_versions.iter().any(|v| v == version) {
+            let wanted = self.http_versions.join(" or ");
+            return Err(Fault::new(
+                ProbeReason::Protocol,
+                format!("the server speaks {version}, not {wanted}"),
+            ));
+        }
+        match (self.https, answer.is_tls) {
+            (Some(true), false) => Err(Fault::new(ProbeReason::Tls, "the answer did not come over TLS")),
+            (Some(false), true) => Err(Fault::new(ProbeReason::Tls, "the answer came over TLS")),
+            _ => Ok(()),
+        }
+    }
+
     fn judge(
         &self,
         look: &Look,
@@ -121,6 +144,15 @@ impl HttpProbe {
             let value = answer.header(name).unwrap_or("");
             if !Regex::new(pattern).is_ok_and(|r| r.is_match(value)) {
                 let detail = format!("header {name} is {value:?}, not {pattern:?}");
+                return Err(Fault::new(ProbeReason::Header, detail));
+            }
+        }
+        for (name, pattern) in &self.expect.not_headers {
+            let Some(value) = answer.header(name) else {
+                continue;
+            };
+            if Regex::new(pattern).is_ok_and(|r| r.is_match(value)) {
+                let detail = format!("header {name} is {value:?}, which matches {pattern:?}");
                 return Err(Fault::new(ProbeReason::Header, detail));
             }
         }
@@ -199,6 +231,7 @@ impl HttpProbe {
             } else {
                 self.tls.clone()
             },
+            offer_h2: !self.no_http2 && !whole.no_http2,
         })
     }
 

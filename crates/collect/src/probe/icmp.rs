@@ -31,7 +31,10 @@ impl IcmpProbe {
         let mut found = tokio::net::lookup_host((host, 0))
             .await
             .map_err(|e| Fault::new(ProbeReason::Dns, format!("cannot resolve {host}: {e}")))?;
-        let to = found
+        let to = look
+            .ip
+            .order(found.by_ref().collect())
+            .into_iter()
             .next()
             .ok_or_else(|| Fault::new(ProbeReason::Dns, format!("{host} has no address")))?;
         look.enter(Phase::Connect);

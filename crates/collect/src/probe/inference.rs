@@ -164,6 +164,7 @@ impl InferenceProbe {
             headers,
             body: body.map(|b| b.to_string().into_bytes()).unwrap_or_default(),
             tls: self.tls.clone(),
+            offer_h2: true,
         };
         let mut answer = ask(look, &request).await?;
         look.measure("probe_http_status_code", f64::from(answer.status));

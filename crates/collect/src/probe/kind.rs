@@ -27,11 +27,11 @@ use std::time::Duration;
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
     Http(Box<HttpProbe>),
-    Tcp(TcpProbe),
-    Dns(DnsProbe),
-    Tls(TlsProbe),
+    Tcp(Box<TcpProbe>),
+    Dns(Box<DnsProbe>),
+    Tls(Box<TlsProbe>),
     Icmp(IcmpProbe),
-    Grpc(GrpcProbe),
+    Grpc(Box<GrpcProbe>),
     Websocket(Box<WebSocketProbe>),
     Postgres(Box<PostgresProbe>),
     Mysql(Box<MysqlProbe>),
@@ -136,6 +136,21 @@ impl Probe {
             | Probe::Command(_) => &None,
         };
         address.as_deref()
+    }
+
+    /// Whether it asks a model something and judges what comes.
+    pub fn judges_answers(&self) -> bool {
+        match self {
+            Probe::OpenaiChat(_)
+            | Probe::OpenaiCompletion(_)
+            | Probe::OpenaiEmbedding(_)
+            | Probe::KserveV2(_)
+            | Probe::Triton(_)
+            | Probe::Torchserve(_)
+            | Probe::Golden(_) => true,
+            Probe::Http(p) => p.expect.judges_answers() || p.steps.iter().any(|s| s.expect.judges_answers()),
+            _ => false,
+        }
     }
 
     /// What is wrong with its settings, found before it is first used.

@@ -2,6 +2,7 @@
 //!
 //! A probe notes what it learns as it goes, so that a look which is cut off by its timeout still tells how far it came.
 
+use super::dial::IpPreference;
 use lapwing_types::{Phase, ProbeOutcome, ProbeReason, ProbeSeries, Verdict};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +20,8 @@ pub struct Look {
     pub base: Option<String>,
     pub timeout_ms: i64,
     pub now_ms: i64,
+    /// Which addresses of a name are asked.
+    pub ip: IpPreference,
     nanos: Nanos,
     seen: Mutex<Seen>,
 }
@@ -98,6 +101,7 @@ impl Look {
             base,
             timeout_ms,
             now_ms,
+            ip: IpPreference::default(),
             nanos,
             seen: Mutex::default(),
         }

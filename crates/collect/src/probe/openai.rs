@@ -191,6 +191,7 @@ impl OpenAiProbe {
             headers,
             body: body.to_string().into_bytes(),
             tls: self.tls.clone(),
+            offer_h2: true,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! TCP: it accepts a connection, and where wanted says what it should after what we send.
 
-use super::dial::{Address, TlsOptions, dial};
+use super::dial::{Address, TlsOptions, dial, secure};
 use super::expect::beginning;
 use super::line::Talk;
 use super::look::{Fault, Found, Look};
@@ -14,6 +14,10 @@ pub struct TcpProbe {
     /// `host:port`; the endpoint's without it.
     pub address: Option<String>,
     pub tls: Option<TlsOptions>,
+    /// How to trust the other side after an exchange with `starttls`.
+    pub starttls: Option<TlsOptions>,
+    /// Lines of ours end with a line feed alone.
+    pub bare_newline: bool,
     /// Sent and expected in turn, line by line.
     pub talk: Vec<Exchange>,
 }
@@ -21,9 +25,12 @@ pub struct TcpProbe {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Exchange {
+    /// `${1}` is what the last expectation's first group caught.
     pub send: Option<String>,
     /// A regular expression that a line which comes must match; others before it are passed over.
     pub expect: Option<String>,
+    /// TLS begins after this exchange.
+    pub starttls: bool,
 }
 
 /// Lines passed over while waiting for the expected one.
@@ -42,12 +49,21 @@ impl TcpProbe {
         let dialed = dial(look, &Address { host: &host, port }, self.tls.as_ref(), false).await?;
         let mut talk = Talk::new(dialed.stream);
         look.enter(Phase::Processing);
+        let end = if self.bare_newline { "\n" } else { "\r\n" };
+        let mut caught: Vec<String> = Vec::new();
         for exchange in &self.talk {
             if let Some(text) = &exchange.send {
-                talk.send(format!("{text}\r\n").as_bytes()).await?;
+                let text = filled(text, &caught);
+                talk.send(format!("{text}{end}").as_bytes()).await?;
             }
             if let Some(pattern) = &exchange.expect {
-                wait_for(look, &mut talk, pattern).await?;
+                caught = wait_for(look, &mut talk, pattern).await?;
+            }
+            if exchange.starttls {
+                let tls = self.starttls.clone().unwrap_or_default();
+                let secured = secure(look, talk.into_stream()?, (&host, &tls), false).await?;
+                talk = Talk::new(secured.stream);
+                look.enter(Phase::Processing);
             }
         }
         look.leave();
@@ -55,7 +71,17 @@ impl TcpProbe {
     }
 }
 
-async fn wait_for(look: &Look, talk: &mut Talk, pattern: &str) -> Found {
+/// `${1}` and its kin, by what was caught.
+fn filled(text: &str, caught: &[String]) -> String {
+    let mut out = text.to_owned();
+    for (i, group) in caught.iter().enumerate() {
+        out = out.replace(&format!("${{{i}}}"), group);
+    }
+    out
+}
+
+/// What the line that matched and its groups hold.
+async fn wait_for(look: &Look, talk: &mut Talk, pattern: &str) -> Result<Vec<String>, Fault> {
     let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
     let mut last = String::new();
     for _ in 0..LINES_MAX {
@@ -66,9 +92,10 @@ async fn wait_for(look: &Look, talk: &mut Talk, pattern: &str) -> Found {
                 return Err(fault);
             }
         };
-        if regex.is_match(&last) {
+        if let Some(found) = regex.captures(&last) {
             look.measure("probe_failed_due_to_regex", 0.0);
-            return Ok(());
+            let groups = found.iter().map(|g| g.map_or("", |m| m.as_str()).to_owned());
+            return Ok(groups.collect());
         }
     }
     look.measure("probe_failed_due_to_regex", 1.0);

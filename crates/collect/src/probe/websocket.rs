@@ -7,10 +7,13 @@ use super::look::{Fault, Found, Look};
 use base64::Engine as _;
 use lapwing_types::{Phase, ProbeReason};
 use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
 use url::Url;
 
 const HEADERS_MAX: usize = 100;
+/// Hashed with the key by a server that knows the protocol, and by no other.
+const KEY_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Pings and pieces passed over while waiting for the answer.
 const FRAMES_MAX: usize = 100;
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -83,22 +86,41 @@ impl WebSocketProbe {
         let status = talk.line().await?;
         let code = status.split(' ').nth(1).unwrap_or("");
         look.measure("probe_http_status_code", code.parse().unwrap_or(0.0));
-        let mut accepted = false;
+        let mut accept = None;
         for _ in 0..HEADERS_MAX {
             let line = talk.line().await?;
             if line.is_empty() {
-                return if code == "101" && accepted {
-                    Ok(())
-                } else {
-                    let detail = format!("the server does not upgrade: {status:?}");
-                    Err(Fault::new(ProbeReason::Status, detail))
-                };
+                return judge_upgrade(&status, accept.as_deref(), &key);
             }
-            let lower = line.to_ascii_lowercase();
-            accepted |= lower.starts_with("sec-websocket-accept:");
+            if let Some((name, value)) = line.split_once(':')
+                && name.trim().eq_ignore_ascii_case("sec-websocket-accept")
+            {
+                accept = Some(value.trim().to_owned());
+            }
         }
         Err(Fault::protocol(format!("more than {HEADERS_MAX} headers")))
     }
+}
+
+/// Something that merely echoes headers, a proxy's cache for one, upgrades nothing.
+fn judge_upgrade(status: &str, accept: Option<&str>, key: &str) -> Found {
+    let Some(accept) = accept.filter(|_| status.split(' ').nth(1) == Some("101")) else {
+        let detail = format!("the server does not upgrade: {status:?}");
+        return Err(Fault::new(ProbeReason::Status, detail));
+    };
+    let wanted = accept_of(key);
+    if accept == wanted {
+        return Ok(());
+    }
+    let accept = beginning(accept);
+    Err(Fault::protocol(format!(
+        "the upgrade is not an answer to ours: Sec-WebSocket-Accept is {accept:?}, not {wanted:?}"
+    )))
+}
+
+fn accept_of(key: &str) -> String {
+    let hashed = Sha1::new().chain_update(key).chain_update(KEY_GUID).finalize();
+    base64::engine::general_purpose::STANDARD.encode(hashed)
 }
 
 /// A client's frame is always masked.
@@ -158,6 +180,22 @@ async fn receive(talk: &mut Talk) -> Result<String, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upgrade_answers_our_key() {
+        // The example of RFC 6455, 1.3.
+        let key = "dGhlIHNhbXBsZSBub25jZQ==";
+        let right = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+        let judged =
+            |status: &str, accept: Option<&str>| judge_upgrade(status, accept, key).map_err(|f| f.reason);
+        assert_eq!(judged("HTTP/1.1 101 Switching Protocols", Some(right)), Ok(()));
+        assert_eq!(
+            judged("HTTP/1.1 101 x", Some("c3Rhcg==")),
+            Err(ProbeReason::Protocol)
+        );
+        assert_eq!(judged("HTTP/1.1 101 x", None), Err(ProbeReason::Status));
+        assert_eq!(judged("HTTP/1.1 200 OK", Some(right)), Err(ProbeReason::Status));
+    }
 
     #[test]
     fn a_masked_frame() {

@@ -6,6 +6,7 @@ mod gpu;
 mod host;
 mod http;
 mod probe;
+mod probe_peers;
 mod probe_servers;
 mod scrape;
 mod server;

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Ends with the test.
-struct Started(Child);
+pub(crate) struct Started(Child);
 
 impl Drop for Started {
     fn drop(&mut self) {
@@ -20,13 +20,13 @@ impl Drop for Started {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// Without the program the test is skipped by name; in CI that is a failure.
-fn start(test: &str, program: &str, args: &[&str]) -> Option<Started> {
+pub(crate) fn start(test: &str, program: &str, args: &[&str]) -> Option<Started> {
     let started = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
@@ -44,7 +44,7 @@ fn start(test: &str, program: &str, args: &[&str]) -> Option<Started> {
 }
 
 /// A server takes a moment to listen; a busy machine more.
-async fn until_up(what: Value) -> ProbeOutcome {
+pub(crate) async fn until_up(what: Value) -> ProbeOutcome {
     for _ in 0..300 {
         let outcome = look_for(what.clone(), 5000).await;
         if !matches!(outcome.reason, Some(ProbeReason::Refused | ProbeReason::Closed)) {
@@ -182,11 +182,11 @@ async fn postgres_with_scram() {
     drop(server);
 }
 
-fn python() -> String {
+pub(crate) fn python() -> String {
     std::env::var("LAPWING_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
 }
 
-fn has_module(test: &str, module: &str) -> bool {
+pub(crate) fn has_module(test: &str, module: &str) -> bool {
     let import = format!("import {module}");
     let found = Command::new(python())
         .args(["-c", &import])
@@ -248,7 +248,7 @@ server.wait_for_termination()
     check(of("none"), Verdict::Fail, Some(ProbeReason::NotFound)).await;
 }
 
-fn nginx(dir: &Path, port: u16) -> Option<Started> {
+pub(crate) fn nginx(dir: &Path, port: u16) -> Option<Started> {
     let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
     let text = format!(
         "daemon off; master_process off; error_log {0}/error.log; pid {0}/pid; events {{}}\n\
@@ -337,7 +337,7 @@ async fn the_common_series_agree_with_blackbox_exporter() {
     }
 }
 
-async fn peer_series(url: &str) -> Vec<(String, f64)> {
+pub(crate) async fn peer_series(url: &str) -> Vec<(String, f64)> {
     let client =
         lapwing_collect::http::HttpClient::new(&lapwing_collect::http::HttpConfig::default()).unwrap();
     let request = lapwing_collect::http::Request {

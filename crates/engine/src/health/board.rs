@@ -1,9 +1,10 @@
 //! The board on which everything that is watched stands with its state. Synchronous; `now_ms` is an argument.
 //!
-//! A row goes to the state store when a state changes, not at every look: a crash forgets half a streak, never a state.
+//! A row goes to the state store when a state changes or a streak that leads away from it does, not at every look: a crash
+//! forgets neither, and what goes well costs no write.
 
 use super::event::{AuditEntry, HealthEvent, HealthNote};
-use super::hosts::{Place, is_below, place_of};
+use super::hosts::Place;
 use super::models::ModelLive;
 use super::repair::Effect;
 use super::series::{LabelCache, push, push_outcome};
@@ -38,7 +39,7 @@ pub(super) struct LastLook {
 }
 
 /// What is kept of a check over restarts.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct CheckRow {
     pub(super) state: CheckState,
@@ -55,12 +56,16 @@ pub(super) struct Live {
     pub(super) is_under_way: bool,
     pub(super) missed: u64,
     pub(super) place: Option<Place>,
+    /// What it is called in the graph of dependencies.
+    pub(super) node: String,
     pub(super) labels: LabelCache,
     pub(super) is_suppressed: bool,
 }
 
 pub(super) struct Board {
+    /// What is watched: what was configured, and the models made over the API.
     pub(super) options: Arc<HealthOptions>,
+    pub(super) configured: Arc<HealthOptions>,
     pub(super) checks: Vec<Live>,
     pub(super) by_name: HashMap<String, usize>,
     pub(super) models: Vec<ModelLive>,
@@ -80,6 +85,8 @@ pub(super) struct Board {
     pub(super) decisions: Vec<Decision>,
     pub(super) batch: WriteBatch,
     pub(super) is_network_down: bool,
+    /// Whether any check or model may not page now.
+    pub(super) has_suppressed: bool,
     pub(super) system: (HealthState, i64),
     pub(super) system_labels: LabelCache,
     pub(super) written_ms: i64,
@@ -92,25 +99,12 @@ impl Board {
         now_ms: i64,
     ) -> (Self, Vec<StateRowError>) {
         let (rows, wrong) = Kept::load(StateKind::Health, kept);
-        let checks = options
-            .checks
-            .iter()
-            .map(|spec| live(spec, &rows, now_ms))
-            .collect();
-        let by_name = options
-            .checks
-            .iter()
-            .enumerate()
-            .map(|(i, c)| (c.name.clone(), i));
-        let models = options
-            .models
-            .iter()
-            .map(|spec| ModelLive::new(spec, &rows, now_ms))
-            .collect();
         let mut board = Board {
-            checks,
-            by_name: by_name.collect(),
-            models,
+            options: Arc::default(),
+            configured: Arc::default(),
+            checks: Vec::new(),
+            by_name: HashMap::new(),
+            models: Vec::new(),
             events: listed(&rows, "event/"),
             audit: listed(&rows, "audit/"),
             notes: listed(&rows, "note/"),
@@ -124,63 +118,41 @@ impl Board {
             decisions: Vec::new(),
             batch: WriteBatch::default(),
             is_network_down: false,
+            has_suppressed: false,
             system: (HealthState::Unknown, now_ms),
             system_labels: LabelCache::of(&[("scope", "system")]),
             written_ms: 0,
             rows,
-            options,
         };
-        board.learn_dependencies();
-        board.resume_repairs(now_ms);
+        board.configure(options, now_ms);
         (board, wrong)
     }
 
-    /// Declared ones, and those that follow from who speaks to the same host and port.
-    fn learn_dependencies(&mut self) {
-        let options = self.options.clone();
-        let node = |name: &String| -> Option<String> {
-            if options.models.iter().any(|m| m.name == *name) {
-                Some(format!("model/{name}"))
-            } else {
-                self.by_name.contains_key(name).then(|| self.node_of(name))
-            }
-        };
-        let mut edges: Vec<(String, String)> = Vec::new();
-        for model in &options.models {
-            let parents = model.depends_on.iter().filter_map(node);
-            edges.extend(parents.map(|p| (format!("model/{}", model.name), p)));
-        }
-        for spec in &options.checks {
-            let parents = spec.depends_on.iter().filter_map(node);
-            edges.extend(parents.map(|p| (self.node_of(&spec.name), p)));
-        }
-        // Only a ping or a bare connection can be below another, and there are few of them.
-        let bases: Vec<usize> = (0..options.checks.len())
-            .filter(|i| matches!(options.checks[*i].what.kind(), "icmp" | "tcp"))
-            .collect();
-        for (child, live) in options.checks.iter().zip(&self.checks) {
-            let Some(at) = &live.place else { continue };
-            for i in &bases {
-                let Some(below) = &self.checks[*i].place else {
-                    continue;
-                };
-                if is_below((child, at), (&options.checks[*i], below)) {
-                    edges.push((self.node_of(&child.name), self.node_of(&options.checks[*i].name)));
-                }
-            }
-        }
-        for (child, parent) in edges {
-            self.graph.add(&child, &parent);
-        }
+    /// Nothing is watched, and nothing is left to be written of what was.
+    pub(super) fn is_idle(&self) -> bool {
+        self.options.checks.is_empty()
+            && self.options.models.is_empty()
+            && self.system.0 == HealthState::Unknown
+            && self.batch.series.is_empty()
+            && !self.rows.is_touched()
     }
 
-    /// A check of a model's endpoint stands for its model in the graph.
-    fn node_of(&self, check: &str) -> String {
-        let spec = self.by_name.get(check).map(|i| &self.options.checks[*i]);
-        match spec.and_then(|s| s.model.as_ref()) {
-            Some(part) => format!("model/{}", part.model),
-            None => format!("check/{check}"),
+    /// Where a check of these options stands now; `None` when it is gone, or asks something else since.
+    pub(super) fn now_at(&self, options: &Arc<HealthOptions>, i: usize) -> Option<usize> {
+        if Arc::ptr_eq(options, &self.options) {
+            return Some(i);
         }
+        let spec = options.checks.get(i)?;
+        let now_at = *self.by_name.get(&spec.name)?;
+        (self.options.checks[now_at] == *spec).then_some(now_at)
+    }
+
+    pub(super) fn model_now_at(&self, options: &Arc<HealthOptions>, m: usize) -> Option<usize> {
+        if Arc::ptr_eq(options, &self.options) {
+            return Some(m);
+        }
+        let spec = options.models.get(m)?;
+        self.options.models.iter().position(|s| s == spec)
     }
 
     /// A look is to begin; false while the last one is under way.
@@ -224,13 +196,18 @@ impl Board {
             Verdict::Unjudged => {}
         }
         live.last = Some(look);
+        let leaning = live.row.state.leaning(&spec.policy);
         let change = live.row.state.observe(outcome.verdict, &spec.policy, t_ms);
+        let is_leaning_otherwise = live.row.state.leaning(&spec.policy) != leaning;
         if let Some(change) = change {
             let mut event =
                 HealthEvent::of_state(format!("check/{}", spec.name), (change.from, change.to), t_ms);
             event.reason = outcome.reason.map(|r| r.to_string()).unwrap_or_default();
             event.detail = outcome.detail;
-            self.changed(i, event);
+            self.keep_check(i);
+            self.record(event);
+        } else if is_leaning_otherwise {
+            self.keep_check(i);
         }
         self.push_state(i, t_ms);
         self.tell_fleet(i, outcome.verdict, t_ms);
@@ -249,11 +226,6 @@ impl Board {
         let suppressed = if live.is_suppressed { 1.0 } else { 0.0 };
         let name = ("lapwing_health_suppressed", &scope[..]);
         push(&mut self.batch, &mut live.labels, name, (t_ms, suppressed));
-    }
-
-    fn changed(&mut self, i: usize, event: HealthEvent) {
-        self.keep_check(i);
-        self.record(event);
     }
 
     pub(super) fn keep_check(&mut self, i: usize) {
@@ -382,7 +354,8 @@ impl Board {
                     is_silent,
                 })
             });
-        let is_down = is_own_network_down(looks);
+        // With ten thousand checks that answer there is nothing to sort out.
+        let is_down = looks.clone().any(|l| l.is_silent) && is_own_network_down(looks);
         if is_down != self.is_network_down {
             self.is_network_down = is_down;
             let word = |down: bool| if down { "network_down" } else { "network_up" };
@@ -426,31 +399,6 @@ impl LastLook {
                 .map(|(n, v)| ((*n).to_owned(), v.clone()))
                 .collect(),
         }
-    }
-}
-
-fn live(spec: &CheckSpec, rows: &Kept<Value>, now_ms: i64) -> Live {
-    let kept = rows.get(&format!("check/{}", spec.name));
-    let mut row: CheckRow = kept
-        .and_then(|v| serde_json::from_value(v.clone()).ok())
-        .unwrap_or_default();
-    if row.heard_ms == 0 {
-        row.heard_ms = now_ms;
-    }
-    let place = place_of(spec);
-    let instance = spec.base.clone().or_else(|| match &spec.what {
-        CheckKind::Probe(probe) => probe.address().map(str::to_owned),
-        CheckKind::CheckIn { .. } => None,
-    });
-    Live {
-        row,
-        last: None,
-        version: None,
-        is_under_way: false,
-        missed: 0,
-        place,
-        labels: LabelCache::of_check(spec, instance),
-        is_suppressed: false,
     }
 }
 

@@ -43,7 +43,6 @@ pub struct Health {
 }
 
 struct Shared {
-    options: Arc<HealthOptions>,
     board: Mutex<Board>,
     state: Arc<dyn StateStore>,
     looks: Arc<Semaphore>,
@@ -64,13 +63,12 @@ impl Health {
         now_ms: i64,
     ) -> Result<Self, HealthError> {
         let options = Arc::new(options.clone());
-        let (board, wrong) = Board::new(options.clone(), state.load(StateKind::Health)?, now_ms);
+        let (board, wrong) = Board::new(options, state.load(StateKind::Health)?, now_ms);
         for error in wrong {
             tracing::error!(%error, "a row of health was passed over");
         }
         Ok(Health {
             shared: Arc::new(Shared {
-                options,
                 board: Mutex::new(board),
                 state,
                 looks: Arc::new(Semaphore::new(LOOKS_MAX)),
@@ -89,8 +87,15 @@ impl Health {
         })
     }
 
+    /// What is watched now; a reload exchanges it.
     pub fn options(&self) -> Arc<HealthOptions> {
-        self.shared.options.clone()
+        self.change(|board| board.options.clone())
+    }
+
+    /// Other models and checks take the place of those in force; see `exchange` for what is kept.
+    pub(crate) fn reload(&self, options: &HealthOptions, now_ms: i64) {
+        let options = Arc::new(options.clone());
+        self.change(|board| board.configure(options, now_ms));
     }
 
     /// Somebody reports, and it is written down before this returns; false when no check-in has that name. Blocks on
@@ -126,15 +131,24 @@ impl Health {
         change(&mut self.board())
     }
 
+    /// Writes down what changed before this returns. Blocks on the disk.
+    pub(super) fn commit(&self) -> Result<(), StateError> {
+        let changes = self.change(|board| board.take_changes());
+        self.shared.state.commit(&StateBatch {
+            changes,
+            ..StateBatch::default()
+        })
+    }
+
     fn board(&self) -> MutexGuard<'_, Board> {
         self.shared.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn look(self, i: usize, slot_ms: i64, engine: Engine) {
+    /// The check's place is that of `options`, which may be exchanged before the look ends.
+    async fn look(self, (options, i): (Arc<HealthOptions>, usize), slot_ms: i64, engine: Engine) {
         let Ok(_slot) = self.shared.looks.clone().acquire_owned().await else {
             return;
         };
-        let options = self.options();
         let spec = &options.checks[i];
         let now_ms = engine.now_ms();
         self.shared
@@ -142,7 +156,11 @@ impl Health {
             .observe_s((now_ms - slot_ms).max(0) as f64 / 1000.0);
         match &spec.what {
             CheckKind::CheckIn { deadline_ms } => {
-                self.change(|board| board.look_at_check_in(i, *deadline_ms, now_ms));
+                self.change(|board| {
+                    if let Some(i) = board.now_at(&options, i) {
+                        board.look_at_check_in(i, *deadline_ms, now_ms);
+                    }
+                });
             }
             CheckKind::Probe(what) => {
                 let look = Look::new(
@@ -158,7 +176,11 @@ impl Health {
                     let detail = format!("the probe broke: {error}");
                     ProbeOutcome::fault(Verdict::Unjudged, ProbeReason::Internal, detail)
                 });
-                self.change(|board| board.finish(i, outcome, slot_ms));
+                self.change(|board| {
+                    if let Some(i) = board.now_at(&options, i) {
+                        board.finish(i, outcome, slot_ms);
+                    }
+                });
             }
         }
         self.shared.done.inc();
@@ -198,7 +220,9 @@ impl Health {
             return;
         };
         let limit = Duration::from_millis(effect.timeout_ms.max(1).unsigned_abs());
-        let acting = runner::carry_out(&effect.action, effect.timeout_ms, engine.now_ms());
+        let places = runner::Places::of_this_machine();
+        let times = (effect.timeout_ms, engine.now_ms());
+        let acting = runner::carry_out(&effect.action, &places, times);
         let result = match tokio::time::timeout(limit, acting).await {
             Ok(result) => result,
             Err(_) => Err(format!("it was not done within {} ms", effect.timeout_ms)),
@@ -229,28 +253,19 @@ fn append(engine: &Engine, batch: &WriteBatch, now_ms: i64) {
     }
 }
 
-/// Without anything to watch there is nothing to do.
 pub(crate) fn start(jobs: &mut Jobs, engine: &Engine) {
     let health = engine.health().clone();
-    let options = health.options();
-    if options.checks.is_empty() && options.models.is_empty() {
-        return;
-    }
     start_writing(jobs, engine, &health);
-    if options.models.iter().any(|m| m.traffic.is_some()) {
-        let (engine, health) = (engine.clone(), health.clone());
-        jobs.every("health_traffic", TRAFFIC_PERIOD, move || {
-            let (engine, health) = (engine.clone(), health.clone());
-            async move { objectives::look_at_traffic(&engine, &health).await }
-        });
-    }
-    if options.models.iter().any(|m| m.objectives.availability.is_some()) {
-        let (engine, health) = (engine.clone(), health.clone());
-        jobs.every("health_objectives", OBJECTIVES_PERIOD, move || {
-            let (engine, health) = (engine.clone(), health.clone());
-            async move { objectives::look_at_objectives(&engine, &health).await }
-        });
-    }
+    let of_traffic = (engine.clone(), health.clone());
+    jobs.every("health_traffic", TRAFFIC_PERIOD, move || {
+        let (engine, health) = of_traffic.clone();
+        async move { objectives::look_at_traffic(&engine, &health).await }
+    });
+    let of_objectives = (engine.clone(), health);
+    jobs.every("health_objectives", OBJECTIVES_PERIOD, move || {
+        let (engine, health) = of_objectives.clone();
+        async move { objectives::look_at_objectives(&engine, &health).await }
+    });
 }
 
 fn start_writing(jobs: &mut Jobs, engine: &Engine, health: &Health) {
@@ -264,6 +279,9 @@ fn start_writing(jobs: &mut Jobs, engine: &Engine, health: &Health) {
             ticked_ms = now_ms;
         }
         async move {
+            if health.change(|board| board.is_idle()) {
+                return;
+            }
             if is_tick {
                 health.change(|board| board.tick(now_ms));
             }
@@ -285,49 +303,66 @@ fn start_writing(jobs: &mut Jobs, engine: &Engine, health: &Health) {
     });
 }
 
-/// The slots of all checks follow from their names, so a restart changes nobody's.
+/// The slots of all checks follow from their names, so a restart or a reload changes nobody's.
 pub(crate) fn start_probes(jobs: &mut Jobs, engine: &Engine) {
-    let health = engine.health().clone();
-    let options = health.options();
-    if options.checks.is_empty() {
-        return;
-    }
-    let engine = engine.clone();
+    let (health, engine) = (engine.health().clone(), engine.clone());
     jobs.spawn("probes", move |stopped| async move {
-        let mut schedule = Schedule::new();
-        let mut indexes: HashMap<TargetId, usize> = HashMap::new();
-        for (i, spec) in options.checks.iter().enumerate() {
-            let labels = Labels::from_pairs([("check", spec.name.as_str())]).unwrap_or_default();
-            let id = TargetId(labels.stable_hash());
-            schedule.insert(id, spec.interval_ms, engine.now_ms());
-            indexes.insert(id, i);
-        }
-        run(&health, &engine, (schedule, indexes), stopped).await;
+        run(&health, &engine, stopped).await;
     });
 }
 
-async fn run(
-    health: &Health,
-    engine: &Engine,
-    (mut schedule, indexes): (Schedule, HashMap<TargetId, usize>),
-    mut stopped: watch::Receiver<bool>,
-) {
+/// When which check of these options is due.
+#[derive(Default)]
+struct Slots {
+    options: Arc<HealthOptions>,
+    schedule: Schedule,
+    indexes: HashMap<TargetId, usize>,
+}
+
+impl Slots {
+    /// Checks that stay keep the slot they wait for.
+    fn follow(&mut self, options: Arc<HealthOptions>, now_ms: i64) {
+        let before = std::mem::take(&mut self.indexes);
+        for (i, spec) in options.checks.iter().enumerate() {
+            let labels = Labels::from_pairs([("check", spec.name.as_str())]).unwrap_or_default();
+            let id = TargetId(labels.stable_hash());
+            self.schedule.insert(id, spec.interval_ms, now_ms);
+            self.indexes.insert(id, i);
+        }
+        for id in before.into_keys().filter(|id| !self.indexes.contains_key(id)) {
+            self.schedule.remove(id);
+        }
+        self.options = options;
+    }
+}
+
+async fn run(health: &Health, engine: &Engine, mut stopped: watch::Receiver<bool>) {
+    let mut slots = Slots::default();
     let mut last_ms = i64::MIN;
     loop {
         let now_ms = engine.now_ms();
+        let options = health.options();
+        if !Arc::ptr_eq(&options, &slots.options) {
+            slots.follow(options, now_ms);
+        }
         if now_ms < last_ms {
-            schedule.rewind(now_ms);
+            slots.schedule.rewind(now_ms);
         }
         last_ms = now_ms;
-        for due in schedule.due(now_ms) {
-            let Some(i) = indexes.get(&due.id).copied() else {
-                continue;
-            };
-            if health.change(|board| board.begin(i)) {
-                tokio::spawn(health.clone().look(i, due.slot_ms, engine.clone()));
-            }
+        let due = slots.schedule.due(now_ms).into_iter();
+        let mut due: Vec<(usize, i64)> = due
+            .filter_map(|due| Some((*slots.indexes.get(&due.id)?, due.slot_ms)))
+            .collect();
+        if !due.is_empty() {
+            health.change(|board| {
+                due.retain(|(i, _)| board.now_at(&slots.options, *i).is_some_and(|i| board.begin(i)));
+            });
         }
-        let next_ms = schedule.next_due_ms().unwrap_or(now_ms + 1000);
+        for (i, slot_ms) in due {
+            let place = (slots.options.clone(), i);
+            tokio::spawn(health.clone().look(place, slot_ms, engine.clone()));
+        }
+        let next_ms = slots.schedule.next_due_ms().unwrap_or(now_ms + 1000);
         let sleep = Duration::from_millis((next_ms - engine.now_ms()).max(0).unsigned_abs()).min(SLEEP_MAX);
         tokio::select! {
             () = tokio::time::sleep(sleep) => {}

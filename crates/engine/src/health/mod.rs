@@ -6,9 +6,12 @@
 //! Must never happen here: two looks of one check at once, a repair that was not written down first, a lock held across
 //! an await.
 
+mod adopted;
+mod annotate;
 mod board;
 mod diagnosis;
 mod event;
+mod exchange;
 mod hosts;
 mod job;
 mod models;
@@ -20,12 +23,13 @@ mod series;
 mod spec;
 mod view;
 
+pub use adopted::AdoptError;
 pub use event::{AuditEntry, HealthEvent, HealthNote};
 pub use job::{Health, HealthError};
 pub use series::{phase_family, phase_word};
 pub use spec::{
-    Action, CheckKind, CheckSpec, HealthOptions, ModelPart, ModelSpec, Objectives, RecoverySpec, Role,
-    TrafficSpec,
+    Action, Aim, CheckKind, CheckSpec, HealthOptions, ModelPart, ModelSpec, Objectives, ReadModel,
+    RecoverySpec, Role, TrafficSpec,
 };
 pub use view::{CheckView, EndpointView, HealthView, MaintenanceView, ModelView, RecoveryView, ShardView};
 

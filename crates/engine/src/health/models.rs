@@ -4,14 +4,13 @@ use super::board::Board;
 use super::event::HealthEvent;
 use super::quiet::Subject;
 use super::series::{ExtraLabels, LabelCache, push};
-use super::spec::{CheckKind, ModelSpec, Role};
+use super::spec::{CheckKind, HealthOptions, ModelSpec, Role};
 use lapwing_judge::health::{
     Cause, CheckPolicy, CheckState, EndpointHealth, Fleet, ShardEvent, ShardFact, model_state,
     traffic_verdict, worst,
 };
 use lapwing_types::{DecisionReason, HealthState, Kept, ShardState, Verdict};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often the series of models are written when nothing changes.
@@ -31,6 +30,8 @@ pub(super) struct ModelRow {
 
 pub(super) struct ModelLive {
     pub(super) row: ModelRow,
+    /// Where its checks stand on the board.
+    pub(super) checks: Vec<usize>,
     pub(super) parts: EndpointHealth,
     /// Requests and failures of the last window, where it is known.
     pub(super) requests: Option<(f64, f64)>,
@@ -41,11 +42,7 @@ pub(super) struct ModelLive {
 }
 
 impl ModelLive {
-    pub(super) fn new(spec: &ModelSpec, rows: &Kept<Value>, now_ms: i64) -> Self {
-        let kept = rows.get(&format!("model/{}", spec.name));
-        let mut row: ModelRow = kept
-            .and_then(|v| serde_json::from_value(v.clone()).ok())
-            .unwrap_or_default();
+    pub(super) fn new(spec: &ModelSpec, mut row: ModelRow, now_ms: i64) -> Self {
         if row.since_ms == 0 {
             row.since_ms = now_ms;
         }
@@ -55,6 +52,8 @@ impl ModelLive {
                 row.fleet.add(endpoint, now_ms);
             }
             row.fleet.shards.retain(|name, _| spec.endpoints.contains(name));
+        } else {
+            row.fleet = Fleet::default();
         }
         let extra: Vec<(&str, &str)> = spec
             .labels
@@ -64,6 +63,7 @@ impl ModelLive {
         let own = [("scope", "model"), ("model", spec.name.as_str())];
         ModelLive {
             row,
+            checks: Vec::new(),
             parts: EndpointHealth::default(),
             requests: None,
             is_suppressed: false,
@@ -132,7 +132,7 @@ impl Board {
         (row.state, row.since_ms) = (state, now_ms);
         self.keep_model(m);
         let mut event = HealthEvent::of_state(format!("model/{}", spec.name), (from, state), now_ms);
-        event.detail = self.why_model(spec);
+        event.detail = self.why_model(m);
         self.record(event);
         self.write_model(m, now_ms);
     }
@@ -141,10 +141,9 @@ impl Board {
     fn parts_of(&self, spec: &ModelSpec, m: usize) -> EndpointHealth {
         let mut by_part: BTreeMap<(u8, &str), Vec<HealthState>> = BTreeMap::new();
         let mut parts = EndpointHealth::default();
-        for (check, live) in self.options.checks.iter().zip(&self.checks) {
-            let Some(part) = check.model.as_ref().filter(|p| p.model == spec.name) else {
-                continue;
-            };
+        for i in &self.models[m].checks {
+            let (check, live) = (&self.options.checks[*i], &self.checks[*i]);
+            let Some(part) = &check.model else { continue };
             let state = live.row.state.state;
             match part.role {
                 Role::Endpoint => by_part.entry((0, &part.part)).or_default().push(state),
@@ -175,16 +174,11 @@ impl Board {
         parts
     }
 
-    fn why_model(&self, spec: &ModelSpec) -> String {
-        let bad = self
-            .options
-            .checks
-            .iter()
-            .zip(&self.checks)
-            .filter(|(check, live)| {
-                let mine = check.model.as_ref().is_some_and(|p| p.model == spec.name);
-                mine && live.row.state.state >= HealthState::Degraded
-            });
+    fn why_model(&self, m: usize) -> String {
+        let mine = self.models[m].checks.iter();
+        let bad = mine
+            .map(|i| (&self.options.checks[*i], &self.checks[*i]))
+            .filter(|(_, live)| live.row.state.state >= HealthState::Degraded);
         let said = bad.take(5).map(|(check, live)| {
             let last = live.row.last_bad.as_ref();
             let detail = last.map(|l| l.detail.as_str()).unwrap_or_default();
@@ -210,20 +204,33 @@ impl Board {
     /// Who fails because of whom, and who is not to page: a consequence, or under planned work.
     fn find_causes(&mut self, now_ms: i64) {
         let options = self.options.clone();
-        let mut states: BTreeMap<String, HealthState> = BTreeMap::new();
+        // Only what fails has a cause; with thousands of checks that are well there is next to nothing to do here.
+        let mut failing: BTreeMap<String, HealthState> = BTreeMap::new();
         for (spec, live) in options.models.iter().zip(&self.models) {
-            states.insert(format!("model/{}", spec.name), live.row.state);
+            if live.row.state.is_failing() {
+                failing.insert(format!("model/{}", spec.name), live.row.state);
+            }
         }
-        let alone = options
-            .checks
-            .iter()
-            .zip(&self.checks)
-            .filter(|(spec, _)| spec.model.is_none());
-        states.extend(alone.map(|(spec, live)| (format!("check/{}", spec.name), live.row.state.state)));
-        self.causes = self.graph.causes(&states);
+        for (spec, live) in options.checks.iter().zip(&self.checks) {
+            let state = live.row.state.state;
+            if spec.model.is_none() && state.is_failing() {
+                failing.insert(live.node.clone(), state);
+            }
+        }
+        self.causes = self.graph.causes(&failing);
+        let is_planned = options.windows.iter().any(|w| w.when.until_ms(now_ms).is_some());
+        if self.causes.is_empty() && !is_planned && !self.has_suppressed {
+            return;
+        }
+        self.suppress(&options, now_ms);
+    }
+
+    fn suppress(&mut self, options: &HealthOptions, now_ms: i64) {
+        self.has_suppressed = false;
         for (m, spec) in options.models.iter().enumerate() {
             let why = self.why_quiet((&format!("model/{}", spec.name), &spec.name), None, now_ms);
             let suppressed = why.is_some();
+            self.has_suppressed |= suppressed;
             self.note_quiet(Subject::Model(m), why, now_ms);
             if std::mem::replace(&mut self.models[m].is_suppressed, suppressed) != suppressed {
                 self.write_model(m, now_ms);
@@ -231,8 +238,9 @@ impl Board {
         }
         for (i, spec) in options.checks.iter().enumerate() {
             let model = spec.model.as_ref().map(|p| p.model.as_str());
-            let why = self.why_quiet((&format!("check/{}", spec.name), &spec.name), model, now_ms);
+            let why = self.why_quiet((&self.checks[i].node, &spec.name), model, now_ms);
             let suppressed = why.is_some();
+            self.has_suppressed |= suppressed;
             // A check of a model pages nobody: its model does.
             if model.is_none() {
                 self.note_quiet(Subject::Check(i), why, now_ms);
@@ -391,6 +399,7 @@ impl Board {
         let spec = &self.options.models[m];
         let planned = self.maintenance_of(&spec.name, None, now_ms).is_some();
         let (fleet_policy, objective) = (spec.fleet, spec.objectives.availability);
+        let attained = if planned { Vec::new() } else { self.attained_now(m) };
         let model = &mut self.models[m];
         let yes = |b: bool| if b { 1.0 } else { 0.0 };
         let mut rows: Vec<Row> = vec![
@@ -413,6 +422,9 @@ impl Board {
             rows.push(("lapwing_model_available", vec![], yes(available)));
         }
         rows.extend(objective.map(|o| ("lapwing_model_objective_availability", vec![], o)));
+        for (aim, share) in attained {
+            rows.push((aim.series(), vec![], share));
+        }
         if fleet_policy.is_some() {
             fleet_rows(&model.row.fleet, &mut rows);
         }

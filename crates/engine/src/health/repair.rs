@@ -5,6 +5,7 @@ use super::event::AuditEntry;
 use super::spec::{Action, RecoverySpec};
 use lapwing_judge::health::{Cause, RecoveryEvent, RecoveryFacts, RecoveryPhase, RecoveryState, ShardFact};
 use lapwing_types::HealthState;
+use std::collections::BTreeSet;
 
 /// Something to be done, after the write that says so.
 #[derive(Clone, Debug)]
@@ -28,10 +29,13 @@ fn key(target: &str, name: &str) -> String {
 }
 
 impl Board {
-    /// After a start: what was under way when the process ended is over.
+    /// Repairs that were not known a moment ago. What was under way when the process ended is over.
     pub(super) fn resume_repairs(&mut self, now_ms: i64) {
         for bound in self.bound(now_ms) {
             let key = key(&bound.target, &bound.spec.name);
+            if self.repairs.contains_key(&key) {
+                continue;
+            }
             let kept = self.rows.get(&key).cloned();
             let mut state: RecoveryState = kept
                 .and_then(|v| serde_json::from_value(v).ok())
@@ -40,6 +44,19 @@ impl Board {
             self.keep_repair(&key, state);
             self.note_events(&bound, &events, ("lapwing", ""), now_ms);
         }
+    }
+
+    /// Of all repairs that something names.
+    pub(super) fn repair_keys(&self) -> BTreeSet<String> {
+        let models = self.options.models.iter().flat_map(|m| {
+            let target = format!("model/{}", m.name);
+            m.recovery.iter().map(move |r| key(&target, &r.name))
+        });
+        let checks = self.options.checks.iter().flat_map(|c| {
+            let target = format!("check/{}", c.name);
+            c.recovery.iter().map(move |r| key(&target, &r.name))
+        });
+        models.chain(checks).collect()
     }
 
     pub(super) fn decide_repairs(&mut self, now_ms: i64) {

@@ -2,7 +2,7 @@
 
 use super::spec::CheckSpec;
 use lapwing_types::{
-    Labels, LabelsBuilder, METRIC_NAME, Phase, ProbeOutcome, Sample, SeriesWrite, WriteBatch,
+    Labels, LabelsBuilder, METRIC_NAME, Phase, ProbeOutcome, Sample, SeriesWrite, WriteBatch, stale_nan,
 };
 
 /// The job under which health stands in the store.
@@ -48,6 +48,11 @@ impl LabelCache {
         }
     }
 
+    /// Whether the other's series are named as ours would be.
+    pub(super) fn is_base_of(&self, other: &LabelCache) -> bool {
+        self.base == other.base
+    }
+
     pub(super) fn labels(&mut self, name: &'static str, extra: &[(&'static str, String)]) -> Labels {
         let found = self.known.iter().find(|(n, e, _)| *n == name && e == extra);
         if let Some((_, _, labels)) = found {
@@ -78,6 +83,18 @@ pub(super) fn push(
         samples: vec![Sample { t_ms, value }],
         ..SeriesWrite::default()
     });
+}
+
+/// All series of something end here.
+pub(super) fn push_stale(batch: &mut WriteBatch, cache: &LabelCache, t_ms: i64) {
+    let value = stale_nan();
+    batch
+        .series
+        .extend(cache.known.iter().map(|(_, _, labels)| SeriesWrite {
+            labels: labels.clone(),
+            samples: vec![Sample { t_ms, value }],
+            ..SeriesWrite::default()
+        }));
 }
 
 /// One look at one check.

@@ -11,10 +11,15 @@ pub struct HealthOptions {
     pub windows: Vec<MaintenanceWindow>,
     /// Shown on the public status page as its title.
     pub status_title: Option<String>,
+    /// How a model that was made over the API is read; without it there are none such.
+    pub read_model: Option<ReadModel>,
 }
 
+/// From a model as the configuration would say it, in JSON; an error says what is wrong with it.
+pub type ReadModel = fn(&serde_json::Value) -> Result<(ModelSpec, Vec<CheckSpec>), String>;
+
 /// One thing that is looked at again and again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CheckSpec {
     /// Unique; for a model's endpoint `model/endpoint/probe`.
     pub name: String,
@@ -68,7 +73,7 @@ impl Role {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelSpec {
     pub name: String,
     pub version: Option<String>,
@@ -91,8 +96,53 @@ pub struct Objectives {
     /// A share, such as 0.995.
     pub availability: Option<f64>,
     pub p95_latency_s: Option<f64>,
+    /// PromQL: the share of requests that were fast enough. By the looks at the endpoints without it.
+    pub latency_from: Option<String>,
+    /// The share of right answers that is aimed at.
     pub quality: Option<f64>,
+    /// PromQL: a score from 0 to 1. By the answers to the probes without it.
+    pub quality_from: Option<String>,
     pub window_ms: i64,
+}
+
+/// What is aimed at, by the word that stands in labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    Availability,
+    Latency,
+    Quality,
+}
+
+impl Aim {
+    pub const ALL: [Aim; 3] = [Aim::Availability, Aim::Latency, Aim::Quality];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Aim::Availability => "availability",
+            Aim::Latency => "latency",
+            Aim::Quality => "quality",
+        }
+    }
+
+    /// The series of which the average over a window is what was attained.
+    pub fn series(self) -> &'static str {
+        match self {
+            Aim::Availability => "lapwing_model_available",
+            Aim::Latency => "lapwing_model_fast",
+            Aim::Quality => "lapwing_model_right",
+        }
+    }
+}
+
+impl Objectives {
+    /// The share that is aimed at; of a 95th percentile it is its own.
+    pub fn target(&self, aim: Aim) -> Option<f64> {
+        match aim {
+            Aim::Availability => self.availability,
+            Aim::Latency => self.p95_latency_s.map(|_| 0.95),
+            Aim::Quality => self.quality,
+        }
+    }
 }
 
 /// How real requests fare, in PromQL over a window of its choice.

@@ -29,10 +29,19 @@ pub struct ModelView {
     pub version: Option<String>,
     pub engine: Option<String>,
     pub owner: Option<String>,
+    /// `config`, or `api`.
+    #[serde(default)]
+    pub origin: String,
     pub on_fallback: bool,
     pub available: Option<bool>,
     /// What caused it, where it is a consequence.
     pub consequence_of: Option<String>,
+    /// Pages nobody now: a consequence, or under planned work.
+    #[serde(default)]
+    pub suppressed: bool,
+    /// What fails only because of it.
+    #[serde(default)]
+    pub consequences: Vec<String>,
     pub maintenance: Option<String>,
     pub traffic: HealthState,
     pub requests: Option<(f64, f64)>,
@@ -80,6 +89,10 @@ pub struct CheckView {
     pub interval_ms: i64,
     pub missed: u64,
     pub consequence_of: Option<String>,
+    #[serde(default)]
+    pub suppressed: bool,
+    #[serde(default)]
+    pub consequences: Vec<String>,
     pub maintenance: Option<String>,
     pub recovery: Vec<RecoveryView>,
 }
@@ -164,6 +177,13 @@ impl Board {
         }
     }
 
+    pub(super) fn consequences_of(&self, node: &str) -> Vec<String> {
+        let all = self.causes.iter();
+        all.filter(|(_, cause)| matches!(cause, Cause::ConsequenceOf { root } if root == node))
+            .map(|(child, _)| child.clone())
+            .collect()
+    }
+
     fn root_of(&self, node: &str) -> Option<String> {
         match self.causes.get(node)? {
             Cause::Root => None,
@@ -173,10 +193,9 @@ impl Board {
 
     fn model_view(&self, spec: &ModelSpec, live: &ModelLive, now_ms: i64) -> ModelView {
         let mut endpoints: Vec<EndpointView> = Vec::new();
-        for (check, of) in self.options.checks.iter().zip(&self.checks) {
-            let Some(part) = check.model.as_ref().filter(|p| p.model == spec.name) else {
-                continue;
-            };
+        for i in &live.checks {
+            let (check, of) = (&self.options.checks[*i], &self.checks[*i]);
+            let Some(part) = &check.model else { continue };
             let view = self.check_view(check, of, now_ms);
             let role = part.role.as_str();
             match endpoints
@@ -205,9 +224,12 @@ impl Board {
             version: spec.version.clone(),
             engine: spec.engine.clone(),
             owner: spec.owner.clone(),
+            origin: self.origin_of(&spec.name).to_owned(),
             on_fallback: live.parts.is_on_fallback(),
             available: live.parts.is_available(),
             consequence_of: self.root_of(&format!("model/{}", spec.name)),
+            suppressed: live.is_suppressed,
+            consequences: self.consequences_of(&format!("model/{}", spec.name)),
             maintenance: self
                 .maintenance_of(&spec.name, None, now_ms)
                 .map(|(n, _)| n.to_owned()),
@@ -262,6 +284,8 @@ impl Board {
             interval_ms: spec.interval_ms,
             missed: live.missed,
             consequence_of: self.root_of(&format!("check/{}", spec.name)),
+            suppressed: live.is_suppressed,
+            consequences: self.consequences_of(&format!("check/{}", spec.name)),
             maintenance: self
                 .maintenance_of(&spec.name, model, now_ms)
                 .map(|(n, _)| n.to_owned()),

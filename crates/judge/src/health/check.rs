@@ -94,6 +94,19 @@ impl CheckState {
         self.turn(next, now_ms)
     }
 
+    /// How far the last looks lead away from this state, as two streaks no longer than the thresholds ask; zeroes when they
+    /// confirm it. Whoever keeps states over a crash writes one down when this changes, and forgets no streak.
+    pub fn leaning(&self, policy: &CheckPolicy) -> (u32, u32) {
+        let (failures, passes) = (policy.failures.max(1), policy.passes.max(1));
+        match self.state {
+            HealthState::Unknown | HealthState::Healthy => {
+                (self.failing.min(failures), self.bad.min(failures))
+            }
+            HealthState::Degraded => (self.failing.min(failures), self.good.min(passes)),
+            HealthState::Unhealthy | HealthState::Critical => (self.alive.min(passes), self.good.min(passes)),
+        }
+    }
+
     /// Nothing was heard for too long: what it was then says nothing of now. The streaks begin anew.
     pub fn expire(&mut self, policy: &CheckPolicy, now_ms: i64) -> Option<StateChange> {
         let silent_ms = now_ms - self.seen_ms;
@@ -174,6 +187,32 @@ mod tests {
             Some(HealthState::Unknown)
         );
         assert_eq!(check.expire(&policy, 900_000), None);
+    }
+
+    #[test]
+    fn a_streak_is_told_of_only_while_it_leads_away() {
+        let policy = CheckPolicy::default();
+        let mut check = CheckState::default();
+        let mut leanings = Vec::new();
+        for (look, now_ms) in "ppfpfffffpp".chars().zip(1..) {
+            let verdict = if look == 'p' { Verdict::Pass } else { Verdict::Fail };
+            check.observe(verdict, &policy, now_ms);
+            leanings.push(check.leaning(&policy));
+        }
+        let expect = [
+            (0, 0),
+            (0, 0),
+            (1, 1),
+            (0, 0),
+            (1, 1),
+            (2, 2),
+            (0, 0),
+            (0, 0),
+            (0, 0),
+            (1, 1),
+            (0, 0),
+        ];
+        assert_eq!(leanings, expect);
     }
 
     fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {

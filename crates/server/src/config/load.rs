@@ -63,7 +63,7 @@ pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
 }
 
 /// One file as a tree, without variables: the peers do not expand them.
-pub(super) fn read_file_tree(path: &Path, notes: &mut Diagnostics) -> Option<Node> {
+pub(crate) fn read_file_tree(path: &Path, notes: &mut Diagnostics) -> Option<Node> {
     notes.watch(path);
     let start = Position { line: 1, column: 1 };
     match std::fs::read_to_string(path) {

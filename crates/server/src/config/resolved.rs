@@ -15,7 +15,10 @@ impl Config {
             metrics: self.metrics_options(),
             host_interval: self.host.enabled.then_some(host_interval),
             paging: self.alerting.paging.clone(),
-            health: self.health.clone(),
+            health: HealthOptions {
+                read_model: Some(read_model),
+                ..self.health.clone()
+            },
             scrape_jobs: self.scrape_configs.clone(),
             scrape_defaults: self.global.scrape_defaults(),
             find_local: self.discover.local,

@@ -93,7 +93,9 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/api/v1/routes/test",
         "/api/v1/dashboards/import",
     ];
-    if path.starts_with("/api/v1/admin") || path.starts_with("/-/") {
+    // A model may name commands and files, as the configuration may.
+    let makes_models = path.starts_with("/api/v1/models") && method != Method::GET && method != Method::HEAD;
+    if path.starts_with("/api/v1/admin") || path.starts_with("/-/") || makes_models {
         Role::Admin
     } else if INGEST.iter().any(|p| path.starts_with(p)) && method != Method::GET {
         Role::Ingest
@@ -198,6 +200,10 @@ mod tests {
             (Method::POST, "/api/v2/silences", Role::Operate),
             (Method::POST, "/api/v1/admin/tsdb/delete_series", Role::Admin),
             (Method::POST, "/-/reload", Role::Admin),
+            (Method::GET, "/api/v1/models/chat", Role::Read),
+            (Method::POST, "/api/v1/models", Role::Admin),
+            (Method::DELETE, "/api/v1/models/chat", Role::Admin),
+            (Method::POST, "/api/v1/health/repairs/approve", Role::Operate),
         ] {
             assert_eq!(role_needed(&method, path), role, "{method} {path}");
         }

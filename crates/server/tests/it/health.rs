@@ -1,118 +1,24 @@
 //! Models and checks against servers that fail, degrade and recover: states, pages, repairs, exit codes.
 
+use crate::fake_model::{Model, Mood};
 use crate::support::Server;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-/// How the fake model server behaves.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(u8)]
-enum Mood {
-    Well,
-    Wrong,
-    Empty,
-    Broken,
-    Hung,
-    OldWeights,
-}
-
-/// An OpenAI-compatible model server that can be moody; it counts how often it was restarted.
-struct Model {
-    url: String,
-    mood: Arc<AtomicU8>,
-    restarts: Arc<AtomicU32>,
-}
-
-impl Model {
-    fn start() -> Model {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (mood, restarts) = (Arc::new(AtomicU8::new(0)), Arc::new(AtomicU32::new(0)));
-        let (of, count) = (mood.clone(), restarts.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (of, count) = (of.clone(), count.clone());
-                std::thread::spawn(move || answer(stream, &of, &count));
-            }
-        });
-        Model { url, mood, restarts }
-    }
-
-    fn is(&self, mood: Mood) {
-        self.mood.store(mood as u8, Ordering::SeqCst);
-    }
-}
-
-fn answer(stream: std::net::TcpStream, mood: &AtomicU8, restarts: &AtomicU32) {
-    let mut reader = BufReader::new(stream);
-    let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
-    if reader.read_line(&mut first).is_err() {
-        return;
-    }
-    while reader.read_line(&mut line).is_ok_and(|n| n > 2) {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-        line.clear();
-    }
-    let mut body = vec![0; length];
-    let _ = reader.read_exact(&mut body);
-    if first.contains("/restart") {
-        restarts.fetch_add(1, Ordering::SeqCst);
-        mood.store(Mood::Well as u8, Ordering::SeqCst);
-    }
-    let mood = mood.load(Ordering::SeqCst);
-    if mood == Mood::Hung as u8 {
-        // Until the other side gives up.
-        let _ = reader.read(&mut [0; 1]);
-        return;
-    }
-    let text = match mood {
-        m if m == Mood::Wrong as u8 => "5",
-        m if m == Mood::Empty as u8 => "",
-        _ => "4",
-    };
-    let version = if mood == Mood::OldWeights as u8 {
-        "v1"
-    } else {
-        "v2"
-    };
-    let status = if mood == Mood::Broken as u8 {
-        "500 Broken"
-    } else {
-        "200 OK"
-    };
-    let (kind, body) = if first.contains("/v1/chat/completions") {
-        let piece = serde_json::json!({ "model": "chat", "choices": [{ "delta": { "content": text } }] });
-        ("text/event-stream", format!("data: {piece}\n\ndata: [DONE]\n\n"))
-    } else {
-        ("application/json", format!("{{\"version\": \"{version}\"}}"))
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let _ = reader.get_mut().write_all(format!("{head}{body}").as_bytes());
-}
-
-fn serve(dir: &Path, config: &str) -> Server {
+pub(crate) fn serve(dir: &Path, config: &str) -> Server {
     let file = dir.join("lapwing.yml");
     std::fs::write(&file, config).unwrap();
     Server::start(&dir.join("data"), &[&format!("--config={}", file.display())])
 }
 
-fn model_state(server: &Server, name: &str, state: &str) -> serde_json::Value {
+pub(crate) fn model_state(server: &Server, name: &str, state: &str) -> serde_json::Value {
     let answer = server.until(&format!("/api/v1/models/{name}"), |a| {
         a.json()["data"]["state"] == state
     });
     answer.json()["data"].clone()
 }
 
-fn chat(model: &Model, more: &str) -> String {
+pub(crate) fn chat(model: &Model, more: &str) -> String {
     format!(
         "models:\n  - name: chat\n    endpoints: ['{}']\n    health:\n      interval: 200ms\n      timeout: 190ms\n      \
          failures: 2\n      passes: 2\n      probes:\n        - openai_chat: {{ model: chat, prompt: '2+2?', \
@@ -206,7 +112,7 @@ fn a_repair_is_done_once_verified_and_written_down() {
     model_state(&server, "chat", "healthy");
     model.is(Mood::Wrong);
     server.until("/api/v1/health/repairs", |a| a.body.contains("worked"));
-    assert_eq!(model.restarts.load(Ordering::SeqCst), 1);
+    assert_eq!(model.restarts(), 1);
     model_state(&server, "chat", "healthy");
     let audit = server.get("/api/v1/health/repairs").json();
     let steps: Vec<&str> = audit["data"]
@@ -218,7 +124,7 @@ fn a_repair_is_done_once_verified_and_written_down() {
     assert_eq!(steps, ["worked", "action_done", "start"], "{audit}");
     model.is(Mood::Wrong);
     model_state(&server, "chat", "critical");
-    assert_eq!(model.restarts.load(Ordering::SeqCst), 1, "cooling down");
+    assert_eq!(model.restarts(), 1, "cooling down");
     server.kill();
     let server = serve(dir.path(), &chat(&model, &more));
     model_state(&server, "chat", "critical");
@@ -241,7 +147,7 @@ fn a_repair_with_approval_waits_for_a_person() {
     let server = serve(dir.path(), &chat(&model, &more));
     model.is(Mood::Wrong);
     server.until("/api/v1/health/repairs", |a| a.body.contains("approval_asked"));
-    assert_eq!(model.restarts.load(Ordering::SeqCst), 0);
+    assert_eq!(model.restarts(), 0);
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
     let path = "/api/v1/health/repairs/approve";
     let refused = server.post(path, &form, b"target=model/chat&action=nothing");

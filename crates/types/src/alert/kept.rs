@@ -250,6 +250,11 @@ impl<V: Serialize + DeserializeOwned> Kept<V> {
         self.rows.is_empty()
     }
 
+    /// Whether anything changed since it was last written down.
+    pub fn is_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     /// What changed since the last call. A row that does not serialise cannot exist: rows hold text and numbers only.
     pub fn take_changes(&mut self) -> Vec<StateChange> {
         let touched = std::mem::take(&mut self.touched);

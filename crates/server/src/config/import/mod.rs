@@ -71,6 +71,9 @@ fn import_one(root: &Node, file: &Path, beside: &Path, (out, notes): (&mut Out, 
         out.push("rule_files", Out::text(place.named(file)));
     } else if has(&["monitoring"]) || has(&["alerting", "rules"]) || has(&["alerting", "notifications"]) {
         own_words::import(root, out, notes);
+    } else if is_blackbox(root) {
+        out.section("blackbox")
+            .push("files", Out::text(place.named(file)));
     } else if has(&["route"]) || has(&["receivers"]) {
         peers::import_alertmanager(root, &place, out, notes);
     } else if [
@@ -90,8 +93,16 @@ fn import_one(root: &Node, file: &Path, beside: &Path, (out, notes): (&mut Out, 
             root.at,
             "",
             "no known kind of configuration",
-            "known are prometheus.yml, alertmanager.yml, rule files, and files with a section monitoring or alerting",
+            "known are prometheus.yml, alertmanager.yml, blackbox.yml, rule files, and files with a section monitoring or alerting",
         );
+    }
+}
+
+/// `modules:` of which each has a `prober:`.
+fn is_blackbox(root: &Node) -> bool {
+    match at(root, &["modules"]).map(|n| &n.value) {
+        Some(Value::Map(pairs)) => pairs.iter().any(|(_, module)| at(module, &["prober"]).is_some()),
+        _ => false,
     }
 }
 
@@ -257,6 +268,22 @@ mod tests {
         }
         let places: Vec<&str> = imported.report.iter().map(|d| d.path.as_str()).collect();
         assert_eq!(places, ["remote_write", "global.query_log_file", "alerting"]);
+    }
+
+    #[test]
+    fn modules_of_blackbox_exporter_stay_in_their_file() {
+        let (yaml, report) = check("blackbox.yml");
+        assert_eq!(yaml, "blackbox:\n  files:\n    - blackbox.yml\n");
+        assert_eq!(report, Vec::<String>::new());
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("blackbox.yml");
+        std::fs::write(
+            &file,
+            "modules: { a: { prober: http, http: { proxy_url: x } } }\n",
+        )
+        .unwrap();
+        let imported = import(&[file], dir.path());
+        assert!(imported.has_errors(), "{:#?}", imported.report);
     }
 
     #[test]

@@ -412,6 +412,18 @@ pub(crate) const KEYS: &[Described] = &[
         "what 95 of 100 requests must stay under",
     ),
     (
+        "models[].objectives.latency_from",
+        Text,
+        "",
+        "PromQL: the latency that p95_latency is about; the probes' without it",
+    ),
+    (
+        "models[].objectives.quality_from",
+        Text,
+        "",
+        "PromQL: the share of good answers that quality is about; the canaries' without it",
+    ),
+    (
         "models[].objectives.window",
         Duration,
         "30d",
@@ -500,6 +512,24 @@ pub(crate) const KEYS: &[Described] = &[
         Duration,
         "",
         "without a look for so long the state is unknown; five intervals, at least 1m, without it",
+    ),
+    (
+        "status.title",
+        Text,
+        "Status",
+        "what stands above the public status page",
+    ),
+    (
+        "blackbox.files",
+        Words,
+        "",
+        "blackbox.yml of blackbox_exporter: modules of `/probe`",
+    ),
+    (
+        "blackbox.modules",
+        Labels,
+        "",
+        "such modules, in the same words",
     ),
     (
         "maintenance[].name",

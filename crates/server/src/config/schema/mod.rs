@@ -38,6 +38,8 @@ models:
     recovery: [{ action: { http: {}, fallback_hook: {}, kubernetes_restart: {} } }]
 checks: [{ recovery: [{ action: { http: {}, fallback_hook: {}, kubernetes_restart: {} } }] }]
 maintenance: [{ weekly: {} }]
+status: {}
+blackbox: {}
 ";
 
 /// Maps in whose place a single text may stand.

@@ -1,6 +1,7 @@
 //! One file per section of `lapwing.yml`, and the whole that they make.
 
 pub(crate) mod alerting;
+mod blackbox;
 mod dashboards;
 mod discover;
 mod global;
@@ -17,9 +18,11 @@ mod tls;
 mod web;
 
 pub(crate) use alerting::{AlertingConfig, expand_glob, foreign_keys};
+pub(crate) use blackbox::BlackboxConfig;
 pub(crate) use dashboards::DashboardsConfig;
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
+pub(crate) use health::read_model;
 pub(crate) use host::HostConfig;
 pub(crate) use limits::LimitsConfig;
 pub(crate) use notify::{notify_of, read_alertmanager};
@@ -50,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
     pub(crate) health: HealthOptions,
+    pub(crate) blackbox: BlackboxConfig,
 }
 
 impl Config {
@@ -66,6 +70,7 @@ impl Config {
                 notes,
             ),
             health,
+            blackbox: BlackboxConfig::read(map.node("blackbox"), notes),
             scrape_configs: scrape::read(&jobs, global.scrape_defaults(), notes),
             global,
             web,

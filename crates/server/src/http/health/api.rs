@@ -1,7 +1,6 @@
 //! What operators and programs ask, in the envelope of the rest of the API.
 
 use crate::http::AppState;
-use crate::http::auth::said_by;
 use crate::http::ingest::gate::Caller;
 use crate::http::prometheus::{ApiError, ErrorClass, Params, Success};
 use axum::extract::{Extension, Path, State};
@@ -40,7 +39,7 @@ pub(super) async fn model(
 }
 
 /// Model servers found on this host that no model of the configuration names, each with the lines that adopt it.
-fn discovered(state: &AppState, models: &[ModelView]) -> Value {
+pub(super) fn discovered(state: &AppState, models: &[ModelView]) -> Value {
     let found = state.engine.scraping().found();
     let rows = found
         .iter()
@@ -93,11 +92,11 @@ pub(super) async fn approve(
     params: Params,
 ) -> Result<Success, ApiError> {
     let (target, action) = (needed(&params, "target")?, needed(&params, "action")?);
-    let by = &said_by(caller, params.get("by").unwrap_or("someone"));
+    let by = who(&state, caller, params.get("by"));
     let followed = state
         .engine
         .health()
-        .approve(target, action, by, state.engine.now_ms());
+        .approve(target, action, &by, state.engine.now_ms());
     Success::json(&followed.ok_or_else(|| not_found("repair", &format!("{target} {action}")))?)
 }
 
@@ -151,15 +150,30 @@ pub(super) async fn add_note(
     params: Params,
 ) -> Result<Success, ApiError> {
     let text = needed(&params, "text")?;
-    let by = said_by(caller, params.get("by").unwrap_or("someone"));
+    let by = who(&state, caller, params.get("by"));
     let note = HealthNote {
         at_ms: state.engine.now_ms(),
-        by: by.chars().take(200).collect(),
+        by,
         text: text.chars().take(TEXT_CHARS_MAX).collect(),
         model: params.get("model").map(str::to_owned),
     };
     state.engine.health().add_note(note.clone());
     Success::json(&note)
+}
+
+/// Who did it: the caller that was recognised. Only where nobody has to say who they are does the field `by` count: a repair
+/// is approved by somebody.
+pub(super) fn who(state: &AppState, caller: Option<Extension<Caller>>, said: Option<&str>) -> String {
+    const NAME_CHARS_MAX: usize = 200;
+    if let Some(Extension(Caller(name))) = caller {
+        return name;
+    }
+    let config = state.config();
+    if !config.web.tokens.is_empty() || !config.web.users.is_empty() {
+        return "a token without a name".to_owned();
+    }
+    let said = said.filter(|b| !b.trim().is_empty());
+    said.unwrap_or("someone").chars().take(NAME_CHARS_MAX).collect()
 }
 
 fn needed<'a>(params: &'a Params, name: &str) -> Result<&'a str, ApiError> {

@@ -1,6 +1,6 @@
 //! `/probe?target=…&module=…` as blackbox_exporter answers it, so that scrape jobs made for it keep working.
 //!
-//! Modules are the ones that its example file names. A look takes at most the scraper's own timeout, and at most so many run
+//! Modules are the configuration's (`blackbox:`), and the ones that its example file names. A look takes at most the scraper's own timeout, and at most so many run
 //! at once.
 
 use crate::http::AppState;
@@ -8,78 +8,58 @@ use crate::http::prometheus::Params;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lapwing_collect::probe::{Look, Probe, probe as look_at};
+use lapwing_collect::probe::{Look, Module, Probe, probe as look_at};
 use lapwing_types::ProbeOutcome;
 use serde_json::json;
 use std::fmt::Write;
 use tokio::sync::Semaphore;
 
 const TIMEOUT_MS: i64 = 10_000;
+const TIMEOUT_MS_MAX: i64 = 120_000;
 /// A scraper's timeout less this much, for the answer to arrive in time; as blackbox_exporter does it.
 const MARGIN_MS: i64 = 500;
 static LOOKS: Semaphore = Semaphore::const_new(256);
 
 pub(super) async fn probe(State(state): State<AppState>, headers: HeaderMap, params: Params) -> Response {
-    let module = params.get("module").unwrap_or("http_2xx");
+    let refuse = |said: String| (StatusCode::BAD_REQUEST, said).into_response();
+    let name = params.get("module").unwrap_or("http_2xx");
     let Some(target) = params.get("target").filter(|t| !t.is_empty()) else {
-        return (StatusCode::BAD_REQUEST, "target is missing\n").into_response();
+        return refuse("target is missing\n".to_owned());
     };
-    let Some(what) = of_module(module, target) else {
-        let said = format!("unknown module {module:?}; there are {}\n", MODULES.join(", "));
-        return (StatusCode::BAD_REQUEST, said).into_response();
+    let config = state.config();
+    let Some(module) = config.blackbox.modules.get(name) else {
+        let known: Vec<&str> = config.blackbox.modules.keys().map(String::as_str).collect();
+        return refuse(format!(
+            "unknown module {name:?}; there are {}\n",
+            known.join(", ")
+        ));
     };
-    let scraper = headers.get("x-prometheus-scrape-timeout-seconds");
-    let scraper = scraper.and_then(|v| v.to_str().ok()?.parse::<f64>().ok());
-    let timeout_ms = scraper.map_or(TIMEOUT_MS, |s| {
-        ((s * 1000.0) as i64 - MARGIN_MS).clamp(100, 120_000)
-    });
+    let what = match module.probe(target) {
+        Ok(what) => what,
+        Err(why) => return refuse(format!("module {name:?}: {why}\n")),
+    };
     let Ok(_slot) = LOOKS.acquire().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    let look = Look::new(
+    let mut look = Look::new(
         None,
-        timeout_ms,
+        timeout_ms(&headers, module),
         state.engine.now_ms(),
         lapwing::clock::process_nanos,
     );
+    look.ip = module.ip_preference().unwrap_or_default();
     let outcome = look_at(&what, &look).await;
-    let page = page(&what, &outcome);
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        page,
-    )
-        .into_response()
+    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (content_type, page(&what, &outcome)).into_response()
 }
 
-const MODULES: [&str; 8] = [
-    "http_2xx",
-    "http_post_2xx",
-    "tcp_connect",
-    "tls_connect",
-    "ssh_banner",
-    "icmp",
-    "dns_udp",
-    "grpc",
-];
-
-fn of_module(module: &str, target: &str) -> Option<Probe> {
-    let url = if target.contains("://") {
-        target.to_owned()
-    } else {
-        format!("http://{target}")
-    };
-    let described = match module {
-        "http_2xx" => json!({ "http": { "url": url } }),
-        "http_post_2xx" => json!({ "http": { "url": url, "method": "POST" } }),
-        "tcp_connect" => json!({ "tcp": { "address": target } }),
-        "tls_connect" => json!({ "tls": { "address": target } }),
-        "ssh_banner" => json!({ "tcp": { "address": target, "talk": [{ "expect": "^SSH-2.0-" }] } }),
-        "icmp" => json!({ "icmp": { "host": target } }),
-        "dns_udp" => json!({ "dns": { "server": target, "name": "prometheus.io" } }),
-        "grpc" => json!({ "grpc": { "address": target } }),
-        _ => return None,
-    };
-    serde_json::from_value(described).ok()
+/// The shorter of the scraper's and the module's own.
+fn timeout_ms(headers: &HeaderMap, module: &Module) -> i64 {
+    let scraper = headers.get("x-prometheus-scrape-timeout-seconds");
+    let scraper = scraper.and_then(|v| v.to_str().ok()?.parse::<f64>().ok());
+    let scraper = scraper.map_or(TIMEOUT_MS, |s| (s * 1000.0) as i64 - MARGIN_MS);
+    let own = module.timeout.map_or(i64::MAX, |t| t.0);
+    scraper.min(own).clamp(100, TIMEOUT_MS_MAX)
 }
 
 fn page(what: &Probe, outcome: &ProbeOutcome) -> String {

@@ -3,6 +3,7 @@
 //! `/health`, `/status` and badges answer without a token (a load balancer and a public page have none); they tell states
 //! and names, never addresses or details.
 
+mod adopt;
 mod api;
 mod badge;
 mod blackbox;
@@ -27,8 +28,9 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/health/repairs", get(api::repairs))
         .route("/api/v1/health/repairs/approve", post(api::approve))
         .route("/api/v1/health/repairs/rehearse", post(api::rehearse))
-        .route("/api/v1/models", get(api::models))
-        .route("/api/v1/models/{name}", get(api::model))
+        .route("/api/v1/models", get(api::models).post(adopt::put))
+        .route("/api/v1/models/{name}", get(api::model).delete(adopt::retire))
+        .route("/api/v1/models/{name}/objectives", get(adopt::objectives))
         .route("/api/v1/checkin/{name}", get(api::check_in).post(api::check_in))
 }
 

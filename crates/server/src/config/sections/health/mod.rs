@@ -5,10 +5,11 @@ mod maintenance;
 mod model;
 mod recovery;
 
-use crate::config::diagnostic::Diagnostics;
+use crate::config::diagnostic::{Diagnostics, Level};
 use crate::config::reader::MapReader;
-use crate::config::yaml::{Node, Value};
+use crate::config::yaml::{Node, Value, parse};
 use lapwing::HealthOptions;
+use lapwing::health::{CheckSpec, ModelSpec};
 use std::collections::BTreeSet;
 
 pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOptions {
@@ -20,6 +21,7 @@ pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOp
             .iter()
             .filter_map(|(n, p)| maintenance::read(n, p, notes))
             .collect(),
+        status_title: read_status(map.node("status"), notes),
         ..HealthOptions::default()
     };
     for (node, path) in &models {
@@ -48,6 +50,35 @@ pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOp
     }
     check_dependencies(&options, (&models, &checks), notes);
     options
+}
+
+/// `status: { title: … }` of the public page.
+fn read_status(node: Option<&Node>, notes: &mut Diagnostics) -> Option<String> {
+    let mut map = MapReader::new(node?, "status", notes);
+    let title = map.text("title", notes);
+    map.finish(notes);
+    title
+}
+
+/// One model as `models:` would have it, in JSON; an error names every mistake.
+pub(crate) fn read_model(document: &serde_json::Value) -> Result<(ModelSpec, Vec<CheckSpec>), String> {
+    let node = parse(&document.to_string()).map_err(|e| e.message)?;
+    let mut notes = Diagnostics::new("model");
+    let read = model::read(&node, "model", &mut notes);
+    let said: Vec<String> = notes
+        .found
+        .iter()
+        .filter(|d| d.level == Level::Error)
+        .map(|d| {
+            let hint = d.hint.as_deref().map(|h| format!(" ({h})")).unwrap_or_default();
+            format!("{}: {}{hint}", d.path, d.message)
+        })
+        .collect();
+    if said.is_empty() {
+        Ok(read)
+    } else {
+        Err(said.join("; "))
+    }
 }
 
 /// Items of a list with their paths.

@@ -202,8 +202,27 @@ fn read_objectives(node: Option<&Node>, path: &str, notes: &mut Diagnostics) -> 
     objectives.quality = ratio(&mut map, "quality", notes);
     objectives.p95_latency_s = map.duration_ms("p95_latency", notes).map(|ms| ms as f64 / 1000.0);
     objectives.window_ms = map.duration_ms("window", notes).unwrap_or(objectives.window_ms);
+    objectives.latency_from = read_expr(&mut map, "latency_from", notes);
+    objectives.quality_from = read_expr(&mut map, "quality_from", notes);
+    for (from, of, has) in [
+        ("latency_from", "p95_latency", objectives.p95_latency_s.is_some()),
+        ("quality_from", "quality", objectives.quality.is_some()),
+    ] {
+        if map.node(from).is_some() && !has {
+            let message = format!("{from} says where {of} comes from, and there is no {of}");
+            notes.error(node.at, &map.path_of(from), message);
+        }
+    }
     map.finish(notes);
     objectives
+}
+
+fn read_expr(map: &mut MapReader<'_>, key: &'static str, notes: &mut Diagnostics) -> Option<String> {
+    let expr = map.text(key, notes)?;
+    if let Err(error) = lapwing_judge::rules::check_expr(&expr) {
+        notes.error(map.at, &map.path_of(key), format!("{expr:?}: {error}"));
+    }
+    Some(expr)
 }
 
 fn read_traffic(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<TrafficSpec> {

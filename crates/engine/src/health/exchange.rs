@@ -1,0 +1,405 @@
+//! Another list of what is watched takes the place of the one in force; a start is an exchange of nothing for something.
+//!
+//! 1. What is the same in both keeps everything: state, streaks, the look that is under way.
+//! 2. What changed keeps its state, so that a page is neither repeated nor taken back by an edit; where it asks something
+//!    else now, its streaks begin anew.
+//! 3. What is gone ends its series with staleness and leaves no row. Starts of repairs within the last hour stay: writing
+//!    a model anew must not give it another budget.
+
+use super::board::{Board, CheckRow, Live};
+use super::event::HealthEvent;
+use super::hosts::{is_below, place_of};
+use super::models::ModelLive;
+use super::series::{LabelCache, push_stale};
+use super::spec::{CheckKind, CheckSpec, HealthOptions, ModelSpec};
+use lapwing_judge::health::{CheckState, DependencyGraph, RecoveryState};
+use lapwing_types::HealthState;
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+const HOUR_MS: i64 = 3_600_000;
+
+impl Board {
+    pub(super) fn exchange(&mut self, options: Arc<HealthOptions>, now_ms: i64) {
+        let before = std::mem::replace(&mut self.options, options);
+        self.exchange_checks(&before, now_ms);
+        self.exchange_models(&before, now_ms);
+        self.learn_dependencies();
+        self.forget_repairs(now_ms);
+        self.resume_repairs(now_ms);
+    }
+
+    fn exchange_checks(&mut self, before: &HealthOptions, now_ms: i64) {
+        let options = self.options.clone();
+        let old = before.checks.iter().zip(std::mem::take(&mut self.checks));
+        let mut old: HashMap<&str, (&CheckSpec, Live)> = old
+            .map(|(spec, live)| (spec.name.as_str(), (spec, live)))
+            .collect();
+        for spec in &options.checks {
+            let live = match old.remove(spec.name.as_str()) {
+                Some((was, live)) if was == spec => live,
+                Some((was, mut live)) => {
+                    let row = std::mem::take(&mut live.row);
+                    let mut next = live_of(spec, row_anew(row, was, spec));
+                    if next.labels.is_base_of(&live.labels) {
+                        next.labels = live.labels;
+                    } else {
+                        push_stale(&mut self.batch, &live.labels, now_ms);
+                    }
+                    (next.missed, next.is_suppressed) = (live.missed, live.is_suppressed);
+                    next
+                }
+                None => {
+                    let kept = self.rows.get(&format!("check/{}", spec.name));
+                    live_of(spec, row_at_start(kept, now_ms))
+                }
+            };
+            self.checks.push(live);
+        }
+        for (_, gone) in old.values() {
+            push_stale(&mut self.batch, &gone.labels, now_ms);
+        }
+        let names = options.checks.iter().enumerate();
+        self.by_name = names.map(|(i, c)| (c.name.clone(), i)).collect();
+        self.forget_rows("check/", |board, name| board.by_name.contains_key(name));
+    }
+
+    fn exchange_models(&mut self, before: &HealthOptions, now_ms: i64) {
+        let options = self.options.clone();
+        let old = before.models.iter().zip(std::mem::take(&mut self.models));
+        let mut old: HashMap<&str, (&ModelSpec, ModelLive)> = old
+            .map(|(spec, live)| (spec.name.as_str(), (spec, live)))
+            .collect();
+        for spec in &options.models {
+            let mut live = match old.remove(spec.name.as_str()) {
+                Some((was, live)) if was == spec => live,
+                Some((_, live)) => {
+                    let mut next = ModelLive::new(spec, live.row, now_ms);
+                    if next.labels.is_base_of(&live.labels) {
+                        next.labels = live.labels;
+                    } else {
+                        push_stale(&mut self.batch, &live.labels, now_ms);
+                    }
+                    (next.parts, next.requests) = (live.parts, live.requests);
+                    next.is_suppressed = live.is_suppressed;
+                    next
+                }
+                None => {
+                    let kept = self.rows.get(&format!("model/{}", spec.name));
+                    let row = kept.and_then(|v| serde_json::from_value(v.clone()).ok());
+                    ModelLive::new(spec, row.unwrap_or_default(), now_ms)
+                }
+            };
+            let parts = options.checks.iter().enumerate();
+            let mine = parts.filter(|(_, c)| c.model.as_ref().is_some_and(|p| p.model == spec.name));
+            live.checks = mine.map(|(i, _)| i).collect();
+            self.models.push(live);
+        }
+        let mut gone: Vec<(&str, ModelLive)> = old.into_iter().map(|(n, (_, live))| (n, live)).collect();
+        gone.sort_by_key(|(name, _)| *name);
+        for (name, live) in gone {
+            push_stale(&mut self.batch, &live.labels, now_ms);
+            let state = live.row.state;
+            let mut event = HealthEvent::of_state(format!("model/{name}"), (state, state), now_ms);
+            "removed".clone_into(&mut event.to);
+            "it is no longer among the models".clone_into(&mut event.detail);
+            self.record(event);
+        }
+        self.forget_rows("model/", |board, name| {
+            board.options.models.iter().any(|m| m.name == name)
+        });
+    }
+
+    fn forget_rows(&mut self, prefix: &str, is_known: impl Fn(&Board, &str) -> bool) {
+        let gone: Vec<String> = self
+            .rows
+            .keys()
+            .filter(|key| key.strip_prefix(prefix).is_some_and(|name| !is_known(self, name)))
+            .map(str::to_owned)
+            .collect();
+        for key in gone {
+            self.rows.remove(&key);
+        }
+    }
+
+    /// Declared ones, and those that follow from who speaks to the same host and port.
+    fn learn_dependencies(&mut self) {
+        let options = self.options.clone();
+        self.graph = DependencyGraph::default();
+        let models: BTreeSet<&str> = options.models.iter().map(|m| m.name.as_str()).collect();
+        let node = |name: &String| -> Option<String> {
+            if models.contains(name.as_str()) {
+                Some(format!("model/{name}"))
+            } else {
+                self.by_name.get(name).map(|i| self.checks[*i].node.clone())
+            }
+        };
+        let mut edges: Vec<(String, String)> = Vec::new();
+        for model in &options.models {
+            let parents = model.depends_on.iter().filter_map(node);
+            edges.extend(parents.map(|p| (format!("model/{}", model.name), p)));
+        }
+        for (spec, live) in options.checks.iter().zip(&self.checks) {
+            let parents = spec.depends_on.iter().filter_map(node);
+            edges.extend(parents.map(|p| (live.node.clone(), p)));
+        }
+        // Only a ping or a bare connection can be below another; looked up by host, for there may be thousands of both.
+        let mut bases: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (i, spec) in options.checks.iter().enumerate() {
+            if let Some(place) = &self.checks[i].place
+                && matches!(spec.what.kind(), "icmp" | "tcp")
+            {
+                bases.entry(&place.host).or_default().push(i);
+            }
+        }
+        for (child, live) in options.checks.iter().zip(&self.checks) {
+            let Some(at) = &live.place else { continue };
+            for i in bases.get(at.host.as_str()).into_iter().flatten() {
+                let Some(below) = &self.checks[*i].place else {
+                    continue;
+                };
+                if is_below((child, at), (&options.checks[*i], below)) {
+                    edges.push((live.node.clone(), self.checks[*i].node.clone()));
+                }
+            }
+        }
+        for (child, parent) in edges {
+            self.graph.add(&child, &parent);
+        }
+    }
+
+    /// Repairs of what is gone, but for those that started something within the hour.
+    fn forget_repairs(&mut self, now_ms: i64) {
+        let bound = self.repair_keys();
+        self.repairs.retain(|key, _| bound.contains(key));
+        let is_spent = |row: &Value| {
+            let state: RecoveryState = serde_json::from_value(row.clone()).unwrap_or_default();
+            state.started_ms.iter().all(|at| now_ms - at >= HOUR_MS)
+        };
+        let gone: Vec<String> = self
+            .rows
+            .iter()
+            .filter(|(key, row)| key.starts_with("repair/") && !bound.contains(*key) && is_spent(row))
+            .map(|(key, _)| key.to_owned())
+            .collect();
+        for key in gone {
+            self.rows.remove(&key);
+        }
+    }
+}
+
+/// As it was when this process ended. Nobody could look meanwhile: silence counts from now.
+fn row_at_start(kept: Option<&Value>, now_ms: i64) -> CheckRow {
+    let mut row: CheckRow = kept
+        .and_then(|v| serde_json::from_value(v.clone()).ok())
+        .unwrap_or_default();
+    if row.heard_ms == 0 {
+        row.heard_ms = now_ms;
+    }
+    if row.state.state != HealthState::Unknown {
+        row.state.seen_ms = row.state.seen_ms.max(now_ms);
+    }
+    row
+}
+
+fn row_anew(mut row: CheckRow, was: &CheckSpec, is: &CheckSpec) -> CheckRow {
+    if was.what != is.what || was.base != is.base {
+        row.state = CheckState {
+            state: row.state.state,
+            since_ms: row.state.since_ms,
+            seen_ms: row.state.seen_ms,
+            ..CheckState::default()
+        };
+        (row.last_good, row.last_bad) = (None, None);
+    }
+    row
+}
+
+fn live_of(spec: &CheckSpec, row: CheckRow) -> Live {
+    let place = place_of(spec);
+    let instance = spec.base.clone().or_else(|| match &spec.what {
+        CheckKind::Probe(probe) => probe.address().map(str::to_owned),
+        CheckKind::CheckIn { .. } => None,
+    });
+    // A check of a model's endpoint stands for its model in the graph.
+    let node = match &spec.model {
+        Some(part) => format!("model/{}", part.model),
+        None => format!("check/{}", spec.name),
+    };
+    Live {
+        row,
+        last: None,
+        version: None,
+        is_under_way: false,
+        missed: 0,
+        place,
+        node,
+        labels: LabelCache::of_check(spec, instance),
+        is_suppressed: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::{Action, ModelPart, RecoverySpec, Role};
+    use super::*;
+    use lapwing_collect::probe::{HttpProbe, Probe};
+    use lapwing_judge::health::{CheckPolicy, RecoveryPolicy};
+    use lapwing_types::{ProbeOutcome, ProbeReason, StateChange, is_stale};
+    use std::collections::BTreeMap;
+
+    const T: i64 = 1_700_000_000_000;
+
+    fn check_of(name: &str, url: &str) -> CheckSpec {
+        CheckSpec {
+            name: name.to_owned(),
+            model: None,
+            what: CheckKind::Probe(Probe::Http(Box::new(HttpProbe {
+                url: Some(url.to_owned()),
+                ..HttpProbe::default()
+            }))),
+            base: None,
+            interval_ms: 1000,
+            timeout_ms: 500,
+            policy: CheckPolicy::default(),
+            labels: BTreeMap::new(),
+            depends_on: Vec::new(),
+            is_canary: false,
+            recovery: Vec::new(),
+        }
+    }
+
+    fn options(checks: Vec<CheckSpec>) -> Arc<HealthOptions> {
+        Arc::new(HealthOptions {
+            checks,
+            ..HealthOptions::default()
+        })
+    }
+
+    fn rows_of(changes: Vec<StateChange>) -> Vec<(String, String)> {
+        changes
+            .into_iter()
+            .filter_map(|c| Some((c.key, c.json?)))
+            .collect()
+    }
+
+    fn fails(board: &mut Board, i: usize, times: usize) {
+        for n in 0..times {
+            board.finish(i, ProbeOutcome::fail(ProbeReason::Status, "no"), T + n as i64);
+        }
+    }
+
+    fn state(board: &Board, name: &str) -> HealthState {
+        board.checks[board.by_name[name]].row.state.state
+    }
+
+    #[test]
+    fn a_crash_forgets_no_streak_and_a_long_standing_state_stays() {
+        let watched = || options(vec![check_of("a", "http://a")]);
+        let (mut board, _) = Board::new(watched(), Vec::new(), T);
+        board.finish(0, ProbeOutcome::pass(), T);
+        fails(&mut board, 0, 2);
+        let rows = rows_of(board.take_changes());
+        let (mut board, _) = Board::new(watched(), rows, T + 10);
+        fails(&mut board, 0, 1);
+        assert_eq!(
+            state(&board, "a"),
+            HealthState::Unhealthy,
+            "two before the crash and one after it"
+        );
+        let rows = rows_of(board.take_changes());
+        let month_ms = 30 * 86_400_000;
+        let (mut board, _) = Board::new(watched(), rows, T + month_ms);
+        board.tick(T + month_ms + 1000);
+        assert_eq!(
+            state(&board, "a"),
+            HealthState::Unhealthy,
+            "nobody could look meanwhile"
+        );
+        board.tick(T + month_ms + 600_000);
+        assert_eq!(state(&board, "a"), HealthState::Unknown, "and nobody looks now");
+    }
+
+    #[test]
+    fn what_is_the_same_keeps_its_streak_and_what_asks_something_else_begins_anew() {
+        let (mut board, _) = Board::new(
+            options(vec![
+                check_of("a", "http://a"),
+                check_of("b", "http://b"),
+                check_of("c", "http://c"),
+            ]),
+            Vec::new(),
+            T,
+        );
+        (0..3).for_each(|i| board.finish(i, ProbeOutcome::pass(), T));
+        (0..3).for_each(|i| fails(&mut board, i, 2));
+        assert!(board.begin(2));
+        let before = board.options.clone();
+        board.batch.series.clear();
+        let mut slower = check_of("c", "http://c");
+        slower.interval_ms = 2000;
+        board.exchange(options(vec![slower, check_of("b", "http://elsewhere")]), T + 5);
+        assert!(
+            board
+                .batch
+                .series
+                .iter()
+                .all(|s| s.samples.iter().all(|x| is_stale(x.value)))
+        );
+        assert!(!board.batch.series.is_empty() && board.rows.get("check/a").is_none());
+        // A look that began under the former settings counts for nobody, and blocks nobody.
+        assert_eq!(board.now_at(&before, 2), None);
+        assert!(board.begin(0));
+        fails(&mut board, 0, 1);
+        fails(&mut board, 1, 1);
+        assert_eq!(state(&board, "c"), HealthState::Unhealthy);
+        assert_eq!(state(&board, "b"), HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_model_written_anew_gets_no_second_budget() {
+        let watched = |is_there: bool| {
+            let repair = RecoverySpec {
+                name: "again".to_owned(),
+                action: Action::Command {
+                    argv: vec!["true".to_owned()],
+                },
+                policy: RecoveryPolicy {
+                    per_hour_max: 1,
+                    backoff_ms: 1,
+                    cooldown_ms: 1,
+                    ..RecoveryPolicy::default()
+                },
+                timeout_ms: 1000,
+            };
+            let mut check = check_of("m/a", "http://a");
+            check.model = Some(ModelPart {
+                model: "m".to_owned(),
+                role: Role::Endpoint,
+                part: "a".to_owned(),
+            });
+            let model = ModelSpec {
+                name: "m".to_owned(),
+                endpoints: vec!["a".to_owned()],
+                recovery: vec![repair],
+                ..ModelSpec::default()
+            };
+            Arc::new(HealthOptions {
+                checks: if is_there { vec![check] } else { Vec::new() },
+                models: if is_there { vec![model] } else { Vec::new() },
+                ..HealthOptions::default()
+            })
+        };
+        let (mut board, _) = Board::new(watched(true), Vec::new(), T);
+        fails(&mut board, 0, 3);
+        board.tick(T + 1000);
+        assert_eq!(board.effects.len(), 1);
+        board.exchange(watched(false), T + 2000);
+        assert_eq!(board.events.back().map(|e| e.to.as_str()), Some("removed"));
+        board.exchange(watched(true), T + 3000);
+        fails(&mut board, 0, 3);
+        (4..60).for_each(|s| board.tick(T + s * 1000));
+        assert_eq!(board.effects.len(), 1, "the hour is not over");
+    }
+}

@@ -1,0 +1,136 @@
+//! Models over the API: made from a document in the words of `models:`, adopted from what was discovered, retired.
+//!
+//! What a model may do (commands, files) is what the configuration may, so this asks for the role admin; and a document has to say
+//! that it is JSON or YAML, which a form on a foreign page cannot.
+
+use super::api::{discovered, who};
+use crate::config::{Node, parse_yaml, to_json};
+use crate::http::AppState;
+use crate::http::ingest::gate::Caller;
+use crate::http::prometheus::{ApiError, ErrorClass, Params, Success};
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, header};
+use lapwing::health::AdoptError;
+use lapwing_types::parse_duration_ms;
+use serde_json::{Value, json};
+
+const DOCUMENT_BYTES_MAX: usize = 256 << 10;
+const WINDOW: &str = "30d";
+
+/// `POST /api/v1/models`: a model, `models:` with one in it, or `{ adopt: URL }` of one that was discovered.
+pub(super) async fn put(
+    State(state): State<AppState>,
+    caller: Option<Extension<Caller>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Success, ApiError> {
+    let given = document_of(&headers, &body)?;
+    let by = who(&state, caller, given.get("by").and_then(Value::as_str));
+    let document = match given.get("adopt").and_then(Value::as_str) {
+        Some(url) => adopted(&state, url, given.get("name"))?,
+        None => only_model(given)?,
+    };
+    let name = document["name"].as_str().unwrap_or_default().to_owned();
+    let (health, now_ms) = (state.engine.health().clone(), state.engine.now_ms());
+    let work = move || health.put_model(&document, &by, now_ms);
+    let kept = state.engine.compute_ingest(work).await;
+    let was_there = kept
+        .map_err(|e| ApiError::internal(e.to_string()))?
+        .map_err(refused)?;
+    Success::json(&json!({ "name": name, "step": if was_there { "replaced" } else { "created" } }))
+}
+
+/// `DELETE /api/v1/models/NAME`.
+pub(super) async fn retire(
+    State(state): State<AppState>,
+    caller: Option<Extension<Caller>>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Result<Success, ApiError> {
+    let by = who(&state, caller, params.get("by"));
+    let (health, now_ms, of) = (state.engine.health().clone(), state.engine.now_ms(), name.clone());
+    let work = move || health.retire_model(&of, &by, now_ms);
+    let kept = state.engine.compute_ingest(work).await;
+    kept.map_err(|e| ApiError::internal(e.to_string()))?
+        .map_err(refused)?;
+    Success::json(&json!({ "name": name, "step": "retired" }))
+}
+
+/// `GET /api/v1/models/NAME/objectives?window=7d`: what was attained over any window.
+pub(super) async fn objectives(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    params: Params,
+) -> Result<Success, ApiError> {
+    let text = params.get("window").unwrap_or(WINDOW);
+    let window_ms = parse_duration_ms(text).map_err(|e| ApiError::bad_data(format!("window: {e}")))?;
+    if window_ms <= 0 {
+        return Err(ApiError::bad_data("window: it must be longer than nothing"));
+    }
+    let found = state
+        .engine
+        .health()
+        .attained(&state.engine, &name, window_ms)
+        .await;
+    let (objectives, fallback_s) = found.ok_or_else(|| refused(AdoptError::Unknown(name.clone())))?;
+    Success::json(&json!({
+        "model": name, "window": text, "objectives": objectives, "fallback_seconds": fallback_s,
+    }))
+}
+
+fn refused(error: AdoptError) -> ApiError {
+    let class = match &error {
+        AdoptError::Unknown(_) => ErrorClass::NotFound,
+        AdoptError::State(_) => ErrorClass::Unavailable,
+        _ => ErrorClass::BadData,
+    };
+    ApiError::new(class, crate::http::with_causes(&error))
+}
+
+fn document_of(headers: &HeaderMap, body: &Bytes) -> Result<Value, ApiError> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    if !["application/json", "application/yaml", "application/x-yaml"]
+        .iter()
+        .any(|k| kind.starts_with(k))
+    {
+        let said = "send a model with Content-Type: application/yaml or application/json";
+        return Err(ApiError::bad_data(said));
+    }
+    if body.len() > DOCUMENT_BYTES_MAX {
+        return Err(ApiError::bad_data(format!(
+            "more than {DOCUMENT_BYTES_MAX} bytes"
+        )));
+    }
+    let text = std::str::from_utf8(body).map_err(|e| ApiError::bad_data(e.to_string()))?;
+    let node: Node = parse_yaml(text)
+        .map_err(|e| ApiError::bad_data(format!("{}:{}: {}", e.at.line, e.at.column, e.message)))?;
+    Ok(to_json(&node))
+}
+
+/// As it stands, or the only one of `models:`.
+fn only_model(given: Value) -> Result<Value, ApiError> {
+    match given.get("models") {
+        None => Ok(given),
+        Some(Value::Array(models)) if models.len() == 1 => Ok(models[0].clone()),
+        Some(_) => Err(ApiError::bad_data("send one model at a time")),
+    }
+}
+
+fn adopted(state: &AppState, url: &str, name: Option<&Value>) -> Result<Value, ApiError> {
+    let view = state.engine.health().view(state.engine.now_ms());
+    let found = discovered(state, &view.models);
+    let found = found.as_array().into_iter().flatten();
+    let found = found.filter(|f| f["url"] == url).next().ok_or_else(|| {
+        ApiError::new(
+            ErrorClass::NotFound,
+            format!("no model server was discovered at {url:?}; GET /api/v1/models lists them"),
+        )
+    })?;
+    Ok(json!({
+        "name": name.unwrap_or(&found["name"]), "engine": found["engine"], "endpoints": [{ "url": url }],
+    }))
+}
