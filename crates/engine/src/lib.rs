@@ -29,6 +29,8 @@ pub use clock::Clock;
 pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};
 pub use health::{Health, HealthOptions};
+#[cfg(feature = "macros")]
+pub use lapwing_macros::track;
 pub use meter::Meter;
 pub use options::EngineOptions;
 pub use otlp::{OtlpFailure, OtlpKept};
@@ -36,7 +38,13 @@ pub use paging::{Paging, PagingError, PagingOptions};
 pub use pushed::{Push, PushError, PushMode, Pushed, PushedGroup};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
+pub use sdk::{track, track_async, try_track, try_track_async};
 pub use telling::{Telling, ToldPage, replay_and_tell};
+
+/// The examples of the documentation are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+mod documentation {}
 
 /// The name of this machine, as it stands in `instance` labels.
 pub fn hostname() -> String {

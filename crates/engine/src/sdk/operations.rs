@@ -10,9 +10,10 @@
 use super::cells::{Counter, Histogram, Recorded};
 use super::registry::{Family, Metric, MetricSpec, Registry};
 use super::resources::process_resources;
+use super::track::Abandoned;
 use crate::clock::{Clock, Stopwatch};
 use lapwing_judge::performance::{Operation, OperationKind, ResourceSnapshot, ResourceUse};
-use lapwing_types::MetricKind;
+use lapwing_types::{Labels, MetricKind};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,6 +71,7 @@ pub struct OperationHandle {
     success: Counter,
     error: Counter,
     duration: Histogram,
+    pub(super) abandoned: Abandoned,
 }
 
 impl OperationHandle {
@@ -167,6 +169,11 @@ impl Tracker {
                 Some(Metric::Histogram(histogram)) => histogram,
                 _ => Histogram::new(Arc::from(super::registry::LATENCY_BOUNDS)),
             },
+            abandoned: Abandoned {
+                family: self.shared.total.clone(),
+                labels: Labels::from_pairs(base.iter().copied().filter(|(_, v)| !v.is_empty()))
+                    .unwrap_or_default(),
+            },
         }
     }
 
@@ -177,7 +184,7 @@ impl Tracker {
         }
         let started_ms = self.shared.clock.now_ms();
         let sequence = self.shared.sequence.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{}_{}_{started_ms}_{sequence}", start.kind.as_str(), start.name);
+        let id = id_of(&start.kind, &start.name, started_ms, sequence);
         let before = start.resources.then(|| process_resources(started_ms));
         let open = Open {
             started_ms,
@@ -240,6 +247,18 @@ impl Tracker {
         };
         self.record(operation.clone())?;
         Ok(operation)
+    }
+
+    /// An id for an operation that somebody else times.
+    #[cfg(feature = "tracing-layer")]
+    pub(super) fn fresh_id(&self, kind: &OperationKind, name: &str, started_ms: i64) -> String {
+        let sequence = self.shared.sequence.fetch_add(1, Ordering::Relaxed);
+        id_of(kind, name, started_ms, sequence)
+    }
+
+    #[cfg(feature = "tracing-layer")]
+    pub(super) fn now_ms(&self) -> i64 {
+        self.shared.clock.now_ms()
     }
 
     /// An operation that somebody else timed.
@@ -320,6 +339,10 @@ impl Tracker {
     fn lock_ended(&self) -> MutexGuard<'_, Ring> {
         self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn id_of(kind: &OperationKind, name: &str, started_ms: i64, sequence: u64) -> String {
+    format!("{}_{name}_{started_ms}_{sequence}", kind.as_str())
 }
 
 fn used(before: &ResourceSnapshot, after: &ResourceSnapshot) -> ResourceUse {
