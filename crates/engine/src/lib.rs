@@ -11,6 +11,7 @@ mod engine;
 mod forward;
 pub mod health;
 mod jobs;
+mod journals;
 pub mod meter;
 mod options;
 mod otlp;
@@ -29,6 +30,7 @@ pub use clock::Clock;
 pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};
 pub use health::{Health, HealthOptions};
+pub use journals::BaselineError;
 #[cfg(feature = "macros")]
 pub use lapwing_macros::track;
 pub use meter::Meter;

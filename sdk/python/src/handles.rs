@@ -537,6 +537,7 @@ impl Timer {
 fn each(values: &Bound<'_, PyAny>, mut visit: impl FnMut(f64)) -> PyResult<()> {
     let py = values.py();
     if let Ok(buffer) = PyBuffer::<f64>::get(values) {
+        // Copied once, as one piece of memory: to read it where it lies there is no safe way, for Python may change it meanwhile.
         buffer.to_vec(py)?.into_iter().for_each(visit);
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! What a program uses to be watched: metrics, operations, and the way of both to an engine in the same process or to a server.
 //!
 //! Reading order: `cells` (numbers that many threads add to), `registry` (names, labels, handles), `page` (all of it as text or as
-//! a batch), `operations` (what was done, and its rate, errors and duration), `resources` (what this process uses), `remote`
+//! a batch), `operations` (what was done, and its rate, errors and duration), `resources` and `gpus` (what this process uses), `remote`
 //! (to a server, in the background), `track` (a piece of work in one line).
 //!
 //! Behind a feature each: `recorder` (`metrics`: the facade of that name), `spans` (`tracing-layer`), `http` (`tower`; with `axum` it
@@ -12,6 +12,7 @@
 
 mod cells;
 mod fork;
+mod gpus;
 #[cfg(feature = "tower")]
 mod http;
 mod operations;

@@ -108,6 +108,14 @@ struct Ring {
     taken: u64,
 }
 
+impl Ring {
+    fn after(&self, seen: u64) -> Vec<Operation> {
+        let fresh = usize::try_from(self.total.saturating_sub(seen)).unwrap_or(usize::MAX);
+        let skip = self.newest.len().saturating_sub(fresh);
+        self.newest.iter().skip(skip).cloned().collect()
+    }
+}
+
 impl Tracker {
     pub(super) fn new(registry: &Registry, clock: Clock) -> Self {
         let spec = |name: &str, kind, help: &str| MetricSpec {
@@ -304,12 +312,30 @@ impl Tracker {
     }
 
     /// Those that no shipper has taken yet; what was pushed out meanwhile is gone.
-    pub(super) fn take_fresh(&self) -> Vec<Operation> {
+    pub(crate) fn take_fresh(&self) -> Vec<Operation> {
         let mut ended = self.lock_ended();
-        let fresh = usize::try_from(ended.total.saturating_sub(ended.taken)).unwrap_or(usize::MAX);
-        let skip = ended.newest.len().saturating_sub(fresh);
+        let fresh = ended.after(ended.taken);
         ended.taken = ended.total;
-        ended.newest.iter().skip(skip).cloned().collect()
+        fresh
+    }
+
+    /// Those that ended since there were `seen` in all, and how many there are now.
+    pub(crate) fn after(&self, seen: u64) -> (Vec<Operation>, u64) {
+        let ended = self.lock_ended();
+        (ended.after(seen), ended.total)
+    }
+
+    /// What an earlier process kept, before everything that ended in this one: nobody ships it again. How many of all are such.
+    pub(crate) fn restore(&self, earlier: Vec<Operation>) -> u64 {
+        let mut ended = self.lock_ended();
+        let room = ENDED_MAX.saturating_sub(ended.newest.len());
+        let count = earlier.len().min(room);
+        for operation in earlier.into_iter().rev().take(count) {
+            ended.newest.push_front(operation);
+        }
+        ended.total += count as u64;
+        ended.taken += count as u64;
+        count as u64
     }
 
     pub fn running(&self) -> usize {
@@ -354,9 +380,18 @@ fn used(before: &ResourceSnapshot, after: &ResourceSnapshot) -> ResourceUse {
         memory_after_bytes: after.process_memory_bytes,
         read_bytes: difference(|r| r.disk_read_bytes),
         written_bytes: difference(|r| r.disk_written_bytes),
-        gpu_memory_before_bytes: None,
-        gpu_memory_after_bytes: None,
+        gpu_memory_before_bytes: gpu_memory(before),
+        gpu_memory_after_bytes: gpu_memory(after),
     }
+}
+
+/// Of all GPUs that the process sees, whoever uses it; absent where there are none.
+fn gpu_memory(snapshot: &ResourceSnapshot) -> Option<f64> {
+    let used = snapshot.gpus.iter().map(|g| g.memory_used_bytes);
+    used.fold(None, |sum, used| match (sum, used) {
+        (Some(sum), Some(used)) => Some(sum + used),
+        (sum, used) => sum.or(used),
+    })
 }
 
 #[cfg(test)]
@@ -422,6 +457,21 @@ mod tests {
         let mut wrong = tracker.since(0).remove(0);
         wrong.duration_s = f64::NAN;
         assert!(tracker.record(wrong).is_err());
+    }
+
+    #[test]
+    fn memory_of_all_gpus_is_what_an_operation_found_and_left() {
+        let gpu = |used| lapwing_judge::performance::GpuUse {
+            memory_used_bytes: used,
+            ..Default::default()
+        };
+        let before = ResourceSnapshot {
+            gpus: vec![gpu(Some(1e9)), gpu(None), gpu(Some(2e9))],
+            ..ResourceSnapshot::default()
+        };
+        let found = used(&before, &ResourceSnapshot::default());
+        assert_eq!(found.gpu_memory_before_bytes, Some(3e9));
+        assert_eq!(found.gpu_memory_after_bytes, None);
     }
 
     #[test]

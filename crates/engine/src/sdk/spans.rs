@@ -11,7 +11,7 @@
 //! });
 //! let page = global().exposition();
 //! assert!(page.contains(r#"lapwing_operations_total{model="a",operation="predict",outcome="success",type="span"} 1"#));
-//! assert!(page.contains(r#"log_messages_total{level="warn""#));
+//! assert!(page.contains(r#"log_records_total{level="WARNING""#));
 //! ```
 //!
 //! A span lasts from when it is made to when it is closed. It failed when an event of level ERROR was emitted right in it, or when a field
@@ -68,9 +68,9 @@ struct OperationId(String);
 impl TracingLayer {
     pub fn new(sdk: &Sdk) -> Self {
         let messages = MetricSpec {
-            name: "log_messages_total".to_owned(),
+            name: "log_records_total".to_owned(),
             kind: MetricKind::Counter,
-            help: "Messages logged.".to_owned(),
+            help: "Log records.".to_owned(),
             ..MetricSpec::default()
         };
         TracingLayer {
@@ -221,11 +221,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
 
 fn level_of(metadata: &Metadata<'_>) -> &'static str {
     match *metadata.level() {
-        Level::ERROR => "error",
-        Level::WARN => "warn",
-        Level::INFO => "info",
-        Level::DEBUG => "debug",
-        Level::TRACE => "trace",
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        Level::DEBUG => "DEBUG",
+        Level::TRACE => "TRACE",
     }
 }
 
@@ -316,7 +316,7 @@ mod tests {
             "{page}"
         );
         assert!(
-            page.contains(r#"log_messages_total{level="error",logger="#),
+            page.contains(r#"log_records_total{level="ERROR",logger="#),
             "{page}"
         );
         let kept = sdk.tracker().since(0);
