@@ -1,4 +1,4 @@
-//! Chores of the repository: `cargo xtask ci|test|tidy|bench|fuzz|ui`.
+//! Chores of the repository: `cargo xtask ci|test|tidy|bench|fuzz|ui|wheel`.
 //!
 //! One file per command; a new command is one file and one line in [`COMMANDS`]. It must compile in seconds, so it has few
 //! dependencies and links none of Lapwing's own crates.
@@ -12,6 +12,7 @@ mod shell;
 mod test;
 mod tidy;
 mod ui;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ const COMMANDS: &[Command] = &[
     bench::COMMAND,
     fuzz::COMMAND,
     ui::COMMAND,
+    wheel::COMMAND,
 ];
 
 fn usage() -> String {

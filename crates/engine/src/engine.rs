@@ -5,16 +5,17 @@ use crate::compute::{Background, Compute, ComputeError};
 use crate::forward::Forwarding;
 use crate::health::{Health, HealthError};
 use crate::jobs::Jobs;
+use crate::journals::{Baselines, OperationJournal};
 use crate::meter::Meter;
 use crate::options::EngineOptions;
 use crate::otlp::{OtlpFailure, OtlpIngest, OtlpKept};
 use crate::paging::{Paging, PagingError};
-use crate::performance::Baselines;
 use crate::pushed::Pushed;
 use crate::queries::Queries;
 use crate::scraping::{Scraping, ScrapingError};
 use crate::sdk::Sdk;
 use crate::work::SourceOptions;
+use lapwing_judge::performance::Operation;
 use lapwing_store::JournalError;
 use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
 use lapwing_store::state::{MemoryState, SqliteState, StateError, StateStore};
@@ -41,6 +42,7 @@ struct Shared {
     forwarding: Forwarding,
     pushed: Pushed,
     sdk: Sdk,
+    operations: OperationJournal,
     baselines: Baselines,
     ingest_pool: Compute,
     read_pool: Compute,
@@ -62,6 +64,8 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
     #[error("cannot open the running totals of delta series")]
     Totals(#[source] JournalError),
+    #[error("cannot open what programs told of their operations")]
+    Operations(#[source] JournalError),
     #[error(transparent)]
     Paging(#[from] PagingError),
     #[error(transparent)]
@@ -98,11 +102,14 @@ impl Engine {
             clock.now_ms(),
         )?;
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let sdk = options.sdk.clone().unwrap_or_else(|| Sdk::new(clock.clone()));
+        let (operations, baselines) = open_journals(options, &sdk).map_err(StartError::Operations)?;
         let engine = Engine {
             shared: Arc::new(Shared {
                 started_ms: clock.now_ms(),
-                sdk: options.sdk.clone().unwrap_or_else(|| Sdk::new(clock.clone())),
-                baselines: Baselines::default(),
+                sdk,
+                operations,
+                baselines,
                 clock,
                 store,
                 queries,
@@ -138,6 +145,8 @@ impl Engine {
             jobs.stop().await;
         }
         self.shared.scraping.stop().await;
+        // What the program did since the last turn.
+        self.gather_sdk();
         self.shared.store.close().map_err(StopError::Store)
     }
 
@@ -186,14 +195,29 @@ impl Engine {
         &self.shared.sdk
     }
 
-    pub(crate) fn baselines(&self) -> &Baselines {
+    pub(crate) fn known_baselines(&self) -> &Baselines {
         &self.shared.baselines
+    }
+
+    /// Keeps operations that another program tells of. Where there is a data directory they are with the kernel when this returns, unless the
+    /// disk takes nothing: then they are in memory, and written once it does.
+    pub fn keep_operations(&self, operations: Vec<Operation>) {
+        let tracker = self.shared.sdk.tracker();
+        operations.into_iter().for_each(|o| tracker.keep(o));
+        self.write_operations();
+    }
+
+    fn write_operations(&self) {
+        if let Err(error) = self.shared.operations.write(self.shared.sdk.tracker()) {
+            tracing::error!(%error, "operations could not be written down; they are in memory, and are tried again");
+        }
     }
 
     /// Keeps the numbers of [`Engine::sdk`] as they stand now: a job does so regularly, and whoever asks right after recording may.
     pub fn gather_sdk(&self) {
         let _gate = crate::sdk::fork_gate();
         let now_ms = self.now_ms();
+        self.write_operations();
         let batch = self.shared.sdk.gather(now_ms, &[]);
         if batch.series.is_empty() {
             return;
@@ -290,6 +314,17 @@ fn open_store(options: &EngineOptions, now_ms: i64) -> Result<MetricsStore, Star
             MetricsStore::open(&path, options.metrics.clone(), now_ms)
                 .map_err(|source| StartError::Store { path, source })
         }
+    }
+}
+
+/// Whoever only asks leaves them as they are.
+fn open_journals(options: &EngineOptions, sdk: &Sdk) -> Result<(OperationJournal, Baselines), JournalError> {
+    match &options.data {
+        Some(dir) if !options.asks_only => Ok((
+            OperationJournal::open(&dir.join("operations"), sdk.tracker())?,
+            Baselines::open(&dir.join("baselines"))?,
+        )),
+        _ => Ok(Default::default()),
     }
 }
 

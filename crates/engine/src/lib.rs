@@ -12,6 +12,7 @@ mod forward;
 mod graph;
 pub mod health;
 mod jobs;
+mod journals;
 pub mod meter;
 mod options;
 mod otlp;
@@ -31,6 +32,9 @@ pub use clock::Clock;
 pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};
 pub use health::{Health, HealthOptions};
+pub use journals::BaselineError;
+#[cfg(feature = "macros")]
+pub use lapwing_macros::track;
 pub use meter::Meter;
 pub use options::EngineOptions;
 pub use otlp::{OtlpFailure, OtlpKept};
@@ -38,7 +42,13 @@ pub use paging::{Paging, PagingError, PagingOptions};
 pub use pushed::{Push, PushError, PushMode, Pushed, PushedGroup};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
+pub use sdk::{track, track_async, try_track, try_track_async};
 pub use telling::{Telling, ToldPage, replay_and_tell};
+
+/// The examples of the documentation are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/rust.md")]
+mod documentation {}
 
 /// The name of this machine, as it stands in `instance` labels.
 pub fn hostname() -> String {

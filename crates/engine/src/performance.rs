@@ -1,46 +1,19 @@
 //! Reports over what an engine knows: operations that programs told of, and the host's series.
 
 use crate::engine::Engine;
+use crate::journals::BaselineError;
 use lapwing_judge::performance::{
     GpuUse, OperationKind, PerformanceOptions, PerformanceReport, ResourceSnapshot, Window,
 };
 use lapwing_judge::pipelines::{Baseline, Execution, HealthReport, PipelineOptions};
 use lapwing_query::{QueryEngine, QueryOptions, QueryValue};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 /// Readings of the host in one report: enough for a trend, and as many as a chart has points.
 const READINGS_MAX: i64 = 240;
 const STEP_MS_MIN: i64 = 15_000;
-/// Baselines that one engine keeps.
-const BASELINES_MAX: usize = 10_000;
 
 type Put = fn(&mut ResourceSnapshot, f64);
-
-/// What is normal for pipelines, as told.
-#[derive(Debug, Default)]
-pub(crate) struct Baselines(Mutex<BTreeMap<String, Baseline>>);
-
-impl Baselines {
-    /// False when there are too many.
-    fn set(&self, baseline: Baseline) -> bool {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= BASELINES_MAX && !all.contains_key(&baseline.metric) {
-            return false;
-        }
-        all.insert(baseline.metric.clone(), baseline);
-        true
-    }
-
-    fn all(&self) -> Vec<Baseline> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
-    }
-}
 
 impl Engine {
     /// Blocking: some queries over the window.
@@ -64,12 +37,22 @@ impl Engine {
                 error: o.error,
             })
             .collect();
-        lapwing_judge::pipelines::report(&executions, &self.baselines().all(), options, now_ms)
+        lapwing_judge::pipelines::report(&executions, &self.baselines(), options, now_ms)
     }
 
-    /// False when there are too many baselines.
-    pub fn set_baseline(&self, baseline: Baseline) -> bool {
-        self.baselines().set(baseline)
+    /// Says what is normal; it stays so over a restart where there is a data directory.
+    pub fn set_baseline(&self, baseline: Baseline) -> Result<(), BaselineError> {
+        self.known_baselines().set(baseline)
+    }
+
+    /// Whether there was such a baseline.
+    pub fn remove_baseline(&self, metric: &str) -> Result<bool, BaselineError> {
+        self.known_baselines().remove(metric)
+    }
+
+    /// Ascending by metric.
+    pub fn baselines(&self) -> Vec<Baseline> {
+        self.known_baselines().all()
     }
 
     /// The host as its series tell: the fullest of what there are several of.

@@ -12,13 +12,11 @@ use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The metrics and operations of this process.
 pub(crate) fn own_sdk() -> &'static Sdk {
-    static OWN: OnceLock<Sdk> = OnceLock::new();
-    OWN.get_or_init(|| Sdk::new(Clock::system()))
+    sdk::global()
 }
 
 /// Handles that one family remembers by the arguments of `labels(...)`; beyond it the memory is emptied, not the family.
@@ -539,6 +537,7 @@ impl Timer {
 fn each(values: &Bound<'_, PyAny>, mut visit: impl FnMut(f64)) -> PyResult<()> {
     let py = values.py();
     if let Ok(buffer) = PyBuffer::<f64>::get(values) {
+        // Copied once, as one piece of memory: to read it where it lies there is no safe way, for Python may change it meanwhile.
         buffer.to_vec(py)?.into_iter().for_each(visit);
         return Ok(());
     }

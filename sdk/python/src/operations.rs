@@ -45,6 +45,17 @@ impl OperationHandle {
         self.handle.record(seconds_since(started_ns), false);
     }
 
+    /// It succeeded and took so many seconds: for who has a clock at hand, a call less than `now_ns` and `ok`.
+    #[pyo3(signature = (seconds, /))]
+    fn ok_after(&self, seconds: f64) {
+        self.handle.record(seconds, true);
+    }
+
+    #[pyo3(signature = (seconds, /))]
+    fn failed_after(&self, seconds: f64) {
+        self.handle.record(seconds, false);
+    }
+
     fn record(&self, duration_s: f64, success: bool) -> PyResult<()> {
         if !duration_s.is_finite() || duration_s < 0.0 {
             return Err(PyValueError::new_err(format!(

@@ -82,6 +82,22 @@ def test_logging():
     assert seen.value("log_records_total", level="ERROR", logger="counted") == 1
 
 
+def test_structlog():
+    structlog = pytest.importorskip("structlog")
+    from lapwing.integrations.structlog import processor
+
+    written = structlog.testing.LogCapture()
+    logger = structlog.wrap_logger(None, processors=[processor(), written], wrapper_class=structlog.BoundLogger, logger="app.db")
+    with capture() as seen:
+        logger.warning("slow")
+        with lapwing.span("query") as span:
+            logger.error("gone")
+    assert seen.value("log_records_total", level="WARNING", logger="app") == 1
+    assert seen.value("log_records_total", level="ERROR", logger="app") == 1
+    assert "trace_id" not in written.entries[0]
+    assert written.entries[1]["trace_id"] == f"{span.trace_id:032x}"
+
+
 def test_grpc_stand_in():
     """A stand-in: methods with the protocol of gRPC's handlers."""
     from lapwing import _native
@@ -225,6 +241,58 @@ def test_track_goes_over_everything():
         assert seen.value("lapwing_operations_total", outcome="success", operation=name) == 1
     assert seen.value("lapwing_operations_total", operation="t_agen", outcome="success") >= 1
     assert op.result["metadata"]["tokens"] == 3 and op.result["error"] == "KeyError: 'y'"
+
+
+def test_track_leaves_every_signature_as_it_is():
+    """Functions whose parameters are known by name get a wrapper of the same parameters; the others one that passes on what comes."""
+    marker = object()
+
+    @lapwing.track
+    def f(a, b=marker, /, c=2, *, d, e=marker):
+        return a, b, c, d, e
+
+    assert f(1, d=4) == (1, marker, 2, 4, marker)
+    assert f(1, 2, 3, d=4, e=5) == (1, 2, 3, 4, 5)
+    assert f(1, c=7, d=4) == (1, marker, 7, 4, marker)
+    for wrong in (lambda: f(), lambda: f(a=1, d=1), lambda: f(1, d=1, z=1), lambda: f(1, 2, 3, 4, d=1)):
+        with pytest.raises(TypeError, match=r"f\(\)"):
+            wrong()
+
+    @lapwing.track
+    def g(*args, **kwargs):
+        return args, kwargs
+
+    assert g(1, x=2) == ((1,), {"x": 2})
+
+    @lapwing.track
+    def _lapwing_named(_lapwing_now):
+        return _lapwing_now
+
+    assert _lapwing_named(3) == 3
+
+    class Model:
+        @lapwing.track
+        def __private(self, __x=1):
+            return __x
+
+        def call(self):
+            return self.__private(), self.__private(5)
+
+    assert Model().call() == (1, 5)
+    assert lapwing.track(len)("abc") == 3
+    import inspect
+
+    assert str(inspect.signature(f)) == str(inspect.signature(f.__wrapped__)) and f.__doc__ is None
+
+
+def test_spans_nest_deeper_than_the_interpreter_recurses():
+    spans = [lapwing.span("deep").__enter__() for _ in range(3000)]
+    innermost = spans[-1].trace_id
+    for span in reversed(spans):
+        span.finish()
+    assert innermost == spans[0].trace_id
+    assert len({s.trace_id for s in spans}) == 1
+    assert [s.parent_id for s in spans[1:]] == [s.span_id for s in spans[:-1]]
 
 
 def test_nested_operations_know_their_parents():

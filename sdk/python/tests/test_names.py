@@ -107,6 +107,29 @@ DATACLASSES = {
     "PerformanceReport": "total_operations success_rate bottlenecks recommendations",
 }
 
+#: Strings that stand in the seeds' modules beside their enums.
+CONSTANTS = {
+    "scripts.deployment.monitoring_setup": {
+        "INFO": "info", "WARNING": "warning", "CRITICAL": "critical", "EMERGENCY": "emergency", "COUNTER": "counter", "GAUGE": "gauge",
+        "HISTOGRAM": "histogram", "TIMER": "timer",
+    },
+    "core.performance_monitoring_system": {
+        "DOWNLOAD_OPERATION": "download_operation", "HEALTH_CHECK": "health_check", "FALLBACK_STRATEGY": "fallback_strategy",
+        "ANALYTICS_COLLECTION": "analytics_collection", "SYSTEM_RESOURCE": "system_resource", "MODEL_OPERATION": "model_operation",
+    },
+}
+
+#: What seed 1's classes keep where everyone can see it.
+ATTRIBUTES = {
+    "MetricsCollector": "request_counter request_duration inference_time memory_usage gpu_utilization response_quality user_satisfaction",
+    "BusinessMetricsCollector": "user_engagement model_performance business_impact",
+    "HealthChecker": "config health_checks check_interval",
+    "PerformanceProfiler": "profiler stats",
+    "AlertManager": "config rules notification_channels alert_history",
+    "ComprehensiveMonitor": "metrics_collector health_checker alert_manager business_metrics",
+    "AlertFatiguePrevention": "alert_cooldowns escalation_rules alert_grouping",
+}
+
 FUNCTIONS = ("get_dashboard_overview", "get_metrics_dashboard", "get_alerts_dashboard", "debug_monitoring_system")
 
 #: The seeds' own module paths, and what is found there.
@@ -121,7 +144,7 @@ PATHS = {
     "health.health_check": "HealthChecker", "health.status": "StatusMonitor", "health.diagnostics": "SystemDiagnostics", "health.recovery": "RecoveryManager",
     "utils.monitoring_utils": "parse_duration", "utils.config": "ConfigManager", "utils.validation": "validate_metric_name", "utils.logging": "get_logger",
     "core.performance_monitoring_system": "PerformanceMetricType PerformanceMetric SystemResourceSnapshot PerformanceReport PerformanceTracker SystemResourceMonitor PerformanceAnalyzer PerformanceMonitoringSystem",
-    "monitoring.monitor": "AlertManager AlertSeverity AdvancedMonitor Alert", "monitoring.production": "ProductionMonitor",
+    "monitoring.monitor": "AlertManager AlertSeverity AdvancedMonitor Alert GPUProfilerProtocol ResourceMonitor", "monitoring.production": "ProductionMonitor",
 }
 
 
@@ -143,6 +166,39 @@ def test_enums_and_constants(name):
     cls = getattr(lapwing, name)
     for member, value in ENUMS[name].items():
         assert cls[member].value == value and cls(value) is cls[member] and isinstance(cls[member].value, str)
+
+
+@pytest.mark.parametrize("path", CONSTANTS)
+def test_constants_of_modules(path):
+    module = importlib.import_module(f"lapwing.{path}")
+    for name, value in CONSTANTS[path].items():
+        assert getattr(module, name) == value and type(getattr(module, name)) is str and name in module.__all__
+
+
+def test_constants_are_taken_where_the_enums_are():
+    from lapwing.core.performance_monitoring_system import DOWNLOAD_OPERATION
+    from lapwing.scripts.deployment.monitoring_setup import GAUGE
+
+    tracker = lapwing.PerformanceTracker()
+    tracker.end_operation(tracker.start_operation(DOWNLOAD_OPERATION, "fetch"), True)
+    assert tracker.get_metrics_by_type(lapwing.PerformanceMetricType.DOWNLOAD_OPERATION, 1)[0].operation_name == "fetch"
+    collector = lapwing.MetricsCollector()
+    collector.record_metric("w_constant", GAUGE, 3)
+    assert collector.get_metric("w_constant").metric_type is lapwing.MetricType.GAUGE
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_attributes_of_objects(name):
+    cls = getattr(lapwing, name)
+    made = cls({}) if name in ("HealthChecker", "AlertManager") else cls()
+    for attribute in ATTRIBUTES[name].split():
+        assert hasattr(made, attribute), f"{name}.{attribute}"
+
+
+def test_an_alert_rule_knows_whether_it_is_triggered():
+    rule = lapwing.AlertRule("w_triggered", "error_rate > 0.05", "critical", "0s")
+    assert (rule.name, rule.condition, rule.triggered, rule.trigger_time) == ("w_triggered", "error_rate > 0.05", False, None)
+    assert rule.evaluate({"error_rate": 0.2}) and rule.triggered and rule.trigger_time is not None
 
 
 @pytest.mark.parametrize("name", DATACLASSES)

@@ -19,6 +19,10 @@ const PEERS: &[&str] = &[
     "httpx",
     "flask",
     "prometheus_client",
+    "structlog",
+    "ipython",
+    "pandas",
+    "pyarrow",
     "mypy",
     "pyright",
 ];

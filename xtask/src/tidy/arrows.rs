@@ -29,12 +29,13 @@ const COLLECT: &str = "lapwing-collect";
 const NOTIFY: &str = "lapwing-notify";
 const CHART: &str = "lapwing-chart";
 const ENGINE: &str = "lapwing";
+const MACROS: &str = "lapwing-macros";
 const UI: &str = "lapwing-ui";
 const SERVER: &str = "lapwing-server";
 
 /// Everything below the engine.
 const BELOW_ENGINE: &[&str] = &[
-    TYPES, STATS, TEMPLATE, WIRE, STORE, QUERY, JUDGE, COLLECT, NOTIFY, CHART,
+    TYPES, STATS, TEMPLATE, WIRE, STORE, QUERY, JUDGE, COLLECT, NOTIFY, CHART, MACROS,
 ];
 
 const EDGES: &[Edges] = &[
@@ -77,6 +78,10 @@ const EDGES: &[Edges] = &[
     Edges {
         krate: CHART,
         may_use: &[TYPES],
+    },
+    Edges {
+        krate: MACROS,
+        may_use: &[],
     },
     Edges {
         krate: ENGINE,

@@ -10,8 +10,8 @@ mod reading;
 mod series;
 
 pub use collector::{GpuCollector, GpuOptions};
-pub use nvml::NvmlSource;
+pub use nvml::{GpuGlance, NvmlSource};
 pub use reading::{
-    EccErrors, GpuError, GpuIdentity, GpuReading, GpuSource, MigInstance, NvLinkErrors, ProcessMemory,
-    RemappedRows, Xid,
+    EccErrors, GpuError, GpuFill, GpuIdentity, GpuReading, GpuSource, MigInstance, NvLinkErrors,
+    ProcessMemory, RemappedRows, Xid,
 };

@@ -7,8 +7,8 @@
 //! Not asked: PCIe throughput, which the driver measures for 20 ms per question.
 
 use super::reading::{
-    EccErrors, GpuError, GpuIdentity, GpuReading, GpuSource, MigInstance, NvLinkErrors, ProcessMemory,
-    RemappedRows, Xid,
+    EccErrors, GpuError, GpuFill, GpuIdentity, GpuReading, GpuSource, MigInstance, NvLinkErrors,
+    ProcessMemory, RemappedRows, Xid,
 };
 use nvml_wrapper::bitmasks::event::EventTypes;
 use nvml_wrapper::enum_wrappers::device::{
@@ -39,28 +39,59 @@ pub struct NvmlSource {
     events: BTreeMap<String, Option<EventSet<'static>>>,
 }
 
-impl NvmlSource {
-    pub fn load() -> Result<Self, GpuError> {
-        let mut last = GpuError::NoLibrary;
-        for library in LIBRARIES {
-            match Nvml::builder().lib_path(OsStr::new(library)).init() {
-                Ok(nvml) => {
-                    let driver_version = nvml.sys_driver_version().unwrap_or_default();
-                    return Ok(NvmlSource {
-                        nvml: Box::leak(Box::new(nvml)),
-                        driver_version,
-                        events: BTreeMap::new(),
-                    });
-                }
-                Err(NvmlError::LibloadingError(_)) => {}
-                Err(error) => {
-                    last = GpuError::NoDriver {
-                        detail: error.to_string(),
-                    };
-                }
+fn load() -> Result<&'static Nvml, GpuError> {
+    let mut last = GpuError::NoLibrary;
+    for library in LIBRARIES {
+        match Nvml::builder().lib_path(OsStr::new(library)).init() {
+            Ok(nvml) => return Ok(Box::leak(Box::new(nvml))),
+            Err(NvmlError::LibloadingError(_)) => {}
+            Err(error) => {
+                last = GpuError::NoDriver {
+                    detail: error.to_string(),
+                };
             }
         }
-        Err(last)
+    }
+    Err(last)
+}
+
+/// How full the GPUs are, and nothing else: two questions per GPU, for who asks before and after each piece of work.
+#[derive(Clone, Copy)]
+pub struct GpuGlance {
+    nvml: &'static Nvml,
+}
+
+impl GpuGlance {
+    /// Loads the driver's library, which can take a good part of a second.
+    pub fn load() -> Result<Self, GpuError> {
+        load().map(|nvml| GpuGlance { nvml })
+    }
+
+    /// Each GPU that this process may see, whoever uses it. One that does not answer is left out.
+    pub fn read(&self) -> Vec<GpuFill> {
+        let fill = |index| {
+            let device = self.nvml.device_by_index(index).ok()?;
+            let memory = device.memory_info().ok()?;
+            Some(GpuFill {
+                index,
+                memory_used_bytes: memory.used,
+                memory_total_bytes: memory.total,
+                utilization_percent: device.utilization_rates().ok().map(|u| u.gpu),
+            })
+        };
+        let count = self.nvml.device_count().unwrap_or(0);
+        (0..count).filter_map(fill).collect()
+    }
+}
+
+impl NvmlSource {
+    pub fn load() -> Result<Self, GpuError> {
+        let nvml = load()?;
+        Ok(NvmlSource {
+            driver_version: nvml.sys_driver_version().unwrap_or_default(),
+            nvml,
+            events: BTreeMap::new(),
+        })
     }
 
     fn register(&mut self, uuid: &str, device: &Device<'static>) {

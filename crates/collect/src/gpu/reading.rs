@@ -12,6 +12,15 @@ pub trait GpuSource: Send {
     fn xids(&mut self) -> Vec<Xid>;
 }
 
+/// How full one GPU is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GpuFill {
+    pub index: u32,
+    pub memory_used_bytes: u64,
+    pub memory_total_bytes: u64,
+    pub utilization_percent: Option<u32>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GpuError {
     /// No driver on this host: the normal case, not worth a word.

@@ -81,6 +81,21 @@ impl Counter {
         Recorded::Yes
     }
 
+    #[cfg(feature = "metrics")]
+    pub(super) fn add_whole(&self, value: u64) {
+        self.own().whole.fetch_add(value, Relaxed);
+    }
+
+    /// Raises it to what somebody else counted, never lowers it. One cell holds the whole of such a counter, so that two who raise it
+    /// at once do not both add.
+    #[cfg(feature = "metrics")]
+    pub(super) fn raise_to(&self, value: u64) {
+        let others = self.0[1..].iter().filter_map(OnceLock::get);
+        let elsewhere: u64 = others.map(|cell| cell.0.whole.load(Relaxed)).sum();
+        let first = &self.0[0].get_or_init(Box::default).0;
+        first.whole.fetch_max(value.saturating_sub(elsewhere), Relaxed);
+    }
+
     pub fn value(&self) -> f64 {
         let cells = self.0.iter().filter_map(OnceLock::get);
         let (whole, rest) = cells.fold((0u64, 0.0), |(whole, rest), cell| {
@@ -166,6 +181,21 @@ impl Histogram {
         cell.counts[bucket].fetch_add(1, Relaxed);
         add_float(&cell.sum_bits, value);
         Recorded::Yes
+    }
+
+    /// The same value as often as this.
+    #[cfg(feature = "metrics")]
+    pub(super) fn observe_times(&self, value: f64, times: u64) {
+        if value.is_nan() || times == 0 {
+            return;
+        }
+        let state = &*self.0;
+        let bucket = state.bounds.partition_point(|bound| *bound < value);
+        let cell = &state.cells[own_cell()]
+            .get_or_init(|| Box::new(Padded(HistogramCell::new(state.bounds.len()))))
+            .0;
+        cell.counts[bucket].fetch_add(times, Relaxed);
+        add_float(&cell.sum_bits, value * times as f64);
     }
 
     pub fn bounds(&self) -> &[f64] {

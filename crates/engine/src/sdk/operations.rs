@@ -10,9 +10,10 @@
 use super::cells::{Counter, Histogram, Recorded};
 use super::registry::{Family, Metric, MetricSpec, Registry};
 use super::resources::process_resources;
+use super::track::Abandoned;
 use crate::clock::{Clock, Stopwatch};
 use lapwing_judge::performance::{Operation, OperationKind, ResourceSnapshot, ResourceUse};
-use lapwing_types::MetricKind;
+use lapwing_types::{Labels, MetricKind};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,6 +71,7 @@ pub struct OperationHandle {
     success: Counter,
     error: Counter,
     duration: Histogram,
+    pub(super) abandoned: Abandoned,
 }
 
 impl OperationHandle {
@@ -104,6 +106,14 @@ struct Ring {
     /// How many ended in all, and up to which of these a shipper has taken them.
     total: u64,
     taken: u64,
+}
+
+impl Ring {
+    fn after(&self, seen: u64) -> Vec<Operation> {
+        let fresh = usize::try_from(self.total.saturating_sub(seen)).unwrap_or(usize::MAX);
+        let skip = self.newest.len().saturating_sub(fresh);
+        self.newest.iter().skip(skip).cloned().collect()
+    }
 }
 
 impl Tracker {
@@ -167,6 +177,11 @@ impl Tracker {
                 Some(Metric::Histogram(histogram)) => histogram,
                 _ => Histogram::new(Arc::from(super::registry::LATENCY_BOUNDS)),
             },
+            abandoned: Abandoned {
+                family: self.shared.total.clone(),
+                labels: Labels::from_pairs(base.iter().copied().filter(|(_, v)| !v.is_empty()))
+                    .unwrap_or_default(),
+            },
         }
     }
 
@@ -177,7 +192,7 @@ impl Tracker {
         }
         let started_ms = self.shared.clock.now_ms();
         let sequence = self.shared.sequence.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{}_{}_{started_ms}_{sequence}", start.kind.as_str(), start.name);
+        let id = id_of(&start.kind, &start.name, started_ms, sequence);
         let before = start.resources.then(|| process_resources(started_ms));
         let open = Open {
             started_ms,
@@ -242,6 +257,18 @@ impl Tracker {
         Ok(operation)
     }
 
+    /// An id for an operation that somebody else times.
+    #[cfg(feature = "tracing-layer")]
+    pub(super) fn fresh_id(&self, kind: &OperationKind, name: &str, started_ms: i64) -> String {
+        let sequence = self.shared.sequence.fetch_add(1, Ordering::Relaxed);
+        id_of(kind, name, started_ms, sequence)
+    }
+
+    #[cfg(feature = "tracing-layer")]
+    pub(super) fn now_ms(&self) -> i64 {
+        self.shared.clock.now_ms()
+    }
+
     /// An operation that somebody else timed.
     pub fn record(&self, operation: Operation) -> Result<(), TrackerError> {
         if !operation.duration_s.is_finite() || operation.duration_s < 0.0 {
@@ -285,12 +312,30 @@ impl Tracker {
     }
 
     /// Those that no shipper has taken yet; what was pushed out meanwhile is gone.
-    pub(super) fn take_fresh(&self) -> Vec<Operation> {
+    pub(crate) fn take_fresh(&self) -> Vec<Operation> {
         let mut ended = self.lock_ended();
-        let fresh = usize::try_from(ended.total.saturating_sub(ended.taken)).unwrap_or(usize::MAX);
-        let skip = ended.newest.len().saturating_sub(fresh);
+        let fresh = ended.after(ended.taken);
         ended.taken = ended.total;
-        ended.newest.iter().skip(skip).cloned().collect()
+        fresh
+    }
+
+    /// Those that ended since there were `seen` in all, and how many there are now.
+    pub(crate) fn after(&self, seen: u64) -> (Vec<Operation>, u64) {
+        let ended = self.lock_ended();
+        (ended.after(seen), ended.total)
+    }
+
+    /// What an earlier process kept, before everything that ended in this one: nobody ships it again. How many of all are such.
+    pub(crate) fn restore(&self, earlier: Vec<Operation>) -> u64 {
+        let mut ended = self.lock_ended();
+        let room = ENDED_MAX.saturating_sub(ended.newest.len());
+        let count = earlier.len().min(room);
+        for operation in earlier.into_iter().rev().take(count) {
+            ended.newest.push_front(operation);
+        }
+        ended.total += count as u64;
+        ended.taken += count as u64;
+        count as u64
     }
 
     pub fn running(&self) -> usize {
@@ -322,6 +367,10 @@ impl Tracker {
     }
 }
 
+fn id_of(kind: &OperationKind, name: &str, started_ms: i64, sequence: u64) -> String {
+    format!("{}_{name}_{started_ms}_{sequence}", kind.as_str())
+}
+
 fn used(before: &ResourceSnapshot, after: &ResourceSnapshot) -> ResourceUse {
     let difference =
         |pick: fn(&ResourceSnapshot) -> Option<f64>| pick(after).zip(pick(before)).map(|(a, b)| a - b);
@@ -331,9 +380,18 @@ fn used(before: &ResourceSnapshot, after: &ResourceSnapshot) -> ResourceUse {
         memory_after_bytes: after.process_memory_bytes,
         read_bytes: difference(|r| r.disk_read_bytes),
         written_bytes: difference(|r| r.disk_written_bytes),
-        gpu_memory_before_bytes: None,
-        gpu_memory_after_bytes: None,
+        gpu_memory_before_bytes: gpu_memory(before),
+        gpu_memory_after_bytes: gpu_memory(after),
     }
+}
+
+/// Of all GPUs that the process sees, whoever uses it; absent where there are none.
+fn gpu_memory(snapshot: &ResourceSnapshot) -> Option<f64> {
+    let used = snapshot.gpus.iter().map(|g| g.memory_used_bytes);
+    used.fold(None, |sum, used| match (sum, used) {
+        (Some(sum), Some(used)) => Some(sum + used),
+        (sum, used) => sum.or(used),
+    })
 }
 
 #[cfg(test)]
@@ -399,6 +457,21 @@ mod tests {
         let mut wrong = tracker.since(0).remove(0);
         wrong.duration_s = f64::NAN;
         assert!(tracker.record(wrong).is_err());
+    }
+
+    #[test]
+    fn memory_of_all_gpus_is_what_an_operation_found_and_left() {
+        let gpu = |used| lapwing_judge::performance::GpuUse {
+            memory_used_bytes: used,
+            ..Default::default()
+        };
+        let before = ResourceSnapshot {
+            gpus: vec![gpu(Some(1e9)), gpu(None), gpu(Some(2e9))],
+            ..ResourceSnapshot::default()
+        };
+        let found = used(&before, &ResourceSnapshot::default());
+        assert_eq!(found.gpu_memory_before_bytes, Some(3e9));
+        assert_eq!(found.gpu_memory_after_bytes, None);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Sdk {
             let spec = family.spec();
             let metadata = Metadata {
                 kind: spec.kind,
-                help: spec.help.clone(),
+                help: family.help().to_owned(),
                 unit: String::new(),
             };
             batch.metadata.push((spec.name.clone(), metadata));
@@ -136,8 +136,8 @@ fn quantiles(family: &Family) -> &[f64] {
 
 fn write_family(out: &mut String, family: &Family) {
     let spec = family.spec();
-    if !spec.help.is_empty() {
-        let help = spec.help.replace('\\', "\\\\").replace('\n', "\\n");
+    if !family.help().is_empty() {
+        let help = family.help().replace('\\', "\\\\").replace('\n', "\\n");
         let _ = writeln!(out, "# HELP {} {help}", spec.name);
     }
     let kind = match spec.kind {

@@ -95,6 +95,8 @@ pub struct Family(pub(super) Arc<FamilyState>);
 #[derive(Debug)]
 pub(super) struct FamilyState {
     pub(super) spec: MetricSpec,
+    /// What it was described as after it was made.
+    help_later: OnceLock<String>,
     bounds: Arc<[f64]>,
     /// Whatever labels each series brings, instead of those of the spec.
     free_labels: bool,
@@ -133,6 +135,7 @@ impl Registry {
             Arc::from(spec.buckets.as_slice())
         };
         let family = Family(Arc::new(FamilyState {
+            help_later: OnceLock::new(),
             bounds,
             free_labels,
             children: Mutex::default(),
@@ -148,6 +151,15 @@ impl Registry {
 
     pub fn get(&self, name: &str) -> Option<Family> {
         self.lock().get(name).cloned()
+    }
+
+    /// How many metrics there are.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
     pub fn remove(&self, name: &str) -> bool {
@@ -176,6 +188,21 @@ impl Registry {
 impl Family {
     pub fn spec(&self) -> &MetricSpec {
         &self.0.spec
+    }
+
+    /// What it is, for whoever reads the page.
+    pub fn help(&self) -> &str {
+        match self.0.help_later.get() {
+            Some(later) if self.0.spec.help.is_empty() => later,
+            _ => &self.0.spec.help,
+        }
+    }
+
+    /// Says what it is, where nobody has said so yet.
+    pub fn describe(&self, help: &str) {
+        if self.0.spec.help.is_empty() && !help.is_empty() {
+            let _ = self.0.help_later.set(help.to_owned());
+        }
     }
 
     /// The series with these values, in the order of the metric's labels.

@@ -39,6 +39,57 @@ impl Default for RemoteOptions {
     }
 }
 
+impl RemoteOptions {
+    /// To this server, as this program: its series carry `job` and `instance`, the name of the machine with the process id.
+    pub fn to(url: &str, job: &str) -> Self {
+        let instance = format!("{}:{}", crate::hostname(), std::process::id());
+        RemoteOptions {
+            url: url.trim_end_matches('/').to_owned(),
+            labels: vec![
+                ("job".to_owned(), job.to_owned()),
+                ("instance".to_owned(), instance),
+            ],
+            ..RemoteOptions::default()
+        }
+    }
+}
+
+/// How long the end of a program waits for what was not sent yet.
+const EXIT_FLUSH: Duration = Duration::from_millis(200);
+
+/// Sends everything that [`super::global`] is told to a server, in the background, until the guard is dropped, at the end of `main`: then what was not
+/// sent yet is, within 200 ms. A server that is away costs the program nothing but the spool.
+///
+/// ```
+/// use lapwing::sdk::{RemoteOptions, watch};
+///
+/// let _watching = watch(RemoteOptions::to("http://127.0.0.1:9595", "trainer"))?;
+/// lapwing::track("step", || {});
+/// # Ok::<(), lapwing::sdk::RemoteError>(())
+/// ```
+#[must_use = "it ends when this is dropped: keep it until the end of main"]
+pub fn watch(options: RemoteOptions) -> Result<Watching, RemoteError> {
+    Remote::start(super::global(), &Clock::system(), options).map(Watching)
+}
+
+/// A [`Remote`] that is stopped, after a last flush, when this is dropped.
+#[derive(Debug)]
+pub struct Watching(Remote);
+
+impl std::ops::Deref for Watching {
+    type Target = Remote;
+
+    fn deref(&self) -> &Remote {
+        &self.0
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.stop(EXIT_FLUSH);
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     #[error("{url:?} is not the address of a server: write http://host:port")]
@@ -300,6 +351,10 @@ mod tests {
     fn server(status: &'static str) -> (u16, std::sync::mpsc::Receiver<String>) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        (port, serve(listener, status))
+    }
+
+    fn serve(listener: std::net::TcpListener, status: &'static str) -> std::sync::mpsc::Receiver<String> {
         let (send, got) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -314,7 +369,7 @@ mod tests {
                 }
             }
         });
-        (port, got)
+        got
     }
 
     #[test]
@@ -357,5 +412,90 @@ mod tests {
             ..RemoteOptions::default()
         };
         assert!(Remote::start(&sdk(), &Clock::simulated(5), wrong).is_err());
+    }
+
+    /// A port on which nobody listens: it was just given back.
+    fn free_port() -> u16 {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    }
+
+    #[test]
+    fn what_waited_arrives_once_the_server_is_back() {
+        let port = free_port();
+        let remote = Remote::start(&sdk(), &Clock::simulated(5), options(port)).unwrap();
+        assert!(!remote.flush(Duration::from_secs(5)));
+        assert!(!remote.flush(Duration::from_secs(5)));
+        let waited = remote.status().spooled as u64;
+        assert!(waited >= 2, "{waited}");
+        let _got = serve(
+            std::net::TcpListener::bind(("127.0.0.1", port)).unwrap(),
+            "204 No Content",
+        );
+        assert!(remote.flush(Duration::from_secs(5)));
+        let status = remote.status();
+        assert_eq!(
+            (status.sent, status.spooled, status.dropped),
+            (waited + 1, 0, 0),
+            "{status:?}"
+        );
+        assert_eq!(status.last_error, None);
+        remote.stop(Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_the_oldest_is_given_up() {
+        let bounded = RemoteOptions {
+            spool_bytes_max: 200,
+            ..options(free_port())
+        };
+        let remote = Remote::start(&sdk(), &Clock::simulated(5), bounded).unwrap();
+        for _ in 0..20 {
+            remote.flush(Duration::from_secs(5));
+        }
+        let status = remote.status();
+        assert!(status.dropped > 0 && status.spooled_bytes <= 200, "{status:?}");
+    }
+
+    /// The server takes the connection and says nothing: worse than being away.
+    #[test]
+    fn a_server_that_hangs_holds_up_nobody_who_records() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let sdk = sdk();
+        let slow = RemoteOptions {
+            timeout: Duration::from_secs(60),
+            interval: Duration::from_millis(1),
+            ..options(listener.local_addr().unwrap().port())
+        };
+        let remote = Remote::start(&sdk, &Clock::simulated(5), slow).unwrap();
+        // It is being sent to now, and is not answered.
+        let (_connection, _) = listener.accept().unwrap();
+        let watch = crate::clock::Stopwatch::start();
+        let handle = sdk.tracker().handle(&"step".to_owned().into(), "step", &[]);
+        for _ in 0..1000 {
+            handle.track(|| {});
+        }
+        assert!(!remote.flush(Duration::from_millis(50)));
+        assert!(!remote.stop(Duration::from_millis(50)));
+        assert!(watch.elapsed() < Duration::from_secs(30), "{:?}", watch.elapsed());
+        assert!(
+            sdk.exposition()
+                .contains("outcome=\"success\",type=\"step\"} 1000")
+        );
+    }
+
+    #[test]
+    fn a_guard_sends_what_is_left_when_the_program_ends() {
+        let (port, got) = server("204 No Content");
+        let rarely = RemoteOptions {
+            interval: Duration::from_secs(3600),
+            labels: RemoteOptions::to("", "trainer").labels,
+            ..options(port)
+        };
+        let watching = watch(rarely).unwrap();
+        super::super::track("t_guarded", || {});
+        drop(watching);
+        let asked = got.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert!(asked.starts_with("POST /api/v1/write "), "{asked}");
     }
 }

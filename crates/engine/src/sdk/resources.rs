@@ -1,4 +1,5 @@
-//! What this process uses: read around an operation when it is asked for. Three small files of /proc, about 20 µs.
+//! What this process uses: read around an operation when it is asked for. Three small files of /proc, about 20 µs, and where there are
+//! GPUs two questions to the driver for each.
 
 use lapwing_judge::performance::ResourceSnapshot;
 
@@ -10,6 +11,7 @@ pub fn process_resources(now_ms: i64) -> ResourceSnapshot {
     let read = |file: &str| std::fs::read_to_string(format!("/proc/self/{file}")).ok();
     let mut found = ResourceSnapshot {
         t_ms: now_ms,
+        gpus: super::gpus::glance(),
         ..ResourceSnapshot::default()
     };
     if let Some(stat) = read("stat")

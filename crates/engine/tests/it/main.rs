@@ -1,4 +1,5 @@
-//! The rooms together, on a clock that goes where it is told.
+//! The rooms together on a clock that goes where it is told, and what a program sees of this crate from outside.
 
+mod attribute;
 mod killed_day;
 mod simulation;

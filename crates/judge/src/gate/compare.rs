@@ -1,6 +1,6 @@
 //! Each metric of both runs gets a verdict; the gate is open when none of them fails it.
 
-use super::noise::{Noise, mann_whitney_p};
+use super::noise::{Noise, NoiseModel, bootstrap, mann_whitney_p};
 use super::points::{GateOptions, Missing, Points, Series};
 use crate::Direction;
 use crate::quantile::mean;
@@ -147,7 +147,7 @@ fn judge(metric: &str, sides: (Option<&Series>, Option<&Series>), options: &Gate
             let noise = noise(sides, direction, options);
             row.noise = noise;
             match noise {
-                Some(Noise::MannWhitney { p }) if p > options.alpha => Verdict::WithinNoise,
+                Some(noise) if noise.p().is_some_and(|p| p > options.alpha) => Verdict::WithinNoise,
                 _ => Verdict::Worse,
             }
         }
@@ -165,6 +165,11 @@ fn noise(
     let least = before.len().min(now.len());
     if least < options.values_min.max(2) {
         return Some(Noise::TooFewValues { least });
+    }
+    if options.noise == NoiseModel::Bootstrap {
+        return Some(bootstrap(before, now, |now, before| {
+            direction.worsening(now, before)
+        }));
     }
     let p = match direction {
         Direction::Higher => mann_whitney_p(before, now),
@@ -233,6 +238,23 @@ mod tests {
             Verdict::Worse,
             false,
         );
+    }
+
+    /// One request of ten that takes thirty times as long: to ranks it is one of many, to whoever pays for the mean it is half of it.
+    #[test]
+    fn the_noise_model_can_be_chosen() {
+        let before = Points::parse(r#"{"cost": [1, 1.1, 0.9, 1, 1.05, 0.95, 1, 1, 0.9, 1.1]}"#).unwrap();
+        let now = Points::parse(r#"{"cost": [1, 1.1, 0.9, 1, 1.05, 0.95, 30, 31, 29, 32]}"#).unwrap();
+        let verdict = |noise| {
+            let options = GateOptions {
+                noise,
+                alpha: 0.03,
+                ..GateOptions::default()
+            };
+            gate("main", &before, &now, &options).rows[0].verdict
+        };
+        assert_eq!(verdict(NoiseModel::MannWhitney), Verdict::WithinNoise);
+        assert_eq!(verdict(NoiseModel::Bootstrap), Verdict::Worse);
     }
 
     #[test]

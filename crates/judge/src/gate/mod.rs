@@ -11,6 +11,6 @@ mod points;
 mod render;
 
 pub use compare::{Condition, GateReport, Row, Verdict, gate};
-pub use noise::{Noise, mann_whitney_p};
+pub use noise::{Noise, NoiseModel, bootstrap, mann_whitney_p};
 pub use points::{GateOptions, Missing, Override, Points, PointsError, Series};
 pub use render::{Format, render};

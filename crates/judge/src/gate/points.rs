@@ -1,5 +1,6 @@
 //! What is compared: measured values by name, and how strictly.
 
+use super::noise::NoiseModel;
 use crate::Direction;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -146,6 +147,7 @@ pub struct GateOptions {
     pub alpha: f64,
     /// Fewer values than this on either side and there is no noise model: the means decide.
     pub values_min: usize,
+    pub noise: NoiseModel,
     pub missing: Missing,
     pub metrics: BTreeMap<String, Override>,
 }
@@ -157,6 +159,7 @@ impl Default for GateOptions {
             absolute: 0.0,
             alpha: 0.05,
             values_min: 5,
+            noise: NoiseModel::default(),
             missing: Missing::Warn,
             metrics: BTreeMap::new(),
         }

@@ -58,6 +58,12 @@ fn number(value: Option<f64>) -> String {
     }
 }
 
+fn between(interval: Option<(f64, f64)>) -> String {
+    interval.map_or(String::new(), |(low, high)| {
+        format!(", {:+.1}% to {:+.1}%", low * 100.0, high * 100.0)
+    })
+}
+
 fn change(row: &Row) -> String {
     match row.change {
         Some(c) => format!("{:+.1}%", c * 100.0),
@@ -76,6 +82,7 @@ pub(super) fn words(row: &Row) -> String {
         Verdict::Worse => {
             let sure = match row.noise {
                 Some(Noise::MannWhitney { p }) => format!(", p = {p:.3}"),
+                Some(Noise::Bootstrap { p, interval }) => format!(", p = {p:.3}{}", between(interval)),
                 Some(Noise::TooFewValues { least }) => format!(", no noise model ({least} values)"),
                 None => String::new(),
             };
@@ -83,6 +90,9 @@ pub(super) fn words(row: &Row) -> String {
         }
         Verdict::WithinNoise => match row.noise {
             Some(Noise::MannWhitney { p }) => format!("worse, and not more than noise (p = {p:.3})"),
+            Some(Noise::Bootstrap { p, interval }) => {
+                format!("worse, and not more than noise (p = {p:.3}{})", between(interval))
+            }
             _ => "worse, and not more than noise".to_owned(),
         },
         Verdict::NoBaseline => "no baseline: save one".to_owned(),

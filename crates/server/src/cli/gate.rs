@@ -4,7 +4,7 @@
 
 use super::{Exit, complain};
 use anyhow::{Context, bail};
-use lapwing_judge::gate::{Condition, Format, GateOptions, Missing, Points, gate, render};
+use lapwing_judge::gate::{Condition, Format, GateOptions, Missing, NoiseModel, Points, gate, render};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(crate) struct GateArgs {
 #[derive(Debug, clap::Subcommand)]
 enum GateCommand {
     /// Compare a run with a baseline
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Keep a run as a baseline
     Save {
         name: String,
@@ -70,6 +70,9 @@ struct CheckArgs {
     /// Fewer values than this on either side and only the thresholds decide
     #[arg(long, value_name = "N", default_value_t = 5)]
     values_min: usize,
+    /// How noise is told from a regression: by ranks (mann-whitney), or by drawing the means again (bootstrap)
+    #[arg(long, value_name = "MODEL", default_value = "mann-whitney")]
+    noise: String,
     /// A metric that is on one side only fails the gate
     #[arg(long)]
     strict: bool,
@@ -152,6 +155,8 @@ fn compare(dir: &Path, args: &CheckArgs) -> anyhow::Result<Exit> {
         absolute: args.absolute,
         alpha: args.alpha,
         values_min: args.values_min,
+        noise: NoiseModel::parse(&args.noise)
+            .with_context(|| format!("--noise {}: use mann-whitney or bootstrap", args.noise))?,
         missing: if args.strict { Missing::Fail } else { Missing::Warn },
         ..GateOptions::default()
     };

@@ -5,11 +5,12 @@
 
 use super::AppState;
 use super::ingest::body::{self, Refused, with_causes};
-use super::prometheus::{ApiError, Params, Success};
+use super::prometheus::{ApiError, ErrorClass, Params, Success};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::get;
+use lapwing::BaselineError;
 use lapwing_judge::performance::{Operation, OperationKind, PerformanceOptions, Window};
 use lapwing_judge::pipelines::{Baseline, PipelineOptions};
 use serde_json::json;
@@ -23,7 +24,10 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/operations", get(list).post(keep))
         .route("/api/v1/performance/report", get(report))
         .route("/api/v1/pipelines", get(pipelines))
-        .route("/api/v1/pipelines/baselines", post(set_baseline))
+        .route(
+            "/api/v1/pipelines/baselines",
+            get(baselines).post(set_baseline).delete(remove_baseline),
+        )
 }
 
 async fn keep(State(state): State<AppState>, request: Request) -> Result<(StatusCode, String), Refused> {
@@ -43,9 +47,7 @@ async fn keep(State(state): State<AppState>, request: Request) -> Result<(Status
             )));
         }
         let count = operations.len();
-        operations
-            .into_iter()
-            .for_each(|o| engine.sdk().tracker().keep(o));
+        engine.keep_operations(operations);
         Ok(count)
     });
     let count = kept.await.map_err(|e| Refused::later(e.to_string()))??;
@@ -98,10 +100,30 @@ async fn set_baseline(State(state): State<AppState>, request: Request) -> Result
     if !baseline.value.is_finite() || baseline.metric.is_empty() {
         return Err(Refused::bad("a baseline needs a metric and a finite value"));
     }
-    if !state.engine.set_baseline(baseline) {
-        return Err(Refused::bad("there are too many baselines already"));
+    match state.engine.set_baseline(baseline) {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(error @ BaselineError::TooMany { .. }) => Err(Refused::bad(with_causes(&error))),
+        Err(error @ BaselineError::Unwritten(_)) => Err(Refused::later(with_causes(&error))),
     }
-    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn baselines(State(state): State<AppState>) -> Result<Success, ApiError> {
+    Success::json(&state.engine.baselines())
+}
+
+/// `?metric=NAME`.
+async fn remove_baseline(State(state): State<AppState>, params: Params) -> Result<StatusCode, ApiError> {
+    let metric = params
+        .get("metric")
+        .ok_or_else(|| ApiError::bad_data("say which: ?metric=NAME".to_owned()))?;
+    match state.engine.remove_baseline(metric) {
+        Ok(true) => Ok(StatusCode::NO_CONTENT),
+        Ok(false) => Err(ApiError::new(
+            ErrorClass::NotFound,
+            format!("there is no baseline of {metric:?}"),
+        )),
+        Err(error) => Err(ApiError::internal(with_causes(&error))),
+    }
 }
 
 fn window_ms(params: &Params) -> Result<i64, ApiError> {

@@ -77,6 +77,58 @@ fn operations_become_reports_and_health() {
     assert_eq!(server.get("/api/v1/performance/report?slow_s=soon").status, 400);
 }
 
+/// What was acknowledged is there again, although the server was killed and had no time to write anything.
+#[test]
+fn operations_and_baselines_outlive_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let headers = [("Content-Type", "application/json")];
+    let server = Server::start(dir.path(), &[]);
+    let told: Vec<serde_json::Value> = (0..5)
+        .map(|i| operation(i, "pipeline", "inference", 0.1, true))
+        .collect();
+    let answer = server.post("/api/v1/operations", &headers, json!(told).to_string().as_bytes());
+    assert_eq!(answer.status, 200);
+    for (metric, value) in [("inference_latency", 0.01), ("inference", 9.0)] {
+        let body = json!({ "metric": metric, "value": value }).to_string();
+        let answer = server.post("/api/v1/pipelines/baselines", &headers, body.as_bytes());
+        assert_eq!(answer.status, 204);
+    }
+    let remove = |server: &Server, metric: &str| {
+        let path = format!("/api/v1/pipelines/baselines?metric={metric}");
+        server.request("DELETE", &path, &[], b"").status
+    };
+    assert_eq!(remove(&server, "inference"), 204);
+    assert_eq!(remove(&server, "inference"), 404);
+    server.kill();
+
+    let server = Server::start(dir.path(), &[]);
+    let kept = server.get("/api/v1/pipelines/baselines").json();
+    assert_eq!(
+        kept["data"],
+        json!([{ "metric": "inference_latency", "value": 0.01, "direction": null }])
+    );
+    let health = server.get("/api/v1/pipelines").json();
+    let inference = &health["data"]["pipelines"]["inference"];
+    assert_eq!(inference["total_executions"], 5, "{health}");
+    assert_eq!(
+        inference["reasons"][0]["reason"], "slower_than_baseline",
+        "{health}"
+    );
+    assert_eq!(
+        server.get("/api/v1/operations?name=inference").json()["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+    assert_eq!(
+        server
+            .request("DELETE", "/api/v1/pipelines/baselines", &[], b"")
+            .status,
+        400
+    );
+}
+
 #[test]
 fn the_dashboard_has_exactly_the_fields_of_seed_1() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,6 +2,8 @@
 
 from ._core import Client as Client, client as client, counter as counter, exposition as exposition, flush as flush, gauge as gauge, histogram as histogram, init as init, shutdown as shutdown, summary as summary
 from ._track import Operation as Operation, Span as Span, inferences as inferences, log_inference as log_inference, span as span, spans as spans, track as track
+from ._result import QueryResult as QueryResult
+from .notebook import load_ipython_extension as load_ipython_extension, unload_ipython_extension as unload_ipython_extension
 from .metrics.collector import BusinessMetricsCollector as BusinessMetricsCollector, MetricType as MetricType, MetricsCollector as MetricsCollector, ModelMetrics as ModelMetrics, MonitoringMetric as MonitoringMetric
 from .metrics.aggregator import MetricsAggregator as MetricsAggregator
 from .metrics.storage import MetricsStorage as MetricsStorage
@@ -25,7 +27,7 @@ from .health.health_check import HealthCheck as HealthCheck, HealthChecker as He
 from .health.status import StatusMonitor as StatusMonitor
 from .health.diagnostics import SystemDiagnostics as SystemDiagnostics, debug_monitoring_system as debug_monitoring_system
 from .health.recovery import RecoveryManager as RecoveryManager
-from .monitoring.monitor import AdvancedMonitor as AdvancedMonitor, ResourceMonitor as ResourceMonitor
+from .monitoring.monitor import AdvancedMonitor as AdvancedMonitor, GPUProfilerProtocol as GPUProfilerProtocol, ResourceMonitor as ResourceMonitor
 from .monitoring.production import ProductionMonitor as ProductionMonitor
 from .monitoring.comprehensive import ComprehensiveMonitor as ComprehensiveMonitor
 from .scripts.deployment.monitoring_setup import EnhancedModelAvailabilityMonitor as EnhancedModelAvailabilityMonitor
@@ -44,6 +46,7 @@ from . import integrations as integrations
 from . import logging as logging
 from . import metrics as metrics
 from . import monitoring as monitoring
+from . import notebook as notebook
 from . import performance as performance
 from . import profiling as profiling
 from . import scripts as scripts

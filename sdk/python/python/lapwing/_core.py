@@ -12,9 +12,12 @@ import os
 import sys
 import threading
 import time
-from typing import Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from . import _native
+
+if TYPE_CHECKING:
+    from ._result import QueryResult
 
 DEFAULT_URL = "http://127.0.0.1:9595"
 #: How long the end of a program waits for what was not sent yet.
@@ -134,23 +137,27 @@ class Client:
 
         return span(*args, **kwargs)
 
-    def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
-        """What PromQL says at an instant: `[{"metric": {…}, "value": [t_ms, v]}]`."""
+    def query(self, expr: str, at: float | None = None) -> "QueryResult":
+        """What PromQL says at an instant: `[{"metric": {…}, "value": [t_ms, v]}]`; `.to_pandas()` and `.to_arrow()` make a table of it."""
+        from ._result import QueryResult
+
         if self._engine is not None:
             at_ms = None if at is None else int(at * 1000)
-            return json.loads(self._engine.query(expr, at_ms))["result"]
+            return QueryResult(json.loads(self._engine.query(expr, at_ms))["result"])
         params = {"query": expr} | ({} if at is None else {"time": str(at)})
-        return _in_ms(self._get("/api/v1/query", params)["result"])
+        return QueryResult(_in_ms(self._get("/api/v1/query", params)["result"]))
 
-    def query_range(self, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
-        """What PromQL says over a range: `[{"metric": {…}, "values": [[t_ms, v], …]}]`."""
+    def query_range(self, expr: str, start: float, end: float, step: float) -> "QueryResult":
+        """What PromQL says over a range: `[{"metric": {…}, "values": [[t_ms, v], …]}]`; tables as of `query`."""
+        from ._result import QueryResult
+
         if self._engine is not None:
             answer = self._engine.query_range(expr, int(start * 1000), int(end * 1000), int(step * 1000))
-            return json.loads(answer)["result"]
+            return QueryResult(json.loads(answer)["result"])
         params = {"query": expr, "start": str(start), "end": str(end), "step": str(step)}
-        return _in_ms(self._get("/api/v1/query_range", params)["result"])
+        return QueryResult(_in_ms(self._get("/api/v1/query_range", params)["result"]))
 
-    async def aquery(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
+    async def aquery(self, expr: str, at: float | None = None) -> "QueryResult":
         """`query` for coroutines: the loop is not held."""
         import asyncio
 
@@ -247,12 +254,23 @@ def _in_ms(result: list[dict[str, Any]]) -> list[dict[str, Any]]:
     def pair(p: list[Any]) -> list[Any]:
         return [int(float(p[0]) * 1000), float(p[1])]
 
+    if len(result) == 2 and not isinstance(result[0], dict):  # A scalar or a string.
+        t, v = result
+        return [int(float(t) * 1000), v if not _is_number(v) else float(v)]  # type: ignore[list-item]
     for row in result:
         if isinstance(row, dict) and "value" in row:
             row["value"] = pair(row["value"])
         if isinstance(row, dict) and "values" in row:
             row["values"] = [pair(p) for p in row["values"]]
     return result
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _answers(url: str) -> bool:

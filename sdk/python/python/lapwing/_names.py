@@ -9,6 +9,8 @@ def _from(module: str, *names: str) -> None:
 
 _from("_core", "Client", "client", "counter", "exposition", "flush", "gauge", "histogram", "init", "shutdown", "summary")
 _from("_track", "Operation", "Span", "inferences", "log_inference", "span", "spans", "track")
+_from("_result", "QueryResult")
+_from("notebook", "load_ipython_extension", "unload_ipython_extension")
 _from("metrics.collector", "BusinessMetricsCollector", "MetricType", "MetricsCollector", "ModelMetrics", "MonitoringMetric")
 _from("metrics.aggregator", "MetricsAggregator")
 _from("metrics.storage", "MetricsStorage")
@@ -34,7 +36,7 @@ _from("health.health_check", "HealthCheck", "HealthChecker", "HealthStatus")
 _from("health.status", "StatusMonitor")
 _from("health.diagnostics", "SystemDiagnostics", "debug_monitoring_system")
 _from("health.recovery", "RecoveryManager")
-_from("monitoring.monitor", "AdvancedMonitor", "ResourceMonitor")
+_from("monitoring.monitor", "AdvancedMonitor", "GPUProfilerProtocol", "ResourceMonitor")
 _from("monitoring.production", "ProductionMonitor")
 _from("monitoring.comprehensive", "ComprehensiveMonitor")
 _from("scripts.deployment.monitoring_setup", "EnhancedModelAvailabilityMonitor")
@@ -47,6 +49,6 @@ _from("utils.config", "ConfigManager", "load_config")
 
 #: Modules that are reached as attributes.
 MODULES = (
-    "alerts", "core", "dashboard_api", "gate", "health", "integrations", "logging", "metrics", "monitoring", "performance", "profiling", "scripts", "testing",
+    "alerts", "core", "dashboard_api", "gate", "health", "integrations", "logging", "metrics", "monitoring", "notebook", "performance", "profiling", "scripts", "testing",
     "tracing", "utils", "visualization",
 )

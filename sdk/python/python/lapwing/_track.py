@@ -7,7 +7,8 @@ import inspect
 import json
 import os
 from collections import deque
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from time import perf_counter, perf_counter_ns
 from typing import Any, AsyncIterator, Callable, Iterator, Mapping, overload, TypeVar, ParamSpec
 
 from . import _native
@@ -16,7 +17,6 @@ from ._core import counter, gauge, histogram, tracker
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_now = _native.now_ns
 _current: ContextVar["Operation | None"] = ContextVar("lapwing_operation", default=None)
 
 
@@ -103,7 +103,7 @@ class _Track:
         if self._keep:
             return self._kept(function, name)
         handle = _native.OperationHandle(self._kind, name, self._labels)
-        return _counted(function, handle.ok, handle.failed)
+        return _counted(function, handle.ok_after, handle.failed_after)
 
     def _kept(self, function: Callable[..., Any], name: str) -> Any:
         def fresh() -> _Track:
@@ -125,7 +125,7 @@ class _Track:
         return kept
 
 
-def _counted(function: Callable[..., Any], ok: Callable[[int], None], failed: Callable[[int], None], now: Callable[[], int] = _now) -> Any:
+def _counted(function: Callable[..., Any], ok: Callable[[float], None], failed: Callable[[float], None], now: Callable[[], float] = perf_counter) -> Any:
     if inspect.iscoroutinefunction(function):
         @functools.wraps(function)
         async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -133,9 +133,9 @@ def _counted(function: Callable[..., Any], ok: Callable[[int], None], failed: Ca
             try:
                 result = await function(*args, **kwargs)
             except BaseException:
-                failed(started)
+                failed(now() - started)
                 raise
-            ok(started)
+            ok(now() - started)
             return result
 
         return async_wrapper
@@ -150,12 +150,12 @@ def _counted(function: Callable[..., Any], ok: Callable[[int], None], failed: Ca
             except GeneratorExit:
                 # The reader had enough: that is no failure.
                 await generator.aclose()
-                ok(started)
+                ok(now() - started)
                 raise
             except BaseException:
-                failed(started)
+                failed(now() - started)
                 raise
-            ok(started)
+            ok(now() - started)
 
         return async_generator
     if inspect.isgeneratorfunction(function):
@@ -165,15 +165,19 @@ def _counted(function: Callable[..., Any], ok: Callable[[int], None], failed: Ca
             try:
                 result = yield from function(*args, **kwargs)
             except GeneratorExit:
-                ok(started)
+                ok(now() - started)
                 raise
             except BaseException:
-                failed(started)
+                failed(now() - started)
                 raise
-            ok(started)
+            ok(now() - started)
             return result
 
         return generator
+
+    own = _same_signature(function, ok, failed, now)
+    if own is not None:
+        return own
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -181,12 +185,57 @@ def _counted(function: Callable[..., Any], ok: Callable[[int], None], failed: Ca
         try:
             result = function(*args, **kwargs)
         except BaseException:
-            failed(started)
+            failed(now() - started)
             raise
-        ok(started)
+        ok(now() - started)
         return result
 
     return wrapper
+
+
+#: The wrapper of a function whose parameters are known by name. Packing arguments into a tuple and a dictionary, to unpack them right
+#: away, costs more than the measuring.
+_WRAPPER = """
+def wrapper({parameters}):
+    _lapwing_started = _lapwing_now()
+    try:
+        _lapwing_result = _lapwing_function({arguments})
+    except BaseException:
+        _lapwing_failed(_lapwing_now() - _lapwing_started)
+        raise
+    _lapwing_ok(_lapwing_now() - _lapwing_started)
+    return _lapwing_result
+"""
+
+
+def _same_signature(function: Any, ok: Any, failed: Any, now: Any) -> Any:
+    """A wrapper with the function's own parameters; None where it is no plain function or takes whatever comes."""
+    if not inspect.isfunction(function):
+        return None
+    code = function.__code__
+    if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        return None
+    positional, names = code.co_argcount, code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    # A comprehension's ".0", or a name that is one of ours.
+    if any(not n.isidentifier() or n.startswith("_lapwing_") for n in names):
+        return None
+    defaults, keyword_defaults = function.__defaults__ or (), function.__kwdefaults__ or {}
+    first_default = positional - len(defaults)
+    scope = {"_lapwing_function": function, "_lapwing_now": now, "_lapwing_ok": ok, "_lapwing_failed": failed, "__name__": function.__module__}
+    parameters, arguments = [], []
+    for at, name in enumerate(names):
+        given = at >= first_default if at < positional else name in keyword_defaults
+        if at == positional:
+            parameters.append("*")
+        parameters.append(f"{name}=_lapwing_default_{at}" if given else name)
+        arguments.append(name if at < positional else f"{name}={name}")
+        if given:
+            scope[f"_lapwing_default_{at}"] = defaults[at - first_default] if at < positional else keyword_defaults[name]
+        if at + 1 == code.co_posonlyargcount:
+            parameters.append("/")
+    source = _WRAPPER.format(parameters=", ".join(parameters), arguments=", ".join(arguments))
+    exec(compile(source, "<lapwing.track>", "exec"), scope)
+    return functools.wraps(function)(scope["wrapper"])
 
 
 @overload
@@ -225,52 +274,75 @@ _handles: dict[str, _native.OperationHandle] = {}
 class Span:
     """A named part of a trace, with identifiers as OpenTelemetry has them."""
 
-    __slots__ = ("name", "attributes", "trace_id", "span_id", "parent_id", "started_ns", "ended_ns", "events", "error", "_token", "_handle")
+    # What most spans never have stands here once, and identifiers are made when somebody asks: a span that is looked at by nobody costs
+    # two readings of the clock and its place in the list.
+    _parent: "Span | None" = None
+    _token: "Token[Span | None] | None" = None
+    _trace_id: int | None = None
+    _span_id: int | None = None
+    started_ns: int = 0
+    ended_ns: int | None = None
+    events: "list[tuple[int, dict[str, Any]]] | None" = None
+    error: str | None = None
 
     def __init__(self, name: str, attributes: dict[str, Any], parent: "Span | None" = None):
-        handle = _handles.get(name)
-        if handle is None:
-            if len(_handles) >= 10_000:
-                _handles.clear()
-            handle = _handles[name] = _native.OperationHandle("span", name)
-        self._handle = handle
         self.name = name
         self.attributes = attributes
-        self.parent_id = None
-        self.trace_id = None
         if parent is not None:
-            self.parent_id = parent.span_id
-            self.trace_id = parent.trace_id
-        self.span_id = _native.random_id()
-        self.events = None
-        self.error = None
-        self.ended_ns = None
+            self._parent = parent
+
+    @property
+    def parent(self) -> "Span | None":
+        """The span around it; None at the top, and where the span around it is in another program that did not say."""
+        if self._parent is None and self._token is not None:
+            before = self._token.old_value
+            return before if isinstance(before, Span) else None
+        return self._parent
+
+    @property
+    def parent_id(self) -> int | None:
+        parent = self.parent
+        return None if parent is None else parent.span_id
+
+    @property
+    def span_id(self) -> int:
+        if self._span_id is None:
+            self._span_id = _native.random_id()
+        return self._span_id
+
+    @property
+    def trace_id(self) -> int:
+        top = self
+        while top._trace_id is None and (parent := top.parent) is not None:
+            top = parent
+        if top._trace_id is None:
+            top._trace_id = (_native.random_id() << 64) | top.span_id
+        self._trace_id = top._trace_id
+        return self._trace_id
 
     def __enter__(self) -> "Span":
-        if self.trace_id is None:
-            parent = _span.get()
-            if parent is None:
-                self.trace_id = (_native.random_id() << 64) | self.span_id
-            else:
-                self.trace_id = parent.trace_id
-                self.parent_id = parent.span_id
         self._token = _span.set(self)
-        self.started_ns = _now()
+        self.started_ns = perf_counter_ns()
         return self
 
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
-        self.ended_ns = _now()
+        ended = self.ended_ns = perf_counter_ns()
+        handle = _handles.get(self.name) or _handle(self.name)
         if error is not None:
             self.error = f"{type(error).__name__}: {error}"
         if self.error is None:
-            self._handle.ok(self.started_ns)
+            handle.ok_after((ended - self.started_ns) / 1e9)
         else:
-            self._handle.failed(self.started_ns)
-        try:
-            _span.reset(self._token)
-        except ValueError:
-            pass
-        self._token = None
+            handle.failed_after((ended - self.started_ns) / 1e9)
+        token = self._token
+        if token is not None:
+            if self._parent is None and token.old_value is not Token.MISSING:
+                self._parent = token.old_value
+            try:
+                _span.reset(token)
+            except ValueError:  # Left in another context than it was entered.
+                pass
+            self._token = None
         _spans.append(self)
 
     async def __aenter__(self) -> "Span":
@@ -295,7 +367,7 @@ class Span:
     def log_kv(self, values: Mapping[str, Any]) -> "Span":
         if self.events is None:
             self.events = []
-        self.events.append((_now(), dict(values)))
+        self.events.append((perf_counter_ns(), dict(values)))
         return self
 
     def fail(self, reason: str = "failed") -> "Span":
@@ -314,17 +386,24 @@ class Span:
     @property
     def traceparent(self) -> str:
         """The W3C header that carries this span to another program."""
-        return f"00-{self.trace_id or 0:032x}-{self.span_id:016x}-01"
+        return f"00-{self.trace_id:032x}-{self.span_id:016x}-01"
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "name": self.name, "trace_id": f"{self.trace_id or 0:032x}", "span_id": f"{self.span_id:016x}",
+            "name": self.name, "trace_id": f"{self.trace_id:032x}", "span_id": f"{self.span_id:016x}",
             "parent_id": None if self.parent_id is None else f"{self.parent_id:016x}", "duration_s": self.duration_s,
             "attributes": dict(self.attributes), "events": list(self.events or ()), "error": self.error,
         }
 
     def __repr__(self) -> str:
         return f"<span {self.name} {self.span_id:016x}{' failed' if self.error else ''}>"
+
+
+def _handle(name: str) -> _native.OperationHandle:
+    if len(_handles) >= 10_000:
+        _handles.clear()
+    handle = _handles[name] = _native.OperationHandle("span", name)
+    return handle
 
 
 def span(name: str, /, **attributes: Any) -> Span:

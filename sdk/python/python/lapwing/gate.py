@@ -124,13 +124,13 @@ def _points(points: Any) -> str:
 
 def gate(
     current: Any, baseline: Any, *, name: str | None = None, relative: float = 0.05, absolute: float = 0.0, alpha: float = 0.05, values_min: int = 5,
-    missing: str = "warn", metrics: Mapping[str, Mapping[str, Any]] | None = None, conditions: Mapping[str, Any] | list[str] | None = None,
+    noise: str = "mann-whitney", missing: str = "warn", metrics: Mapping[str, Mapping[str, Any]] | None = None, conditions: Mapping[str, Any] | list[str] | None = None,
     directory: str | os.PathLike[str] | None = None,
 ) -> GateReport:
     """Compares a run with a baseline: each a dictionary of numbers or lists, a file, or (the baseline) the name of a saved one.
 
     `relative` and `absolute` are how much worse is allowed; with at least `values_min` values on both sides a rank test tells noise from a
-    regression, at `alpha`. `metrics` sets limits and directions by name. `conditions` are PromQL asked of `lapwing.init()`'s engine or server:
+    regression, at `alpha`; `noise="bootstrap"` draws the means again instead, and tells between which bounds the change lies. `metrics` sets limits and directions by name. `conditions` are PromQL asked of `lapwing.init()`'s engine or server:
     one that returns nothing does not hold.
 
     >>> gate({"latency": 1.3}, {"latency": 1.0}).passed
@@ -143,7 +143,7 @@ def gate(
         label = label or baseline
         baseline = Baselines(directory).load(baseline)["metrics"]
     options = {
-        "relative": relative, "absolute": absolute, "alpha": alpha, "values_min": values_min, "missing": missing,
+        "relative": relative, "absolute": absolute, "alpha": alpha, "values_min": values_min, "noise": noise, "missing": missing,
         "metrics": {k: dict(v) for k, v in (metrics or {}).items()},
     }
     asked = [_ask(c) for c in (conditions or [])]

@@ -37,7 +37,7 @@ def extract(headers: Mapping[str, str]) -> Span | None:
     if match is None or set(match.group(1)) == {"0"} or set(match.group(2)) == {"0"}:
         return None
     remote = Span("remote", {})
-    remote.trace_id, remote.span_id = int(match.group(1), 16), int(match.group(2), 16)
+    remote._trace_id, remote._span_id = int(match.group(1), 16), int(match.group(2), 16)
     return remote
 
 

@@ -415,13 +415,13 @@ pub(crate) const KEYS: &[Described] = &[
         "models[].objectives.latency_from",
         Text,
         "",
-        "PromQL: the latency that p95_latency is about; the probes' without it",
+        "PromQL: the share of requests that were fast enough; by the looks at the endpoints without it",
     ),
     (
         "models[].objectives.quality_from",
         Text,
         "",
-        "PromQL: the share of good answers that quality is about; the canaries' without it",
+        "PromQL: a score from 0 to 1; by the answers to the probes without it",
     ),
     (
         "models[].objectives.window",

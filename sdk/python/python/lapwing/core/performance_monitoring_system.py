@@ -15,8 +15,17 @@ from ..performance.tracking import (
 
 __all__ = [
     "PerformanceAnalyzer", "PerformanceMetric", "PerformanceMetricType", "PerformanceMonitoringSystem", "PerformanceReport", "PerformanceTracker",
-    "SystemResourceMonitor", "SystemResourceSnapshot",
+    "SystemResourceMonitor", "SystemResourceSnapshot", "DOWNLOAD_OPERATION", "HEALTH_CHECK", "FALLBACK_STRATEGY", "ANALYTICS_COLLECTION",
+    "SYSTEM_RESOURCE", "MODEL_OPERATION",
 ]
+
+# The constants that seed 3 documents beside the enum: strings, which every method takes as well.
+DOWNLOAD_OPERATION: str = PerformanceMetricType.DOWNLOAD_OPERATION.value
+HEALTH_CHECK: str = PerformanceMetricType.HEALTH_CHECK.value
+FALLBACK_STRATEGY: str = PerformanceMetricType.FALLBACK_STRATEGY.value
+ANALYTICS_COLLECTION: str = PerformanceMetricType.ANALYTICS_COLLECTION.value
+SYSTEM_RESOURCE: str = PerformanceMetricType.SYSTEM_RESOURCE.value
+MODEL_OPERATION: str = PerformanceMetricType.MODEL_OPERATION.value
 
 
 class PerformanceMonitoringSystem:

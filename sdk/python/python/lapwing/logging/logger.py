@@ -23,7 +23,7 @@ class JsonFormatter(logging.Formatter):
         line: dict[str, Any] = {"time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z", "level": record.levelname, "logger": record.name, "message": record.getMessage()}
         current = _span.get()
         if current is not None:
-            line |= {"trace_id": f"{current.trace_id or 0:032x}", "span_id": f"{current.span_id:016x}"}
+            line |= {"trace_id": f"{current.trace_id:032x}", "span_id": f"{current.span_id:016x}"}
         line |= {k: v for k, v in vars(record).items() if k not in _OWN}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

@@ -22,7 +22,20 @@ from ...alerts.alert_rules import rule_from
 from ...metrics.collector import MetricsCollector, MetricType, MonitoringMetric, host_sample, samples_of
 from ...metrics.exporter import MetricsExporter
 
-__all__ = ["Alert", "AlertLevel", "AlertManager", "AlertRule", "EnhancedModelAvailabilityMonitor", "MetricType", "MetricsCollector", "MonitoringMetric", "main"]
+__all__ = [
+    "Alert", "AlertLevel", "AlertManager", "AlertRule", "EnhancedModelAvailabilityMonitor", "MetricType", "MetricsCollector", "MonitoringMetric", "main",
+    "INFO", "WARNING", "CRITICAL", "EMERGENCY", "COUNTER", "GAUGE", "HISTOGRAM", "TIMER",
+]
+
+# The constants that seed 0 documents beside the enums: strings, which every method takes as well.
+INFO: str = AlertLevel.INFO.value
+WARNING: str = AlertLevel.WARNING.value
+CRITICAL: str = AlertLevel.CRITICAL.value
+EMERGENCY: str = AlertLevel.EMERGENCY.value
+COUNTER: str = MetricType.COUNTER.value
+GAUGE: str = MetricType.GAUGE.value
+HISTOGRAM: str = MetricType.HISTOGRAM.value
+TIMER: str = MetricType.TIMER.value
 
 DEFAULT_CONFIG: dict[str, Any] = {
     "monitoring_interval": 30,
