@@ -35,7 +35,7 @@ test('both APIs become one list, worst first, silenced last', () => {
   const alert = (name: string, severity: string, state: 'firing' | 'pending') => ({ labels: { alertname: name, severity }, annotations: {}, state, activeAt: '2026-11-21T02:00:00Z', value: '1' })
   const managed = (name: string, severity: string, silencedBy: string[]) => ({
     fingerprint: name, labels: { severity, alertname: name }, annotations: {}, startsAt: '2026-11-21T02:00:00Z', endsAt: '', updatedAt: '', receivers: [{ name: 'team' }],
-    status: { state: 'active' as const, silencedBy, inhibitedBy: [] },
+    status: { state: 'active' as const, silencedBy, inhibitedBy: [], mutedBy: [] },
   })
   const list = merge(
     [alert('w', 'warning', 'firing'), alert('c', 'critical', 'firing'), alert('p', 'critical', 'pending'), alert('s', 'critical', 'firing')],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { LedgerEntry } from './api/types'
-import { deliveries, groupOf } from './deliveries'
+import { deliveries, groupOf, isAbout } from './deliveries'
 
 const line = (delivery: string, event: LedgerEntry['event'], at_ms: number, attempt = 1, detail = ''): LedgerEntry => ({
   at_ms, delivery, event, attempt, detail, group_key: '{}:{alertname="Slow"}', receiver: 'team', channel: 'webhook',
@@ -22,4 +22,10 @@ test('a page whose beginning is cut off is still told', () => {
 test('the key of a group says what it is about', () => {
   expect(groupOf('{}/{severity="critical"}:{alertname="Slow", model="chat"}')).toBe('alertname="Slow", model="chat"')
   expect(groupOf('odd')).toBe('odd')
+})
+
+test.each([
+  ['alertname="Slow", model="chat"', true], ['alertname="Slow"', true], ['alertname="Slow", model="embed"', false], ['', false],
+])('a page about {%s} concerns the alert: %s', (group, expected) => {
+  expect(isAbout(group, { alertname: 'Slow', model: 'chat', severity: 'critical' })).toBe(expected)
 })

@@ -1,6 +1,7 @@
 // The ledger's lines as one row per page: what it was about, how often it was tried, and how it ended. Pure.
 
-import type { LedgerEntry } from './api/types'
+import { matches, parseFilter } from './alerts'
+import type { Labels, LedgerEntry } from './api/types'
 
 export type DeliveryState = 'delivered' | 'dead letter' | 'retrying' | 'on its way' | 'superseded' | 'fell back'
 export type Delivery = {
@@ -46,4 +47,10 @@ export function deliveries(lines: LedgerEntry[]): Delivery[] {
 export function groupOf(key: string): string {
   const at = key.lastIndexOf(':{')
   return at < 0 ? key : key.slice(at + 2, -1)
+}
+
+/** Whether the group of a page is one that an alert with these labels is in: every label of the group is the alert's. */
+export function isAbout(group: string, labels: Labels): boolean {
+  const { matchers, error } = parseFilter(group)
+  return error === null && matchers.length > 0 && matchers.every((m) => matches(labels, m))
 }

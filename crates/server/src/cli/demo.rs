@@ -3,7 +3,7 @@
 use super::serve::LogFormat;
 use super::{Exit, complain};
 use crate::config::{self, Config, Loaded, Watched};
-use crate::demo::{Page, Stage, Story, World, fill, write_files};
+use crate::demo::{Page, Stage, Story, World, fill, play_programs, write_files};
 use crate::launch::serve;
 use crate::live::Started;
 use anyhow::Context;
@@ -67,15 +67,16 @@ async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
     let address = stage
         .local_addr()
         .context("cannot tell the address listened on")?;
-    let path = write_files(dir, address).context("cannot write the configuration")?;
+    let clock = lapwing::Clock::system();
+    let started_ms = clock.now_ms();
+    let path = write_files(dir, address, started_ms).context("cannot write the configuration")?;
     let loaded = {
         let (data, listen, path) = (dir.join("data"), args.listen, path);
         move || load(&path, &data, listen)
     };
     let (config, watched) = read(loaded())?;
 
-    let clock = lapwing::Clock::system();
-    let story = Story::new(args.seed, clock.now_ms());
+    let story = Story::new(args.seed, started_ms);
     let mut world = World::new(story);
     let filled = fill(&config.store.data, &config, story, &mut world).context("cannot invent the history")?;
     println!(
@@ -85,7 +86,7 @@ async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
         watch.elapsed_s(),
         dir.display()
     );
-    let pages = Stage::start(stage, world, clock);
+    let pages = Stage::start(stage, world, clock.clone());
     tokio::spawn(print_pages(pages));
     let started = Started {
         config,
@@ -93,7 +94,11 @@ async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
         load: Box::new(loaded),
         is_in_memory: false,
     };
-    serve(started, |url| println!("open {url}   (Ctrl-C ends the demo)")).await
+    serve(started, |url| {
+        println!("open {url}   (Ctrl-C ends the demo)");
+        tokio::spawn(play_programs(url.to_owned(), story, clock));
+    })
+    .await
 }
 
 /// The demo's own file, with its directory and address on top; they hold over reloads.

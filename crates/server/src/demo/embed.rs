@@ -24,9 +24,10 @@ impl Embed {
         }
     }
 
-    pub(super) fn step(&mut self, now: &Moment, dt_s: f64) {
+    /// `error_share` is of its requests.
+    pub(super) fn step(&mut self, now: &Moment, error_share: f64, dt_s: f64) {
         let count = 62.0 * now.daylight() * (1.0 + 0.15 * now.noise(11, 180_000)) * dt_s;
-        let failed = count * now.embed_error_share() * (1.0 + 0.2 * now.noise(12, 60_000));
+        let failed = count * error_share * (1.0 + 0.2 * now.noise(12, 60_000));
         self.failed += failed;
         self.done += count - failed;
         self.tokens += count * 310.0;

@@ -9,9 +9,17 @@ use std::path::{Path, PathBuf};
 const CONFIG: &str = include_str!("lapwing.yml");
 const RULES: &str = include_str!("rules.yml");
 
-/// Writes `lapwing.yml` and `rules.yml` into `dir`; `stage` is where the made-up servers listen.
-pub(crate) fn write_files(dir: &Path, stage: SocketAddr) -> io::Result<PathBuf> {
-    let mut config = CONFIG.replace("STAGE", &stage.to_string());
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Writes `lapwing.yml` and `rules.yml` into `dir`; `stage` is where the made-up servers listen, `now_ms` when it starts.
+pub(crate) fn write_files(dir: &Path, stage: SocketAddr, now_ms: i64) -> io::Result<PathBuf> {
+    let time = |t_ms: i64| jiff::Timestamp::from_millisecond(t_ms / 1000 * 1000).map(|t| t.to_string());
+    let from = time(now_ms - DAY_MS).map_err(io::Error::other)?;
+    let until = time(now_ms + DAY_MS).map_err(io::Error::other)?;
+    let mut config = CONFIG
+        .replace("STAGE", &stage.to_string())
+        .replace("MAINTAINED_FROM", &from)
+        .replace("MAINTAINED_UNTIL", &until);
     config.push_str("\nscrape_configs:\n");
     for target in TARGETS {
         let _ = write!(
@@ -33,11 +41,17 @@ mod tests {
     #[test]
     fn the_demo_has_a_valid_configuration() {
         let dir = tempfile::tempdir().unwrap();
-        let path = write_files(dir.path(), SocketAddr::from(([127, 0, 0, 1], 4711))).unwrap();
+        let path = write_files(
+            dir.path(),
+            SocketAddr::from(([127, 0, 0, 1], 4711)),
+            1_790_000_000_000,
+        )
+        .unwrap();
         let loaded = crate::config::load(&path, &|_| None);
         assert_eq!(loaded.diagnostics, []);
         let config = loaded.config.unwrap();
         assert_eq!(config.scrape_configs.len(), TARGETS.len());
         assert!(!config.alerting.paging.groups.is_empty());
+        assert_eq!((config.health.models.len(), config.health.windows.len()), (3, 1));
     }
 }

@@ -3,8 +3,10 @@
 //! 1. The world moves in steps; each step's scrapes are appended at their own time, oldest first.
 //! 2. At every slot the real rules read what stands there so far; what they record is appended, what they find goes to
 //!    the real dispatch, whose pages the stage would have taken (or, for one receiver, refused).
-//! 3. The state of rules and dispatch is committed once, at the end: nobody reads it before.
+//! 3. Health looks as well, with the streaks of live looks; its changes of state are events of the past.
+//! 4. The state of rules, dispatch and health is committed once, at the end: nobody reads it before.
 
+use super::health::PastHealth;
 use super::story::Story;
 use super::world::World;
 use crate::config::Config;
@@ -57,6 +59,7 @@ pub(crate) fn fill(
     })?;
     let store = MetricsStore::open(&data.join("metrics"), options, begin_ms)?;
     let mut judge = Judge::new(config, begin_ms);
+    let mut health = PastHealth::new(&config.health);
     let mut filled = Filled::default();
     let mut t_ms = begin_ms;
     while t_ms < story.started_ms {
@@ -66,6 +69,9 @@ pub(crate) fn fill(
             filled.samples += batch.series.len() as u64;
             appender.append_batch(&batch);
         }
+        let looks = health.look(&story.at(t_ms));
+        filled.samples += looks.series.len() as u64;
+        appender.append_batch(&looks);
         appender.commit()?;
         filled.pages += judge.slot(&store, t_ms)?;
         if t_ms <= story.started_ms - 2 * HOUR_MS && story.started_ms - 2 * HOUR_MS < t_ms + STEP_FAR_MS {
@@ -75,6 +81,10 @@ pub(crate) fn fill(
         t_ms += if is_near { STEP_NEAR_MS } else { STEP_FAR_MS };
     }
     store.close()?;
+    judge.batch.merge(StateBatch {
+        changes: health.take_changes(),
+        ..StateBatch::default()
+    });
     SqliteState::open(&data.join("state.db"))?.commit(&judge.batch)?;
     Ok(filled)
 }

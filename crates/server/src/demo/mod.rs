@@ -11,8 +11,10 @@ mod embed;
 mod exposition;
 mod files;
 mod gpus;
+mod health;
 mod history;
 mod host;
+mod programs;
 mod rerank;
 mod stage;
 mod story;
@@ -21,6 +23,7 @@ mod world;
 
 pub(crate) use files::write_files;
 pub(crate) use history::fill;
+pub(crate) use programs::play_programs;
 pub(crate) use stage::{Page, Stage};
 pub(crate) use story::Story;
 pub(crate) use world::World;

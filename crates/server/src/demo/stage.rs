@@ -1,4 +1,4 @@
-//! The made-up servers, live: what is scraped, and where pages arrive.
+//! The made-up servers, live: what is scraped and probed, what repairs call, and where pages arrive.
 //!
 //! Listens on a free loopback port for as long as the demo runs. One path of pages answers 410, so that there is a dead
 //! letter to look at.
@@ -45,6 +45,7 @@ impl Stage {
         };
         let router = Router::new()
             .route("/pages/{receiver}", post(page))
+            .route("/hooks/{name}", post(hook))
             .fallback(get(scrape))
             .with_state(stage);
         tokio::spawn(async move {
@@ -59,9 +60,23 @@ impl Stage {
 async fn scrape(State(stage): State<Stage>, uri: Uri) -> Response {
     let mut world = stage.world.lock().unwrap_or_else(PoisonError::into_inner);
     world.advance(stage.clock.now_ms());
+    if let Some((status, said)) = world.probe(uri.path()) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        return (status, said).into_response();
+    }
     match world.scrape(uri.path()) {
         Some(text) => text.into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "nobody is at home\n").into_response(),
+    }
+}
+
+async fn hook(State(stage): State<Stage>, Path(name): Path<String>) -> StatusCode {
+    let mut world = stage.world.lock().unwrap_or_else(PoisonError::into_inner);
+    world.advance(stage.clock.now_ms());
+    if world.hook(&name) {
+        StatusCode::OK
+    } else {
+        StatusCode::NOT_FOUND
     }
 }
 

@@ -74,6 +74,11 @@ impl Moment {
         self.within(-305, -262)
     }
 
+    /// The how-manieth rollout of the embedder this time belongs to.
+    pub(super) fn embed_rollout(&self) -> i64 {
+        (self.since_start_ms().div_euclid(MINUTE_MS) + 15).div_euclid(120)
+    }
+
     /// The embedder answers with errors since a bad version was rolled out a quarter of an hour ago; rolled back half an
     /// hour later, and rolled out again every two hours.
     pub(super) fn embed_error_share(&self) -> f64 {

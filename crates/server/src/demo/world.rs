@@ -30,6 +30,8 @@ pub(super) const TARGETS: [Target; 6] = [
     target("legacy", "old-box", "/legacy/metrics"),
 ];
 
+const SHARE_AFTER_ROLL_BACK: f64 = 0.002;
+
 #[derive(Debug)]
 pub(crate) struct World {
     story: Story,
@@ -39,6 +41,8 @@ pub(crate) struct World {
     rerank: Rerank,
     gpus: Gpus,
     host: Host,
+    /// The rollout of the embedder that somebody took back.
+    rolled_back: Option<i64>,
 }
 
 impl World {
@@ -52,6 +56,7 @@ impl World {
             rerank: Rerank::default(),
             gpus: Gpus::default(),
             host: Host::default(),
+            rolled_back: None,
         }
     }
 
@@ -63,7 +68,12 @@ impl World {
         let dt_s = (t_ms - self.t_ms) as f64 / 1000.0;
         let (before, now) = (self.story.at(self.t_ms), self.story.at(t_ms));
         self.chat.step(&now, dt_s);
-        self.embed.step(&now, dt_s);
+        let error_share = if self.rolled_back == Some(now.embed_rollout()) {
+            SHARE_AFTER_ROLL_BACK
+        } else {
+            now.embed_error_share()
+        };
+        self.embed.step(&now, error_share, dt_s);
         self.rerank.step(&before, &now, dt_s);
         self.gpus.step(&now, dt_s);
         self.host.step(&now, dt_s);
@@ -86,6 +96,33 @@ impl World {
     pub(super) fn scrape(&self, path: &str) -> Option<String> {
         let target = TARGETS.into_iter().find(|t| t.path == path)?;
         self.families(target).map(|families| text(&families))
+    }
+
+    /// What a probe of this path is answered with; None where nothing is.
+    pub(super) fn probe(&self, path: &str) -> Option<(u16, String)> {
+        let well = |said: &str| Some((200, said.to_owned()));
+        match path {
+            "/chat/health" | "/embed/health" | "/spare/health" => well("ok"),
+            "/chat/v1/models" | "/spare/v1/models" => well(r#"{"object": "list", "data": [{"id": "chat", "object": "model"}]}"#),
+            "/rerank/v2/health/ready" if self.story.at(self.t_ms).rerank_is_wedged() => {
+                Some((503, "the engine does not take requests\n".to_owned()))
+            }
+            "/rerank/v2/health/ready" => well(""),
+            _ => None,
+        }
+    }
+
+    /// What the repairs call; false where there is no such hook.
+    pub(super) fn hook(&mut self, name: &str) -> bool {
+        match name {
+            "roll-back-embed" => {
+                self.rolled_back = Some(self.story.at(self.t_ms).embed_rollout());
+                true
+            }
+            // The made-up engine wedges in the past only: there is nothing to restart.
+            "restart-rerank" => true,
+            _ => false,
+        }
     }
 
     /// What scrapes of all targets would keep at this moment, `up` included.

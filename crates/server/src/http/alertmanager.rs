@@ -13,7 +13,7 @@ use lapwing_notify::config::parse_matchers;
 use lapwing_notify::dispatch::{AlertFilter, SilenceError, SilenceView};
 use lapwing_store::state::{DecisionQuery, LedgerQuery};
 use lapwing_types::{Alert, Fingerprint, Labels, MatchOp, Matcher};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 pub(crate) fn routes() -> Router<AppState> {
@@ -204,6 +204,20 @@ async fn on_call(State(state): State<AppState>) -> Response {
     .into_response()
 }
 
+#[derive(Debug, Serialize)]
+struct SilencePreview {
+    hidden: Vec<HiddenAlert>,
+    /// Where that is more than a silence should hide.
+    warning: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct HiddenAlert {
+    fingerprint: String,
+    labels: Labels,
+    annotations: Labels,
+}
+
 /// What a silence would hide, before it is set; and a warning where that is more than a silence should.
 async fn preview_silence(
     State(state): State<AppState>,
@@ -215,11 +229,16 @@ async fn preview_silence(
         .paging()
         .look(|d| d.preview_silence(&silence))
         .map_err(silence_refusal)?;
-    let hidden: Vec<_> = hidden
-        .iter()
-        .map(|a| json!({ "fingerprint": a.fingerprint().to_string(), "labels": a.labels, "annotations": a.annotations }))
-        .collect();
-    Ok(Json(json!({ "hidden": hidden, "warning": warning })).into_response())
+    let hidden = hidden.into_iter().map(|a| HiddenAlert {
+        fingerprint: a.fingerprint().to_string(),
+        labels: a.labels,
+        annotations: a.annotations,
+    });
+    let preview = SilencePreview {
+        hidden: hidden.collect(),
+        warning,
+    };
+    Ok(Json(preview).into_response())
 }
 
 async fn end_silence(State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, Refusal> {

@@ -1,4 +1,9 @@
-// The shapes of the Prometheus HTTP API v1 and the Alertmanager API v2 that the pages read.
+// The shapes of Prometheus' HTTP API v1 that the pages read. Lapwing's own answers and those of Alertmanager's API v2 are
+// written from the server's sources (`types.gen.ts`), so that the two cannot drift apart.
+
+import type { Matcher } from './types.gen'
+
+export type { Decision, GettableAlert, LedgerEntry, Matcher, RouteNode, RouteTest, Verdict } from './types.gen'
 
 export type Labels = Record<string, string>
 
@@ -74,20 +79,6 @@ export type TsdbStatus = {
   seriesCountByLabelValuePair: NameCount[]
 }
 
-export type Matcher = { name: string; value: string; isRegex: boolean; isEqual: boolean }
-export type GettableAlert = {
-  fingerprint: string
-  labels: Labels
-  annotations: Labels
-  startsAt: string
-  endsAt: string
-  updatedAt: string
-  generatorURL?: string
-  receivers: { name: string }[]
-  /** Lapwing's own: who has it. */
-  ackedBy?: string
-  status: { state: 'active' | 'suppressed' | 'unprocessed'; silencedBy: string[]; inhibitedBy: string[]; mutedBy?: string[] }
-}
 export type Silence = {
   id: string
   status: { state: 'active' | 'pending' | 'expired' }
@@ -98,39 +89,6 @@ export type Silence = {
   endsAt: string
   matchers: Matcher[]
 }
-
-/** Lapwing's own: one step on the way from an alert to a page, and why it went as it did. */
-export type Decision = { at_ms: number; fingerprint: string; alertname: string; step: string; reason: string; detail: string }
-
-/** Lapwing's own: one line of the book of what was sent, tried, taken, and given up. */
-export type LedgerEntry = {
-  at_ms: number
-  delivery: string
-  event: 'intended' | 'attempted' | 'delivered' | 'failed' | 'superseded' | 'fell_back' | 'dead_letter' | 'interrupted'
-  group_key: string
-  receiver: string
-  channel: string
-  attempt: number
-  detail: string
-}
-
-export type Verdict = 'taken' | 'passed_on' | 'not_matched' | 'not_reached' | 'untested'
-export type RouteNode = {
-  id: string
-  receiver: string
-  verdict: Verdict
-  matchers: { text: string; found?: string; holds?: boolean }[]
-  group_by: string[]
-  group?: Labels
-  group_wait: string
-  group_interval: string
-  repeat_interval: string
-  continues: boolean
-  mute_time_intervals: string[]
-  active_time_intervals: string[]
-  routes: RouteNode[]
-}
-export type RouteTest = { receivers: string[]; silenced_by: string[]; route: RouteNode }
 
 /** Lapwing's own: one node of a query with what it cost. Samples and time include those of the nodes below. */
 export type Explained = { kind: string; expr: string; plan: string; series: number; samples: number; bytes: number; time_ms: number; children: Explained[] }

@@ -15,6 +15,16 @@ export function ofUp(line: Line | undefined, span: Span, step: number): Stretch[
   })
 }
 
+const HEALTH: Record<string, { tone: Tone; word: string }> = {
+  '-1': { tone: 'none', word: 'unknown' }, 0: { tone: 'ok', word: 'healthy' }, 1: { tone: 'warn', word: 'degraded' }, 2: { tone: 'crit', word: 'unhealthy' }, 3: { tone: 'crit', word: 'critical' },
+}
+
+/** Series of `lapwing_health_state`. */
+export function ofHealth(line: Line | undefined, span: Span, step: number): Stretch[] {
+  const by = new Map((line?.times ?? []).map((t, i) => [Math.round(t), line!.values[i]!]))
+  return onGrid(span, step, (t) => HEALTH[String(by.get(t))] ?? { tone: 'none', word: 'no data' })
+}
+
 /** The worst alert that fired at each point, of series of `ALERTS`. Where nothing at all was measured, that is said. */
 export function ofAlerts(firing: Line[], measured: Line | undefined, span: Span, step: number): Stretch[] {
   const rank = (line: Line) => (/^(critical|page|error)$/.test(line.labels.severity ?? '') ? 2 : 1)

@@ -122,15 +122,15 @@ fn only_model(given: Value) -> Result<Value, ApiError> {
 
 fn adopted(state: &AppState, url: &str, name: Option<&Value>) -> Result<Value, ApiError> {
     let view = state.engine.health().view(state.engine.now_ms());
-    let found = discovered(state, &view.models);
-    let found = found.as_array().into_iter().flatten();
-    let found = found.filter(|f| f["url"] == url).next().ok_or_else(|| {
+    let mut found = discovered(state, &view.models).into_iter();
+    let found = found.find(|f| f.url == url).ok_or_else(|| {
         ApiError::new(
             ErrorClass::NotFound,
             format!("no model server was discovered at {url:?}; GET /api/v1/models lists them"),
         )
     })?;
+    let own = json!(found.name);
     Ok(json!({
-        "name": name.unwrap_or(&found["name"]), "engine": found["engine"], "endpoints": [{ "url": url }],
+        "name": name.unwrap_or(&own), "engine": found.engine, "endpoints": [{ "url": url }],
     }))
 }

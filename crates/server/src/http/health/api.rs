@@ -5,12 +5,39 @@ use crate::http::ingest::gate::Caller;
 use crate::http::prometheus::{ApiError, ErrorClass, Params, Success};
 use axum::extract::{Extension, Path, State};
 use axum::http::Method;
-use lapwing::health::{HealthNote, ModelView};
+use lapwing::health::{HealthNote, HealthView, ModelView};
 use lapwing_collect::discovery::FoundKind;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 const EVENTS_MAX: usize = 1000;
 const TEXT_CHARS_MAX: usize = 2000;
+
+#[derive(Debug, Serialize)]
+struct HealthTree {
+    #[serde(flatten)]
+    view: HealthView,
+    discovered: Vec<Discovered>,
+}
+
+#[derive(Debug, Serialize)]
+struct ModelList {
+    models: Vec<ModelView>,
+    discovered: Vec<Discovered>,
+}
+
+/// A model server on this host that no model of the configuration names.
+#[derive(Debug, Serialize)]
+pub(super) struct Discovered {
+    pub(super) name: String,
+    pub(super) engine: String,
+    pub(super) url: String,
+    models: Vec<String>,
+    why: String,
+    state: &'static str,
+    /// The lines of the configuration that adopt it.
+    adopt: String,
+}
 
 fn not_found(what: &str, name: &str) -> ApiError {
     ApiError::new(ErrorClass::NotFound, format!("there is no {what} {name:?}"))
@@ -18,15 +45,17 @@ fn not_found(what: &str, name: &str) -> ApiError {
 
 pub(super) async fn tree(State(state): State<AppState>) -> Result<Success, ApiError> {
     let view = state.engine.health().view(state.engine.now_ms());
-    let mut tree = serde_json::to_value(&view).map_err(|e| ApiError::internal(e.to_string()))?;
-    tree["discovered"] = discovered(&state, &view.models);
-    Success::json(&tree)
+    let discovered = discovered(&state, &view.models);
+    Success::json(&HealthTree { view, discovered })
 }
 
 pub(super) async fn models(State(state): State<AppState>) -> Result<Success, ApiError> {
     let view = state.engine.health().view(state.engine.now_ms());
     let discovered = discovered(&state, &view.models);
-    Success::json(&json!({ "models": view.models, "discovered": discovered }))
+    Success::json(&ModelList {
+        models: view.models,
+        discovered,
+    })
 }
 
 pub(super) async fn model(
@@ -38,8 +67,7 @@ pub(super) async fn model(
     Success::json(&model.ok_or_else(|| not_found("model", &name))?)
 }
 
-/// Model servers found on this host that no model of the configuration names, each with the lines that adopt it.
-pub(super) fn discovered(state: &AppState, models: &[ModelView]) -> Value {
+pub(super) fn discovered(state: &AppState, models: &[ModelView]) -> Vec<Discovered> {
     let found = state.engine.scraping().found();
     let rows = found
         .iter()
@@ -64,10 +92,15 @@ pub(super) fn discovered(state: &AppState, models: &[ModelView]) -> Value {
                 json!(name),
                 f.name
             );
-            Some(json!({
-                "name": name, "engine": f.name, "url": base, "models": f.models, "why": f.why,
-                "state": "discovered, not adopted", "adopt": adopt,
-            }))
+            Some(Discovered {
+                name: name.to_owned(),
+                engine: f.name.to_owned(),
+                url: base.to_owned(),
+                models: f.models.clone(),
+                why: f.why.clone(),
+                state: "discovered, not adopted",
+                adopt,
+            })
         });
     rows.collect()
 }

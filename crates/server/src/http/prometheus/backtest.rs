@@ -14,9 +14,10 @@ use lapwing_judge::rules::{
     FiredInterval, OwnRule, Replay, Replayed, RuleGroup, RuleKind, RulesOptions, check_expr,
     compile_own_rules, load_rule_file,
 };
-use lapwing_types::parse_duration_ms;
-use serde::Deserialize;
+use lapwing_types::{Labels, parse_duration_ms};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 
 /// With a step of its own a back-test may be exact; without one it takes so many steps at most.
 const STEPS_DEFAULT: i64 = 5_000;
@@ -125,50 +126,81 @@ fn groups(asked: &Asked, own: &[OwnRule], step_ms: i64) -> Result<Vec<RuleGroup>
     Ok(groups)
 }
 
+/// What a back-test answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Backtest {
+    start: String,
+    end: String,
+    step_seconds: f64,
+    evaluations: u64,
+    fired: usize,
+    intervals: Vec<FiredView>,
+    pages_count: usize,
+    pages: Vec<PageView>,
+    failures: BTreeMap<String, String>,
+    /// The own rules as they would stand in `lapwing.yml`; empty for a rule file.
+    yaml: String,
+}
+
+#[derive(Debug, Serialize)]
+struct FiredView {
+    rule: String,
+    labels: Labels,
+    start: String,
+    /// Absent where it still fires at the end.
+    end: Option<String>,
+    seconds: i64,
+    value: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct PageView {
+    at: String,
+    receiver: String,
+    channel: &'static str,
+    firing: Vec<String>,
+    resolved: Vec<String>,
+    reason: String,
+    message: String,
+}
+
 fn answer(
     own: &[OwnRule],
     (start_ms, end_ms, step_ms): Window,
     replayed: &Replayed,
     pages: Vec<ToldPage>,
-) -> Json {
-    let interval = |i: &FiredInterval| {
-        json!({
-            "rule": i.rule,
-            "labels": i.labels,
-            "start": rfc3339(i.start_ms),
-            "end": i.end_ms.map(rfc3339),
-            "seconds": (i.end_ms.unwrap_or(end_ms) - i.start_ms) / 1000,
-            "value": i.value.is_finite().then_some(i.value),
-        })
+) -> Backtest {
+    let interval = |i: &FiredInterval| FiredView {
+        rule: i.rule.clone(),
+        labels: i.labels.clone(),
+        start: rfc3339(i.start_ms),
+        end: i.end_ms.map(rfc3339),
+        seconds: (i.end_ms.unwrap_or(end_ms) - i.start_ms) / 1000,
+        value: i.value.is_finite().then_some(i.value),
     };
     let pages_count = pages.len();
-    let pages: Vec<Json> = pages
-        .into_iter()
-        .take(PAGES_MAX)
-        .map(|p| {
-            json!({
-                "at": rfc3339(p.at_ms),
-                "receiver": p.receiver,
-                "channel": p.channel,
-                "firing": p.firing,
-                "resolved": p.resolved,
-                "reason": p.reason,
-                "message": p.message,
-            })
-        })
-        .collect();
-    json!({
-        "start": rfc3339(start_ms),
-        "end": rfc3339(end_ms),
-        "stepSeconds": step_ms as f64 / 1000.0,
-        "evaluations": replayed.evaluations,
-        "fired": replayed.intervals.len(),
-        "intervals": replayed.intervals.iter().map(interval).collect::<Vec<_>>(),
-        "pagesCount": pages_count,
-        "pages": pages,
-        "failures": replayed.failures,
-        "yaml": to_save(own),
-    })
+    let page = |p: ToldPage| PageView {
+        at: rfc3339(p.at_ms),
+        receiver: p.receiver,
+        channel: p.channel,
+        firing: p.firing,
+        resolved: p.resolved,
+        reason: p.reason,
+        message: p.message,
+    };
+    Backtest {
+        start: rfc3339(start_ms),
+        end: rfc3339(end_ms),
+        step_seconds: step_ms as f64 / 1000.0,
+        evaluations: replayed.evaluations,
+        fired: replayed.intervals.len(),
+        intervals: replayed.intervals.iter().map(interval).collect(),
+        pages_count,
+        pages: pages.into_iter().take(PAGES_MAX).map(page).collect(),
+        failures: replayed.failures.clone(),
+        yaml: to_save(own),
+    }
 }
 
 /// The rules as they would stand in `lapwing.yml`, without what is as it is by default.

@@ -7,6 +7,7 @@
 
 mod badge;
 mod dashboards;
+mod escalations;
 mod events;
 mod models;
 mod plain;
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/api/v1/events", get(events::stream))
         .route("/api/v1/routes", get(routing::tree))
         .route("/api/v1/routes/test", post(routing::test))
+        .route("/api/v1/escalations", get(escalations::list))
         .route("/api/v1/dashboards", get(dashboards::list))
         .route("/api/v1/dashboards/import", post(dashboards::import))
         .route("/api/v1/dashboards/{id}", put(dashboards::put))

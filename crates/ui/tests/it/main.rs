@@ -1,0 +1,2 @@
+mod shapes;
+mod types;
