@@ -313,14 +313,18 @@ impl Paging {
             failed_templates,
             at_ms: clock.now_ms(),
         };
-        let mut all = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(ended);
-        drop(all);
-        self.shared.wake.notify_one();
+        self.note_ended(ended);
         drop(slot);
         if let Some(album) = album {
             self.follow(&album, &notification).await;
         }
+    }
+
+    fn note_ended(&self, ended: Ended) {
+        let mut all = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(ended);
+        drop(all);
+        self.shared.wake.notify_one();
     }
 
     async fn follow(&self, album: &Album, notification: &Notification) {

@@ -75,8 +75,12 @@ fn send(py: Python<'_>, receiver: &str, alerts: &str, settings: &str) -> PyResul
                 reason: "firing".to_owned(),
                 now_ms,
                 external_url: String::new(),
+                continues: None,
+                picture: None,
             };
-            let (sent, _) = runtime.block_on(transport.send(&notification, &config.templates));
+            let sent = runtime
+                .block_on(transport.send(&notification, &config.templates))
+                .sent;
             let (delivered, reason) = match sent {
                 Sent::Delivered { .. } => (true, None),
                 Sent::Later { reason, .. } | Sent::Refused { reason } => (false, Some(reason)),

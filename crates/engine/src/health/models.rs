@@ -9,7 +9,7 @@ use lapwing_judge::health::{
     Cause, CheckPolicy, CheckState, EndpointHealth, Fleet, ShardEvent, ShardFact, model_state,
     traffic_verdict, worst,
 };
-use lapwing_types::{DecisionReason, HealthState, Kept, ShardState, Verdict};
+use lapwing_types::{DecisionReason, HealthState, ShardState, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

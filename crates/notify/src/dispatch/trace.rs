@@ -1,9 +1,8 @@
 //! Where an alert with these labels would go, and why: the walk of dispatch, told and not done.
 
 use super::dispatcher::Dispatcher;
-use super::inhibition::Inhibition;
 use crate::config::{GroupBy, Route};
-use lapwing_types::{Alert, Labels, format_duration_ms};
+use lapwing_types::{Labels, format_duration_ms};
 use serde::{Deserialize, Serialize};
 
 /// What became of an alert at one route.
@@ -127,15 +126,13 @@ impl Dispatcher {
                 receivers.push(one.receiver.clone());
             }
         }
-        let alert = Alert {
-            labels: labels.clone(),
-            ..Alert::default()
-        };
-        let inhibition = Inhibition::new(&config.inhibit_rules, &self.state.alerts);
-        let inhibited_by = inhibition.source_of(&alert).map(|(print, rule)| InhibitedView {
-            fingerprint: print.to_string(),
-            rule: rule.to_owned(),
-        });
+        let inhibited_by = self
+            .inhibition
+            .source_of(&config.inhibit_rules, labels)
+            .map(|(print, rule)| InhibitedView {
+                fingerprint: print.to_string(),
+                rule: rule.to_owned(),
+            });
         let targets = config.inhibit_rules.iter().filter(|r| r.is_target(labels));
         Traced {
             receivers,

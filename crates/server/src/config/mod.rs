@@ -17,6 +17,7 @@ mod watched;
 mod write;
 mod yaml;
 
+pub(crate) use decode::to_json;
 pub(crate) use diagnostic::{Diagnostic, Level, did_you_mean, render};
 pub(crate) use import::import;
 #[cfg(test)]
@@ -28,3 +29,4 @@ pub(crate) use sections::{
     Config, LimitsConfig, Role, Token, WebConfig, expand_glob, normal_prefix, notify_of,
 };
 pub(crate) use watched::Watched;
+pub(crate) use yaml::{Node, parse as parse_yaml};

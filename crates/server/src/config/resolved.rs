@@ -1,7 +1,7 @@
 //! What follows from a configuration: what the engine is started with, and what the API shows of it.
 
-use super::sections::Config;
-use lapwing::EngineOptions;
+use super::sections::{Config, read_model};
+use lapwing::{EngineOptions, HealthOptions};
 use lapwing_store::metrics::{Durability, MetricsOptions, Retention};
 use lapwing_types::format_duration_ms;
 use std::fmt::Write;

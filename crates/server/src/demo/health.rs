@@ -53,7 +53,12 @@ impl<'a> PastHealth<'a> {
             push(&mut batch, &labels, self.checks[i].state.value(), now.t_ms);
             let is_planned = self.is_planned(spec, now.t_ms);
             let value = f64::from(u8::from(is_planned));
-            push_as(&mut batch, "lapwing_health_suppressed", &labels, (now.t_ms, value));
+            push_as(
+                &mut batch,
+                "lapwing_health_suppressed",
+                &labels,
+                (now.t_ms, value),
+            );
         }
         for (m, spec) in options.models.iter().enumerate() {
             self.look_at_traffic(m, spec, now);

@@ -103,7 +103,9 @@ impl World {
         let well = |said: &str| Some((200, said.to_owned()));
         match path {
             "/chat/health" | "/embed/health" | "/spare/health" => well("ok"),
-            "/chat/v1/models" | "/spare/v1/models" => well(r#"{"object": "list", "data": [{"id": "chat", "object": "model"}]}"#),
+            "/chat/v1/models" | "/spare/v1/models" => {
+                well(r#"{"object": "list", "data": [{"id": "chat", "object": "model"}]}"#)
+            }
             "/rerank/v2/health/ready" if self.story.at(self.t_ms).rerank_is_wedged() => {
                 Some((503, "the engine does not take requests\n".to_owned()))
             }

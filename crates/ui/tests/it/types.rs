@@ -8,8 +8,14 @@ const HEAD: &str = "// Written from Rust's sources by a test; do not edit. `LAPW
 
 /// File, and its items; `Rust as TypeScript` where the name alone would mean something else in the pages.
 const ITEMS: &[(&str, &[&str])] = &[
-    ("types/src/health.rs", &["HealthState", "Verdict as LookVerdict", "ProbeReason"]),
-    ("types/src/alert/decision.rs", &["DecisionStep", "DecisionReason", "Decision"]),
+    (
+        "types/src/health.rs",
+        &["HealthState", "Verdict as LookVerdict", "ProbeReason"],
+    ),
+    (
+        "types/src/alert/decision.rs",
+        &["DecisionStep", "DecisionReason", "Decision"],
+    ),
     ("types/src/alert/kept.rs", &["LedgerEvent", "LedgerEntry"]),
     (
         "judge/src/health/recovery.rs",

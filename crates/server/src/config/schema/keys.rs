@@ -525,12 +525,7 @@ pub(crate) const KEYS: &[Described] = &[
         "",
         "blackbox.yml of blackbox_exporter: modules of `/probe`",
     ),
-    (
-        "blackbox.modules",
-        Labels,
-        "",
-        "such modules, in the same words",
-    ),
+    ("blackbox.modules", Labels, "", "such modules, in the same words"),
     (
         "maintenance[].name",
         Text,

@@ -37,7 +37,7 @@ pub(super) async fn put(
     let kept = state.engine.compute_ingest(work).await;
     let was_there = kept
         .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(refused)?;
+        .map_err(|e| refused(&e))?;
     Success::json(&json!({ "name": name, "step": if was_there { "replaced" } else { "created" } }))
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn retire(
     let work = move || health.retire_model(&of, &by, now_ms);
     let kept = state.engine.compute_ingest(work).await;
     kept.map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(refused)?;
+        .map_err(|e| refused(&e))?;
     Success::json(&json!({ "name": name, "step": "retired" }))
 }
 
@@ -73,19 +73,19 @@ pub(super) async fn objectives(
         .health()
         .attained(&state.engine, &name, window_ms)
         .await;
-    let (objectives, fallback_s) = found.ok_or_else(|| refused(AdoptError::Unknown(name.clone())))?;
+    let (objectives, fallback_s) = found.ok_or_else(|| refused(&AdoptError::Unknown(name.clone())))?;
     Success::json(&json!({
         "model": name, "window": text, "objectives": objectives, "fallback_seconds": fallback_s,
     }))
 }
 
-fn refused(error: AdoptError) -> ApiError {
-    let class = match &error {
+fn refused(error: &AdoptError) -> ApiError {
+    let class = match error {
         AdoptError::Unknown(_) => ErrorClass::NotFound,
         AdoptError::State(_) => ErrorClass::Unavailable,
         _ => ErrorClass::BadData,
     };
-    ApiError::new(class, crate::http::with_causes(&error))
+    ApiError::new(class, crate::http::with_causes(error))
 }
 
 fn document_of(headers: &HeaderMap, body: &Bytes) -> Result<Value, ApiError> {

@@ -47,7 +47,12 @@ fn step_view(step: &EscalationStep, extras: &Extras, now_ms: i64) -> StepView {
         Whom::Schedule(name) => {
             let now = extras.on_call.receiver_at(name, now_ms);
             let (person, receiver) = now.unzip();
-            ("schedule", name, person.map(str::to_owned), receiver.map(str::to_owned))
+            (
+                "schedule",
+                name,
+                person.map(str::to_owned),
+                receiver.map(str::to_owned),
+            )
         }
     };
     StepView {
