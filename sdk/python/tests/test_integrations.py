@@ -87,7 +87,7 @@ def test_structlog():
     from lapwing.integrations.structlog import processor
 
     written = structlog.testing.LogCapture()
-    logger = structlog.wrap_logger(None, processors=[processor(), written], wrapper_class=structlog.BoundLogger, logger="app.db")
+    logger = structlog.wrap_logger(None, processors=[processor(), written], wrapper_class=structlog.BoundLogger).bind(logger="app.db")
     with capture() as seen:
         logger.warning("slow")
         with lapwing.span("query") as span:

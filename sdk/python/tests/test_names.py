@@ -198,7 +198,11 @@ def test_attributes_of_objects(name):
 def test_an_alert_rule_knows_whether_it_is_triggered():
     rule = lapwing.AlertRule("w_triggered", "error_rate > 0.05", "critical", "0s")
     assert (rule.name, rule.condition, rule.triggered, rule.trigger_time) == ("w_triggered", "error_rate > 0.05", False, None)
-    assert rule.evaluate({"error_rate": 0.2}) and rule.triggered and rule.trigger_time is not None
+    manager = lapwing.AlertManager({})
+    manager.add_alert_rule(rule)
+    assert len(manager.monitor({"error_rate": 0.2})) == 1 and rule.triggered and rule.trigger_time is not None
+    manager.monitor({"error_rate": 0.0})
+    assert (rule.triggered, rule.trigger_time) == (False, None)
 
 
 @pytest.mark.parametrize("name", DATACLASSES)

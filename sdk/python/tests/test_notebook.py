@@ -43,7 +43,8 @@ def test_arrow():
     arrow = pytest.importorskip("pyarrow")
     table = QueryResult(FOUND).to_arrow()
     assert table.num_rows == 3 and str(table.schema.field("time").type) == "timestamp[ms, tz=UTC]"
-    assert arrow.table(QueryResult(FOUND)).equals(table)  # Through the PyCapsule interface.
+    streamed = arrow.RecordBatchReader.from_stream(QueryResult(FOUND)).read_all()  # Through the PyCapsule interface.
+    assert streamed.schema == table.schema and str(streamed) == str(table)
 
 
 def test_a_table_needs_its_library_and_says_so(monkeypatch):

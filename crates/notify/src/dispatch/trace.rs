@@ -344,9 +344,9 @@ lapwing:
             ("5m", "person ana", Some("ana-phone"))
         );
         dispatcher.apply_alerts(
-            [Alert {
+            [lapwing_types::Alert {
                 labels: labels("critical"),
-                ..Alert::default()
+                ..lapwing_types::Alert::default()
             }],
             1_000,
         );

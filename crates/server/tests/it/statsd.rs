@@ -36,7 +36,7 @@ fn totals_go_on_after_a_restart() {
         }
         let watch = lapwing::clock::Stopwatch::start();
         let count = expect.parse::<u32>().unwrap() / 3;
-        while value("histogram_count(jobs_time)") != count.to_string() {
+        while value("histogram_count(jobs_time)") != count.to_string().as_str() {
             assert!(
                 watch.elapsed_s() < 60.0,
                 "{count}: {}",
