@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterable
 
 from ... import _core, _native
 from ..._loop import Loop
+from ..._text import told
 from ...alerts.alert import Alert, AlertLevel, AlertRule
 from ...alerts.alert_manager import AlertManager
 from ...alerts.alert_rules import rule_from
@@ -172,7 +173,7 @@ class EnhancedModelAvailabilityMonitor:
                 collect()
                 self._failures.pop(name, None)
             except Exception as error:
-                self._failures[name] = f"{type(error).__name__}: {error}"
+                self._failures[name] = told(error)
         self.alert_manager.check_alerts()
         self._cycles += 1
 
