@@ -79,6 +79,48 @@ def test_the_disk_takes_nothing(dead_url, tmp_path):
     assert client.status()["disk_error"] and client.status()["spooled"] >= 1
 
 
+def test_a_directory_that_is_another_process_s(tmp_path, caplog):
+    """Workers that are spawned call `init` as their parent did."""
+    code = f"""
+        import lapwing
+        m = lapwing.init(data={str(tmp_path / 'd')!r}, embedded=True)
+        m.counter("held_total").inc()
+        assert m.query("held_total")[0]["value"][1] == 1 and "another process" in m.status()["data_error"], m.status()
+        m.close()
+    """
+    with lapwing.init(data=tmp_path / "d", embedded=True) as client:
+        done, _ = program(code)
+        assert done.returncode == 0 and "in memory only" in done.stderr, done.stderr
+        assert "data_error" not in client.status()
+
+
+def test_a_directory_that_is_no_directory(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    with lapwing.init(data=tmp_path / "file" / "d", embedded=True) as client:
+        client.counter("nowhere_total").inc()
+        assert client.query("nowhere_total")[0]["value"][1] == 1 and client.status()["data_error"]
+    assert "in memory only" in caplog.text
+
+
+def test_a_disk_that_takes_nothing_more(tmp_path):
+    """Files may not grow: what a full disk does, for one process."""
+    code = f"""
+        import resource, lapwing
+        with lapwing.init(data={str(tmp_path / 'd')!r}, embedded=True) as m:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+            counter = m.counter("full_total", labels=("n",))
+            for n in range(2_000):
+                counter.labels(n).inc()
+            with lapwing.track("on_a_full_disk"):
+                pass
+            assert m.query("count(full_total)")[0]["value"][1] == 2_000
+            assert m.performance_report(1)["total_operations"] >= 1
+        assert "log" in m.status()["data_error"], m.status()
+    """
+    done, took = program(code)
+    assert done.returncode == 0 and "not on disk" in done.stderr and took < 30, done.stderr
+
+
 def test_a_handler_that_raises():
     manager = AlertManager()
     told = []
