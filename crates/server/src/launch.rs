@@ -9,7 +9,7 @@ use lapwing::Engine;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// What to run.
@@ -33,22 +33,26 @@ pub(crate) enum LaunchError {
 impl Launch {
     /// Runs until told to stop.
     pub(crate) fn run(self) -> Result<(), LaunchError> {
-        let (config, watched) = self.first_config()?;
-        if let Some(refusal) = config.web.refusal() {
-            return Err(LaunchError::Refused(refusal));
-        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("lapwing")
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::take()?
+        };
+        let (config, watched) = self.first_config()?;
+        if let Some(refusal) = config.web.refusal() {
+            return Err(LaunchError::Refused(refusal));
+        }
         let started = Started {
             config,
             watched,
             load: self.load,
             is_in_memory: self.is_in_memory,
         };
-        Ok(runtime.block_on(serve(started, |_| {}))?)
+        Ok(runtime.block_on(serve(started, signals, |_| {}))?)
     }
 
     /// Says everything that is wrong on standard error.
@@ -63,12 +67,38 @@ impl Launch {
     }
 }
 
+/// Taken before anything else is done: a signal that nobody waits for yet would end the process, and SIGHUP asks for a
+/// reload only.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Within a runtime.
+    pub(crate) fn take() -> anyhow::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?,
+        })
+    }
+}
+
 /// Start order: the port is taken, the store opened, jobs and doors started. On the way down: nobody new is let in and
 /// requests in work are answered, then the configuration stands still, then the jobs end, and the store closes last, so
 /// that whatever was acknowledged is kept. `is_ready` is told the address once.
-pub(crate) async fn serve(started: Started, is_ready: impl FnOnce(&str)) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+pub(crate) async fn serve(
+    started: Started,
+    signals: Signals,
+    is_ready: impl FnOnce(&str),
+) -> anyhow::Result<()> {
+    let Signals {
+        mut terminate,
+        mut interrupt,
+        hangup,
+    } = signals;
     let web = started.config.web.clone();
     let (listeners, bound) = listen(&web).await?;
     let scheme = if web.tls.is_some() { "https" } else { "http" };
@@ -83,7 +113,8 @@ pub(crate) async fn serve(started: Started, is_ready: impl FnOnce(&str)) -> anyh
     let engine = Engine::start(&options).context("cannot start")?;
     let live = Live::new(&engine, started);
     let (stop, stopped) = watch::channel(false);
-    let reloads = tokio::spawn(reload_when_told(live.clone(), engine.clone(), stopped.clone()));
+    let reloads = reload_when_told(live.clone(), engine.clone(), hangup, stopped.clone());
+    let reloads = tokio::spawn(reloads);
     let counts = live.clone();
     let statsd = tokio::spawn(statsd::run(
         engine.clone(),
@@ -140,11 +171,12 @@ async fn listen(web: &WebConfig) -> anyhow::Result<(Vec<TcpListener>, Vec<Socket
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Reloads on SIGHUP, and when a file changed and then stood still for one period.
-async fn reload_when_told(live: Live, engine: Engine, mut stopped: watch::Receiver<bool>) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        tracing::error!("cannot wait for SIGHUP");
-        return;
-    };
+async fn reload_when_told(
+    live: Live,
+    engine: Engine,
+    mut hangup: Signal,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut last_seen = live.status().watched;
     loop {
         let trigger = tokio::select! {

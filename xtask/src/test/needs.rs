@@ -72,6 +72,12 @@ const TABLE: &[Tool] = &[
         package: "mariadb-server-core",
         baseline: false,
     },
+    // Without it `mariadb-install-db` of the package above does nothing.
+    Tool {
+        program: "my_print_defaults",
+        package: "mariadb-client-core",
+        baseline: false,
+    },
     Tool {
         program: "nginx",
         package: "nginx-light",

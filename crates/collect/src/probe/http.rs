@@ -262,12 +262,12 @@ impl HttpProbe {
     async fn follow(&self, look: &Look, mut next: Ask) -> Result<Answer, Fault> {
         for redirects in 0..=REDIRECTS_MAX {
             let answer = ask(look, &next).await?;
-            look.measure("probe_http_redirects", redirects as f64);
             let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
-            let Some(to) = answer
-                .header("location")
-                .filter(|_| is_redirect && !self.no_redirects)
-            else {
+            let to = answer.header("location").filter(|_| is_redirect);
+            // One that was met and not followed counts, as it does in blackbox_exporter.
+            let met = redirects + usize::from(to.is_some());
+            look.measure("probe_http_redirects", met as f64);
+            let Some(to) = to.filter(|_| !self.no_redirects) else {
                 return Ok(answer);
             };
             let to = next

@@ -370,7 +370,8 @@ impl TcpSettings {
                         ..Exchange::default()
                     };
                     let said = Exchange {
-                        send: q.send.clone(),
+                        // There, nothing to send is nothing, not an empty line.
+                        send: q.send.clone().filter(|s| !s.is_empty()),
                         starttls: q.starttls,
                         ..Exchange::default()
                     };

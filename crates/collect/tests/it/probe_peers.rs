@@ -1,6 +1,6 @@
 //! Probes against more real servers (a name server, MariaDB, WebSocket), and modules of blackbox_exporter beside it.
 //!
-//! Needs: dnsmasq, mariadbd, nginx, prometheus-blackbox-exporter, python:websockets
+//! Needs: dnsmasq, mariadbd, my_print_defaults, nginx, prometheus-blackbox-exporter, python:websockets
 
 use crate::probe::{NOW_MS, check, look, nanos};
 use crate::probe_servers::{Started, free_port, has_module, nginx, peer_series, python, start, until_up};
@@ -9,7 +9,7 @@ use lapwing_types::{ProbeOutcome, ProbeReason, Verdict};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 fn dnsmasq(test: &str, port: u16) -> Option<Started> {
     let port = format!("--port={port}");
@@ -129,15 +129,18 @@ async fn mariadb() {
         ])
         .args(user)
         .arg(format!("--datadir={}", data.display()))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    if !made.is_ok_and(|s| s.success()) {
+        .output();
+    let said = match made {
+        Ok(made) if made.status.success() => None,
+        Ok(made) => Some(String::from_utf8_lossy(&made.stderr).into_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(said) = said {
         assert!(
             std::env::var_os("CI").is_none(),
-            "mariadb-install-db does not work"
+            "mariadb-install-db does not work: {said}"
         );
-        eprintln!("SKIPPED mariadb: mariadb-install-db does not work here");
+        eprintln!("SKIPPED mariadb: mariadb-install-db does not work here: {said}");
         return;
     }
     let init = dir.path().join("init.sql");
@@ -268,9 +271,9 @@ fn modules(tls_ca: &str) -> Value {
         "connect": tcp(json!({})),
         "tls": tcp(json!({ "tls": true, "tls_config": { "ca_file": tls_ca, "server_name": "localhost" } })),
         "talk": tcp(json!({ "tls": true, "tls_config": { "insecure_skip_verify": true }, "query_response": [
-            { "send": "GET / HTTP/1.0" }, { "send": "" }, { "expect": "^HTTP/1.1 ([0-9]+)" }, { "expect": "^all (well)" }] })),
+            { "send": "GET / HTTP/1.0\n" }, { "send": "" }, { "expect": "^HTTP/1.1 ([0-9]+)" }, { "expect": "^all (well)" }] })),
         "talk_bad": tcp(json!({ "tls": true, "tls_config": { "insecure_skip_verify": true }, "query_response": [
-            { "send": "GET / HTTP/1.0" }, { "send": "" }, { "expect": "^HTTP/3" }] })),
+            { "send": "GET / HTTP/1.0\n" }, { "send": "" }, { "expect": "^HTTP/3" }] })),
         "dns": dns(json!({})),
         "dns_tcp": dns(json!({ "transport_protocol": "tcp" })),
         "dns_none": dns(json!({ "query_name": "nobody.internal" })),
@@ -344,6 +347,10 @@ async fn modules_do_what_they_do_in_blackbox_exporter() {
                 let Some(value) = theirs.get(series.name) else {
                     continue;
                 };
+                // Go shuts the body of a redirect that is not followed; ours is read and judged.
+                if name == "still" && series.name == "probe_http_uncompressed_body_length" {
+                    continue;
+                }
                 // The peer leaves what it did not come to at 0.
                 if *value != 0.0 || is_success {
                     assert_eq!(*value, series.value, "{} by {name} of {target}", series.name);

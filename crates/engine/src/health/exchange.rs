@@ -26,6 +26,7 @@ impl Board {
         self.exchange_checks(&before, now_ms);
         self.exchange_models(&before, now_ms);
         self.learn_dependencies();
+        self.forget_quiet();
         self.forget_repairs(now_ms);
         self.resume_repairs(now_ms);
     }
@@ -167,6 +168,14 @@ impl Board {
         for (child, parent) in edges {
             self.graph.add(&child, &parent);
         }
+    }
+
+    /// What was said of those that are gone: should they come back, it is to be said anew.
+    fn forget_quiet(&mut self) {
+        let models = self.options.models.iter().map(|m| format!("model/{}", m.name));
+        let checks = self.options.checks.iter().map(|c| format!("check/{}", c.name));
+        let known: BTreeSet<String> = models.chain(checks).collect();
+        self.quiet.retain(|node, _| known.contains(node));
     }
 
     /// Repairs of what is gone, but for those that started something within the hour.
@@ -355,6 +364,43 @@ mod tests {
         fails(&mut board, 1, 1);
         assert_eq!(state(&board, "c"), HealthState::Unhealthy);
         assert_eq!(state(&board, "b"), HealthState::Healthy);
+    }
+
+    #[test]
+    fn nothing_stays_quiet_when_its_cause_is_over_or_it_is_gone() {
+        let both = || {
+            let mut child = check_of("child", "http://b");
+            child.depends_on = vec!["parent".to_owned()];
+            vec![check_of("parent", "http://a"), child]
+        };
+        let (mut board, _) = Board::new(options(both()), Vec::new(), T);
+        (0..2).for_each(|i| fails(&mut board, i, 3));
+        board.tick(T + 1000);
+        let is_quiet = |board: &Board| {
+            (
+                board.has_suppressed,
+                board.quiet.len(),
+                board.checks[1].is_suppressed,
+            )
+        };
+        assert_eq!(is_quiet(&board), (true, 1, true));
+        assert_eq!(board.decisions.len(), 1);
+        for n in 0..2 {
+            (0..2).for_each(|i| board.finish(i, ProbeOutcome::pass(), T + 2000 + n));
+        }
+        board.tick(T + 3000);
+        assert_eq!(is_quiet(&board), (false, 0, false));
+
+        (0..2).for_each(|i| fails(&mut board, i, 3));
+        board.tick(T + 4000);
+        assert_eq!((is_quiet(&board), board.decisions.len()), ((true, 1, true), 2));
+        board.exchange(options(both()[..1].to_vec()), T + 5000);
+        board.tick(T + 6000);
+        assert_eq!((board.has_suppressed, board.quiet.len()), (false, 0));
+        board.exchange(options(both()), T + 7000);
+        fails(&mut board, 1, 3);
+        board.tick(T + 8000);
+        assert_eq!((is_quiet(&board), board.decisions.len()), ((true, 1, true), 3));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::serve::LogFormat;
 use super::{Exit, complain};
 use crate::config::{self, Config, Loaded, Watched};
 use crate::demo::{Page, Stage, Story, World, fill, play_programs, write_files};
-use crate::launch::serve;
+use crate::launch::{Signals, serve};
 use crate::live::Started;
 use anyhow::Context;
 use lapwing::clock::Stopwatch;
@@ -94,7 +94,7 @@ async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
         load: Box::new(loaded),
         is_in_memory: false,
     };
-    serve(started, |url| {
+    serve(started, Signals::take()?, |url| {
         println!("open {url}   (Ctrl-C ends the demo)");
         tokio::spawn(play_programs(url.to_owned(), story, clock));
     })

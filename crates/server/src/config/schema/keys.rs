@@ -12,11 +12,13 @@ pub(crate) enum Kind {
     Size,
     /// Of text to text.
     Labels,
+    /// Of names to maps, whose keys another file's format defines.
+    Maps,
     Words,
     OneOf(&'static [&'static str]),
 }
 
-use Kind::{Bool, Count, Duration, Labels, OneOf, Ratio, Size, Text, Words};
+use Kind::{Bool, Count, Duration, Labels, Maps, OneOf, Ratio, Size, Text, Words};
 
 /// Path (`[]` for the items of a list), kind, default, meaning.
 pub(crate) type Described = (&'static str, Kind, &'static str, &'static str);
@@ -525,7 +527,7 @@ pub(crate) const KEYS: &[Described] = &[
         "",
         "blackbox.yml of blackbox_exporter: modules of `/probe`",
     ),
-    ("blackbox.modules", Labels, "", "such modules, in the same words"),
+    ("blackbox.modules", Maps, "", "such modules, in the same words"),
     (
         "maintenance[].name",
         Text,

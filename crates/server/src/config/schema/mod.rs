@@ -189,6 +189,7 @@ fn described_as((_, kind, default, about): &Described) -> Value {
         Kind::Labels => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
         }
+        Kind::Maps => json!({ "type": "object", "additionalProperties": { "type": "object" } }),
         Kind::Words => json!({ "type": ["array", "string"], "items": { "type": "string" } }),
         Kind::OneOf(words) => json!({ "enum": words }),
     };
@@ -267,6 +268,15 @@ mod tests {
     }
 
     #[test]
+    fn modules_of_blackbox_exporter_are_maps() {
+        let module = "{ prober: http, http: { valid_status_codes: [404] } }";
+        assert_eq!(
+            check(&format!("blackbox: {{ modules: {{ site: {module} }} }}")),
+            None
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_found() {
         assert_eq!(check("wep: {}").as_deref(), Some(": unknown key wep"));
         assert_eq!(
@@ -278,6 +288,7 @@ mod tests {
         assert!(check("checks: [{ http: { ulr: x } }]").is_some());
         assert!(check("models: [{ endpoints: [7] }]").is_some());
         assert!(check("rules: [{ name: a, condtion: b }]").is_some());
+        assert!(check("blackbox: { modules: { site: tcp } }").is_some());
     }
 
     /// What is described is read, and the page about the configuration has a line on it.

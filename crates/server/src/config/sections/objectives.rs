@@ -1,7 +1,8 @@
 //! `models[].objectives`: what a model promises becomes rules like any other, in `/api/v1/rules` and `rules explain`.
 //!
 //! A promise of availability is a burn-rate rule over `lapwing_model_available`, which health writes: two long windows with a
-//! short one each that page, and one of days that warns.
+//! short one each that page, and one of days that warns. Over less than three days there is none of it, and a warning says so
+//! where the window stands.
 
 use crate::config::diagnostic::Diagnostics;
 use crate::config::yaml::Position;
@@ -11,6 +12,14 @@ use lapwing_types::{Severity, format_duration_ms};
 
 /// Where `/api/v1/rules` says that they come from.
 const FILE: &str = "models/objectives";
+
+/// The longest window that a burn-rate rule looks at.
+const PERIOD_MIN_MS: i64 = 3 * 86_400_000;
+
+/// Whether a promise over this time is watched by a burn-rate rule.
+pub(super) fn is_watched(window_ms: i64) -> bool {
+    window_ms >= PERIOD_MIN_MS
+}
 
 pub(super) fn rules(
     models: &[ModelSpec],
@@ -42,6 +51,9 @@ pub(super) fn rules(
 
 fn availability_rule(model: &ModelSpec) -> Option<OwnRule> {
     let objective = model.objectives.availability?;
+    if !is_watched(model.objectives.window_ms) {
+        return None;
+    }
     let name = &model.name;
     Some(OwnRule {
         name: format!("{name}_availability"),
@@ -71,7 +83,7 @@ fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::load_text;
+    use crate::config::{Level, load_text};
 
     const MODEL: &str = "models:\n  - name: chat\n    endpoints: [{ url: http://a }]\n    owner: ml\n    objectives: { availability: 99.5% }\n";
 
@@ -105,12 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_over_too_short_a_time_is_a_mistake_with_words() {
+    fn a_promise_over_too_short_a_time_has_no_rule_and_a_warning() {
         let text = MODEL.replace("availability: 99.5%", "availability: 99.5%, window: 1d");
-        let said = load_text("lapwing.yml", &text, &|_| None).diagnostics;
-        assert!(
-            said.iter().any(|d| d.message.contains("three days or longer")),
-            "{said:?}"
-        );
+        let loaded = load_text("lapwing.yml", &text, &|_| None);
+        let said = &loaded.diagnostics[0];
+        assert_eq!((said.level, said.line), (Level::Warning, 5), "{said:?}");
+        assert!(said.path.ends_with("objectives.window"), "{said:?}");
+        let groups = &loaded.config.unwrap().alerting.paging.groups;
+        assert!(groups.iter().all(|g| g.file != "models/objectives"));
     }
 }

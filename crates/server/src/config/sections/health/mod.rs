@@ -39,8 +39,15 @@ pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOp
     for (node, path) in &checks {
         options.checks.extend(check::read_alone(node, path, notes));
     }
+    tell_apart(&mut options.checks);
+    check_dependencies(&options, (&models, &checks), notes);
+    options
+}
+
+/// Two probes of one kind at one endpoint are two checks.
+fn tell_apart(checks: &mut [CheckSpec]) {
     let mut names = BTreeSet::new();
-    for check in &mut options.checks {
+    for check in checks {
         let (mut name, mut n) = (check.name.clone(), 1);
         while !names.insert(name.clone()) {
             n += 1;
@@ -48,8 +55,6 @@ pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOp
         }
         check.name = name;
     }
-    check_dependencies(&options, (&models, &checks), notes);
-    options
 }
 
 /// `status: { title: … }` of the public page.
@@ -64,7 +69,8 @@ fn read_status(node: Option<&Node>, notes: &mut Diagnostics) -> Option<String> {
 pub(crate) fn read_model(document: &serde_json::Value) -> Result<(ModelSpec, Vec<CheckSpec>), String> {
     let node = parse(&document.to_string()).map_err(|e| e.message)?;
     let mut notes = Diagnostics::new("model");
-    let read = model::read(&node, "model", &mut notes);
+    let mut read = model::read(&node, "model", &mut notes);
+    tell_apart(&mut read.1);
     let said: Vec<String> = notes
         .found
         .iter()

@@ -1,5 +1,6 @@
 //! One model: its endpoints, its fallbacks, what must hold of them, and what is done when it does not.
 
+use super::super::objectives::is_watched;
 use super::check::{self, Defaults};
 use super::{names_of, ratio, recovery};
 use crate::config::diagnostic::Diagnostics;
@@ -202,6 +203,11 @@ fn read_objectives(node: Option<&Node>, path: &str, notes: &mut Diagnostics) -> 
     objectives.quality = ratio(&mut map, "quality", notes);
     objectives.p95_latency_s = map.duration_ms("p95_latency", notes).map(|ms| ms as f64 / 1000.0);
     objectives.window_ms = map.duration_ms("window", notes).unwrap_or(objectives.window_ms);
+    if objectives.availability.is_some() && !is_watched(objectives.window_ms) {
+        let at = map.node("window").map_or(node.at, |n| n.at);
+        let message = "over less than three days no alert says that the budget is spent too fast";
+        notes.warning(at, &map.path_of("window"), message);
+    }
     objectives.latency_from = read_expr(&mut map, "latency_from", notes);
     objectives.quality_from = read_expr(&mut map, "quality_from", notes);
     for (from, of, has) in [
