@@ -115,6 +115,37 @@ def test_a_trend_from_zero_is_a_trend():
     assert json.loads(_native.trend("x", [0.0] * 6 + [1.0] * 6))["word"] == "increasing"
 
 
+def test_a_disk_that_fills_is_increasing():
+    """Seed 3 swapped two arguments of the disk's trend."""
+    with lapwing.PerformanceMonitoringSystem() as system:
+        now = int(time.time() * 1000)
+        monitor = system.resource_monitor
+        monitor.stop()
+        monitor._snapshots.clear()
+        monitor._snapshots.extend({"t_ms": now - (20 - i) * 60_000, "cpu_percent": 0.0, "memory_percent": 80.0 - 2 * i, "disk_percent": 40.0 + 2 * i} for i in range(20))
+        trends = system._calculate_resource_trends()
+    assert (trends["disk"], trends["memory"], trends["cpu"]) == ("increasing", "decreasing", "stable")
+
+
+def test_every_gpu_counts_and_not_the_first_alone():
+    gpus = [{"gpu": "0", "utilization_percent": 5.0}, {"gpu": "1", "utilization_percent": 95.0}]
+    snapshot = lapwing.SystemResourceSnapshot.of({"t_ms": 1_000, "gpus": gpus})
+    assert snapshot.gpu_percent == 95.0
+    summary = lapwing.PerformanceAnalyzer()._calculate_resource_summary([snapshot] * 3)
+    assert (summary["max_gpu0_percent"], summary["max_gpu1_percent"]) == (5.0, 95.0)
+
+
+def test_failures_of_one_pipeline_are_not_another_s():
+    """Seed 4 looked at the last twenty runs of all pipelines together."""
+    monitor = lapwing.ProductionMonitor()
+    for _ in range(10):
+        monitor.record_pipeline_execution("good", 0.1, True)
+        monitor.record_pipeline_execution("bad", 0.1, False)
+    assert {a.metric_name for a in monitor.alert_manager.alert_history} == {"bad_health"}
+    report = monitor.get_pipeline_health_report()
+    assert (report["pipelines"]["good"]["health"], report["pipelines"]["bad"]["health"], report["overall_health"]) == ("healthy", "critical", "critical")
+
+
 def test_a_low_throughput_is_bad_and_a_high_one_is_not():
     monitor = AdvancedMonitor()
     monitor.set_threshold("throughput", 500)

@@ -19,7 +19,7 @@ KEYS: dict[str, str] = {
     "monitoring.metrics.enabled": "whether metrics are collected",
     "monitoring.metrics.endpoint": "the path of the page for a Prometheus that scrapes, where the dashboard is mounted",
     "monitoring.metrics.collection_interval": "how often metrics are collected and rules are looked at",
-    "monitoring.metrics.collection.interval": "the same in seed 2's words",
+    "monitoring.metrics.collection.interval": "how often metrics are collected and rules are looked at",
     "monitoring.metrics.collection.batch_size": "taken and without effect: what comes is kept at once, whatever its size",
     "monitoring.metrics.storage.retention": "how long samples are kept",
     "monitoring.metrics.storage.compression": "taken and without effect: samples are always compressed",
