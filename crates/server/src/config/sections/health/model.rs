@@ -1,7 +1,7 @@
 //! One model: its endpoints, its fallbacks, what must hold of them, and what is done when it does not.
 
-use super::check::{self, Defaults};
 use super::super::objectives::is_watched;
+use super::check::{self, Defaults};
 use super::{names_of, ratio, recovery};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::reader::{MapReader, text_of};
