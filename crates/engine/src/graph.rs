@@ -98,19 +98,24 @@ fn plan(paging: &Paging, notification: &Notification) -> Option<Plan> {
             (Drawn::of_filter(&expr), expr, 0)
         }
     };
-    let start_ms = (alert.starts_at_ms - for_ms - BEFORE_MS).max(now_ms - SPAN_MS_MAX);
-    let step_ms = ((now_ms - start_ms) / POINTS / 1000 * 1000).max(1000);
     Some(Plan {
+        range: range_of(alert.starts_at_ms - for_ms, now_ms),
         alert: alert.clone(),
         drawn,
         condition,
         for_ms,
-        range: StepRange {
-            start_ms: start_ms.div_euclid(step_ms) * step_ms,
-            end_ms: now_ms,
-            step_ms,
-        },
     })
+}
+
+/// Counted from the end: the newest samples, for a new series the only ones, stand at the last point.
+fn range_of(pending_ms: i64, now_ms: i64) -> StepRange {
+    let start_ms = (pending_ms - BEFORE_MS).max(now_ms - SPAN_MS_MAX);
+    let step_ms = ((now_ms - start_ms) / POINTS / 1000 * 1000).max(1000);
+    StepRange {
+        start_ms: now_ms - (now_ms - start_ms) / step_ms * step_ms,
+        end_ms: now_ms,
+        step_ms,
+    }
 }
 
 /// A rule that bears the alert's name and puts no other labels on it than the alert has.
@@ -234,6 +239,16 @@ mod tests {
         check("http://p/graph?g0.expr=%4", None);
         check("http://p/graph?g0.expr=", None);
         check("http://p/graph", None);
+    }
+
+    #[test]
+    fn the_last_point_is_now() {
+        for (pending_ms, now_ms) in [(999, 1_001), (5_000_017, 9_000_123), (17, 900_000_777)] {
+            let range = range_of(pending_ms, now_ms);
+            assert_eq!((range.end_ms - range.start_ms) % range.step_ms, 0, "{range:?}");
+            assert_eq!(range.end_ms, now_ms);
+            assert!((range.end_ms - range.start_ms) / range.step_ms <= 2 * POINTS);
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub use pushed::{Push, PushError, PushMode, Pushed, PushedGroup};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
 pub use sdk::{track, track_async, try_track, try_track_async};
-pub use telling::{Telling, ToldPage, replay_and_tell};
+pub use telling::{Meanwhile, MeanwhileError, Telling, ToldPage, replay_and_tell};
 
 /// The examples of the documentation are tests.
 #[cfg(doctest)]

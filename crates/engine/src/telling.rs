@@ -1,4 +1,5 @@
-//! Who would have been told: dispatch on a clock that goes where it is told, with receivers that take everything.
+//! Who would have been told: dispatch on a clock that goes where it is told, with receivers that take everything, or nothing
+//! while somebody wants them out.
 //!
 //! The dispatcher is the one that pages in production; only the way out is replaced by a list.
 
@@ -6,8 +7,9 @@ use lapwing_judge::rules::{Replay, Replayed};
 use lapwing_notify::channels::Sent;
 use lapwing_notify::config::NotifyConfig;
 use lapwing_notify::dispatch::{DispatchState, Dispatcher};
+use lapwing_notify::dispatch::{Silence, SilenceError};
 use lapwing_notify::message::{Context, Notification};
-use lapwing_types::AlertEvent;
+use lapwing_types::{Alert, AlertEvent, Matcher};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -28,7 +30,42 @@ pub struct ToldPage {
 pub struct Telling {
     dispatcher: Dispatcher,
     now_ms: i64,
+    /// Receivers that take nothing, and until when.
+    outages: Vec<(String, i64)>,
+    /// Those that arrived.
     pub pages: Vec<ToldPage>,
+}
+
+/// What people and networks do meanwhile.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Meanwhile {
+    /// Somebody takes what fires now and matches all of these.
+    Ack {
+        matchers: Vec<Matcher>,
+        by: String,
+        comment: String,
+        until_ms: Option<i64>,
+    },
+    /// Somebody gives it back.
+    Unack {
+        matchers: Vec<Matcher>,
+    },
+    Silence(Silence),
+    /// A receiver takes nothing until then.
+    Outage {
+        receiver: String,
+        until_ms: i64,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MeanwhileError {
+    #[error("nothing fires then that matches")]
+    NothingFires,
+    #[error("no receiver is called {receiver:?}")]
+    NoReceiver { receiver: String },
+    #[error(transparent)]
+    Silence(#[from] SilenceError),
 }
 
 impl Telling {
@@ -36,8 +73,52 @@ impl Telling {
         Telling {
             dispatcher: Dispatcher::new(config, DispatchState::default(), start_ms),
             now_ms: start_ms,
+            outages: Vec::new(),
             pages: Vec::new(),
         }
+    }
+
+    /// Something happens at an instant; whatever was due before it leaves first.
+    pub fn meanwhile(&mut self, now_ms: i64, what: Meanwhile) -> Result<(), MeanwhileError> {
+        self.pass(now_ms);
+        match what {
+            Meanwhile::Ack {
+                matchers,
+                by,
+                comment,
+                until_ms,
+            } => {
+                for alert in self.firing(&matchers)? {
+                    let who = (by.as_str(), comment.as_str());
+                    let print = alert.fingerprint();
+                    let acked = self.dispatcher.acknowledge(print, who, until_ms, now_ms);
+                    acked.map_err(|_| MeanwhileError::NothingFires)?;
+                }
+            }
+            Meanwhile::Unack { matchers } => {
+                for alert in self.firing(&matchers)? {
+                    self.dispatcher.unacknowledge(alert.fingerprint());
+                }
+            }
+            Meanwhile::Silence(silence) => {
+                self.dispatcher.set_silence(silence, now_ms)?;
+            }
+            Meanwhile::Outage { receiver, until_ms } => {
+                if !self.dispatcher.config().receivers.contains_key(&receiver) {
+                    return Err(MeanwhileError::NoReceiver { receiver });
+                }
+                self.outages.push((receiver, until_ms));
+            }
+        }
+        Ok(())
+    }
+
+    fn firing(&self, matchers: &[Matcher]) -> Result<Vec<Alert>, MeanwhileError> {
+        let found = self.dispatcher.firing(matchers);
+        if found.is_empty() {
+            return Err(MeanwhileError::NothingFires);
+        }
+        Ok(found)
     }
 
     /// What the rules found at an instant; whatever was due before it leaves first.
@@ -63,10 +144,20 @@ impl Telling {
     fn leave(&mut self, at_ms: i64) {
         self.now_ms = at_ms;
         for notification in self.dispatcher.due(at_ms) {
-            let page = self.told(&notification);
-            self.pages.push(page);
-            let sent = Sent::Delivered {
-                detail: "not sent".to_owned(),
+            let is_out = |(receiver, until_ms): &(String, i64)| {
+                *receiver == notification.receiver && at_ms < *until_ms
+            };
+            let sent = if self.outages.iter().any(is_out) {
+                Sent::Later {
+                    reason: "out".to_owned(),
+                    retry_after_ms: None,
+                }
+            } else {
+                let page = self.told(&notification);
+                self.pages.push(page);
+                Sent::Delivered {
+                    detail: "not sent".to_owned(),
+                }
             };
             self.dispatcher.outcome(&notification.id, sent, &[], at_ms);
         }

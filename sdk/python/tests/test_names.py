@@ -45,10 +45,13 @@ METHODS = {
         "update_business_impact": "impact_type score time_period",
     },
     "PerformanceProfiler": {"profile_function": "func", "get_profile_stats": "", "print_profile_summary": ""},
-    "ProfiledModelServer": {"generate_text": "request", "get_performance_report": ""},
-    "TracingModelServer": {"generate_text_traced": "request parent_span"},
+    "ProfiledModelServer": {"__init__": "model_path", "generate_text": "request", "get_performance_report": ""},
+    "TracingModelServer": {"__init__": "model_path jaeger_host", "generate_text_traced": "request parent_span"},
     "AlertRule": {"__init__": "name condition severity duration", "evaluate": "metrics"},
-    "ComprehensiveMonitor": {"run_monitoring_cycle": "", "collect_all_metrics": "", "calculate_error_rate": "", "calculate_p95_latency": "", "debug_monitoring_system": ""},
+    "ComprehensiveMonitor": {
+        "run_monitoring_cycle": "", "collect_all_metrics": "", "calculate_error_rate": "", "calculate_p95_latency": "", "debug_monitoring_system": "",
+        "update_business_metrics": "metrics", "log_monitoring_summary": "metrics health_checks",
+    },
     "AlertFatiguePrevention": {
         "should_send_alert": "alert_name severity", "get_cooldown_duration": "severity", "group_similar_alerts": "alerts",
     },
@@ -100,6 +103,7 @@ ENUMS = {
 }
 
 DATACLASSES = {
+    "PredictionRequest": "prompt max_length temperature top_p", "PredictionResponse": "generated_text confidence tokens_used",
     "ModelMetrics": "inference_time memory_usage gpu_utilization throughput error_rate", "HealthCheck": "name status message timestamp duration",
     "MonitoringMetric": "name metric_type value timestamp labels description", "Alert": "message severity metric_name metric_value threshold timestamp",
     "PerformanceMetric": "operation_id metric_type operation_name duration success error_message metadata",
@@ -123,7 +127,9 @@ CONSTANTS = {
 ATTRIBUTES = {
     "MetricsCollector": "request_counter request_duration inference_time memory_usage gpu_utilization response_quality user_satisfaction",
     "BusinessMetricsCollector": "user_engagement model_performance business_impact",
-    "HealthChecker": "config health_checks check_interval",
+    "HealthChecker": "config health_checks check_interval model",
+    "ProfiledModelServer": "model profiler",
+    "TracingModelServer": "model tokenizer tracer",
     "PerformanceProfiler": "profiler stats",
     "AlertManager": "config rules notification_channels alert_history",
     "ComprehensiveMonitor": "metrics_collector health_checker alert_manager business_metrics",
@@ -131,6 +137,123 @@ ATTRIBUTES = {
 }
 
 FUNCTIONS = ("get_dashboard_overview", "get_metrics_dashboard", "get_alerts_dashboard", "debug_monitoring_system")
+
+#: What seed 1's dashboard is made of: whether it is awaited there, and what it says of a monitor with two requests, one of them failed.
+DASHBOARD = {
+    "get_system_health_summary": (True, lambda v: v["status"] in ("healthy", "degraded", "unhealthy") and "system_health" in v["checks"]),
+    "get_model_performance_summary": (True, lambda v: v["error_rate"] == 0.5 and v["average_inference_time"] == 0.25),
+    "get_business_metrics_summary": (True, lambda v: isinstance(v, dict)),
+    "get_recent_alerts": (True, lambda v: [a["alert_name"] for a in v] == ["x"]),
+    "get_total_requests": (False, lambda v: v == 2),
+    "get_error_rate": (False, lambda v: v == 0.5),
+    "get_average_latency": (False, lambda v: v == 2.0),
+    "get_p95_latency": (False, lambda v: 1.0 < v <= 3.0),
+    "get_average_inference_time": (False, lambda v: v == 0.25),
+    "get_requests_per_second": (False, lambda v: v > 0),
+    "get_gpu_usage": (False, lambda v: isinstance(v, dict)),
+    "get_model_memory_usage": (False, lambda v: v > 1e6),
+    "get_active_alerts": (False, lambda v: v == []),
+    "get_alert_history": (False, lambda v: v[0]["message"] == "x is bad"),
+    "get_alert_statistics": (False, lambda v: v["total"] == 1),
+}
+
+#: The keys of the configurations that seeds 1 and 2 print, as they print them.
+CONFIGURATIONS = {
+    "seed 1, monitoring.yaml": """
+monitoring:
+  enabled: true
+  metrics:
+    enabled: true
+    endpoint: "/metrics"
+    collection_interval: 10  # seconds
+  health_checks:
+    enabled: true
+    check_interval: 30  # seconds
+    timeout: 10  # seconds
+  alerting:
+    enabled: true
+    alert_manager_url: "http://alertmanager:9093"
+  logging:
+    level: "INFO"
+    format: "json"
+    output: "stdout"
+  external_services:
+    - name: "redis"
+      health_url: "http://redis:6379/health"
+    - name: "database"
+      health_url: "http://database:5432/health"
+""",
+    "seed 1, alerting.yaml": """
+alerting:
+  rules:
+    - name: "high_error_rate"
+      condition: "error_rate > 0.05"
+      severity: "critical"
+      duration: "5m"
+    - name: "high_latency"
+      condition: "p95_latency > 2.0"
+      severity: "warning"
+      duration: "2m"
+    - name: "high_memory_usage"
+      condition: "memory_usage > 0.9"
+      severity: "critical"
+      duration: "1m"
+    - name: "model_degradation"
+      condition: "quality_score < 0.7"
+      severity: "warning"
+      duration: "10m"
+  notifications:
+    - type: "slack"
+      webhook_url: "https://hooks.slack.com/services/..."
+      channel: "#alerts"
+    - type: "email"
+      smtp_server: "smtp.gmail.com"
+      smtp_port: 587
+      username: "alerts@company.com"
+      password: "password"
+    - type: "pagerduty"
+      service_key: "your-service-key"
+""",
+    "seed 2": """
+monitoring:
+  metrics:
+    collection:
+      interval: 60s
+      batch_size: 1000
+    storage:
+      retention: 30d
+      compression: true
+  alerts:
+    rules:
+      - name: high_cpu
+        condition: cpu_usage > 80%
+        duration: 5m
+      - name: high_memory
+        condition: memory_usage > 90%
+        duration: 5m
+    notifications:
+      channels:
+        - email
+        - slack
+        - pagerduty
+  visualization:
+    dashboards:
+      refresh: 60s
+      retention: 7d
+    plots:
+      types:
+        - line
+        - bar
+        - scatter
+    reports:
+      schedule: daily
+      format: pdf
+  logging:
+    level: INFO
+    rotation: daily
+    compression: true
+""",
+}
 
 #: The seeds' own module paths, and what is found there.
 PATHS = {
@@ -190,7 +313,7 @@ def test_constants_are_taken_where_the_enums_are():
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_attributes_of_objects(name):
     cls = getattr(lapwing, name)
-    made = cls({}) if name in ("HealthChecker", "AlertManager") else cls()
+    made = cls({}) if name in ("HealthChecker", "AlertManager") else cls(len) if name.endswith("Server") else cls()
     for attribute in ATTRIBUTES[name].split():
         assert hasattr(made, attribute), f"{name}.{attribute}"
 
@@ -215,6 +338,126 @@ def test_data_classes(name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions(name):
     assert callable(getattr(lapwing, name))
+
+
+@pytest.mark.parametrize("name", DASHBOARD)
+def test_what_the_dashboard_is_made_of(name):
+    is_awaited, says = DASHBOARD[name]
+    function = getattr(lapwing, name)
+    monitor = lapwing.ComprehensiveMonitor()
+    # Other tests record under the same names: counts are of this collector, quantiles of the process.
+    monitor.metrics_collector.record_request("/a", "200", 1.0, "w_dashboard")
+    monitor.metrics_collector.record_request("/a", "500", 3.0, "w_dashboard")
+    monitor.metrics_collector.record_inference(0.25, "w_dashboard")
+    monitor.alert_manager.trigger_alert("x is bad", "warning", "x", 2, 1)
+    assert asyncio.iscoroutinefunction(function) is is_awaited
+    answer = function(monitor) if inspect.signature(function).parameters else function()
+    answer = asyncio.run(answer) if is_awaited else answer
+    assert says(answer), answer
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_the_configurations_of_the_seeds(name):
+    """Every key is known and says what it does; none is passed over."""
+    values = lapwing.ConfigManager.parse(CONFIGURATIONS[name]).values
+    monitor = lapwing.ComprehensiveMonitor(values)
+    keys = {line.split(":")[0].strip(" -") for line in CONFIGURATIONS[name].splitlines() if ":" in line}
+    told = monitor.settings.explain()
+    inside = {"name", "condition", "severity", "duration", "type", "webhook_url", "channel", "smtp_server", "smtp_port", "username", "password", "service_key", "health_url", "channels"}
+    assert all(k in told for k in keys - inside), (keys, told)
+    s, manager = monitor.settings, monitor.alert_manager
+    if name == "seed 1, monitoring.yaml":
+        assert (s.interval_s, s.check_interval_s, monitor.health_checker.timeout, s.endpoint) == (10, 30, 10, "/metrics")
+        assert manager.notification_channels == [{"type": "alertmanager", "url": "http://alertmanager:9093"}]
+        assert [e["name"] for e in monitor.health_checker.config["external_services"]] == ["redis", "database"]
+        assert s.logging == {"level": "INFO", "format": "json", "output": "stdout"}
+    elif name == "seed 1, alerting.yaml":
+        assert [(r.name, r.severity, r.duration) for r in manager.rules][:2] == [("high_error_rate", "critical", "5m"), ("high_latency", "warning", "2m")]
+        assert [c["type"] for c in manager.notification_channels] == ["slack", "email", "pagerduty"]
+        from lapwing.alerts.notification import _receiver
+
+        receivers = [_receiver(c) for c in manager.notification_channels]
+        assert receivers[0]["slack_configs"][0] == {"api_url": "https://hooks.slack.com/services/...", "channel": "#alerts"}
+        assert receivers[1]["email_configs"][0]["smarthost"] == "smtp.gmail.com:587" and receivers[1]["email_configs"][0]["auth_password"] == "password"
+        assert receivers[2]["pagerduty_configs"][0]["service_key"] == "your-service-key"
+    else:
+        assert (s.interval_s, monitor.metrics_collector.retention_hours, s.refresh, s.window_s) == (60, 720, 60, 7 * 86_400)
+        assert [(r.name, r.threshold) for r in manager.rules] == [("high_cpu", 0.8), ("high_memory", 0.9)]
+        assert (s.plot_types, s.report_every_s, s.report_format) == (["line", "bar", "scatter"], 86_400, "pdf")
+
+
+def work_of_a_configured_monitor(recorder, tmp_path):
+    """What the settings ask for happens: collecting, checking, telling an Alertmanager, logging, plots, a page and reports."""
+    recorder.status = 200
+    monitor = lapwing.ComprehensiveMonitor({
+        "monitoring": {
+            "metrics": {"collection_interval": 0.05, "endpoint": "numbers", "storage": {"retention": "2h"}},
+            "health_checks": {"check_interval": 3600, "timeout": 5},
+            "alerting": {"alert_manager_url": recorder.url},
+            "logging": {"level": "INFO", "format": "json", "output": str(tmp_path / "m.log")},
+            "external_services": [{"name": "it", "health_url": recorder.url + "/health"}],
+            "visualization": {"plots": {"types": ["line", "bar"]}, "reports": {"format": "md", "path": str(tmp_path / "reports")}, "dashboards": {"refresh": "7s"}},
+        },
+        "alerting": {"rules": [{"name": "w_used", "condition": "memory_usage > 0", "severity": "critical", "duration": "0s"}]},
+    })
+    with monitor:
+        deadline = time.monotonic() + 20
+        while (monitor.cycles < 3 or not recorder.requests) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert not monitor.is_monitoring and monitor.cycles >= 3
+    paths = [path for _, path, _ in recorder.requests]
+    # Once and not at every look; the check of the service, too, has its own interval.
+    assert paths.count("/api/v2/alerts") == 1 and paths.count("/health") == 1
+    posted = json.loads(next(body for _, path, body in recorder.requests if path == "/api/v2/alerts"))
+    assert posted[0]["labels"]["alertname"] == "w_used" and posted[0]["labels"]["severity"] == "critical" and posted[0]["startsAt"]
+    assert "checks of which" in (tmp_path / "m.log").read_text()
+    assert [p.type for p in monitor.plots()] == ["line", "bar"] and 'content="7"' in monitor.dashboard().to_html()
+    written = open(monitor.write_report()).read()
+    assert "w_used" in written and "memory_usage" in written
+    import logging
+
+    for handler in list(logging.getLogger("lapwing").handlers):
+        logging.getLogger("lapwing").removeHandler(handler)
+
+
+def work_of_a_schedule(tmp_path):
+    monitor = lapwing.ComprehensiveMonitor({"monitoring": {"visualization": {"reports": {"schedule": "hourly", "path": str(tmp_path)}}}})
+    monitor.settings.report_every_s = 3600.0
+    monitor._report_at = time.monotonic() + 60
+    monitor._tick()
+    assert not list(tmp_path.iterdir())
+    monitor._report_at = time.monotonic() - 1
+    monitor._tick()
+    monitor._tick()
+    assert len(list(tmp_path.glob("*.html"))) == 1
+
+
+def test_what_is_switched_off_does_nothing():
+    off = lapwing.ComprehensiveMonitor({"monitoring": {"enabled": False}})
+    assert asyncio.run(off.run_monitoring_cycle()) == {"metrics": {}, "health_checks": [], "alerts": []}
+    off.start()
+    assert not off.is_monitoring
+    parts = {"metrics": {"enabled": False}, "health_checks": {"enabled": False}, "alerting": {"enabled": False}}
+    some = lapwing.ComprehensiveMonitor({"monitoring": parts, "alerting": {"rules": [{"name": "w_off", "condition": "memory_usage > 0"}]}})
+    assert asyncio.run(some.run_monitoring_cycle()) == {"metrics": {}, "health_checks": [], "alerts": []}
+
+
+@pytest.mark.parametrize("config, says", [
+    ({"monitoring": {"metrics": {"colection_interval": 5}}}, "did you mean 'monitoring.metrics.collection_interval'"),
+    ({"monitoring": {"metrics": {"collection_interval": 0}}}, "collection_interval: 0 is no time"),
+    ({"monitoring": {"metrics": {"collection_interval": "soon"}}}, "collection_interval"),
+    ({"monitoring": {"metrics": {"storage": {"retention": "-5d"}}}}, "retention"),
+    ({"monitoring": {"enabled": "perhaps"}}, "neither true nor false"),
+    ({"monitoring": {"visualization": {"plots": {"types": ["pie"]}}}}, "scatter"),
+    ({"monitoring": {"visualization": {"reports": {"schedule": "sometimes"}}}}, "weekly"),
+    ({"monitoring": {"visualization": {"reports": {"format": "docx"}}}}, "pdf"),
+    ({"alerting": {"rules": "x > 1"}}, "list is expected"),
+    ({"alerting": {"rules": [{"name": "x", "condition": "x >"}]}}, "not understood"),
+    ({"nonsense": 1}, "known are"),
+])
+def test_a_wrong_configuration_names_its_key(config, says):
+    with pytest.raises(ValueError, match=says):
+        lapwing.ComprehensiveMonitor(config)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -313,6 +556,77 @@ def work_of_the_analyzer():
     assert analyzer._calculate_resource_summary(monitor.get_resource_history(1))["max_memory_percent"] > 0
     assert analyzer._identify_bottlenecks(tracker.get_all_metrics(1), [])[0]["operations"]
     assert analyzer._generate_recommendations(tracker.get_metrics_by_type("download_operation", 1), [], report.bottlenecks)
+
+
+def work_of_the_documented_features_of_alerts():
+    """What seed 2 lists: threshold, anomaly, trend, composite alerts, routing."""
+    collector = lapwing.MetricsCollector()
+    store, now = collector._store, time.time_ns() // 1_000_000
+    for minute in range(120):
+        at = now - (120 - minute) * 60_000
+        store.append("w_steady", {}, at, 10 + minute % 3, now)
+        store.append("w_leak", {}, at, 100 + minute, now)
+    store.append("w_steady", {}, now, 90, now)
+    manager = lapwing.AlertManager(collector, config={"rules": [
+        {"name": "threshold", "condition": "w_steady > 50", "severity": "critical"},
+        {"name": "anomaly", "anomaly": {"of": "w_steady", "over": "2h"}},
+        {"name": "trend", "trend": {"of": "w_leak", "over": "2h", "rises": "10%"}, "severity": "info"},
+        {"name": "composite", "condition": 'alert("threshold") and on () alert("trend")'},
+    ]})
+    routes = {"critical": [], "rest": []}
+    manager.add_alert_handler(lambda a: routes["critical" if a.level >= "critical" else "rest"].append(a.name))
+    for _ in range(3):
+        manager.check_alerts()
+        time.sleep(0.01)
+    assert {a.name for a in manager.get_active_alerts()} == {"threshold", "anomaly", "trend", "composite"}, manager.rule_states()
+    assert routes["critical"] == ["threshold"] and set(routes["rest"]) == {"anomaly", "trend", "composite"}
+    assert "lapwing_anomaly_score" in lapwing.AlertRule("odd", anomaly={"of": "w_steady", "over": "2h"}).explain()
+    with pytest.raises(ValueError, match="over"):
+        lapwing.AlertRule("wrong", trend={"of": "w_leak", "over": "never", "rises": "10%"})
+
+
+def work_of_the_profiler():
+    profiler = lapwing.PerformanceProfiler()
+    assert profiler.stats is None and profiler.get_profile_stats() == {}
+
+    @profiler.profile_function
+    async def generate(n):
+        return sum(range(n))
+
+    assert asyncio.run(generate(1_000)) == 499_500
+    # The seed reads the attribute as well as the method.
+    assert profiler.stats.total_calls >= 2
+    found = next(v for k, v in profiler.get_profile_stats().items() if k[2] == "generate")
+    assert set(found) == {"calls", "total_time", "cumulative_time", "time_per_call"} and found["calls"] >= 1
+
+
+def work_of_the_model_servers():
+    loaded = []
+    server = lapwing.ProfiledModelServer("weights.bin", load_model=lambda path: loaded.append(path) or str.upper)
+    assert asyncio.run(server.generate_text("hi")) == "HI" and loaded == ["weights.bin"]
+    with pytest.raises(TypeError, match="load_model"):
+        lapwing.ProfiledModelServer("weights.bin")
+
+    class Tokenizer:
+        def __call__(self, prompt):
+            return prompt.split()
+
+        def decode(self, tokens):
+            return " ".join(tokens)
+
+    class Model:
+        def generate(self, tokens):
+            return [*tokens, "there"]
+
+    traced = lapwing.TracingModelServer(model_path=Model(), jaeger_host="localhost", tokenizer=Tokenizer())
+    parent = traced.tracer.start_span("request")
+    assert asyncio.run(traced.generate_text_traced(lapwing.PredictionRequest("hello"), parent_span=parent)) == "hello there"
+    parent.finish()
+    generated = lapwing.spans("generate_text")[-1]
+    assert generated.parent_id == parent.span_id and generated.attributes["request.prompt_length"] == 5 and generated.attributes["response.length"] == 11
+    plain = lapwing.TracingModelServer(lambda r: lapwing.PredictionResponse("ok", tokens_used=7))
+    asyncio.run(plain.generate_text_traced(lapwing.PredictionRequest("hello")))
+    assert lapwing.spans("generate_text")[-1].attributes["response.tokens_used"] == 7
 
 
 def work_of_reports(tmp_path):

@@ -53,6 +53,9 @@ pub struct TestCase {
     /// Ours: every page that leaves, in order.
     #[serde(default)]
     pub pages: Option<Vec<Spanned<ExpectedPage>>>,
+    /// Ours: what people and networks do while it runs.
+    #[serde(default)]
+    pub meanwhile: Vec<Spanned<Deed>>,
     /// Ours: how long to watch for pages (until the last sample).
     #[serde(default)]
     pub until: Option<String>,
@@ -98,7 +101,11 @@ pub struct ExprTest {
 pub struct ExpectedSample {
     #[serde(default)]
     pub labels: String,
+    #[serde(default)]
     pub value: f64,
+    /// In the place of a value.
+    #[serde(default)]
+    pub histogram: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -115,6 +122,32 @@ pub struct ExpectedPage {
     /// What stands in the rendered message.
     #[serde(default)]
     pub contains: Vec<String>,
+}
+
+/// One of `ack`, `unack`, `silence`, `outage`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deed {
+    /// Since the start; after what rules find at that instant.
+    pub at: String,
+    /// An alert's name, or matchers: somebody has it.
+    #[serde(default)]
+    pub ack: Option<String>,
+    /// Somebody gives it back.
+    #[serde(default)]
+    pub unack: Option<String>,
+    #[serde(default)]
+    pub silence: Option<String>,
+    /// A receiver that takes nothing.
+    #[serde(default)]
+    pub outage: Option<String>,
+    /// How long it lasts; an ack lasts until the end of the alert otherwise.
+    #[serde(default, rename = "for")]
+    pub lasts: Option<String>,
+    #[serde(default)]
+    pub by: Option<String>,
+    #[serde(default)]
+    pub comment: String,
 }
 
 impl TestFile {

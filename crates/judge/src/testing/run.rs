@@ -1,8 +1,9 @@
 //! One test: samples in, rules over them, and what is not as expected.
 
-use super::file::{AlertTest, ExpectedAlert, ExprTest, TestCase, TestFile, duration};
+use super::file::{AlertTest, ExpectedAlert, ExpectedSample, ExprTest, TestCase, TestFile, duration};
+use super::histogram::{Written, parse_histogram, shown as shown_histogram};
 use super::series::{parse_labels, parse_series};
-use crate::rules::{NoSeries, Replay, RuleGroup};
+use crate::rules::{Evaluated, NoSeries, Replay, RuleGroup};
 use lapwing_types::{ALERT_NAME, AlertEvent, Labels, SeriesWrite, parse_duration_ms};
 use std::collections::BTreeMap;
 
@@ -72,11 +73,10 @@ pub fn run_case(
         Ok(until) => until.map(|ms| start_ms + ms),
         Err(e) => return vec![Failure::said(1, format!("until: {e}"))],
     };
-    let end_of_series = series
-        .iter()
-        .filter_map(|s| s.samples.last())
-        .map(|s| s.t_ms)
-        .max();
+    let floats_end = |s: &SeriesWrite| s.samples.last().map(|s| s.t_ms);
+    let histograms_end = |s: &SeriesWrite| s.histograms.last().map(|(t_ms, _)| *t_ms);
+    let ends = series.iter().map(|s| floats_end(s).max(histograms_end(s)));
+    let end_of_series = ends.max().flatten();
     let pages_end = test.pages.as_ref().and(end_of_series);
     let end_ms = last.max(watched.or(pages_end)).unwrap_or(start_ms);
     let mut now_ms = start_ms;
@@ -179,29 +179,76 @@ fn check_expr(
         Ok(answer) => answer,
         Err(reason) => return Some(Failure::said(line, format!("{what}: {reason}"))),
     };
-    let mut got: Vec<(Labels, f64)> = answer.into_iter().map(|e| (e.labels, e.value)).collect();
-    let mut expected = Vec::new();
+    let mut got = answer;
+    let mut expected: Vec<(Labels, Expected)> = Vec::new();
     for sample in &test.exp_samples {
-        match parse_labels(&sample.labels) {
-            Ok(labels) => expected.push((labels, sample.value)),
+        match expectation(sample) {
+            Ok(one) => expected.push(one),
             Err(e) => return Some(Failure::said(line, format!("{what}: {e}"))),
         }
     }
-    got.sort_by(|a, b| a.0.cmp(&b.0));
+    got.sort_by(|a, b| a.labels.cmp(&b.labels));
     expected.sort_by(|a, b| a.0.cmp(&b.0));
-    let same = |a: f64, b: f64| {
-        a == b || (a.is_nan() && b.is_nan()) || (fuzzy && (a - b).abs() <= 1e-12 * a.abs().max(b.abs()))
-    };
-    let equal = got.len() == expected.len()
-        && got
-            .iter()
-            .zip(&expected)
-            .all(|(g, e)| g.0 == e.0 && same(g.1, e.1));
-    let lines = |all: &[(Labels, f64)]| all.iter().map(|(l, v)| format!("{l} {v}")).collect();
+    let pairs = got.iter().zip(&expected);
+    let mut same = pairs.map(|(g, (labels, e))| g.labels == *labels && e.is(g, fuzzy));
+    let equal = got.len() == expected.len() && same.all(|is| is);
+    let hints_count = expected.iter().any(|(_, e)| e.names_a_hint());
     (!equal).then(|| Failure {
         line,
         what,
-        expected: lines(&expected),
-        got: lines(&got),
+        expected: expected
+            .iter()
+            .map(|(l, e)| format!("{l} {}", e.shown()))
+            .collect(),
+        got: got.iter().map(|e| shown_answer(e, hints_count)).collect(),
     })
+}
+
+/// What a question should be answered with.
+enum Expected {
+    Float(f64),
+    Histogram(Written),
+}
+
+impl Expected {
+    fn is(&self, got: &Evaluated, fuzzy: bool) -> bool {
+        let same = |a: f64, b: f64| {
+            a == b || (a.is_nan() && b.is_nan()) || (fuzzy && (a - b).abs() <= 1e-12 * a.abs().max(b.abs()))
+        };
+        match (self, &got.histogram) {
+            (Expected::Float(value), None) => same(got.value, *value),
+            (Expected::Histogram(written), Some(histogram)) => written.is(histogram),
+            _ => false,
+        }
+    }
+
+    fn names_a_hint(&self) -> bool {
+        matches!(self, Expected::Histogram(written) if written.hint_is_set)
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Expected::Float(value) => value.to_string(),
+            Expected::Histogram(written) => written.shown(),
+        }
+    }
+}
+
+fn expectation(sample: &ExpectedSample) -> Result<(Labels, Expected), String> {
+    let labels = parse_labels(&sample.labels).map_err(|e| e.to_string())?;
+    let expected = match sample.histogram.as_deref().filter(|text| !text.is_empty()) {
+        None => Expected::Float(sample.value),
+        Some(text) => {
+            let written = parse_histogram(text).map_err(|e| format!("histogram {text:?}: {e}"))?;
+            Expected::Histogram(written)
+        }
+    };
+    Ok((labels, expected))
+}
+
+fn shown_answer(answer: &Evaluated, with_hint: bool) -> String {
+    match &answer.histogram {
+        None => format!("{} {}", answer.labels, answer.value),
+        Some(histogram) => format!("{} {}", answer.labels, shown_histogram(histogram, with_hint)),
+    }
 }

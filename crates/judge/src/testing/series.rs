@@ -1,10 +1,13 @@
-//! promtool's notation: `up{job="a"}` and `1 2+3x4 _x2 stale`.
+//! promtool's notation: `up{job="a"}` and `1 2+3x4 _x2 stale {{schema:0 sum:1}}`.
 
+use super::histogram::parse_sequence;
 use lapwing_query::promql::parse_metric_selector;
-use lapwing_types::{Labels, MatchOp, Sample, SeriesWrite, stale_nan};
+use lapwing_types::{FloatHistogram, Labels, MatchOp, Sample, SeriesWrite, stale_nan};
 
 /// A test with more samples than this is a mistake in a repetition.
 const SAMPLES_MAX: usize = 1_000_000;
+/// These weigh a hundred times as much.
+const HISTOGRAMS_MAX: usize = 10_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?}: {reason}")]
@@ -23,7 +26,7 @@ pub fn parse_series(
         ..SeriesWrite::default()
     };
     let mut at = 0usize;
-    for item in values.split_whitespace() {
+    for item in items(values) {
         let fault = |reason: &str| SeriesError {
             text: item.to_owned(),
             reason: reason.to_owned(),
@@ -32,14 +35,38 @@ pub fn parse_series(
             if at >= SAMPLES_MAX {
                 return Err(fault("more than a million samples"));
             }
-            if let Some(value) = value {
-                let t_ms = start_ms + at as i64 * interval_ms;
-                out.samples.push(Sample { t_ms, value });
+            let t_ms = start_ms + at as i64 * interval_ms;
+            match value {
+                Given::Nothing => {}
+                Given::Float(value) => out.samples.push(Sample { t_ms, value }),
+                Given::Histogram(h) => out.histograms.push((t_ms, h.to_histogram())),
             }
             at += 1;
         }
     }
     Ok(out)
+}
+
+/// What stands at one place of a sequence.
+#[derive(Clone, Debug)]
+enum Given {
+    Nothing,
+    Float(f64),
+    Histogram(Box<FloatHistogram>),
+}
+
+/// Cut at blanks outside of histograms.
+fn items(values: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0usize;
+    let cut = move |c: char| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && c.is_whitespace()
+    };
+    values.split(cut).filter(|item| !item.is_empty())
 }
 
 /// `name{a="b"}`, or nothing at all for no labels.
@@ -75,9 +102,13 @@ pub fn parse_labels(text: &str) -> Result<Labels, SeriesError> {
     Labels::from_pairs(own.map(|m| (m.name.as_str(), m.value.as_str()))).map_err(|e| fault(e.to_string()))
 }
 
-fn parse_item(item: &str) -> Result<Vec<Option<f64>>, String> {
-    if item.contains("{{") {
-        return Err("native histograms are not understood here".to_owned());
+fn parse_item(item: &str) -> Result<Vec<Given>, String> {
+    if item.starts_with("{{") {
+        let all = parse_sequence(item, HISTOGRAMS_MAX)?;
+        if all.len() > HISTOGRAMS_MAX {
+            return Err(format!("more than {HISTOGRAMS_MAX} histograms"));
+        }
+        return Ok(all.into_iter().map(|h| Given::Histogram(Box::new(h))).collect());
     }
     let (value, times) = match item.rsplit_once('x') {
         Some((value, times)) if !times.is_empty() => {
@@ -89,8 +120,8 @@ fn parse_item(item: &str) -> Result<Vec<Option<f64>>, String> {
         _ => (item, None),
     };
     match value {
-        "_" => return Ok(vec![None; times.unwrap_or(1)]),
-        "stale" => return Ok(vec![Some(stale_nan()); times.map_or(1, |n| n + 1)]),
+        "_" => return Ok(vec![Given::Nothing; times.unwrap_or(1)]),
+        "stale" => return Ok(vec![Given::Float(stale_nan()); times.map_or(1, |n| n + 1)]),
         _ => {}
     }
     let bytes = value.as_bytes();
@@ -107,7 +138,7 @@ fn parse_item(item: &str) -> Result<Vec<Option<f64>>, String> {
     let mut current = first;
     let mut out = Vec::new();
     for _ in 0..=times.unwrap_or(0) {
-        out.push(Some(current));
+        out.push(Given::Float(current));
         current += step;
     }
     Ok(out)
@@ -134,12 +165,23 @@ mod tests {
     }
 
     #[test]
+    fn histograms_stand_among_numbers() {
+        let series = parse_series("x", "_ {{sum:3 count:1 buckets:[1]}}x1 _ 7", (0, 10)).unwrap();
+        let times: Vec<i64> = series.histograms.iter().map(|(t_ms, _)| *t_ms).collect();
+        assert_eq!(times, [10, 20]);
+        assert_eq!(series.histograms[0].1.sum, 3.0);
+        assert_eq!((series.samples[0].t_ms, series.samples[0].value), (40, 7.0));
+    }
+
+    #[test]
     fn mistakes_are_told() {
         let error = |series, values| parse_series(series, values, (0, 1)).unwrap_err().to_string();
         assert!(error("x", "1x").contains("not a number"));
         assert!(error("x", "1 two").contains("two"));
         assert!(error("x{a!=\"b\"}", "1").contains("'=' only"));
         assert!(error("x", "1x99999999").contains("million"));
-        assert!(error("x", "{{schema:0}}").contains("histograms"));
+        assert!(error("x", "{{schema:99}}").contains("schema 99"));
+        assert!(error("x", "{{schema:0").contains("between {{ and }}"));
+        assert!(error("x", "{{}}x10000").contains("10000 histograms"));
     }
 }

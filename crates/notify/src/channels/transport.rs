@@ -21,6 +21,8 @@ use tokio::io::AsyncWriteExt;
 /// An answer longer than this is cut: it is read for an error message, and Slack's for the id of what was posted, which
 /// stands before the message that it repeats.
 const BODY_BYTES_MAX: usize = 256 * 1024;
+/// A receiver that wants to be left alone for longer is asked earlier: it has a page to take.
+const RETRY_AFTER_S_MAX: i64 = 3_600;
 const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Cheap to clone; keeps connections between pages.
@@ -131,7 +133,7 @@ impl Transport {
             .get("retry-after")
             .and_then(|v| v.to_str().ok())
             .and_then(|v| v.trim().parse::<i64>().ok())
-            .map(|seconds| seconds.clamp(0, 86_400) * 1000);
+            .map(|seconds| seconds.clamp(0, RETRY_AFTER_S_MAX) * 1000);
         let mut body = Vec::new();
         while body.len() < BODY_BYTES_MAX {
             match response.chunk().await {

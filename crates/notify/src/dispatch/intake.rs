@@ -130,46 +130,38 @@ impl Dispatcher {
             let key = group_key(&route.id, &labels);
             let overdue = row.alert.starts_at_ms + route.group_wait_ms <= now_ms;
             let first_flush_ms = now_ms + if overdue { 0 } else { route.group_wait_ms };
-            match self.state.groups.get(&key) {
-                Some(group) if group.members.contains(&print) => continue,
-                Some(group) => {
-                    let hurries = !group.was_flushed && overdue;
-                    if let Some(group) = self.state.groups.get_mut(&key) {
-                        group.members.insert(print);
-                        if hurries {
-                            group.next_flush_ms = group.next_flush_ms.min(now_ms);
-                        }
-                    }
-                    let why = (DecisionReason::GroupJoined, format!("group {key}"));
-                    self.decide(now_ms, &row.alert, DecisionStep::Group, why);
-                }
-                None => {
-                    let group = Group {
-                        route: route.id.clone(),
-                        receiver: route.receiver.clone(),
-                        labels,
-                        members: BTreeSet::from([print]),
-                        next_flush_ms: first_flush_ms,
-                        was_flushed: false,
-                        lanes: BTreeMap::new(),
-                    };
-                    self.state.groups.insert(key.clone(), group);
-                    let detail = format!("route {:?}, receiver {:?}", route.id, route.receiver);
-                    self.decide(
-                        now_ms,
-                        &row.alert,
-                        DecisionStep::Route,
-                        (DecisionReason::RouteMatched, detail),
-                    );
-                    let detail = format!("group {key}, first page in {} ms", first_flush_ms - now_ms);
-                    self.decide(
-                        now_ms,
-                        &row.alert,
-                        DecisionStep::Group,
-                        (DecisionReason::GroupOpened, detail),
-                    );
-                }
+            let open = self.state.groups.get(&key);
+            if open.is_some_and(|group| group.members.contains(&print)) {
+                continue;
             }
+            let is_new = open.is_none();
+            let detail = format!("route {:?}, receiver {:?}", route.id, route.receiver);
+            let why = (DecisionReason::RouteMatched, detail);
+            self.decide(now_ms, &row.alert, DecisionStep::Route, why);
+            let why = if is_new {
+                let detail = format!("group {key}, first page in {} ms", first_flush_ms - now_ms);
+                (DecisionReason::GroupOpened, detail)
+            } else {
+                (DecisionReason::GroupJoined, format!("group {key}"))
+            };
+            self.decide(now_ms, &row.alert, DecisionStep::Group, why);
+            if let Some(group) = self.state.groups.get_mut(&key) {
+                group.members.insert(print);
+                if !group.was_flushed && overdue {
+                    group.next_flush_ms = group.next_flush_ms.min(now_ms);
+                }
+                continue;
+            }
+            let group = Group {
+                route: route.id.clone(),
+                receiver: route.receiver.clone(),
+                labels,
+                members: BTreeSet::from([print]),
+                next_flush_ms: first_flush_ms,
+                was_flushed: false,
+                lanes: BTreeMap::new(),
+            };
+            self.state.groups.insert(key, group);
         }
     }
 

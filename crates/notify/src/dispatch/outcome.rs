@@ -68,7 +68,15 @@ impl Dispatcher {
             self.bury(&delivery.id, reason, now_ms);
             return;
         }
-        let wait_ms = backoff_ms(&delivery.id, delivery.attempts, &retry).max(retry_after_ms.unwrap_or(0));
+        let asked_ms = retry_after_ms.unwrap_or(0);
+        let mut wait_ms = backoff_ms(&delivery.id, delivery.attempts, &retry).max(asked_ms);
+        // The fallback receiver is told when its time has come, and not an attempt later; at once where the receiver itself
+        // says that it takes nothing until then.
+        let to_fallback_ms = retry.fallback_after_ms - age_ms;
+        let falls_back = asked_ms.max(1) > to_fallback_ms;
+        if !falls_back {
+            wait_ms = wait_ms.min(to_fallback_ms);
+        }
         if let Some(row) = self.state.deliveries.get_mut(&delivery.id) {
             row.status = DeliveryStatus::Waiting;
             row.next_attempt_ms = now_ms + wait_ms;
@@ -78,7 +86,7 @@ impl Dispatcher {
         if delivery.attempts == 1 {
             self.record(delivery, DecisionReason::RetryLater, now_ms);
         }
-        if age_ms >= retry.fallback_after_ms {
+        if falls_back {
             self.fall_back(delivery, now_ms);
         }
     }

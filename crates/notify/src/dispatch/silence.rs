@@ -241,12 +241,7 @@ impl Dispatcher {
             .iter()
             .map(SilenceMatcher::compile)
             .collect::<Result<_, _>>()?;
-        let hidden = self
-            .state
-            .alerts
-            .values()
-            .filter(|a| !a.is_resolved && matchers.iter().all(|m| m.matches_labels(&a.alert.labels)));
-        Ok(hidden.map(|a| a.alert.clone()).collect())
+        Ok(self.firing(&matchers))
     }
 
     /// What a silence would hide now, and a warning where it hides a critical alert or most of what fires.

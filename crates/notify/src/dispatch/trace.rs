@@ -314,8 +314,12 @@ receivers: [{ name: root }, { name: a }, { name: a1 }, { name: a2 }, { name: b }
     #[test]
     fn everything_that_could_keep_it_quiet_or_wake_more_is_named() {
         let yaml = r#"
-route: { receiver: team, group_by: [model], mute_time_intervals: [always] }
+route:
+  receiver: nobody
+  group_by: [model]
+  routes: [{ receiver: team, matchers: ["model=chat"], mute_time_intervals: [always] }]
 receivers:
+  - { name: nobody }
   - { name: team, webhook_configs: [{ url: "http://127.0.0.1:1/" }] }
   - { name: ana-phone }
 time_intervals: [{ name: always, time_intervals: [{ times: [{ start_time: "00:00", end_time: "24:00" }] }] }]

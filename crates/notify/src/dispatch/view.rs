@@ -4,7 +4,7 @@ use super::dispatcher::Dispatcher;
 use super::silence::{Silence, SilenceError, SilenceMatcher, SilenceState};
 use super::state::{Group, KeptAlert};
 use crate::message::rfc3339;
-use lapwing_types::{Labels, Matcher};
+use lapwing_types::{Alert, Labels, Matcher};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -149,6 +149,13 @@ impl SilenceView {
 }
 
 impl Dispatcher {
+    /// What fires and has all of these.
+    pub fn firing(&self, matchers: &[Matcher]) -> Vec<Alert> {
+        let firing = self.state.alerts.values().filter(|a| !a.is_resolved);
+        let fits = |a: &&Alert| matchers.iter().all(|m| m.matches_labels(&a.labels));
+        firing.map(|a| &a.alert).filter(fits).cloned().collect()
+    }
+
     /// By fingerprint.
     pub fn alerts_view(&self, filter: &AlertFilter, now_ms: i64) -> Vec<AlertView> {
         let rows = self.state.alerts.values().filter(|a| !a.is_resolved);

@@ -240,6 +240,27 @@ fn the_fallback_receiver_takes_over_and_a_dead_letter_pages_too() {
 }
 
 #[test]
+fn the_fallback_receiver_is_told_when_its_time_has_come() {
+    let yaml = format!("{BASIC}lapwing: {{fallback_receiver: b, fallback_after: 4m}}\n");
+    let told_after_ms = |retry_after_ms: Option<i64>| {
+        let mut w = World::new(&yaml);
+        w.down.insert("a".to_owned());
+        w.retry_after_ms = retry_after_ms;
+        w.fire(&[("alertname", "X")]);
+        w.pass(seconds("10m"));
+        let first = w.ledger.first().expect("it was written down").at_ms;
+        assert_eq!(w.pages.len(), 1);
+        w.pages[0].at_ms - first
+    };
+    // Not an attempt later, however long the pauses have become.
+    // The clock of this world goes by seconds.
+    assert_eq!(told_after_ms(None), 241_000);
+    // Nobody waits for a receiver that says that it will take nothing until then: here with its third answer, after 180 s.
+    assert_eq!(told_after_ms(Some(90_000)), 181_000);
+    assert_eq!(told_after_ms(Some(3_600_000)), 1_000);
+}
+
+#[test]
 fn a_receiver_that_refuses_is_a_dead_letter_at_once_and_told() {
     let yaml = BASIC.replace("routes:", "") + "lapwing: {fallback_receiver: b}\n";
     let mut w = World::new(&yaml);

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) ledger: Vec<LedgerEntry>,
     /// Receivers that answer 503.
     pub(crate) down: BTreeSet<String>,
+    /// What they say with it.
+    pub(crate) retry_after_ms: Option<i64>,
     /// Receivers that answer 404.
     pub(crate) refusing: BTreeSet<String>,
 }
@@ -59,6 +61,7 @@ impl World {
             decisions: Vec::new(),
             ledger: Vec::new(),
             down: BTreeSet::new(),
+            retry_after_ms: None,
             refusing: BTreeSet::new(),
         }
     }
@@ -110,7 +113,7 @@ impl World {
         if self.down.contains(&n.receiver) {
             return Sent::Later {
                 reason: "HTTP 503".to_owned(),
-                retry_after_ms: None,
+                retry_after_ms: self.retry_after_ms,
             };
         }
         if self.refusing.contains(&n.receiver) {

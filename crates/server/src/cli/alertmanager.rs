@@ -3,6 +3,8 @@
 //! Nothing is scraped, measured or judged: alerts come from Prometheus, vmalert and their kin. There is no cluster: flags
 //! about one are taken, and what they do not do is said, because two that nobody joins would page twice.
 
+mod silences;
+
 use super::Exit;
 use super::peer_flags::Meaning::{self, IdleSwitch, IdleValue, Switch, Value};
 use super::peer_flags::{Flags, Peer, open_addresses};
@@ -111,7 +113,7 @@ pub(crate) fn run(args: &AlertmanagerArgs) -> Exit {
     for warning in flag_warnings(&flags).into_iter().chain(open_addresses(&base)) {
         tracing::warn!("{warning}");
     }
-    warn_of_old_data(&base.store.data);
+    take_over_silences(&base.store.data);
     let file = PathBuf::from(flags.last("config.file").unwrap_or("alertmanager.yml"));
     let web = flags.file("web.config.file");
     launch(Launch {
@@ -188,14 +190,16 @@ fn flag_warnings(flags: &Flags) -> Vec<String> {
     warnings
 }
 
-/// A silence that is lost with the change of the binary is a page at night.
-fn warn_of_old_data(data: &Path) {
-    if data.join("silences").is_file() && !data.join("state.db").exists() {
-        tracing::warn!(
-            "{} holds the silences of an Alertmanager, which are not read: while it still runs, `amtool silence query -o json` saves \
-             them, and `amtool silence import` brings them here",
-            data.display()
-        );
+/// Those that cannot be read are no reason not to page, but somebody has to know.
+fn take_over_silences(data: &Path) {
+    match silences::take_over(data, lapwing::Clock::system().now_ms()) {
+        Ok(None) => {}
+        Ok(Some(count)) => tracing::info!(count, "the silences of the Alertmanager before are in force here"),
+        Err(error) => {
+            let file = data.join("silences");
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, "the silences in {} are not in force here", file.display());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `lapwing alertmanager` in the place of an Alertmanager: its flags, its file, its clients.
 //!
-//! Needs: prometheus, amtool
+//! Needs: prometheus, prometheus-alertmanager, amtool
 
 use crate::door::Door;
 use crate::support::{Peer, Server, free_port};
@@ -180,6 +180,74 @@ fn a_bad_file_keeps_the_old_one_on_hangup_and_on_request() {
         status.contains("/<secret>") && !status.contains("hook-token"),
         "{status}"
     );
+}
+
+#[test]
+fn the_silences_of_the_alertmanager_before_hold_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let door = webhook();
+    write(dir.path(), &config(&door.url));
+    let address = format!("127.0.0.1:{}", free_port());
+    let arguments = [
+        format!("--config.file={}", dir.path().join("alertmanager.yml").display()),
+        format!("--storage.path={}", dir.path().join("data").display()),
+        format!("--web.listen-address={address}"),
+        "--cluster.listen-address=".to_owned(),
+    ];
+    let Some(before) = Peer::start("prometheus-alertmanager", &arguments) else {
+        eprintln!(
+            "SKIPPED the_silences_of_the_alertmanager_before_hold_on: prometheus-alertmanager is not installed"
+        );
+        return;
+    };
+    let body = r#"{"matchers": [{"name": "alertname", "value": "High.*", "isRegex": true, "isEqual": true},
+        {"name": "zone", "value": "x", "isRegex": false, "isEqual": false}],
+        "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2999-01-01T00:00:00Z", "createdBy": "ann", "comment": "new weights"}"#;
+    let mut answer = None;
+    for _ in 0..600 {
+        let sent = ureq::post(format!("http://{address}/api/v2/silences"))
+            .header("Content-Type", "application/json")
+            .send(body);
+        match sent {
+            Ok(mut response) => {
+                answer = response.body_mut().read_to_string().ok();
+                break;
+            }
+            Err(_) => std::thread::park_timeout(std::time::Duration::from_millis(100)),
+        }
+    }
+    let answer: serde_json::Value = serde_json::from_str(&answer.expect("it takes the silence")).unwrap();
+    let id = answer["silenceID"].as_str().unwrap();
+    before.terminate();
+
+    let server = Server::spawn(&mut command(dir.path(), &[]));
+    let kept = server.get(&format!("/api/v2/silence/{id}")).body;
+    for wanted in [
+        "\"state\":\"active\"",
+        "High.*",
+        "\"isEqual\":false",
+        "ann",
+        "new weights",
+        "2999-01-01",
+    ] {
+        assert!(kept.contains(wanted), "no {wanted} in {kept}");
+    }
+    let json = [("Content-Type", "application/json")];
+    let hidden = br#"[{"labels": {"alertname": "HighLoss"}}]"#;
+    assert_eq!(server.post("/api/v2/alerts", &json, hidden).status, 200);
+    let alerts = server.get("/api/v2/alerts").body;
+    assert!(alerts.contains(&format!("\"silencedBy\":[\"{id}\"]")), "{alerts}");
+    // An ended one does not come back with the next start.
+    assert_eq!(
+        server
+            .request("DELETE", &format!("/api/v2/silence/{id}"), &[], b"")
+            .status,
+        200
+    );
+    assert!(server.terminate());
+    let server = Server::spawn(&mut command(dir.path(), &[]));
+    let kept = server.get(&format!("/api/v2/silence/{id}")).body;
+    assert!(kept.contains("expired"), "{kept}");
 }
 
 #[test]

@@ -85,6 +85,44 @@ fn a_rule_fires_and_the_webhook_is_called_once_even_over_a_kill() {
     assert_eq!(next["status"], "resolved", "told again what was told: {next}");
 }
 
+/// What asks a directory starts an engine without rules: it must not take what fires for an orphan that has ended.
+#[test]
+fn who_only_asks_the_directory_ends_no_alert() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, pages) = receiver();
+    let config = config(dir.path(), &url);
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &[&config]);
+    push_loss(&server, 0.9);
+    pages.recv_timeout(PAGE_TIMEOUT).expect("a page");
+    server.until("/api/v1/ledger", |answer| answer.body.contains("delivered"));
+    let began = |server: &Server| server.get("/api/v2/alerts").json()[0]["startsAt"].clone();
+    let before = began(&server);
+    server.kill();
+    let file = config.trim_start_matches("--config=");
+    for words in [&["query", "loss"][..], &["rules", "lint", file]] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_lapwing"))
+            .args(words)
+            .arg(format!("--data={}", data.display()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code().is_some_and(|c| c < 2), "{words:?}: {said}");
+    }
+    let server = Server::start(&data, &[&config]);
+    assert_eq!(began(&server), before, "the same firing goes on");
+    let decisions = server.get("/api/v1/decisions?alertname=loss_too_high").body;
+    assert!(
+        decisions.contains("firing") && !decisions.contains("rule_removed"),
+        "{decisions}"
+    );
+    push_loss(&server, 0.1);
+    let next = pages.recv_timeout(PAGE_TIMEOUT).expect("the end is told");
+    assert!(next.contains("\"status\":\"resolved\""), "{next}");
+    let told = server.get("/api/v1/ledger").json().to_string();
+    assert_eq!(told.matches("\"intended\"").count(), 2, "one beginning and one end: {told}");
+}
+
 #[test]
 fn alertmanager_clients_can_post_and_silence() {
     let dir = tempfile::tempdir().unwrap();

@@ -72,6 +72,83 @@ fn a_test_goes_from_samples_to_the_message() {
     );
 }
 
+const MEANWHILE: &str = r#"
+evaluation_interval: 1m
+rules: [{ name: down, condition: up == 0, severity: critical }]
+notify:
+  route: { receiver: team, group_by: [alertname], group_wait: 30s, group_interval: 5m, repeat_interval: 10m }
+  receivers:
+    - { name: team, webhook: [{ url: 'http://127.0.0.1:1/' }] }
+    - { name: boss, webhook: [{ url: 'http://127.0.0.1:1/' }] }
+  lapwing:
+    fallback_receiver: boss
+    escalations: [{ name: e, matchers: [severity="critical"], steps: [{ after: 15m, receiver: boss }] }]
+tests:
+  - name: nobody takes it
+    input_series: &down [{ series: 'up{instance="a"}', values: '0x35' }]
+    until: 34m
+    pages:
+      - { at: 0m, receiver: team, firing: [down] }
+      - { at: 10m, receiver: team, firing: [down] }
+      - { at: 15m, receiver: boss, firing: [down] }
+      - { at: 20m, receiver: team, firing: [down] }
+      - { at: 30m, receiver: team, firing: [down] }
+  - name: somebody has it for a while
+    input_series: *down
+    until: 34m
+    meanwhile: [{ at: 3m, ack: down, by: ann, for: 20m }]
+    pages:
+      - { at: 0m, receiver: team, firing: [down] }
+      - { at: 23m, receiver: team, firing: [down] }
+      - { at: 23m, receiver: boss, firing: [down] }
+      - { at: 33m, receiver: team, firing: [down] }
+  - name: a silence
+    input_series: *down
+    until: 12m
+    meanwhile: [{ at: 0m, silence: 'instance="a"', for: 1h }]
+    pages: []
+  - name: the receiver is out and the other one takes it
+    input_series: *down
+    until: 9m
+    meanwhile: [{ at: 0m, outage: team, for: 1h }]
+    pages: [{ at: 5m, receiver: boss, firing: [down] }]
+"#;
+
+#[test]
+fn people_and_networks_stand_in_a_test_too() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("t.yml"), MEANWHILE).unwrap();
+    let output = lapwing(dir.path(), &["test", "t.yml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let check = |from: &str, to: &str, wanted: &str| {
+        std::fs::write(dir.path().join("t.yml"), MEANWHILE.replacen(from, to, 1)).unwrap();
+        let output = lapwing(dir.path(), &["test", "t.yml"]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(
+            text(&output).contains(wanted),
+            "no {wanted:?} in {}",
+            text(&output)
+        );
+    };
+    check(
+        "ack: down",
+        "ack: up",
+        "meanwhile: nothing fires then that matches",
+    );
+    check("outage: team", "outage: tema", "no receiver is called \"tema\"");
+    check(
+        "ack: down",
+        "ack: down, outage: team",
+        "one of ack, unack, silence and outage",
+    );
+    check("{ at: 3m, ack", "{ at: 3h, ack", "the test is over before this");
+    check(
+        ", for: 1h }]\n    pages: []",
+        " }]\n    pages: []",
+        "a silence says how long",
+    );
+}
+
 #[test]
 fn a_test_file_with_mistakes_is_refused_with_their_places() {
     let dir = tempfile::tempdir().unwrap();

@@ -247,6 +247,13 @@ impl Peer {
             .ok()?;
         Some(Peer { child })
     }
+
+    /// SIGTERM, and waits.
+    pub(crate) fn terminate(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process can be told");
+        let _ = self.child.wait();
+    }
 }
 
 impl Drop for Peer {

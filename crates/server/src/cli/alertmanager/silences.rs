@@ -140,12 +140,25 @@ mod tests {
     fn the_file_of_an_alertmanager_is_read() {
         let all = decode(FILE).unwrap();
         let matchers = |s: &Silence| -> Vec<String> {
-            s.matchers.iter().map(|m| m.compile().unwrap().to_string()).collect()
+            s.matchers
+                .iter()
+                .map(|m| m.compile().unwrap().to_string())
+                .collect()
         };
-        assert_eq!(matchers(&all[0]), [r#"alertname="HighLoss""#, r#"model=~"chat|embed""#, r#"zone!="x""#]);
+        assert_eq!(
+            matchers(&all[0]),
+            [
+                r#"alertname="HighLoss""#,
+                r#"model=~"chat|embed""#,
+                r#"zone!="x""#
+            ]
+        );
         assert_eq!(matchers(&all[1]), [r#"a!~"b""#, r#"c="d""#]);
         assert_eq!((&*all[0].created_by, &*all[0].comment), ("ann", "new weights"));
-        assert_eq!(all[0].ends_at_ms - all[0].starts_at_ms, 1_000 * 24 * 3_600_000 - 14);
+        assert_eq!(
+            all[0].ends_at_ms - all[0].starts_at_ms,
+            1_000 * 24 * 3_600_000 - 14
+        );
     }
 
     #[test]
@@ -156,7 +169,10 @@ mod tests {
         assert_eq!(take_over(dir.path(), NOW_MS).unwrap(), Some(1));
         let kept = SqliteState::open(&dir.path().join("state.db")).unwrap();
         let rows = kept.load(StateKind::Silence).unwrap();
-        assert_eq!((rows.len(), &*rows[0].0), (1, "73bcb7c2-fd01-4e1d-8bc5-3348a15ec7cf"));
+        assert_eq!(
+            (rows.len(), &*rows[0].0),
+            (1, "73bcb7c2-fd01-4e1d-8bc5-3348a15ec7cf")
+        );
         assert_eq!(take_over(dir.path(), NOW_MS).unwrap(), None);
     }
 
@@ -165,7 +181,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for length in [1, 5, 60, FILE.len() - 1] {
             std::fs::write(dir.path().join("silences"), &FILE[..length]).unwrap();
-            assert!(matches!(take_over(dir.path(), 0), Err(TakeOverError::Decode(_))), "{length}");
+            assert!(
+                matches!(take_over(dir.path(), 0), Err(TakeOverError::Decode(_))),
+                "{length}"
+            );
         }
         assert!(!dir.path().join("state.db").exists());
     }

@@ -2,6 +2,7 @@
 //! goes where the file says. promtool's unit-test files are taken as they are.
 
 mod junit;
+mod meanwhile;
 mod pages;
 
 use super::Exit;
@@ -142,14 +143,22 @@ fn run_test(
         (Ok(start), Ok(interval_ms)) => (start.unwrap_or(0), interval_ms),
         (Err(e), _) | (_, Err(e)) => return vec![Failure::said(line, e)],
     };
+    let mut deeds = match meanwhile::Deeds::read(&test.meanwhile, start_ms) {
+        Ok(deeds) => deeds,
+        Err(failure) => return vec![failure],
+    };
     let mut telling = Telling::new(notify, start_ms);
     let mut last_ms = start_ms;
     let mut failures = run_case(file, test, (groups, start_ms), &mut |now_ms, events| {
+        deeds.until(now_ms, &mut telling);
         telling.hear(now_ms, events);
         last_ms = now_ms;
     });
+    let end_ms = last_ms + interval_ms - 1;
+    deeds.until(end_ms, &mut telling);
+    failures.extend(deeds.end());
     if let Some(expected) = &test.pages {
-        telling.pass(last_ms + interval_ms - 1);
+        telling.pass(end_ms);
         failures.extend(pages::check(expected, &telling.pages, (start_ms, interval_ms)));
     }
     failures

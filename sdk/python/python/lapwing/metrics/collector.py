@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping
 
 from .. import _core, _native
 from .._loop import Loop
+from .._text import told
 
 
 class MetricType(str, Enum):
@@ -327,7 +328,7 @@ class MetricsCollector:
                 samples = list(self._read(name, source))
                 self.failures.pop(name, None)
             except Exception as error:
-                self.failures[name] = f"{type(error).__name__}: {error}"
+                self.failures[name] = told(error)
                 continue
             for metric, labels, value in samples:
                 self.record_metric(metric, MetricType.GAUGE, value, labels)
