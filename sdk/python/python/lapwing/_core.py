@@ -189,13 +189,17 @@ class Client:
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends everything now, waiting at most so long; whether all of it went."""
-        return True if self._remote is None or self._pid != os.getpid() else self._remote.flush(timeout)
+        if self._pid != os.getpid():
+            # After a fork: the child's own client, made for it.
+            return True if _client is None or _client is self else _client.flush(timeout)
+        return True if self._remote is None else self._remote.flush(timeout)
 
     def status(self) -> dict[str, Any]:
         """How it is going: mode, what was sent, what waits, the last error."""
         status: dict[str, Any] = {"mode": self.mode, "url": self.url, "pid": os.getpid(), "operations_running": tracker.running}
-        if self._remote is not None:
-            status |= json.loads(self._remote.status())
+        own = self if self._pid == os.getpid() else _client
+        if own is not None and own._remote is not None:
+            status |= json.loads(own._remote.status())
         if self._data_error is not None:
             status["data_error"] = self._data_error
         return status
@@ -206,9 +210,6 @@ class Client:
         with _lock:
             if _client is self:
                 _client = None
-        if self._server is not None:
-            self._server.terminate()
-            self._server = None
         if self._pid != os.getpid():
             return
         if self._remote is not None:
@@ -219,6 +220,9 @@ class Client:
             except RuntimeError as error:  # The disk is full or gone: nothing that the program could do about it here.
                 self._data_error = str(error)
                 log.warning("lapwing: what was kept last is not on disk: %s", error)
+        if self._server is not None:
+            self._server.terminate()
+            self._server = None
 
     def __enter__(self) -> "Client":
         return self
@@ -390,6 +394,8 @@ def _start_server(data: Any) -> tuple[str, Any]:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and process.poll() is None and not _answers(url):
         time.sleep(0.05)
+    if process.poll() is not None:
+        log.warning("lapwing: the server with the web page ended with status %s; what is recorded waits for one at %s", process.returncode, url)
     return url, process
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -127,6 +128,18 @@ def host() -> Any:
             _host = _native.Host()
             _host.sample()
         return _host
+
+
+def _forget_host() -> None:
+    """In a forked child: its reader may have been read from while the process forked, and a driver's library does not survive that."""
+    global _host, _host_lock
+    _left_alone.append(_host)
+    _host, _host_lock = None, threading.Lock()
+
+
+_left_alone: list[Any] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_host)
 
 
 def host_sample() -> dict[str, Any]:
