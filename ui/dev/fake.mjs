@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { healthApi } from './health.mjs'
 import { HOSTILE, METRICS, answer, select } from './world.mjs'
 
 const DIST = fileURLToPath(new URL('../../crates/ui/dist', import.meta.url))
@@ -134,7 +135,8 @@ function api(path, params, request, state) {
     for (const s of state.silences) if (s.id === silence[1]) Object.assign(s, { status: { state: 'expired' }, endsAt: ago(0) })
     return { status: 200, body: {} }
   }
-  return { status: 404, body: { status: 'error', errorType: 'not_found', error: 'no such endpoint' } }
+  const health = healthApi(path, params, request, state, { alerts: amAlerts, hides })
+  return health === null ? { status: 404, body: { status: 'error', errorType: 'not_found', error: 'no such endpoint' } } : ok(health)
 }
 
 function hides(silence, labels) {
@@ -195,7 +197,7 @@ async function serve(request, response, state) {
 
 /** Starts a fake; port 0 takes any free one. */
 export async function start({ port = 0, models = true, alerts: count = 0 } = {}) {
-  const state = { options: { models, alerts: count }, silences: [], acks: new Map(), decisions: [{ at_ms: Date.now() - 720_000, fingerprint: '0', alertname: 'HighLatency', step: 'send', reason: 'first_notification', detail: 'receiver team' }], fault: null }
+  const state = { options: { models, alerts: count }, silences: [], acks: new Map(), notes: [], repairs: [], approved: false, decisions: [{ at_ms: Date.now() - 720_000, fingerprint: '0', alertname: 'HighLatency', step: 'send', reason: 'first_notification', detail: 'receiver team' }], fault: null }
   const server = createServer((request, response) => {
     serve(request, response, state).catch((error) => response.writeHead(500).end(String(error)))
   })

@@ -7,7 +7,7 @@ import { axe, closeBrowser, visit } from './browser.mjs'
 after(closeBrowser)
 
 const PAGES = {
-  '/': 'Models', '/models/chat': 'Where its samples come from', '/alerts': 'HighLatency', '/alerts/silences': 'Nothing is silenced', '/alerts/deliveries': 'Nothing has left yet', '/health': 'For others', '/explore': 'Write a query',
+  '/': 'Models', '/models/chat': 'Where its samples come from', '/alerts': 'HighLatency', '/alerts/silences': 'Nothing is silenced', '/alerts/deliveries': 'Nothing has left yet', '/alerts/oncall': 'critical models', '/alerts/routing': 'Where would this go?', '/health': 'For others', '/health?tab=events': 'connection refused', '/health?tab=repairs': 'restart the engine', '/explore': 'Write a query',
   '/explore?q=up&browse=1': 'find among', '/explore?q=cpu_usage&tab=table': 'rows at', '/dashboards': 'Ready', '/dashboards/host': 'Disk traffic', '/rules': 'HighLatency', '/targets': 'connection refused', '/system': 'Running',
   '/system?tab=cardinality': 'Series by metric', '/system?tab=config': 'Config in force', '/nowhere': 'There is no such page',
 }

@@ -76,12 +76,16 @@ const ITEMS: &[(&str, &[&str])] = &[
         &["HiddenAlert", "SilencePreview"],
     ),
     (
-        "server/src/http/web/routing.rs",
+        "notify/src/dispatch/trace.rs",
         &[
             "Verdict",
             "MatcherView as RouteMatcher",
             "RouteView as RouteNode",
-            "TestAnswer as RouteTest",
+            "InhibitedView as RouteInhibited",
+            "InhibitRuleView as RouteInhibitRule",
+            "ToldView as RouteTold",
+            "StepView as RouteStep",
+            "Traced as RouteTest",
         ],
     ),
     (

@@ -6,8 +6,8 @@ export type LookVerdict = 'pass' | 'degraded' | 'fail' | 'unjudged'
 export type ProbeReason = 'timeout' | 'refused' | 'closed' | 'unreachable' | 'dns' | 'tls' | 'certificate_expired' | 'certificate_untrusted' | 'certificate_name' | 'certificate_expiring' | 'redirects' | 'too_large' | 'protocol' | 'status' | 'header' | 'body' | 'json_path' | 'latency' | 'answer' | 'empty' | 'stale_weights' | 'auth' | 'not_found' | 'not_running' | 'exit_code' | 'overdue' | 'threshold' | 'artifact' | 'traffic' | 'not_permitted' | 'own_network' | 'config' | 'internal'
 
 // crates/types/src/alert/decision.rs
-export type DecisionStep = 'rule' | 'receive' | 'route' | 'group' | 'inhibit' | 'silence' | 'time' | 'ack' | 'cooldown' | 'flap' | 'storm' | 'dedupe' | 'escalate' | 'send'
-export type DecisionReason = 'pending' | 'pending_ended' | 'firing' | 'resolved' | 'rule_removed' | 'kept' | 'held' | 'sender_silent' | 'route_matched' | 'group_opened' | 'group_joined' | 'inhibited' | 'silenced' | 'outside_active_time' | 'muted_by_time' | 'acknowledged' | 'ack_expired' | 'cooling_down' | 'flapping' | 'storm_collapsed' | 'already_notified' | 'resolved_not_wanted' | 'never_notified' | 'notify' | 'repeat_due' | 'escalated' | 'send_intended' | 'delivered' | 'retry_later' | 'fallback_used' | 'dead_letter' | 'template_failed'
+export type DecisionStep = 'health' | 'rule' | 'receive' | 'route' | 'group' | 'inhibit' | 'silence' | 'time' | 'ack' | 'cooldown' | 'flap' | 'storm' | 'dedupe' | 'escalate' | 'send'
+export type DecisionReason = 'dependency_failed' | 'planned_work' | 'pending' | 'pending_ended' | 'firing' | 'resolved' | 'rule_removed' | 'kept' | 'held' | 'sender_silent' | 'route_matched' | 'group_opened' | 'group_joined' | 'inhibited' | 'silenced' | 'outside_active_time' | 'muted_by_time' | 'acknowledged' | 'ack_expired' | 'cooling_down' | 'flapping' | 'storm_collapsed' | 'already_notified' | 'resolved_not_wanted' | 'never_notified' | 'notify' | 'repeat_due' | 'escalated' | 'send_intended' | 'delivered' | 'retry_later' | 'fallback_used' | 'dead_letter' | 'template_failed'
 export type Decision = {
   at_ms: number
   fingerprint: string
@@ -176,6 +176,8 @@ export type CheckView = {
   interval_ms: number
   missed: number
   consequence_of: string | null
+  suppressed: boolean
+  consequences: string[]
   maintenance: string | null
   recovery: RecoveryView[]
 }
@@ -201,9 +203,12 @@ export type ModelView = {
   version: string | null
   engine: string | null
   owner: string | null
+  origin: string
   on_fallback: boolean
   available: boolean | null
   consequence_of: string | null
+  suppressed: boolean
+  consequences: string[]
   maintenance: string | null
   traffic: HealthState
   requests: [number, number] | null
@@ -350,7 +355,7 @@ export type SilencePreview = {
   warning: string | null
 }
 
-// crates/server/src/http/web/routing.rs
+// crates/notify/src/dispatch/trace.rs
 export type Verdict = 'taken' | 'passed_on' | 'not_matched' | 'not_reached' | 'untested'
 export type RouteMatcher = {
   text: string
@@ -372,9 +377,38 @@ export type RouteNode = {
   active_time_intervals: string[]
   routes: RouteNode[]
 }
+export type RouteInhibited = {
+  fingerprint: string
+  rule: string
+}
+export type RouteInhibitRule = {
+  rule: string
+  source: string[]
+  equal: string[]
+}
+export type RouteTold = {
+  receiver: string
+  channels: string[]
+  group: Record<string, string>
+  group_wait: string
+  group_interval: string
+  repeat_interval: string
+  muted_by: string[]
+}
+export type RouteStep = {
+  chain: string
+  after: string
+  to: string
+  receiver?: string
+  repeat: number
+}
 export type RouteTest = {
   receivers: string[]
   silenced_by: string[]
+  inhibited_by?: RouteInhibited
+  inhibitable_by: RouteInhibitRule[]
+  told: RouteTold[]
+  escalations: RouteStep[]
   route: RouteNode
 }
 
