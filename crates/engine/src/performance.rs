@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::journals::BaselineError;
 use lapwing_judge::performance::{
-    GpuUse, OperationKind, PerformanceOptions, PerformanceReport, ResourceSnapshot, Window,
+    GpuUse, Operation, OperationKind, PerformanceOptions, PerformanceReport, ResourceSnapshot, Window,
 };
 use lapwing_judge::pipelines::{Baseline, Execution, HealthReport, PipelineOptions};
 use lapwing_query::{QueryEngine, QueryOptions, QueryValue};
@@ -18,14 +18,14 @@ type Put = fn(&mut ResourceSnapshot, f64);
 impl Engine {
     /// Blocking: some queries over the window.
     pub fn performance_report(&self, window: Window, options: &PerformanceOptions) -> PerformanceReport {
-        let operations = self.sdk().tracker().since(window.start_ms);
+        let operations = self.operations_since(window.start_ms);
         let readings = self.host_readings(window);
         lapwing_judge::performance::report(&operations, &readings, window, options)
     }
 
     pub fn pipeline_health(&self, options: &PipelineOptions) -> HealthReport {
         let now_ms = self.now_ms();
-        let operations = self.sdk().tracker().since(now_ms - options.window_ms);
+        let operations = self.operations_since(now_ms - options.window_ms);
         let executions: Vec<Execution> = operations
             .into_iter()
             .filter(|o| o.kind == OperationKind::Pipeline)
@@ -38,6 +38,11 @@ impl Engine {
             })
             .collect();
         lapwing_judge::pipelines::report(&executions, &self.baselines(), options, now_ms)
+    }
+
+    fn operations_since(&self, since_ms: i64) -> Vec<Operation> {
+        let _gate = crate::sdk::fork_gate();
+        self.sdk().tracker().since(since_ms)
     }
 
     /// Says what is normal; it stays so over a restart where there is a data directory.

@@ -189,6 +189,27 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    /// Never waits. In a forked child the threads that would have to end are not there, and waiting for them would last for ever: what the
+    /// child has of them is left to its end.
+    fn drop(&mut self) {
+        let taken = self
+            .running
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(Running { runtime, engine }) = taken else {
+            return;
+        };
+        if self.pid == std::process::id() {
+            drop(engine);
+            runtime.shutdown_background();
+        } else {
+            std::mem::forget((runtime, engine));
+        }
+    }
+}
+
 impl Engine {
     fn with<T: Send>(
         &self,

@@ -11,7 +11,7 @@ use lapwing_types::MetricKind;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The metrics and operations of this process.
@@ -21,6 +21,8 @@ pub(crate) fn own_sdk() -> &'static Sdk {
 
 /// Handles that one family remembers by the arguments of `labels(...)`; beyond it the memory is emptied, not the family.
 const CACHE_MAX: usize = 10_000;
+/// Longer values are looked up anew each time rather than kept.
+const CACHED_BYTES_MAX: usize = 1_024;
 
 /// A group of metrics: the process's own, or one apart.
 #[pyclass(frozen, module = "lapwing._native")]
@@ -217,10 +219,16 @@ impl Base {
             None => values.clone(),
             Some(names) => self.in_order(py, values, names)?,
         };
+        // What is no string becomes one first: 1, 1.0 and True are one key to a dictionary and three label values, and a list is no key at all.
+        let key = if key.iter().all(|v| v.is_exact_instance_of::<PyString>()) {
+            key
+        } else {
+            PyTuple::new(py, key.iter().map(|v| text(&v)))?
+        };
         if let Some(known) = cache.get_item(&key)? {
             return Ok(known.unbind());
         }
-        let texts: Vec<String> = key.iter().map(|v| text(&v)).collect::<PyResult<_>>()?;
+        let texts: Vec<String> = key.iter().map(|v| text(&v)).collect();
         let values: Vec<&str> = texts.iter().map(String::as_str).collect();
         let metric = self.family.with(&values).map_err(|e| errors::value(&e))?;
         let handle = Base {
@@ -233,7 +241,9 @@ impl Base {
         if cache.len() >= CACHE_MAX {
             cache.clear();
         }
-        cache.set_item(key, &handle)?;
+        if texts.iter().all(|t| t.len() <= CACHED_BYTES_MAX) {
+            cache.set_item(key, &handle)?;
+        }
         Ok(handle)
     }
 
@@ -255,7 +265,7 @@ impl Base {
             ordered.extend(names.get_item(name)?);
         }
         if ordered.len() != spec.labels.len() || names.len() != spec.labels.len() {
-            let given: Vec<String> = names.keys().iter().map(|k| text(&k)).collect::<PyResult<_>>()?;
+            let given: Vec<String> = names.keys().iter().map(|k| text(&k)).collect();
             return Err(PyValueError::new_err(format!(
                 "{} has the labels {:?}, {given:?} were given",
                 spec.name, spec.labels

@@ -2,7 +2,7 @@
 
 use crate::errors;
 use lapwing::Clock;
-use lapwing::sdk::process_resources;
+use lapwing::sdk::{fork_gate, process_resources};
 use lapwing_collect::gpu::{GpuCollector, GpuOptions, NvmlSource};
 use lapwing_collect::host::HostCollector;
 use lapwing_judge::performance::{GpuUse, ResourceSnapshot};
@@ -51,6 +51,7 @@ impl Host {
     /// Everything at this instant, as JSON.
     fn sample(&self, py: Python<'_>) -> PyResult<String> {
         let snapshot = py.detach(|| {
+            let _gate = fork_gate();
             let now_ms = Clock::system().now_ms();
             let mut collectors = self.collectors.lock().unwrap_or_else(PoisonError::into_inner);
             let mut batch = collectors.host.collect(now_ms);

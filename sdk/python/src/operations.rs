@@ -56,6 +56,11 @@ impl OperationHandle {
         self.handle.record(seconds, false);
     }
 
+    /// It was cancelled: no failure, and no success.
+    fn abandoned(&self) {
+        self.handle.abandon();
+    }
+
     fn record(&self, duration_s: f64, success: bool) -> PyResult<()> {
         if !duration_s.is_finite() || duration_s < 0.0 {
             return Err(PyValueError::new_err(format!(
@@ -150,6 +155,11 @@ impl Tracker {
             .end(id, ended)
             .map_err(|e| PyKeyError::new_err(e.to_string()))?;
         serde_json::to_string(&operation).map_err(|e| errors::runtime(&e))
+    }
+
+    /// It was cancelled; whether it was running.
+    fn abandon(&self, id: &str) -> bool {
+        self.tracker().abandon(id)
     }
 
     /// One that somebody else timed, as JSON.

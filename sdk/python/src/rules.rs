@@ -2,6 +2,7 @@
 
 use crate::errors;
 use crate::store::Store;
+use lapwing::sdk::fork_gate;
 use lapwing_judge::rules::{
     OwnRule, QueryEvaluator, Rules, RulesOptions, RulesState, Tick, compile_own_rules,
 };
@@ -118,6 +119,7 @@ impl RuleSet {
     fn check(&self, py: Python<'_>, store: &Store, now_ms: i64) -> PyResult<String> {
         let store = store.store.clone();
         py.detach(|| {
+            let _gate = fork_gate();
             let mut judging = self.lock();
             // Two looks in one millisecond are two looks.
             let now_ms = now_ms.max(judging.last_ms + 1);
@@ -183,8 +185,12 @@ impl RuleSet {
         py.detach(|| {
             let mut state = RulesState::default();
             let mut events = Vec::new();
-            let snapshot = store.snapshot();
+            let snapshot = {
+                let _gate = fork_gate();
+                store.snapshot()
+            };
             for now_ms in (start_ms..=end_ms).step_by(usize::try_from(step_ms).unwrap_or(1)) {
+                let _gate = fork_gate();
                 let mut evaluator = QueryEvaluator::new(&snapshot, QueryOptions::default(), 1);
                 let tick = rules.evaluate_at(now_ms, &mut evaluator, &mut state);
                 events.extend(tick.events.iter().map(|event| {

@@ -2,6 +2,7 @@
 
 use crate::errors;
 use crate::labels::pairs_of;
+use lapwing::sdk::fork_gate;
 use lapwing_query::{QueryEngine, QueryError, QueryOptions, QueryValue, SampleValue};
 use lapwing_store::metrics::{MetricsOptions, MetricsStore, Retention};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
@@ -85,7 +86,10 @@ impl Store {
 
     /// The answer of Prometheus's API to a query at an instant, as JSON.
     fn query(&self, py: Python<'_>, expr: &str, at_ms: i64) -> PyResult<String> {
-        py.detach(|| instant(&self.store.snapshot(), expr, at_ms))
+        py.detach(|| {
+            let _gate = fork_gate();
+            instant(&self.store.snapshot(), expr, at_ms)
+        })
     }
 
     fn query_range(
@@ -96,7 +100,10 @@ impl Store {
         end_ms: i64,
         step_ms: i64,
     ) -> PyResult<String> {
-        py.detach(|| range(&self.store.snapshot(), expr, (start_ms, end_ms, step_ms)))
+        py.detach(|| {
+            let _gate = fork_gate();
+            range(&self.store.snapshot(), expr, (start_ms, end_ms, step_ms))
+        })
     }
 
     /// Every series of this name (or all): `[({label: value}, [(t_ms, value)])]`, without staleness markers.
@@ -142,7 +149,10 @@ impl Store {
 
     /// Forgets what is older than the retention; to be called now and then.
     fn maintain(&self, py: Python<'_>, now_ms: i64) -> usize {
-        py.detach(|| self.store.maintain(now_ms).failures.len())
+        py.detach(|| {
+            let _gate = fork_gate();
+            self.store.maintain(now_ms).failures.len()
+        })
     }
 }
 

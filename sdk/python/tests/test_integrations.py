@@ -300,3 +300,65 @@ def test_nested_operations_know_their_parents():
         with lapwing.track("inner") as inner:
             pass
     assert inner.result["parent"] == outer.id
+
+
+def outcomes(operation):
+    lines = [line for line in lapwing.exposition().splitlines() if line.startswith("lapwing_operations_total") and f'operation="{operation}"' in line]
+    return {line.split('outcome="')[1].split('"')[0]: float(line.split()[-1]) for line in lines}
+
+
+def test_a_client_that_goes_away_is_no_failure_of_the_service():
+    async def app(scope, receive, send):
+        scope["endpoint"], scope["route"] = app, type("Route", (), {"path": "/slow"})
+        await asyncio.sleep(60)
+
+    async def main():
+        watched = lapwing.integrations.asgi.LapwingMiddleware(app)
+        task = asyncio.create_task(watched({"type": "http", "path": "/slow", "method": "GET", "headers": []}, None, None))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    found = outcomes("/slow")
+    assert found["abandoned"] == 1 and found["error"] == 0
+    assert 'http_requests_total{method="GET",route="/slow",status="499"} 1' in lapwing.exposition()
+
+
+def test_a_stream_that_nobody_reads_to_its_end_is_no_failure():
+    from lapwing.integrations.grpc import watched
+
+    handle = lapwing._native.OperationHandle("request", "/s.S/Stream")
+    stream = watched(lambda request, context: iter(range(10)), handle, True)(None, None)
+    assert next(stream) == 0
+    stream.close()
+    assert outcomes("/s.S/Stream") == {"success": 0, "error": 0, "abandoned": 1}
+
+
+def test_work_on_a_device_that_fails_is_a_failure():
+    class Event:
+        def __init__(self, enable_timing):
+            pass
+
+        def record(self):
+            pass
+
+        def query(self):
+            return True
+
+        def elapsed_time(self, other):
+            return 5.0
+
+    from types import SimpleNamespace
+
+    from lapwing.integrations.torch import cuda_time, resolve
+
+    torch = SimpleNamespace(cuda=SimpleNamespace(Event=Event, is_available=lambda: True))
+
+    with pytest.raises(ZeroDivisionError), cuda_time("fails_on_device", torch):
+        1 / 0
+    with cuda_time("fails_on_device", torch):
+        pass
+    resolve()
+    assert outcomes("fails_on_device") == {"success": 1, "error": 1}

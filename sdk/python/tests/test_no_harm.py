@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -76,6 +77,48 @@ def test_the_disk_takes_nothing(dead_url, tmp_path):
     client.counter("disk_total").inc()
     client.flush(5)
     assert client.status()["disk_error"] and client.status()["spooled"] >= 1
+
+
+def test_a_directory_that_is_another_process_s(tmp_path, caplog):
+    """Workers that are spawned call `init` as their parent did."""
+    code = f"""
+        import lapwing
+        m = lapwing.init(data={str(tmp_path / 'd')!r}, embedded=True)
+        m.counter("held_total").inc()
+        assert m.query("held_total")[0]["value"][1] == 1 and "another process" in m.status()["data_error"], m.status()
+        m.close()
+    """
+    with lapwing.init(data=tmp_path / "d", embedded=True) as client:
+        done, _ = program(code)
+        assert done.returncode == 0 and "in memory only" in done.stderr, done.stderr
+        assert "data_error" not in client.status()
+
+
+def test_a_directory_that_is_no_directory(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    with lapwing.init(data=tmp_path / "file" / "d", embedded=True) as client:
+        client.counter("nowhere_total").inc()
+        assert client.query("nowhere_total")[0]["value"][1] == 1 and client.status()["data_error"]
+    assert "in memory only" in caplog.text
+
+
+def test_a_disk_that_takes_nothing_more(tmp_path):
+    """Files may not grow: what a full disk does, for one process."""
+    code = f"""
+        import resource, lapwing
+        with lapwing.init(data={str(tmp_path / 'd')!r}, embedded=True) as m:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+            counter = m.counter("full_total", labels=("n",))
+            for n in range(2_000):
+                counter.labels(n).inc()
+            with lapwing.track("on_a_full_disk"):
+                pass
+            assert m.query("count(full_total)")[0]["value"][1] == 2_000
+            assert m.performance_report(1)["total_operations"] >= 1
+        assert "log" in m.status()["data_error"], m.status()
+    """
+    done, took = program(code)
+    assert done.returncode == 0 and "not on disk" in done.stderr and took < 30, done.stderr
 
 
 def test_a_handler_that_raises():
@@ -251,7 +294,8 @@ def test_asyncio_is_not_held():
         return ticks, found, checks
 
     ticks, found, checks = asyncio.run(main())
-    assert ticks > 3 and found[0]["value"][1] == 1.0 and len(checks) == 4
+    # Held, it would have been one.
+    assert ticks >= 2 and found[0]["value"][1] == 1.0 and len(checks) == 4
 
 
 def test_a_health_check_that_hangs_does_not_hold_up_the_others():
@@ -265,3 +309,317 @@ def test_a_health_check_that_hangs_does_not_hold_up_the_others():
     found = {c.name: c for c in checker.run()}
     assert time.monotonic() - started < 5
     assert found["hanging"].status.value == "unhealthy" and "0.2 s" in found["hanging"].message
+
+
+class Unprintable:
+    def __str__(self):
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+    def __reduce__(self):
+        raise RuntimeError("no pickle")
+
+
+class UnprintableError(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def inside_itself():
+    cycle = []
+    cycle.append(cycle)
+    return cycle
+
+
+@pytest.mark.parametrize("note", [
+    float("nan"), float("inf"), Unprintable(), {(1, 2): 3}, inside_itself(), "\ud800", 10**400, b"\xff", object(), threading.Lock(), {Unprintable(): Unprintable()},
+], ids=["nan", "inf", "unprintable", "tuple key", "inside itself", "half a surrogate", "a huge number", "bytes", "an object", "a lock", "unprintable key"])
+def test_whatever_is_noted_of_an_operation_harms_nobody(note):
+    with lapwing.track("noted", note=note) as op:
+        op.set(more=note).set(n=1)
+    assert op.result is None or (op.result["success"] and op.result["metadata"]["n"] == 1)
+    assert op.result is not None or note == 10**400
+    with lapwing.span("noted", note=note) as span:
+        span.set(more=note)
+    lapwing.log_inference(model=note, version=note, latency=0.1)
+    tracker = lapwing.PerformanceTracker()
+    tracker.end_operation(tracker.start_operation("request", "r", {"note": 1}), False, None, {"note": 2})
+
+
+def test_numbers_of_numpy_stay_numbers():
+    numpy = pytest.importorskip("numpy")
+    with lapwing.track("noted_numpy") as op:
+        op.set(loss=numpy.float32(0.5), steps=numpy.int64(7), flag=numpy.bool_(True))
+    assert op.result["metadata"] == {"loss": 0.5, "steps": 7, "flag": True}
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\0b", Unprintable(), ["a", "list"], {"a": 1}, None, b"bytes"], ids=lambda v: type(v).__name__)
+def test_whatever_is_a_label_harms_nobody(value):
+    counter = lapwing.counter("any_label_total", labels=("value",))
+    counter.labels(value).inc()
+    counter.labels(value=value).inc()
+    assert counter.labels(value).value >= 2
+    lapwing.exposition().encode()
+
+
+def test_one_true_and_a_half_are_three_labels():
+    counter = lapwing.counter("alike_total", labels=("value",))
+    for value in (1, True, 1.0, "1"):
+        counter.labels(value).inc()
+    assert [counter.labels(v).value for v in (1, True, 1.0, "1")] == [2, 1, 1, 2]
+
+
+def test_huge_values_are_cut():
+    lapwing.counter("huge_total", labels=("prompt",)).labels("x" * 5_000_000).inc()
+    lapwing.counter("huge_total", labels=("prompt",)).labels("x" * 5_000_001).inc()
+    with lapwing.track("huge", prompt="p" * 5_000_000) as op:
+        op.set(answer="a" * 5_000_000, all=list(range(100_000))).fail("e" * 5_000_000)
+    assert len(str(op.result)) < 50_000 and op.result["metadata"]["answer"].endswith("…")
+    page = lapwing.exposition()
+    assert max(map(len, page.splitlines())) < 2_000
+    # What is cut to the same is the same series.
+    assert sum(line.startswith("huge_total{") for line in page.splitlines()) == 1
+
+
+def test_exceptions_that_cannot_be_shown_go_on():
+    for around in (lapwing.track("unshown"), lapwing.span("unshown")):
+        with pytest.raises(UnprintableError), around:
+            raise UnprintableError
+    monitor = AdvancedMonitor()
+
+    def source():
+        raise UnprintableError
+
+    monitor.add_source("broken", source)
+    monitor.collect_metrics()
+    assert monitor.failures["broken"] == "UnprintableError: <UnprintableError>"
+
+
+def test_a_cancelled_task_is_no_failure_and_no_success():
+    @lapwing.track("given_up")
+    async def decorated():
+        await asyncio.sleep(60)
+
+    async def block():
+        with lapwing.track("given_up_block"):
+            await asyncio.sleep(60)
+
+    async def spanned():
+        with lapwing.span("given_up_span"):
+            await asyncio.sleep(60)
+
+    @lapwing.track("given_up_stream")
+    async def stream():
+        yield 1
+        await asyncio.sleep(60)
+
+    async def streamed():
+        async for _ in stream():
+            pass
+
+    async def main():
+        for work in (decorated, block, spanned, streamed):
+            task = asyncio.create_task(work())
+            await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+    page = lapwing.exposition()
+    for name in ("given_up", "given_up_block", "given_up_span", "given_up_stream"):
+        of = [line for line in page.splitlines() if f'operation="{name}"' in line and line.startswith("lapwing_operations_total")]
+        counts = {line.split('outcome="')[1].split('"')[0]: float(line.split()[-1]) for line in of}
+        assert counts.pop("abandoned") == 1 and not any(counts.values()), of
+
+
+def test_one_object_for_many_threads_and_tasks():
+    shared = lapwing.track("shared_by_all")
+    wrong = []
+
+    def thread(n):
+        for i in range(200):
+            with shared as op:
+                op.set(n=(n, i))
+            if op.result["metadata"]["n"] != [n, i]:
+                wrong.append(op.result)
+
+    threads = [threading.Thread(target=thread, args=(n,)) for n in range(6)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+
+    async def task(n):
+        with shared as op:
+            op.set(n=n)
+            # The last to come is not the first to go.
+            await asyncio.sleep(0.001 * (10 - n % 10))
+            with shared as inner:
+                inner.set(inside=n)
+        if op.result["metadata"]["n"] != n or inner.result["parent"] != op.id:
+            wrong.append(n)
+
+    async def main():
+        await asyncio.gather(*map(task, range(60)))
+
+    asyncio.run(main())
+    assert not wrong
+
+
+def test_forks_while_threads_watch_the_machine_and_look_at_rules():
+    """Locks that a thread of the parent held at the fork must not stop the child."""
+    code = """
+        import os, threading, lapwing
+        collector = lapwing.MetricsCollector()
+        manager = lapwing.AlertManager(collector, config={"rules": [{"name": "r", "condition": "depth > 1"}]})
+        stop = False
+        def watch():
+            while not stop:
+                lapwing.metrics.collector.host_sample()
+        def judge():
+            while not stop:
+                collector.record_metric("depth", "gauge", 2)
+                manager.check_alerts()
+                collector.query("sum(depth)")
+        threads = [threading.Thread(target=t) for t in (watch, watch, judge)]
+        [t.start() for t in threads]
+        for _ in range(40):
+            pid = os.fork()
+            if pid == 0:
+                lapwing.metrics.collector.host_sample()
+                collector.record_metric("depth", "gauge", 3)
+                collector.query("depth")
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        stop = True
+        [t.join() for t in threads]
+    """
+    done, _ = program(code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_client_from_before_a_fork(recorder):
+    code = """
+        import os, lapwing
+        m = lapwing.init()
+        before = lapwing.counter("kept_total")
+        pid = os.fork()
+        if pid == 0:
+            before.inc()
+            # The name that the child has is its parent's client: it sends by the child's own, and closes nothing of the parent.
+            ok = m.flush(5)
+            m.close()
+            os._exit(0 if ok else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        before.inc()
+        assert m.flush(5)
+    """
+    done, _ = program(code, LAPWING_URL=recorder.url)
+    assert done.returncode == 0, done.stderr
+    assert len([1 for _, path, _ in recorder.requests if path == "/api/v1/write"]) >= 2
+
+
+def test_a_fork_inside_an_operation():
+    code = """
+        import os, lapwing
+        with lapwing.track("forked") as op:
+            pid = os.fork()
+        if pid == 0:
+            os._exit(0 if op.result is None else 1)
+        assert os.waitpid(pid, 0)[1] == 0 and op.result["success"]
+    """
+    done, _ = program(code)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("where", ["embedded=True", "{url!r}"])
+def test_a_forked_child_ends_by_itself(where, dead_url):
+    """Not by `os._exit`: the engine of the parent is dropped in a process that has none of its threads."""
+    code = f"""
+        import os, sys, lapwing
+        m = lapwing.init({where.format(url=dead_url)})
+        m.counter("ends_total").inc()
+        pid = os.fork()
+        if pid == 0:
+            lapwing.counter("ends_total").inc()
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+    """
+    done, took = program(code)
+    assert done.returncode == 0 and took < 20, (done.stderr, took)
+
+
+def test_recording_while_the_interpreter_ends():
+    code = """
+        import atexit, threading, time, lapwing
+
+        counter = lapwing.counter("late_total")
+        timed = lapwing.track("late")(lambda: None)
+
+        class Late:
+            def __del__(self):
+                counter.inc()
+                timed()
+                with lapwing.track("very_late"):
+                    pass
+
+        late = Late()
+        late.itself = late
+        atexit.register(lambda: [counter.inc(), timed(), lapwing.log_inference(model="a", latency=0.1)])
+        lapwing.init(embedded=True)
+
+        def work():
+            while True:
+                counter.inc()
+                lapwing.exposition()
+
+        threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.1)
+    """
+    done, took = program(code)
+    assert done.returncode == 0 and done.stderr == "" and took < 20, done.stderr
+
+
+def test_a_full_queue_of_notifications_is_bounded_and_counted():
+    from lapwing.alerts import notification
+
+    service = NotificationService()
+    begun, held = threading.Event(), threading.Event()
+    told = []
+    service.enqueue(lapwing.Alert("first"), [lambda alert: begun.set() or held.wait(30)])
+    assert begun.wait(10)
+    started = time.monotonic()
+    for n in range(notification.QUEUE_MAX + 500):
+        service.enqueue(lapwing.Alert(str(n)), [lambda alert: told.append(alert.message)])
+    assert time.monotonic() - started < 5
+    assert service.dropped == 500 and service._queue.qsize() <= notification.QUEUE_MAX
+    held.set()
+    assert service.close(20)
+    # The oldest were given up.
+    assert told[-1] == str(notification.QUEUE_MAX + 499) and len(told) == notification.QUEUE_MAX + 500 - service.dropped
+
+
+def test_operations_that_never_end_are_bounded():
+    """A program that forgets to end what it begins loses the oldest, counted, and not its memory."""
+    tracker = lapwing.PerformanceTracker()
+    first = tracker.start_operation("request", "forgotten", resources=False)
+    for _ in range(100_000):
+        tracker.start_operation("request", "forgotten", resources=False)
+    assert tracker.active_operations == 100_000
+    with pytest.raises(KeyError, match="given up"):
+        tracker.end_operation(first)
+
+
+def test_a_pipeline_with_many_runs_is_not_slowed():
+    monitor = lapwing.ProductionMonitor()
+
+    def record(count):
+        started = time.perf_counter()
+        for n in range(count):
+            monitor.record_pipeline_execution("busy", 0.01, n % 3 != 0)
+        return (time.perf_counter() - started) / count
+
+    early = record(300)
+    record(5_000)
+    late = record(300)
+    assert late < 5 * early + 0.001, (early, late)

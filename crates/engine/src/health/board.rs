@@ -155,6 +155,12 @@ impl Board {
         self.options.models.iter().position(|s| s == spec)
     }
 
+    /// The first look of a check is wanted only as long as there was none.
+    pub(super) fn is_wanted(&self, i: usize, is_first: bool) -> bool {
+        let live = &self.checks[i];
+        !is_first || (live.last.is_none() && !live.is_under_way)
+    }
+
     /// A look is to begin; false while the last one is under way.
     pub(super) fn begin(&mut self, i: usize) -> bool {
         let live = &mut self.checks[i];

@@ -9,17 +9,16 @@
 use super::board::Board;
 use super::event::HealthNote;
 use super::repair::Effect;
+use super::slots::Slots;
 use super::spec::{CheckKind, HealthOptions};
 use super::{diagnosis, objectives, runner};
 use crate::engine::Engine;
 use crate::jobs::Jobs;
 use crate::meter::{Counter, Latency, Meter};
 use lapwing_collect::probe::{Look, probe};
-use lapwing_collect::schedule::{Schedule, TargetId};
 use lapwing_judge::health::RecoveryEvent;
 use lapwing_store::state::{StateError, StateStore};
-use lapwing_types::{Labels, ProbeOutcome, ProbeReason, StateBatch, StateKind, Verdict, WriteBatch};
-use std::collections::HashMap;
+use lapwing_types::{ProbeOutcome, ProbeReason, StateBatch, StateKind, Verdict, WriteBatch};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -311,31 +310,6 @@ pub(crate) fn start_probes(jobs: &mut Jobs, engine: &Engine) {
     });
 }
 
-/// When which check of these options is due.
-#[derive(Default)]
-struct Slots {
-    options: Arc<HealthOptions>,
-    schedule: Schedule,
-    indexes: HashMap<TargetId, usize>,
-}
-
-impl Slots {
-    /// Checks that stay keep the slot they wait for.
-    fn follow(&mut self, options: Arc<HealthOptions>, now_ms: i64) {
-        let before = std::mem::take(&mut self.indexes);
-        for (i, spec) in options.checks.iter().enumerate() {
-            let labels = Labels::from_pairs([("check", spec.name.as_str())]).unwrap_or_default();
-            let id = TargetId(labels.stable_hash());
-            self.schedule.insert(id, spec.interval_ms, now_ms);
-            self.indexes.insert(id, i);
-        }
-        for id in before.into_keys().filter(|id| !self.indexes.contains_key(id)) {
-            self.schedule.remove(id);
-        }
-        self.options = options;
-    }
-}
-
 async fn run(health: &Health, engine: &Engine, mut stopped: watch::Receiver<bool>) {
     let mut slots = Slots::default();
     let mut last_ms = i64::MIN;
@@ -346,23 +320,24 @@ async fn run(health: &Health, engine: &Engine, mut stopped: watch::Receiver<bool
             slots.follow(options, now_ms);
         }
         if now_ms < last_ms {
-            slots.schedule.rewind(now_ms);
+            slots.rewind(now_ms);
         }
         last_ms = now_ms;
-        let due = slots.schedule.due(now_ms).into_iter();
-        let mut due: Vec<(usize, i64)> = due
-            .filter_map(|due| Some((*slots.indexes.get(&due.id)?, due.slot_ms)))
-            .collect();
+        let mut due = slots.due(now_ms);
         if !due.is_empty() {
             health.change(|board| {
-                due.retain(|(i, _)| board.now_at(&slots.options, *i).is_some_and(|i| board.begin(i)));
+                due.retain(|turn| {
+                    board
+                        .now_at(&slots.options, turn.i)
+                        .is_some_and(|i| board.is_wanted(i, turn.is_first) && board.begin(i))
+                });
             });
         }
-        for (i, slot_ms) in due {
-            let place = (slots.options.clone(), i);
-            tokio::spawn(health.clone().look(place, slot_ms, engine.clone()));
+        for turn in due {
+            let place = (slots.options.clone(), turn.i);
+            tokio::spawn(health.clone().look(place, turn.slot_ms, engine.clone()));
         }
-        let next_ms = slots.schedule.next_due_ms().unwrap_or(now_ms + 1000);
+        let next_ms = slots.next_ms().unwrap_or(now_ms + 1000);
         let sleep = Duration::from_millis((next_ms - engine.now_ms()).max(0).unsigned_abs()).min(SLEEP_MAX);
         tokio::select! {
             () = tokio::time::sleep(sleep) => {}

@@ -20,6 +20,7 @@ mod quiet;
 mod repair;
 mod runner;
 mod series;
+mod slots;
 mod spec;
 mod view;
 

@@ -6,7 +6,7 @@ use super::quiet::Subject;
 use super::series::{ExtraLabels, LabelCache, push};
 use super::spec::{CheckKind, HealthOptions, ModelSpec, Role};
 use lapwing_judge::health::{
-    Cause, CheckPolicy, CheckState, EndpointHealth, Fleet, ShardEvent, ShardFact, model_state,
+    Cause, CheckPolicy, CheckState, EndpointHealth, Fleet, Shard, ShardEvent, ShardFact, model_state,
     traffic_verdict, worst,
 };
 use lapwing_types::{DecisionReason, HealthState, ShardState, Verdict};
@@ -158,8 +158,8 @@ impl Board {
                 state = match shard.state {
                     ShardState::Healthy => state,
                     ShardState::Suspect => state.max(HealthState::Degraded),
-                    // Not serving for want of a first word is not knowing.
-                    ShardState::Stale if shard.version.is_none() && state != HealthState::Unhealthy => {
+                    // Not serving for want of a first word, or of another that confirms it, is not knowing.
+                    ShardState::Stale if state != HealthState::Unhealthy && may_be_right(shard, fleet) => {
                         HealthState::Unknown
                     }
                     _ => HealthState::Unhealthy,
@@ -436,6 +436,15 @@ impl Board {
                 (now_ms, value),
             );
         }
+    }
+}
+
+/// Nothing that it said of its weights is wrong.
+fn may_be_right(shard: &Shard, fleet: Option<&Fleet>) -> bool {
+    let expected = fleet.and_then(|f| f.expected.as_ref());
+    match (&shard.version, expected) {
+        (Some(version), Some(expected)) => version == expected,
+        _ => true,
     }
 }
 

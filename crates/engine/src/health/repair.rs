@@ -257,10 +257,16 @@ impl Board {
             detail,
             "repair"
         );
+        let (name, kind) = (&bound.spec.name, bound.spec.action.kind());
         self.record_audit(AuditEntry {
             at_ms: now_ms,
             target: bound.target.clone(),
-            action: format!("{} ({})", bound.spec.name, bound.spec.action.kind()),
+            // One without a name is called as its kind.
+            action: if name == kind {
+                kind.to_owned()
+            } else {
+                format!("{name} ({kind})")
+            },
             step: step.to_owned(),
             by: by.to_owned(),
             detail: detail.chars().take(500).collect(),

@@ -15,7 +15,16 @@ pub(super) type ExtraLabels = Vec<(&'static str, String)>;
 #[derive(Debug, Default)]
 pub(super) struct LabelCache {
     base: Vec<(String, String)>,
-    known: Vec<(&'static str, ExtraLabels, Labels)>,
+    known: Vec<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    name: &'static str,
+    extra: ExtraLabels,
+    labels: Labels,
+    /// Of its last sample; `None` when it has none or was ended.
+    written_ms: Option<i64>,
 }
 
 impl LabelCache {
@@ -54,21 +63,29 @@ impl LabelCache {
     }
 
     pub(super) fn labels(&mut self, name: &'static str, extra: &[(&'static str, String)]) -> Labels {
-        let found = self.known.iter().find(|(n, e, _)| *n == name && e == extra);
-        if let Some((_, _, labels)) = found {
-            return labels.clone();
-        }
-        let mut builder = LabelsBuilder::new();
-        for (n, v) in &self.base {
-            builder.set(n, v.as_str());
-        }
-        for (n, v) in extra {
-            builder.set(n, v.as_str());
-        }
-        builder.set(METRIC_NAME, name);
-        let labels = builder.build();
-        self.known.push((name, extra.to_vec(), labels.clone()));
-        labels
+        self.known(name, extra).labels.clone()
+    }
+
+    fn known(&mut self, name: &'static str, extra: &[(&'static str, String)]) -> &mut Known {
+        let found = self.known.iter().position(|k| k.name == name && k.extra == extra);
+        let at = found.unwrap_or_else(|| {
+            let mut builder = LabelsBuilder::new();
+            for (n, v) in &self.base {
+                builder.set(n, v.as_str());
+            }
+            for (n, v) in extra {
+                builder.set(n, v.as_str());
+            }
+            builder.set(METRIC_NAME, name);
+            self.known.push(Known {
+                name,
+                extra: extra.to_vec(),
+                labels: builder.build(),
+                written_ms: None,
+            });
+            self.known.len() - 1
+        });
+        &mut self.known[at]
     }
 }
 
@@ -78,23 +95,36 @@ pub(super) fn push(
     (name, extra): (&'static str, &[(&'static str, String)]),
     (t_ms, value): (i64, f64),
 ) {
-    batch.series.push(SeriesWrite {
-        labels: cache.labels(name, extra),
+    let known = cache.known(name, extra);
+    known.written_ms = Some(t_ms);
+    batch.series.push(one_sample(&known.labels, (t_ms, value)));
+}
+
+fn one_sample(labels: &Labels, (t_ms, value): (i64, f64)) -> SeriesWrite {
+    SeriesWrite {
+        labels: labels.clone(),
         samples: vec![Sample { t_ms, value }],
         ..SeriesWrite::default()
-    });
+    }
 }
 
 /// All series of something end here.
 pub(super) fn push_stale(batch: &mut WriteBatch, cache: &LabelCache, t_ms: i64) {
-    let value = stale_nan();
-    batch
-        .series
-        .extend(cache.known.iter().map(|(_, _, labels)| SeriesWrite {
-            labels: labels.clone(),
-            samples: vec![Sample { t_ms, value }],
-            ..SeriesWrite::default()
-        }));
+    let living = cache.known.iter().filter(|k| k.written_ms.is_some());
+    let ends = living.map(|k| one_sample(&k.labels, (t_ms, stale_nan())));
+    batch.series.extend(ends);
+}
+
+/// What the last look measured and this one did not come to ends, as it would if it were scraped: the length of a body that
+/// nobody sent is not what it was.
+fn end_unmeasured(batch: &mut WriteBatch, cache: &mut LabelCache, t_ms: i64) {
+    for known in &mut cache.known {
+        let is_past = known.written_ms.is_some_and(|at| at < t_ms);
+        if is_past && known.name.starts_with("probe_") {
+            known.written_ms = None;
+            batch.series.push(one_sample(&known.labels, (t_ms, stale_nan())));
+        }
+    }
 }
 
 /// One look at one check.
@@ -120,6 +150,7 @@ pub(super) fn push_outcome(
     for series in &outcome.series {
         push(batch, cache, (series.name, &series.labels), (t_ms, series.value));
     }
+    end_unmeasured(batch, cache, t_ms);
 }
 
 /// The family under which the phases of a kind of probe stand.
@@ -140,5 +171,38 @@ pub fn phase_word(kind: &str, phase: Phase) -> &'static str {
         ("dns", Phase::Processing) => "request",
         ("icmp", Phase::Processing) => "rtt",
         _ => phase.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapwing_types::{ProbeSeries, is_stale};
+
+    #[test]
+    fn what_a_look_did_not_come_to_ends_once() {
+        let mut cache = LabelCache::of(&[("check", "a")]);
+        let measured = |names: &[&'static str]| {
+            let series = names.iter().map(|name| ProbeSeries {
+                name,
+                labels: Vec::new(),
+                value: 1.0,
+            });
+            ProbeOutcome {
+                series: series.collect(),
+                ..ProbeOutcome::pass()
+            }
+        };
+        let mut ended = |names: &[&'static str], t_ms: i64| {
+            let mut batch = WriteBatch::default();
+            push_outcome(&mut batch, &mut cache, ("http", &measured(names)), t_ms);
+            let ends = batch.series.iter().filter(|s| is_stale(s.samples[0].value));
+            ends.map(|s| s.labels.get(METRIC_NAME).unwrap_or("").to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert!(ended(&["probe_http_status_code", "probe_ip_protocol"], 1).is_empty());
+        assert_eq!(ended(&["probe_ip_protocol"], 2), ["probe_http_status_code"]);
+        assert!(ended(&["probe_ip_protocol"], 3).is_empty(), "said once");
+        assert!(ended(&["probe_http_status_code"], 4).contains(&"probe_ip_protocol".to_owned()));
     }
 }

@@ -1,29 +1,31 @@
 //! A process that forks must not leave a lock taken by a thread that the child does not have.
 //!
-//! Threads of ours that take locks of the SDK in the background hold the gate meanwhile, never across network I/O. Whoever forks
-//! takes the gate first ([`ForkHold::take`]) and lets it go on both sides ([`ForkHold::release`]).
+//! Whoever takes locks of ours while another thread may fork (threads in the background, and calls that let go of an interpreter's lock) goes
+//! through the gate meanwhile, never across network I/O: many at once. Whoever forks closes the gate first ([`ForkHold::take`]), waits for
+//! those inside, and opens it on both sides ([`ForkHold::release`]). Nobody goes through it twice at a time: the second time would wait for
+//! whoever forks, and that one for the first.
 
 use std::cell::RefCell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-static GATE: Mutex<()> = Mutex::new(());
+static GATE: RwLock<()> = RwLock::new(());
 
 thread_local! {
-    static HELD: RefCell<Option<MutexGuard<'static, ()>>> = const { RefCell::new(None) };
+    static HELD: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
 }
 
-/// To be held around anything that takes the SDK's locks on a thread of ours.
-pub fn fork_gate() -> MutexGuard<'static, ()> {
-    GATE.lock().unwrap_or_else(PoisonError::into_inner)
+/// To be held around anything that takes our locks while another thread may fork.
+pub fn fork_gate() -> RwLockReadGuard<'static, ()> {
+    GATE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The gate, held by the thread that forks.
+/// The gate, closed by the thread that forks.
 #[derive(Debug)]
 pub struct ForkHold;
 
 impl ForkHold {
     pub fn take() {
-        let guard = fork_gate();
+        let guard = GATE.write().unwrap_or_else(PoisonError::into_inner);
         HELD.with(|held| *held.borrow_mut() = Some(guard));
     }
 

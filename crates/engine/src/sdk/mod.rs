@@ -2,7 +2,7 @@
 //!
 //! Reading order: `cells` (numbers that many threads add to), `registry` (names, labels, handles), `page` (all of it as text or as
 //! a batch), `operations` (what was done, and its rate, errors and duration), `resources` and `gpus` (what this process uses), `remote`
-//! (to a server, in the background), `track` (a piece of work in one line).
+//! (to a server, in the background), `track` (a piece of work in one line), `bounds` (how large what is said may be).
 //!
 //! Behind a feature each: `recorder` (`metrics`: the facade of that name), `spans` (`tracing-layer`), `http` (`tower`; with `axum` it
 //! knows its routes), and the attribute `#[lapwing::track]` (`macros`).
@@ -10,6 +10,7 @@
 //! What must never happen in here: a recording call that blocks, panics or fails because a server is away. A handle is bound once,
 //! where names and labels are checked; recording through it is a few atomic additions to the calling thread's own cells.
 
+mod bounds;
 mod cells;
 mod fork;
 mod gpus;

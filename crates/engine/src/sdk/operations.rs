@@ -7,6 +7,7 @@
 //! Bounds: operations that have ended are kept up to a number, the oldest goes first; operations that were begun and never
 //! ended are given up from a number on, the oldest first, and count with the outcome `abandoned`.
 
+use super::bounds::bound;
 use super::cells::{Counter, Histogram, Recorded};
 use super::registry::{Family, Metric, MetricSpec, Registry};
 use super::resources::process_resources;
@@ -81,6 +82,11 @@ impl OperationHandle {
             if success { &self.success } else { &self.error }.inc();
         }
         recorded
+    }
+
+    /// It will not end; see [`Tracker::abandon`].
+    pub fn abandon(&self) {
+        self.abandoned.count();
     }
 }
 
@@ -238,7 +244,7 @@ impl Tracker {
         let after = open.start.resources.then(|| process_resources(now_ms));
         let mut metadata = open.start.metadata;
         metadata.extend(ended.metadata);
-        let operation = Operation {
+        let mut operation = Operation {
             id: id.to_owned(),
             kind: open.start.kind,
             name: open.start.name,
@@ -253,8 +259,26 @@ impl Tracker {
                 .map(|(before, after)| used(&before, &after)),
             metadata,
         };
+        bound(&mut operation);
         self.record(operation.clone())?;
         Ok(operation)
+    }
+
+    /// It will not end: whoever waited for it had enough. Counts as `abandoned`, which is no failure; whether it was running.
+    pub fn abandon(&self, id: &str) -> bool {
+        let Some(sequence) = id.rsplit('_').next().and_then(|s| s.parse::<u64>().ok()) else {
+            return false;
+        };
+        let mut all = self.lock_open();
+        if all.get(&sequence).is_none_or(|(known, _)| known != id) {
+            return false;
+        }
+        let given_up = all.remove(&sequence);
+        drop(all);
+        if let Some((_, open)) = given_up {
+            self.count_abandoned(&open);
+        }
+        true
     }
 
     /// An id for an operation that somebody else times.
@@ -290,8 +314,9 @@ impl Tracker {
         Ok(())
     }
 
-    /// Keeps it for reports, without counting it.
-    pub fn keep(&self, operation: Operation) {
+    /// Keeps it for reports, without counting it. What is too large in it is cut.
+    pub fn keep(&self, mut operation: Operation) {
+        bound(&mut operation);
         let mut ended = self.lock_ended();
         if ended.newest.len() == ENDED_MAX {
             ended.newest.pop_front();
@@ -443,6 +468,20 @@ mod tests {
             .collect();
         assert_eq!(ids.len(), 100);
         assert_eq!(sdk.tracker().running(), 100);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_no_failure() {
+        let sdk = Sdk::new(Clock::simulated(1_000));
+        let id = sdk.tracker().start(start("fetch")).unwrap();
+        assert!(sdk.tracker().abandon(&id));
+        assert!(!sdk.tracker().abandon(&id) && !sdk.tracker().abandon("never"));
+        assert_eq!((sdk.tracker().running(), sdk.tracker().since(0).len()), (0, 0));
+        let page = sdk.exposition();
+        assert!(
+            page.contains(r#"outcome="abandoned",type="download_operation"} 1"#),
+            "{page}"
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Names, labels and handles.
 //!
 //! Asking for a metric that is there returns it; asking for it with another type, other labels or other buckets is an error that
-//! says where it was made. Label sets per metric are bounded: beyond the bound all further ones share one series, whose label
+//! says where it was made. A value is at most 1024 bytes long, the rest of it is cut. Label sets per metric are bounded: beyond the bound all further ones share one series, whose label
 //! values are all `_other_`, so that a user id in a label cannot fill the memory.
 
+use super::bounds::{LABEL_BYTES_MAX, cut};
 use super::cells::{Counter, Gauge, Histogram, Summary};
 use lapwing_types::{Labels, METRIC_NAME, MetricKind};
 use lapwing_wire::names::{is_legacy_label_name, is_legacy_metric_name};
@@ -219,7 +220,8 @@ impl Family {
     }
 
     pub(super) fn with_pairs<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Metric {
-        let labels = Labels::from_pairs(pairs.into_iter().filter(|(_, v)| !v.is_empty())).unwrap_or_default();
+        let bounded = pairs.into_iter().map(|(n, v)| (n, cut(v, LABEL_BYTES_MAX)));
+        let labels = Labels::from_pairs(bounded.filter(|(_, v)| !v.is_empty())).unwrap_or_default();
         let mut children = self.lock();
         if let Some(child) = children.get(&labels) {
             return child.metric.clone();

@@ -5,7 +5,7 @@
 
 use super::fork::fork_gate;
 use super::page::Sdk;
-use super::spool::Spool;
+use super::spool::{Spool, in_parcels};
 use crate::clock::Clock;
 use lapwing_wire::remote_write::encode_v1;
 use std::path::PathBuf;
@@ -254,9 +254,7 @@ impl Shared {
         {
             state.spool.add("write", body, now_ms);
         }
-        if !operations.is_empty()
-            && let Ok(body) = serde_json::to_vec(&operations)
-        {
+        for body in in_parcels(&operations) {
             state.spool.add("operations", body, now_ms);
         }
     }

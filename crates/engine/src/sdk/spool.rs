@@ -26,6 +26,9 @@ pub(super) struct Spool {
     pub(super) disk_error: Option<String>,
 }
 
+/// Of a list of operations.
+const LIST_BYTES_MAX: usize = 1 << 20;
+
 /// What a spooled file is, by the end of its name.
 const KINDS: [(&str, &str, &str); 2] = [
     ("write", "/api/v1/write", "application/x-protobuf"),
@@ -137,6 +140,25 @@ impl Spool {
     }
 }
 
+/// Lists of operations, each small enough for a server to take: one that is refused for its size would cost all of them.
+pub(super) fn in_parcels<T: serde::Serialize>(operations: &[T]) -> Vec<Vec<u8>> {
+    let mut parcels: Vec<Vec<u8>> = Vec::new();
+    for operation in operations {
+        let Ok(one) = serde_json::to_vec(operation) else {
+            continue;
+        };
+        match parcels.last_mut() {
+            Some(open) if open.len() + one.len() < LIST_BYTES_MAX => open.push(b','),
+            _ => parcels.push(vec![b'[']),
+        }
+        if let Some(open) = parcels.last_mut() {
+            open.extend(one);
+        }
+    }
+    parcels.iter_mut().for_each(|p| p.push(b']'));
+    parcels
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,5 +196,24 @@ mod tests {
         spool.add("write", vec![1], 1);
         assert_eq!(spool.len(), 1);
         assert!(spool.disk_error.is_some());
+    }
+
+    #[test]
+    fn long_lists_go_in_parts_and_nothing_is_lost() {
+        let texts: Vec<String> = (0..300).map(|i| format!("{i}{}", "x".repeat(10_000))).collect();
+        let parcels = in_parcels(&texts);
+        assert_eq!(parcels.len(), 3);
+        assert!(parcels.iter().all(|p| p.len() <= LIST_BYTES_MAX));
+        let back: Vec<String> = parcels
+            .iter()
+            .flat_map(|p| serde_json::from_slice::<Vec<String>>(p).unwrap())
+            .collect();
+        assert_eq!(back, texts);
+        // One that is larger than a part goes alone.
+        assert_eq!(
+            in_parcels(&["y".repeat(2 * LIST_BYTES_MAX), "z".to_owned()]).len(),
+            2
+        );
+        assert!(in_parcels::<String>(&[]).is_empty());
     }
 }

@@ -153,7 +153,7 @@ pub(super) struct Abandoned {
 }
 
 impl Abandoned {
-    fn count(&self) {
+    pub(super) fn count(&self) {
         let labels = self.labels.iter().chain([("outcome", "abandoned")]);
         let counter: Option<Counter> = match self.family.as_ref().map(|f| f.with_any(labels)) {
             Some(Metric::Counter(counter)) => Some(counter),

@@ -72,6 +72,15 @@ fn change(row: &Row) -> String {
     }
 }
 
+/// A probability that is not zero must not read as zero.
+fn chance(p: f64) -> String {
+    if p < 0.0005 {
+        "p < 0.001".to_owned()
+    } else {
+        format!("p = {p:.3}")
+    }
+}
+
 /// What the verdict means, in words.
 pub(super) fn words(row: &Row) -> String {
     let better = row.direction.as_str();
@@ -81,17 +90,21 @@ pub(super) fn words(row: &Row) -> String {
         Verdict::Better => "better".to_owned(),
         Verdict::Worse => {
             let sure = match row.noise {
-                Some(Noise::MannWhitney { p }) => format!(", p = {p:.3}"),
-                Some(Noise::Bootstrap { p, interval }) => format!(", p = {p:.3}{}", between(interval)),
+                Some(Noise::MannWhitney { p }) => format!(", {}", chance(p)),
+                Some(Noise::Bootstrap { p, interval }) => format!(", {}{}", chance(p), between(interval)),
                 Some(Noise::TooFewValues { least }) => format!(", no noise model ({least} values)"),
                 None => String::new(),
             };
             format!("worse by more than {allowed:.1}% ({better} is better{sure})")
         }
         Verdict::WithinNoise => match row.noise {
-            Some(Noise::MannWhitney { p }) => format!("worse, and not more than noise (p = {p:.3})"),
+            Some(Noise::MannWhitney { p }) => format!("worse, and not more than noise ({})", chance(p)),
             Some(Noise::Bootstrap { p, interval }) => {
-                format!("worse, and not more than noise (p = {p:.3}{})", between(interval))
+                format!(
+                    "worse, and not more than noise ({}{})",
+                    chance(p),
+                    between(interval)
+                )
             }
             _ => "worse, and not more than noise".to_owned(),
         },

@@ -114,15 +114,22 @@ impl MaintenanceWindow {
     /// Until when planned work holds for whatever bears one of these names.
     pub fn holds_for(&self, names: &[&str], now_ms: i64) -> Option<i64> {
         let named = |pattern: &String| {
-            names.iter().any(|name| match pattern.strip_suffix('*') {
-                Some(prefix) => name.starts_with(prefix),
-                None => name == pattern,
-            })
+            names
+                .iter()
+                .any(|name| MaintenanceWindow::is_meant(pattern, name))
         };
         if !self.of.is_empty() && !self.of.iter().any(named) {
             return None;
         }
         self.when.until_ms(now_ms)
+    }
+
+    /// Whether a word of `of` means this name.
+    pub fn is_meant(pattern: &str, name: &str) -> bool {
+        match pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == pattern,
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use flate2::read::GzDecoder;
+use std::io::Read;
 
 /// No other host, no inline script; styles may be inline because charts set them.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
@@ -31,6 +33,23 @@ pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     }
 }
 
+/// Every browser does; `curl` and most libraries do not unless they are told to.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT_ENCODING);
+    let words = accepted
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','));
+    words.into_iter().any(|word| {
+        let (name, quality) = word.split_once(';').unwrap_or((word, ""));
+        let quality = quality
+            .trim()
+            .strip_prefix("q=")
+            .map_or(Ok(1.0), |q| q.trim().parse::<f32>());
+        matches!(name.trim(), "gzip" | "x-gzip" | "*") && quality.is_ok_and(|q| q > 0.0)
+    })
+}
+
 fn answer(asset: lapwing_ui::Asset, headers: &HeaderMap) -> Response {
     let same = headers
         .get(header::IF_NONE_MATCH)
@@ -44,12 +63,23 @@ fn answer(asset: lapwing_ui::Asset, headers: &HeaderMap) -> Response {
     } else {
         "no-cache"
     };
-    let mut response = Response::new(Body::from(asset.bytes_gzip));
+    let mut response = if takes_gzip(headers) {
+        let mut packed = Response::new(Body::from(asset.bytes_gzip));
+        let out = packed.headers_mut();
+        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        out.insert(header::ETAG, HeaderValue::from_static(asset.etag));
+        packed
+    } else {
+        let mut plain = Vec::new();
+        match GzDecoder::new(asset.bytes_gzip).read_to_end(&mut plain) {
+            Ok(_) => Response::new(Body::from(plain)),
+            Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    };
     let out = response.headers_mut();
+    out.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
-    out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    out.insert(header::ETAG, HeaderValue::from_static(asset.etag));
     out.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     out.insert(
         header::X_CONTENT_TYPE_OPTIONS,
@@ -57,4 +87,36 @@ fn answer(asset: lapwing_ui::Asset, headers: &HeaderMap) -> Response {
     );
     out.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(accepted: Option<&'static str>, is_packed: bool) {
+        let mut headers = HeaderMap::new();
+        if let Some(accepted) = accepted {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+        }
+        assert_eq!(takes_gzip(&headers), is_packed, "{accepted:?}");
+    }
+
+    #[test]
+    fn only_who_takes_gzip_gets_it() {
+        check(Some("gzip, deflate, br"), true);
+        check(Some("br;q=1.0, gzip;q=0.8, *;q=0.1"), true);
+        check(Some("*"), true);
+        check(None, false);
+        check(Some("identity"), false);
+        check(Some("gzip;q=0"), false);
+        check(Some("deflate"), false);
+    }
+
+    #[tokio::test]
+    async fn the_page_can_be_read_without_unpacking() {
+        let answer = serve(Uri::from_static("/"), HeaderMap::new()).await;
+        assert!(!answer.headers().contains_key(header::CONTENT_ENCODING));
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("<script"));
+    }
 }

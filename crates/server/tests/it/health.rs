@@ -171,6 +171,15 @@ fn a_shard_on_old_weights_does_not_serve() {
     );
     let server = serve(dir.path(), &config);
     model_state(&server, "chat", "healthy");
+    // That a shard has still to confirm its first word is no failure.
+    let events = server.get("/api/v1/health/events?subject=model/chat").json();
+    let begun: Vec<&serde_json::Value> = events["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| &e["from"])
+        .collect();
+    assert_eq!(begun, ["unknown"], "{events}");
     two.is(Mood::OldWeights);
     let view = model_state(&server, "chat", "degraded");
     let states: Vec<&str> = view["shards"]

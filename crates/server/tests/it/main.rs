@@ -13,6 +13,7 @@ mod fake_model;
 mod first_steps;
 mod gate;
 mod health;
+mod health_models;
 mod health_pages;
 mod health_reload;
 mod import_data;

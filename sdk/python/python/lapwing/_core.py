@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import sys
 import threading
@@ -23,6 +24,7 @@ DEFAULT_URL = "http://127.0.0.1:9595"
 #: How long the end of a program waits for what was not sent yet.
 EXIT_FLUSH_S = 0.2
 
+log = logging.getLogger("lapwing")
 _lock = threading.RLock()
 _client: "Client | None" = None
 registry = _native.Registry.default()
@@ -119,6 +121,7 @@ class Client:
         self._options = dict(options or {})
         self._pid = os.getpid()
         self._server: Any = None
+        self._data_error: str | None = None
 
     # The surface of a module, so that `m = lapwing.init()` is enough.
     counter = staticmethod(counter)
@@ -186,13 +189,19 @@ class Client:
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends everything now, waiting at most so long; whether all of it went."""
-        return True if self._remote is None or self._pid != os.getpid() else self._remote.flush(timeout)
+        if self._pid != os.getpid():
+            # After a fork: the child's own client, made for it.
+            return True if _client is None or _client is self else _client.flush(timeout)
+        return True if self._remote is None else self._remote.flush(timeout)
 
     def status(self) -> dict[str, Any]:
         """How it is going: mode, what was sent, what waits, the last error."""
         status: dict[str, Any] = {"mode": self.mode, "url": self.url, "pid": os.getpid(), "operations_running": tracker.running}
-        if self._remote is not None:
-            status |= json.loads(self._remote.status())
+        own = self if self._pid == os.getpid() else _client
+        if own is not None and own._remote is not None:
+            status |= json.loads(own._remote.status())
+        if self._data_error is not None:
+            status["data_error"] = self._data_error
         return status
 
     def close(self, timeout: float = 5.0) -> None:
@@ -201,15 +210,19 @@ class Client:
         with _lock:
             if _client is self:
                 _client = None
-        if self._server is not None:
-            self._server.terminate()
-            self._server = None
         if self._pid != os.getpid():
             return
         if self._remote is not None:
             self._remote.stop(timeout)
         if self._engine is not None:
-            self._engine.stop()
+            try:
+                self._engine.stop()
+            except RuntimeError as error:  # The disk is full or gone: nothing that the program could do about it here.
+                self._data_error = str(error)
+                log.warning("lapwing: what was kept last is not on disk: %s", error)
+        if self._server is not None:
+            self._server.terminate()
+            self._server = None
 
     def __enter__(self) -> "Client":
         return self
@@ -322,7 +335,8 @@ def init(
     """Starts watching this process. Ships to `url`, to `LAPWING_URL`, or to a server on this machine if there is one; otherwise
     (or with `embedded=True`) the engine lives in this process. `ui=True` starts a server beside it, with its web page.
 
-    A server that is away is no error: what is recorded waits, within bounds, and one warning says so.
+    A server that is away is no error: what is recorded waits, within bounds, and one warning says so. Nor is a directory that another process
+    holds or that cannot be written: the engine lives in memory then, a warning says so, and `status()["data_error"]` why.
 
     >>> with init(embedded=True) as m:
     ...     m.counter("doc_init_total").inc()
@@ -349,11 +363,21 @@ def init(
             _client._server = server
         else:
             own = [r.to_rule() if hasattr(r, "to_rule") else dict(r) for r in rules]
-            engine = _native.Engine(
-                None if data is None else os.fspath(data), rules=json.dumps(own), host_interval_s=host_metrics
-            )
+            engine, data_error = _engine(None if data is None else os.fspath(data), json.dumps(own), host_metrics)
             _client = Client("embedded", engine=engine, options=options)
+            _client._data_error = data_error
         return _client
+
+
+def _engine(data: str | None, rules: str, host_metrics: float | None) -> tuple[Any, str | None]:
+    """An engine over the directory; in memory where the directory is another process's (a worker that was spawned), or cannot be written."""
+    try:
+        return _native.Engine(data, rules=rules, host_interval_s=host_metrics), None
+    except RuntimeError as error:
+        if data is None:
+            raise
+        log.warning("lapwing: %s; this process keeps its numbers in memory only", error)
+        return _native.Engine(None, rules=rules, host_interval_s=host_metrics), str(error)
 
 
 def _start_server(data: Any) -> tuple[str, Any]:
@@ -370,6 +394,8 @@ def _start_server(data: Any) -> tuple[str, Any]:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and process.poll() is None and not _answers(url):
         time.sleep(0.05)
+    if process.poll() is not None:
+        log.warning("lapwing: the server with the web page ended with status %s; what is recorded waits for one at %s", process.returncode, url)
     return url, process
 
 

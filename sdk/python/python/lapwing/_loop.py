@@ -7,6 +7,8 @@ import os
 import threading
 from typing import Any, Callable
 
+from ._text import told
+
 log = logging.getLogger("lapwing")
 
 
@@ -49,7 +51,7 @@ class Loop:
                 self._work()
             except Exception as error:
                 self.failures += 1
-                self.last_error = f"{type(error).__name__}: {error}"
+                self.last_error = told(error)
                 if self.failures == 1:
                     log.warning("lapwing: %s failed: %s", self.name, self.last_error)
             if stop.wait(interval):

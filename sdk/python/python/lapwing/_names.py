@@ -41,8 +41,13 @@ _from("monitoring.production", "ProductionMonitor")
 _from("monitoring.comprehensive", "ComprehensiveMonitor")
 _from("scripts.deployment.monitoring_setup", "EnhancedModelAvailabilityMonitor")
 _from("profiling", "PerformanceProfiler", "ProfiledModelServer", "SamplingProfiler")
-_from("tracing", "Tracer", "TracingModelServer")
-_from("dashboard_api", "get_alerts_dashboard", "get_dashboard_overview", "get_metrics_dashboard")
+_from("tracing", "PredictionRequest", "PredictionResponse", "Tracer", "TracingModelServer")
+_from(
+    "dashboard_api", "get_active_alerts", "get_alert_history", "get_alert_statistics", "get_alerts_dashboard", "get_average_inference_time",
+    "get_average_latency", "get_business_metrics_summary", "get_dashboard_overview", "get_error_rate", "get_gpu_usage", "get_metrics_dashboard",
+    "get_model_memory_usage", "get_model_performance_summary", "get_p95_latency", "get_recent_alerts", "get_requests_per_second",
+    "get_system_health_summary", "get_total_requests",
+)
 _from("gate", "Baselines", "GateFailed", "GateReport")
 _from("logging", "LogAnalyzer", "LogProcessor", "LogStorage", "setup_logging")
 _from("utils.config", "ConfigManager", "load_config")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import logging
 import os
 from collections import deque
 from contextvars import ContextVar, Token
@@ -13,6 +14,9 @@ from typing import Any, AsyncIterator, Callable, Iterator, Mapping, overload, Ty
 
 from . import _native
 from ._core import counter, gauge, histogram, tracker
+from ._text import is_cancelled, json_of, text_of, told
+
+log = logging.getLogger("lapwing")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,14 +24,11 @@ R = TypeVar("R")
 _current: ContextVar["Operation | None"] = ContextVar("lapwing_operation", default=None)
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, default=str)
-
-
 class Operation:
-    """One operation that is going on: `with lapwing.track("preprocess") as op`."""
+    """One operation that is going on: `with lapwing.track("preprocess") as op`. Afterwards `op.result` is what was kept; None where it was
+    cancelled, or forgotten because the process forked inside."""
 
-    __slots__ = ("id", "name", "kind", "_metadata", "_error", "_token", "result")
+    __slots__ = ("id", "name", "kind", "_metadata", "_error", "_token", "_track", "_outer", "result")
 
     def __init__(self, name: str, kind: str, metadata: Mapping[str, Any]):
         self.name = name
@@ -37,55 +38,79 @@ class Operation:
         self._metadata = dict(metadata)
         self._error: str | None = None
         self._token: Any = None
+        self._track: Any = None
+        self._outer: "Operation | None" = None
 
     def set(self, **metadata: Any) -> "Operation":
-        """Notes something about it."""
+        """Notes something about it. What is no number, text, list or dictionary is noted as its `str()`; of what is large the beginning."""
         self._metadata.update(metadata)
         return self
 
     def fail(self, reason: str = "failed") -> "Operation":
         """It ends as a failure, though nothing is raised."""
-        self._error = str(reason)
+        self._error = text_of(reason)
         return self
 
 
 class _Track:
-    """What `track(...)` returns: a decorator and a context manager."""
+    """What `track(...)` returns: a decorator and a context manager, which several threads and tasks may use at once.
 
-    __slots__ = ("_name", "_kind", "_labels", "_keep", "_resources", "_stack")
+    What must never happen in here: an exception in the program because of what it noted, or because it forked or was cancelled inside.
+    """
+
+    __slots__ = ("_name", "_kind", "_labels", "_keep", "_resources", "_open")
 
     def __init__(self, name: str | None, kind: str, labels: Mapping[str, Any], keep: bool, resources: bool):
         self._name = name
         self._kind = kind
-        self._labels = {k: str(v) for k, v in labels.items()}
+        self._labels = {k: text_of(v) for k, v in labels.items()}
         self._keep = keep
         self._resources = resources
-        self._stack: list[Operation] = []
+        self._open: list[Operation] = []
 
     # As a context manager: the operation is kept, with what was noted.
     def __enter__(self) -> Operation:
         if not self._name:
             raise ValueError("an operation needs a name: track(\"name\")")
         operation = Operation(self._name, self._kind, self._labels)
-        parent = _current.get()
-        operation.id = tracker.start(
-            self._kind, self._name, _json(operation._metadata), None if parent is None else parent.id, self._resources
-        )
+        outer = operation._outer = _current.get()
+        try:
+            operation.id = tracker.start(self._kind, self._name, json_of(operation._metadata), None if outer is None else outer.id, self._resources)
+        except ValueError as error:
+            log.debug("lapwing: an operation was not noted: %s", error)
+        operation._track = self
         operation._token = _current.set(operation)
-        self._stack.append(operation)
+        self._open.append(operation)
         return operation
 
-    def __exit__(self, kind: Any, error: BaseException | None, _trace: Any) -> None:
-        operation = self._stack.pop()
+    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        operation = self._innermost()
         try:
             _current.reset(operation._token)
         except ValueError:  # Left in another context than it was entered.
             pass
-        reason = operation._error
-        if error is not None:
-            reason = f"{type(error).__name__}: {error}"
-        ended = tracker.end(operation.id or "", reason is None, reason, _json(operation._metadata))
-        operation.result = json.loads(ended)
+        operation._token = operation._outer = None
+        if operation.id is None:
+            return
+        if is_cancelled(error):
+            tracker.abandon(operation.id)
+            return
+        reason = operation._error if error is None else told(error)
+        try:
+            operation.result = json.loads(tracker.end(operation.id, reason is None, reason, json_of(operation._metadata)))
+        except (KeyError, ValueError) as lost:  # The process forked meanwhile: the parent ends it.
+            log.debug("lapwing: an operation was not noted: %s", lost)
+
+    def _innermost(self) -> Operation:
+        """The operation that this context entered last through this object: another thread or task may have entered since."""
+        operation = _current.get()
+        while operation is not None and operation._track is not self:
+            operation = operation._outer
+        if operation is None:
+            return self._open.pop()
+        operation._track = None
+        self._open.remove(operation)
+        return operation
 
     async def __aenter__(self) -> Operation:
         return self.__enter__()
@@ -103,7 +128,7 @@ class _Track:
         if self._keep:
             return self._kept(function, name)
         handle = _native.OperationHandle(self._kind, name, self._labels)
-        return _counted(function, handle.ok_after, handle.failed_after)
+        return _counted(function, handle.ok_after, handle.failed_after, handle.abandoned)
 
     def _kept(self, function: Callable[..., Any], name: str) -> Any:
         def fresh() -> _Track:
@@ -125,15 +150,19 @@ class _Track:
         return kept
 
 
-def _counted(function: Callable[..., Any], ok: Callable[[float], None], failed: Callable[[float], None], now: Callable[[], float] = perf_counter) -> Any:
+def _counted(
+    function: Callable[..., Any], ok: Callable[[float], None], failed: Callable[[float], None], abandoned: Callable[[], None],
+    now: Callable[[], float] = perf_counter,
+) -> Any:
     if inspect.iscoroutinefunction(function):
         @functools.wraps(function)
         async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
             started = now()
             try:
                 result = await function(*args, **kwargs)
-            except BaseException:
-                failed(now() - started)
+            except BaseException as error:
+                # Cancelled is neither a failure nor a success: whoever asked had enough.
+                abandoned() if is_cancelled(error) else failed(now() - started)
                 raise
             ok(now() - started)
             return result
@@ -152,8 +181,8 @@ def _counted(function: Callable[..., Any], ok: Callable[[float], None], failed: 
                 await generator.aclose()
                 ok(now() - started)
                 raise
-            except BaseException:
-                failed(now() - started)
+            except BaseException as error:
+                abandoned() if is_cancelled(error) else failed(now() - started)
                 raise
             ok(now() - started)
 
@@ -329,8 +358,10 @@ class Span:
         ended = self.ended_ns = perf_counter_ns()
         handle = _handles.get(self.name) or _handle(self.name)
         if error is not None:
-            self.error = f"{type(error).__name__}: {error}"
-        if self.error is None:
+            self.error = told(error)
+        if is_cancelled(error):
+            handle.abandoned()
+        elif self.error is None:
             handle.ok_after((ended - self.started_ns) / 1e9)
         else:
             handle.failed_after((ended - self.started_ns) / 1e9)
@@ -371,7 +402,7 @@ class Span:
         return self
 
     def fail(self, reason: str = "failed") -> "Span":
-        self.error = str(reason)
+        self.error = text_of(reason)
         return self
 
     def finish(self) -> None:
@@ -437,7 +468,7 @@ def log_inference(
     if latency is not None and not (0 <= latency < float("inf")):
         raise ValueError(f"a latency of {latency} s is not a duration: it must be finite and not negative")
     success = success and error is None
-    common = {"model": str(model), "version": str(version)} | {k: str(v) for k, v in labels.items()}
+    common = {"model": text_of(model), "version": text_of(version)} | {k: text_of(v) for k, v in labels.items()}
     handle = _native.OperationHandle("inference", "inference", common)
     if latency is not None:
         handle.record(float(latency), success)
@@ -471,7 +502,7 @@ def _size(value: Any) -> float | None:
         return None
     try:
         return float(len(value))
-    except TypeError:
+    except Exception:  # A length is a courtesy.
         return 1.0
 
 

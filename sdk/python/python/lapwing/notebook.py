@@ -12,6 +12,8 @@ import re
 import shlex
 from typing import Any
 
+from ._text import told
+
 _ASSIGNED = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?![=~])\s*(.+)", re.DOTALL)
 
 
@@ -47,7 +49,7 @@ def load_ipython_extension(shell: Any) -> None:
             ran = shell.run_cell(cell)
             error = getattr(ran, "error_in_exec", None) or getattr(ran, "error_before_exec", None)
             if error is not None:
-                operation.fail(f"{type(error).__name__}: {error}")
+                operation.fail(told(error))
         return CellReport(operation.result or {})
 
     def lapwing(line: str) -> Any:

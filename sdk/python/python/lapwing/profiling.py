@@ -33,7 +33,7 @@ class PerformanceProfiler:
 
     def __init__(self) -> None:
         self.profiler = cProfile.Profile()
-        self.stats: pstats.Stats | None = None
+        self._made: pstats.Stats | None = None
         self._depth = 0
         self._owner: int | None = None
         self.skipped = 0
@@ -69,7 +69,7 @@ class PerformanceProfiler:
             if self._depth == 0 and self._owner is not None:
                 self.profiler.disable()
                 self._owner = None
-                self.stats = None
+                self._made = None
 
     def _wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
         if inspect.iscoroutinefunction(function):
@@ -104,16 +104,18 @@ class PerformanceProfiler:
             raise TypeError(f"a profiler goes over a function, not over {func!r}")
         return self._wrapped(func)
 
-    def _stats(self) -> pstats.Stats | None:
-        if self.stats is None and self._depth == 0:
+    @property
+    def stats(self) -> pstats.Stats | None:
+        """Of everything profiled so far; None where nothing was yet. Made when asked for, not after every call."""
+        if self._made is None and self._depth == 0:
             self.profiler.create_stats()
             if self.profiler.stats:  # type: ignore[attr-defined]
-                self.stats = pstats.Stats(self.profiler)
-        return self.stats
+                self._made = pstats.Stats(self.profiler)
+        return self._made
 
     def get_profile_stats(self) -> dict[Any, dict[str, float]]:
         """By `(file, line, function)`: calls, total_time, cumulative_time, time_per_call."""
-        stats = self._stats()
+        stats = self.stats
         if stats is None:
             return {}
         return {
@@ -122,7 +124,7 @@ class PerformanceProfiler:
         }
 
     def print_profile_summary(self, top: int = 10) -> None:
-        stats = self._stats()
+        stats = self.stats
         if stats is not None:
             stats.sort_stats("cumulative")
             stats.print_stats(top)
@@ -130,7 +132,7 @@ class PerformanceProfiler:
     def stacks(self) -> Counter[str]:
         """`outer;inner` and microseconds, as folded stacks: from each caller to what it called."""
         folded: Counter[str] = Counter()
-        stats = self._stats()
+        stats = self.stats
         if stats is None:
             return folded
         for func, (_, _, tt, _, callers) in stats.stats.items():  # type: ignore[attr-defined]
@@ -267,10 +269,16 @@ def flame_graph(folded: "Counter[str]", title: str, unit: str, width: int = 960)
 
 
 class ProfiledModelServer:
-    """A model with a profiler around its generation (seed 1): `model` is anything with `generate_text`, or a function."""
+    """A model with a profiler around its generation (seed 1). `model_path` is anything with `generate_text`, a function, or (as in the seed,
+    where a `load_model` was taken for granted) a path, which `load_model` loads.
 
-    def __init__(self, model: Any):
-        self.model = model
+    >>> server = ProfiledModelServer("weights", load_model=lambda path: lambda request: f"{path}: {request}")
+    >>> import asyncio; asyncio.run(server.generate_text("hello"))
+    'weights: hello'
+    """
+
+    def __init__(self, model_path: Any, *, load_model: Callable[[Any], Any] | None = None):
+        self.model = model_of(model_path, load_model)
         self.profiler = PerformanceProfiler()
 
     async def generate_text(self, request: Any) -> Any:
@@ -283,3 +291,10 @@ class ProfiledModelServer:
         return self.profiler.get_profile_stats()
 
 
+def model_of(model_path: Any, load_model: Callable[[Any], Any] | None) -> Any:
+    """The model at a path, or the model that was given instead of one."""
+    if load_model is not None:
+        return load_model(model_path)
+    if isinstance(model_path, (str, os.PathLike)):
+        raise TypeError(f"{model_path!r} is a path: say how it is loaded, load_model=..., or give the model itself")
+    return model_path

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any, Mapping
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping
 
 from ._track import Span, span, spans
+from .profiling import model_of
 
-__all__ = ["Span", "Tracer", "TracingModelServer", "extract", "inject", "span", "spans"]
+__all__ = ["PredictionRequest", "PredictionResponse", "Span", "Tracer", "TracingModelServer", "extract", "inject", "span", "spans"]
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
+
+
+@dataclass(frozen=True)
+class PredictionRequest:
+    """What a model is asked (seed 1)."""
+
+    prompt: str
+    max_length: int = 512
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class PredictionResponse:
+    """What it answers (seed 1). How sure it was is known only where the model says so."""
+
+    generated_text: str
+    confidence: float | None = None
+    tokens_used: int | None = None
 
 
 class Tracer:
@@ -44,26 +65,43 @@ def extract(headers: Mapping[str, str]) -> Span | None:
 class TracingModelServer:
     """A model, traced (seed 1): each generation is a span with spans for tokenizing, generating and decoding where the model has such parts.
 
-    `model` has `generate_text(request)` or, apart, `tokenize`, `generate` and `decode`.
+    The model (or, as in the seed, a path that `load_model` loads) has `generate_text(request)` or, apart, `tokenize`, `generate` and `decode`;
+    a `tokenizer` may bring the first and the last. `jaeger_host` is where the seed's spans went and is not looked at: spans go where
+    `lapwing.init()` says, and `traceparent` carries them over programs.
     """
 
-    def __init__(self, model: Any, service_name: str = "model-server"):
-        self.model = model
+    def __init__(
+        self, model_path: Any, jaeger_host: str = "localhost", *, load_model: Callable[[Any], Any] | None = None, tokenizer: Any = None,
+        service_name: str = "nemo-rl-model-server",
+    ):
+        self.model = model_of(model_path, load_model)
+        self.tokenizer = tokenizer
+        self.jaeger_host = jaeger_host
         self.tracer = Tracer(service_name)
+
+    def _part(self, name: str) -> Any:
+        owner = self.tokenizer if self.tokenizer is not None and name != "generate" else self.model
+        part = getattr(owner, name, None)
+        # A tokenizer is called to tokenize, as those of transformers are.
+        return owner if part is None and name == "tokenize" and owner is self.tokenizer and callable(owner) else part
 
     async def generate_text_traced(self, request: Any, parent_span: Span | None = None) -> Any:
         attributes = {f"request.{k}": v for k, v in _attributes(request).items()}
         with Span("generate_text", attributes, parent_span) as outer:
-            if all(hasattr(self.model, n) for n in ("tokenize", "generate", "decode")):
+            parts = {name: self._part(name) for name in ("tokenize", "generate", "decode")}
+            if all(parts.values()):
                 value = getattr(request, "prompt", request)
-                for name in ("tokenize", "generate", "decode"):
+                for name, part in parts.items():
                     with span(name):
-                        value = await _value(getattr(self.model, name)(value))
+                        value = await _value(part(value))
             else:
                 with span("generate"):
                     value = await _value(getattr(self.model, "generate_text", self.model)(request))
-            if hasattr(value, "__len__"):
-                outer.set_tag("response.length", len(value))
+            text = getattr(value, "generated_text", value)
+            if hasattr(text, "__len__"):
+                outer.set_tag("response.length", len(text))
+            if getattr(value, "tokens_used", None) is not None:
+                outer.set_tag("response.tokens_used", value.tokens_used)
             return value
 
 

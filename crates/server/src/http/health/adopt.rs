@@ -112,7 +112,11 @@ fn document_of(headers: &HeaderMap, body: &Bytes) -> Result<Value, ApiError> {
 }
 
 /// As it stands, or the only one of `models:`.
-fn only_model(given: Value) -> Result<Value, ApiError> {
+fn only_model(mut given: Value) -> Result<Value, ApiError> {
+    // Who sends it is no word of the model.
+    if let Some(map) = given.as_object_mut() {
+        map.remove("by");
+    }
     match given.get("models") {
         None => Ok(given),
         Some(Value::Array(models)) if models.len() == 1 => Ok(models[0].clone()),

@@ -23,6 +23,8 @@ const SMALL: u32 = 7;
 const MEDIUM: u32 = 12;
 const LARGE: u32 = 20;
 const NO_WINDOW: u64 = 31 << 6 | 63;
+/// Steps of 64 bytes: doubling would leave a quarter of the head empty.
+const GROWTH_WORDS: usize = 8;
 
 /// A chunk that still grows; the series knows its last sample. Whole 64-bit words are in `words`, the rest in `partial`.
 #[derive(Clone, Debug, Default)]
@@ -156,21 +158,24 @@ impl OpenChunk {
         let over = bits - free;
         let word = self.partial | value >> over;
         if self.words.len() == self.words.capacity() {
-            // Steps of 64 bytes: doubling would leave a quarter of the head empty.
-            self.words.reserve_exact(8);
+            self.words.reserve_exact(GROWTH_WORDS);
         }
         self.words.push(word);
         self.partial = if over == 0 { 0 } else { value << (64 - over) };
         self.partial_bits = over as u8;
     }
 
-    /// Ends the chunk, whose last sample this is, and leaves an empty one.
+    /// Ends the chunk, whose last sample this is, and leaves an empty one. That keeps the buffer, for it will need as much: buffers
+    /// of all series that grew through every size anew, window after window, would leave the heap full of holes.
     pub(crate) fn seal(&mut self, (last_t_ms, last_value): (i64, f64)) -> SealedChunk {
         let open = std::mem::take(self);
-        let mut words = open.words;
-        if open.partial_bits > 0 {
-            words.push(open.partial);
-        }
+        let has_part = open.partial_bits > 0;
+        let mut words = Vec::with_capacity(open.words.len() + usize::from(has_part));
+        words.extend_from_slice(&open.words);
+        words.extend(has_part.then_some(open.partial));
+        self.words = open.words;
+        self.words.clear();
+        self.words.shrink_to(words.len() + 2 * GROWTH_WORDS);
         SealedChunk {
             words: words.into_boxed_slice(),
             first_t_ms: open.first_t_ms,

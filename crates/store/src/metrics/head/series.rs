@@ -225,12 +225,15 @@ impl Series {
         removed + in_order.len() - kept.len()
     }
 
-    /// Ends the open chunk when all of it lies before a time.
+    /// Ends the open chunk when all of it lies before a time. Whoever wrote nothing since then keeps no buffer either.
     pub(crate) fn seal_before(&mut self, until_ms: i64) {
         if self.open.count() > 0 && self.last_t_ms < until_ms {
             self.sealed.reserve_exact(1);
             self.sealed
                 .push(self.open.seal((self.last_t_ms, self.last_value)));
+        }
+        if self.last_t_ms < until_ms {
+            self.open = OpenChunk::default();
         }
     }
 

@@ -214,7 +214,8 @@ class AlertRule:
 
     The condition goes through the rules of the engine, so it means the same here and in a server: shares are from 0 to 1, and `80%` is
     0.8. `duration` counts (seed 1 stored it and never looked at it), `recover` ends it at another threshold than it begins, and a metric
-    that is missing is `no_data`, not "fine".
+    that is missing is `no_data`, not "fine". In the place of a condition may stand `trend={"of": "memory_usage", "over": "6h", "rises": "10%"}`,
+    `anomaly={"of": "p95_latency", "over": "1d"}` or `burn_rate={"bad": …, "total": …, "objective": "99.5%"}`, as in a server's rules.
 
     >>> AlertRule("slow", "p95_latency > 2.0", "warning", "2m").evaluate({"p95_latency": 2.5})
     True
@@ -243,6 +244,9 @@ class AlertRule:
         runbook: str | None = None,
         model: str | None = None,
         summary: str | None = None,
+        trend: Mapping[str, Any] | None = None,
+        anomaly: Mapping[str, Any] | None = None,
+        burn_rate: Mapping[str, Any] | None = None,
     ):
         if not isinstance(name, str) or not name.strip():
             raise ValueError("a rule needs a name")
@@ -277,6 +281,9 @@ class AlertRule:
             if self.operator is None:
                 raise ValueError(f"{condition!r} is not a comparison: use >, >=, <, <=, == or !=")
             text = f"{metric_name} {self.operator} {float(threshold)!r}"
+        self.shapes = {k: dict(v) for k, v in (("trend", trend), ("anomaly", anomaly), ("burn_rate", burn_rate)) if v is not None}
+        if self.shapes and not text:
+            text = "; ".join(f"{k} {json.dumps(v)}" for k, v in self.shapes.items())
         if not text:
             raise ValueError(f"rule {name!r} needs a condition, such as \"cpu_usage > 80%\"")
         self.expression = text
@@ -299,7 +306,7 @@ class AlertRule:
     def to_rule(self) -> dict[str, Any]:
         """As `rules:` in lapwing.yml has it."""
         rule: dict[str, Any] = {
-            "name": self.name, "condition": self.expression, "severity": self.word, "no_data": self.no_data, "enabled": self.enabled,
+            "name": self.name, "condition": "" if self.shapes else self.expression, **self.shapes, "severity": self.word, "no_data": self.no_data, "enabled": self.enabled,
             "for": _duration_text(self.duration), "keep_firing_for": _duration_text(self.keep_firing_for),
             "recover": None if self.recover is None else str(self.recover), "owner": self.owner, "runbook": self.runbook, "model": self.model,
             "summary": self.summary, "description": self.description or None,

@@ -12,7 +12,7 @@ from .alert import AlertRule, operator_of
 #: What an AlertRule is made with, by the words that configurations use.
 _FIELDS = {
     "severity", "duration", "level", "description", "cooldown_minutes", "enabled", "metric_name", "threshold", "recover", "keep_firing_for", "no_data",
-    "labels", "annotations", "owner", "runbook", "model", "summary", "expr",
+    "labels", "annotations", "owner", "runbook", "model", "summary", "expr", "trend", "anomaly", "burn_rate",
 }
 
 

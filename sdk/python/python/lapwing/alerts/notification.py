@@ -11,6 +11,7 @@ import threading
 from typing import Any, Callable, Iterable, Mapping
 
 from .. import _native
+from .._text import told
 from .alert import Alert, as_severity, severity_word
 
 log = logging.getLogger("lapwing.alerts")
@@ -68,6 +69,23 @@ def _wire(alert: Any) -> dict[str, Any]:
     return {"labels": labels, "annotations": annotations, "starts_at_ms": started, "ends_at_ms": None if ended is None else int(ended * 1000)}
 
 
+def _to_alertmanager(channel: Mapping[str, Any], told: Mapping[str, Any]) -> str | None:
+    """Hands an alert to an Alertmanager, which decides who is told. Why it could not; None when it could."""
+    from datetime import datetime, timezone
+    from urllib.request import Request, urlopen
+
+    def stamp(ms: int) -> str:
+        return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat()
+
+    alert = {"labels": told["labels"], "annotations": told["annotations"], "startsAt": stamp(told["starts_at_ms"])}
+    if told["ends_at_ms"] is not None:
+        alert["endsAt"] = stamp(told["ends_at_ms"])
+    url = str(channel["url"]).rstrip("/") + "/api/v2/alerts"
+    request = Request(url, json.dumps([alert]).encode(), {"content-type": "application/json"})
+    with urlopen(request, timeout=float(channel.get("timeout", 10))) as answer:
+        return None if answer.status < 300 else f"it answered {answer.status}"
+
+
 class NotificationService:
     """Tells channels of alerts (seed 2).
 
@@ -107,7 +125,7 @@ class NotificationService:
         try:
             reason = self._deliver(alert, channel)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = told(error)
         if reason is None:
             self.delivered += 1
         else:
@@ -135,6 +153,8 @@ class NotificationService:
             with open(channel["path"], "a", encoding="utf-8") as file:
                 file.write(json.dumps(told) + "\n")
             return None
+        if kind == "alertmanager":
+            return _to_alertmanager(channel, told)
         answers = json.loads(_native.send(json.dumps(_receiver(channel)), json.dumps([told])))
         return next((a["reason"] for a in answers if not a["delivered"]), None) if answers else "no such channel"
 

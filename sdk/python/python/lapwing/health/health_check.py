@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Callable, Mapping
 
 from .. import _core
+from .._text import told
 
 
 class HealthStatus(str, Enum):
@@ -195,7 +196,7 @@ class HealthChecker:
                 await asyncio.wait_for(_call(registered.recover), registered.timeout)
                 found.details["recovery"] = "tried"
             except Exception as error:
-                found.details["recovery"] = f"failed: {type(error).__name__}: {error}"
+                found.details["recovery"] = f"failed: {told(error)}"
         registered.last = found
         return found
 
@@ -260,4 +261,4 @@ def _ask(url: str, timeout: float) -> str | None:
         with urlopen(url, timeout=timeout) as answer:
             return None if answer.status == 200 else f"status {answer.status}"
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return told(error)

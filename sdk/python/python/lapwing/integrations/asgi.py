@@ -9,6 +9,7 @@ from typing import Any, Awaitable, Callable
 
 from .. import _native
 from .._core import counter, gauge, registry
+from .._text import is_cancelled
 from .._track import _span, Span
 from ..tracing import extract
 
@@ -36,20 +37,26 @@ class LapwingMiddleware:
         if self.metrics_path is not None and scope["path"] == self.metrics_path:
             await _answer(send, registry.exposition())
             return
-        status = 500
+        status, is_answered = 500, False
 
         async def watched(message: Any) -> None:
-            nonlocal status
+            nonlocal status, is_answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, is_answered = message["status"], True
             await send(message)
 
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope.get("headers", ()) if k == b"traceparent"}
         started = _native.now_ns()
         self._running.inc()
         with Span("http.request", {"method": scope["method"], "path": scope["path"]}, extract(headers)) as span:
+            is_given_up = False
             try:
                 await self.app(scope, receive, watched)
+            except BaseException as error:
+                # Whoever asked went away: no failure of ours. 499 is nginx's word for it.
+                is_given_up = is_cancelled(error)
+                status = 499 if is_given_up and not is_answered else status
+                raise
             finally:
                 self._running.dec()
                 route = self._route(scope)
@@ -58,7 +65,10 @@ class LapwingMiddleware:
                 handle = self._handles.get(route)
                 if handle is None:
                     handle = self._handles[route] = _native.OperationHandle("request", route, {"model": self.model})
-                (handle.failed if status >= 500 else handle.ok)(started)
+                if is_given_up:
+                    handle.abandoned()
+                else:
+                    (handle.failed if status >= 500 else handle.ok)(started)
 
     def _route(self, scope: dict[str, Any]) -> str:
         # The pattern, not the path: `/users/{id}` is one route.

@@ -33,6 +33,10 @@ def watched(inner: Callable[..., Any], operation: Any, streams: bool) -> Callabl
             started = _native.now_ns()
             try:
                 yield from inner(request, context)
+            except GeneratorExit:
+                # Whoever reads had enough, or is gone.
+                operation.abandoned()
+                raise
             except BaseException:
                 operation.failed(started)
                 raise

@@ -17,7 +17,7 @@ from .._loop import Loop
 
 #: Pairs of events that wait for their device; older ones are given up.
 PENDING_MAX = 10_000
-_pending: deque[tuple[Any, Any, Any]] = deque(maxlen=PENDING_MAX)
+_pending: deque[tuple[Any, Any, Any, bool]] = deque(maxlen=PENDING_MAX)
 _lock = threading.Lock()
 
 
@@ -50,11 +50,13 @@ def cuda_time(name: str, torch: Any = None, **labels: Any) -> Iterator[None]:
         return
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     start.record()
+    success = False
     try:
         yield
+        success = True
     finally:
         end.record()
-        _pending.append((handle, start, end))
+        _pending.append((handle, start, end, success))
 
 
 def resolve() -> int:
@@ -62,13 +64,13 @@ def resolve() -> int:
     read = 0
     with _lock:
         for _ in range(len(_pending)):
-            handle, start, end = _pending.popleft()
+            handle, start, end, success = _pending.popleft()
             # `query` asks and does not wait.
             if end.query():
-                handle.record(max(start.elapsed_time(end), 0.0) / 1000, True)
+                handle.record(max(start.elapsed_time(end), 0.0) / 1000, success)
                 read += 1
             else:
-                _pending.append((handle, start, end))
+                _pending.append((handle, start, end, success))
     return read
 
 

@@ -11,6 +11,8 @@ import shutil
 import time
 from typing import Any
 
+from .._text import text_of
+
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -27,7 +29,7 @@ class JsonFormatter(logging.Formatter):
         line |= {k: v for k, v in vars(record).items() if k not in _OWN}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(line, default=text_of)
 
 
 class MetricsHandler(logging.Handler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping
 
 from .. import _core, _native
 from .._loop import Loop
+from .._text import told
 
 
 class MetricType(str, Enum):
@@ -126,6 +128,18 @@ def host() -> Any:
             _host = _native.Host()
             _host.sample()
         return _host
+
+
+def _forget_host() -> None:
+    """In a forked child: its reader may have been read from while the process forked, and a driver's library does not survive that."""
+    global _host, _host_lock
+    _left_alone.append(_host)
+    _host, _host_lock = None, threading.Lock()
+
+
+_left_alone: list[Any] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_host)
 
 
 def host_sample() -> dict[str, Any]:
@@ -327,7 +341,7 @@ class MetricsCollector:
                 samples = list(self._read(name, source))
                 self.failures.pop(name, None)
             except Exception as error:
-                self.failures[name] = f"{type(error).__name__}: {error}"
+                self.failures[name] = told(error)
                 continue
             for metric, labels, value in samples:
                 self.record_metric(metric, MetricType.GAUGE, value, labels)

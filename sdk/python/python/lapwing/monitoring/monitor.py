@@ -10,6 +10,7 @@ from typing import Any, Callable, Mapping, Protocol
 
 from .. import _core, _native
 from .._loop import Loop
+from .._text import told
 from ..alerts.alert import Alert, AlertRule, AlertSeverity
 from ..alerts.alert_manager import AlertManager
 from ..performance.tracking import SystemResourceMonitor
@@ -129,7 +130,7 @@ class AdvancedMonitor:
                 value = get()
                 self.failures.pop(name, None)
             except Exception as error:
-                self.failures[name] = f"{type(error).__name__}: {error}"
+                self.failures[name] = told(error)
                 return
             pairs = value.items() if isinstance(value, Mapping) else [(name, value)]
             found.update({k: float(v) for k, v in pairs if isinstance(v, (int, float)) and not math.isnan(v)})

@@ -13,6 +13,7 @@ from typing import Any, Iterator, Mapping
 
 from .. import _core, _native
 from .._loop import Loop
+from .._text import json_of, told
 
 
 class PerformanceMetricType(str, Enum):
@@ -142,13 +143,13 @@ class PerformanceTracker:
         kind = _type_of(metric_type)
         if not isinstance(operation_name, str) or not operation_name:
             raise ValueError("an operation needs a name")
-        return self._tracker.start(kind.value, operation_name, json.dumps(dict(metadata or {}), default=str), parent, resources)
+        return self._tracker.start(kind.value, operation_name, json_of(metadata or {}), parent, resources)
 
     def end_operation(
         self, operation_id: str, success: bool = True, error_message: str | None = None, additional_metadata: Mapping[str, Any] | None = None
     ) -> PerformanceMetric:
         """`KeyError` when it never began or has ended already."""
-        raw = json.loads(self._tracker.end(operation_id, bool(success), error_message, json.dumps(dict(additional_metadata or {}), default=str)))
+        raw = json.loads(self._tracker.end(operation_id, bool(success), error_message, json_of(additional_metadata or {})))
         self._ended.append(raw)
         return PerformanceMetric.of(raw)
 
@@ -159,7 +160,7 @@ class PerformanceTracker:
         try:
             yield operation_id
         except BaseException as error:
-            self.end_operation(operation_id, False, f"{type(error).__name__}: {error}")
+            self.end_operation(operation_id, False, told(error))
             raise
         self.end_operation(operation_id, True)
 

@@ -10,6 +10,7 @@ use crate::config::reader::MapReader;
 use crate::config::yaml::{Node, Value, parse};
 use lapwing::HealthOptions;
 use lapwing::health::{CheckSpec, ModelSpec};
+use lapwing_judge::health::MaintenanceWindow;
 use std::collections::BTreeSet;
 
 pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOptions {
@@ -39,8 +40,16 @@ pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOp
     for (node, path) in &checks {
         options.checks.extend(check::read_alone(node, path, notes));
     }
+    tell_apart(&mut options.checks);
+    check_dependencies(&options, (&models, &checks), notes);
+    check_windows(&options, &windows, notes);
+    options
+}
+
+/// Two probes of one kind at one endpoint are two checks.
+fn tell_apart(checks: &mut [CheckSpec]) {
     let mut names = BTreeSet::new();
-    for check in &mut options.checks {
+    for check in checks {
         let (mut name, mut n) = (check.name.clone(), 1);
         while !names.insert(name.clone()) {
             n += 1;
@@ -48,8 +57,6 @@ pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOp
         }
         check.name = name;
     }
-    check_dependencies(&options, (&models, &checks), notes);
-    options
 }
 
 /// `status: { title: … }` of the public page.
@@ -64,7 +71,8 @@ fn read_status(node: Option<&Node>, notes: &mut Diagnostics) -> Option<String> {
 pub(crate) fn read_model(document: &serde_json::Value) -> Result<(ModelSpec, Vec<CheckSpec>), String> {
     let node = parse(&document.to_string()).map_err(|e| e.message)?;
     let mut notes = Diagnostics::new("model");
-    let read = model::read(&node, "model", &mut notes);
+    let mut read = model::read(&node, "model", &mut notes);
+    tell_apart(&mut read.1);
     let said: Vec<String> = notes
         .found
         .iter()
@@ -101,6 +109,29 @@ fn check_dependencies(
             if !known.contains(&name.as_str()) {
                 let message = format!("no model and no check is called {name:?}");
                 notes.error(list.at, &format!("{path}.depends_on"), message);
+            }
+        }
+    }
+}
+
+/// A slip of the pen here pages somebody in the midst of planned work. No error: a model may be made over the API later.
+fn check_windows(options: &HealthOptions, windows: Items<'_>, notes: &mut Diagnostics) {
+    let models = options.models.iter().map(|m| m.name.as_str());
+    let known: Vec<&str> = models
+        .chain(options.checks.iter().map(|c| c.name.as_str()))
+        .collect();
+    for (node, path) in windows {
+        let Value::Map(pairs) = &node.value else { continue };
+        let Some((_, list)) = pairs.iter().find(|(k, _)| k.text == "of") else {
+            continue;
+        };
+        // Mistakes in the list itself were said when it was read.
+        let mut said = Diagnostics::new(&notes.file);
+        let path = format!("{path}.of");
+        for word in names_of(list, &path, &mut said) {
+            if !known.iter().any(|name| MaintenanceWindow::is_meant(&word, name)) {
+                let message = format!("no model and no check of this file is called {word:?}");
+                notes.warning(list.at, &path, message);
             }
         }
     }
@@ -197,6 +228,56 @@ mod tests {
         assert!(repair.policy.is_dry_run && repair.policy.on == HealthState::Unhealthy);
         assert_eq!(health.models[0].objectives.availability, Some(0.995));
         assert_eq!(health.windows.len(), 1);
+    }
+
+    #[test]
+    fn planned_work_of_nobody_is_doubted() {
+        let window = |of: &str| {
+            format!(
+                "checks: [{{ name: db-1, tcp: {{ address: 'a:1' }} }}]\n\
+                 maintenance: [{{ of: [{of}], weekly: {{ days: [Tue], at: '02:00', duration: 2h }} }}]\n"
+            )
+        };
+        assert_eq!(complaints(&window("'db-*', db-1")), Vec::<String>::new());
+        let said = complaints(&window("db-2"));
+        assert!(
+            said.len() == 1 && said[0].contains("maintenance[0].of no model"),
+            "{said:#?}"
+        );
+    }
+
+    /// Every example of the page, together and by itself.
+    #[test]
+    fn what_the_page_about_health_shows_is_true() {
+        let page = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/health.md"));
+        let blocks = page
+            .split("```yaml\n")
+            .skip(1)
+            .map(|b| b.split("```").next().unwrap());
+        let (mut whole, mut alone) = (String::new(), 0);
+        for block in blocks {
+            let indented = |by: &str| block.lines().map(|l| format!("{by}{l}\n")).collect::<String>();
+            if block.starts_with("- ") {
+                assert_eq!(complaints(&format!("checks:\n{block}")), Vec::<String>::new());
+                alone += 1;
+            } else if block.starts_with("recovery:") {
+                let model = format!(
+                    "models:\n  - name: m\n    endpoints: ['http://a']\n{}",
+                    indented("    ")
+                );
+                assert_eq!(complaints(&model), Vec::<String>::new());
+                alone += 1;
+            } else {
+                whole.push_str(block);
+            }
+        }
+        assert_eq!(complaints(&whole), Vec::<String>::new());
+        assert!(
+            alone == 2
+                && ["models:", "checks:", "maintenance:"]
+                    .iter()
+                    .all(|s| whole.contains(s))
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterable
 
 from ... import _core, _native
 from ..._loop import Loop
+from ..._text import told
 from ...alerts.alert import Alert, AlertLevel, AlertRule
 from ...alerts.alert_manager import AlertManager
 from ...alerts.alert_rules import rule_from
@@ -172,7 +173,7 @@ class EnhancedModelAvailabilityMonitor:
                 collect()
                 self._failures.pop(name, None)
             except Exception as error:
-                self._failures[name] = f"{type(error).__name__}: {error}"
+                self._failures[name] = told(error)
         self.alert_manager.check_alerts()
         self._cycles += 1
 
@@ -257,7 +258,7 @@ class EnhancedModelAvailabilityMonitor:
 
 def main(args: list[str] | None = None) -> int:
     """`setup` writes the configuration, `start` watches until Ctrl-C, `status` and `export` look once."""
-    parser = argparse.ArgumentParser(prog="monitoring_setup", description="Monitoring of model availability")
+    parser = argparse.ArgumentParser(prog="lapwing monitor", description="Watches the machine, its models and what is done with them, as its configuration says")
     parser.add_argument("command", choices=["setup", "start", "status", "export"])
     parser.add_argument("--config", default="config/monitoring.json")
     parser.add_argument("--format", default="json", choices=["json", "prometheus", "openmetrics", "csv", "otlp"])
@@ -277,13 +278,19 @@ def main(args: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if given.command == "start":
+        rules = len(monitor.alert_manager.rules)
+        print(f"watching every {monitor.config['monitoring_interval']:g} s with {rules} rules; Ctrl-C ends it", file=sys.stderr)
         try:
             monitor._monitoring_loop()
         except KeyboardInterrupt:
             monitor.stop_monitoring()
         return 0
     monitor.collect_once()
-    print(json.dumps(monitor.get_monitoring_status(), indent=2, default=str) if given.command == "status" else monitor.export_metrics(given.format))
+    try:
+        print(json.dumps(monitor.get_monitoring_status(), indent=2, default=str) if given.command == "status" else monitor.export_metrics(given.format), flush=True)
+    except BrokenPipeError:
+        # Whoever reads has enough; at its end the interpreter would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -1,0 +1,72 @@
+"""What a program notes, as text that can be sent: never an exception, whatever it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Mapping
+
+#: How deep lists and dictionaries are followed.
+DEPTH_MAX = 16
+
+
+def text_of(value: Any) -> str:
+    """`str(value)`, or the name of its type where that raises."""
+    try:
+        text = str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+    # Half a surrogate is no text that anybody could read.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {text_of(error)}"
+
+
+def is_cancelled(error: BaseException | None) -> bool:
+    """Whether a task was cancelled, by asyncio or by trio; told without importing either."""
+    return error is not None and not isinstance(error, Exception) and type(error).__name__ in ("CancelledError", "Cancelled")
+
+
+def _known(value: Any) -> Any:
+    """Numbers of NumPy and tensors of one element as numbers, anything else as text."""
+    try:
+        if getattr(value, "shape", None) == ():
+            return value.item()
+    except Exception:
+        pass
+    return text_of(value)
+
+
+def json_of(value: Mapping[str, Any]) -> str:
+    """JSON, whatever is in it."""
+    try:
+        text = json.dumps(value, default=_known, allow_nan=False)
+        if "\\ud" not in text:
+            return text
+    except Exception:
+        pass
+    return json.dumps(_plain(value, 0))
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """Only what JSON knows: NaN and infinities as words, other keys than text as text, what is too deep (or inside itself) as a mark."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 1 << 63 else text_of(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else text_of(value)
+    if isinstance(value, (Mapping, list, tuple)) and depth >= DEPTH_MAX:
+        return "…"
+    try:
+        if isinstance(value, Mapping):
+            return {text_of(k): _plain(v, depth + 1) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [_plain(v, depth + 1) for v in value]
+    except Exception:
+        return text_of(value)
+    known = _known(value)
+    return _plain(known, depth + 1) if isinstance(known, (int, float)) else text_of(known)
