@@ -213,61 +213,81 @@ pub struct EscalationStep {
 }
 
 impl Extras {
+    /// Each mistake is told with its place.
     pub(crate) fn compile(
         raw: &RawExtras,
         intervals: &BTreeMap<String, TimeInterval>,
-    ) -> Result<Extras, String> {
-        let duration = |text: &Option<String>, default: i64| match text {
-            Some(text) => parse_duration_ms(text).map_err(|e| e.to_string()),
-            None => Ok(default),
+        wrong: &mut Vec<(String, String)>,
+    ) -> Extras {
+        let mut ms = |place: &str, text: Option<&str>, default: i64| match text.map(parse_duration_ms) {
+            None => default,
+            Some(Ok(ms)) => ms,
+            Some(Err(e)) => {
+                wrong.push((place.to_owned(), e.to_string()));
+                default
+            }
         };
-        let ms = |text: &str| parse_duration_ms(text).map_err(|e| e.to_string());
         let defaults = RetryOptions::default();
+        let history_kept_ms = ms("keep_history", raw.keep_history.as_deref(), HISTORY_KEPT_MS);
+        let silences_kept_ms = ms(
+            "keep_ended_silences",
+            raw.keep_ended_silences.as_deref(),
+            SILENCES_KEPT_MS,
+        );
+        let retry = RetryOptions {
+            fallback_after_ms: ms(
+                "fallback_after",
+                raw.fallback_after.as_deref(),
+                defaults.fallback_after_ms,
+            ),
+            give_up_after_ms: ms(
+                "give_up_after",
+                raw.give_up_after.as_deref(),
+                defaults.give_up_after_ms,
+            ),
+            ..defaults
+        };
+        let flap = raw.flap.as_ref().map(|flap| FlapOptions {
+            window_ms: ms("flap", Some(&flap.window), 0),
+            changes: flap.changes.max(2),
+        });
+        let storm = raw.storm.as_ref().map(|storm| StormOptions {
+            window_ms: ms("storm", Some(&storm.window), 0),
+            groups: storm.groups.max(1),
+        });
         let mut by_severity = BTreeMap::new();
         for (word, text) in &raw.cooldown {
-            let severity =
-                Severity::parse(word).ok_or_else(|| format!("cooldown: {word:?} is not a severity"))?;
-            by_severity.insert(severity, ms(text)?);
+            let cooldown_ms = ms("cooldown", Some(text), 0);
+            by_severity.insert(word, cooldown_ms);
         }
-        let flap = match &raw.flap {
-            None => None,
-            Some(flap) => Some(FlapOptions {
-                window_ms: ms(&flap.window)?,
-                changes: flap.changes.max(2),
-            }),
-        };
-        let storm = match &raw.storm {
-            None => None,
-            Some(storm) => Some(StormOptions {
-                window_ms: ms(&storm.window)?,
-                groups: storm.groups.max(1),
-            }),
-        };
-        Ok(Extras {
-            history_kept_ms: duration(&raw.keep_history, HISTORY_KEPT_MS)?,
-            silences_kept_ms: duration(&raw.keep_ended_silences, SILENCES_KEPT_MS)?,
+        let mut severities = BTreeMap::new();
+        for (word, cooldown_ms) in by_severity {
+            match Severity::parse(word) {
+                Some(severity) => {
+                    severities.insert(severity, cooldown_ms);
+                }
+                None => wrong.push(("cooldown".to_owned(), format!("{word:?} is not a severity"))),
+            }
+        }
+        let on_call = OnCall::compile(&raw.people, &raw.schedules, intervals, wrong);
+        let mut list = Faults(wrong);
+        Extras {
+            history_kept_ms,
+            silences_kept_ms,
             fallback_receiver: raw.fallback_receiver.clone(),
-            retry: RetryOptions {
-                fallback_after_ms: duration(&raw.fallback_after, defaults.fallback_after_ms)?,
-                give_up_after_ms: duration(&raw.give_up_after, defaults.give_up_after_ms)?,
-                ..defaults
+            retry,
+            cooldown: Cooldown {
+                by_severity: severities,
             },
-            cooldown: Cooldown { by_severity },
             flap,
             storm,
-            escalations: raw.escalations.iter().map(chain).collect::<Result<_, _>>()?,
-            alertmanagers: raw
-                .alertmanagers
-                .iter()
-                .map(alertmanager)
-                .collect::<Result<_, _>>()?,
-            on_call: OnCall::compile(&raw.people, &raw.schedules, intervals)?,
-            recurring_silences: raw
-                .recurring_silences
-                .iter()
-                .map(|one| recurring(one, intervals))
-                .collect::<Result<_, _>>()?,
-        })
+            escalations: list.right("escalations", &raw.escalations, chain),
+            alertmanagers: list.right("alertmanagers", &raw.alertmanagers, alertmanager),
+            on_call,
+            recurring_silences: list.right("recurring_silences", &raw.recurring_silences, |one| {
+                recurring(one, intervals)
+            }),
+        }
     }
 
     /// The receiver of a step at an instant, and a word about who that is; nothing when nobody has the schedule.
@@ -280,6 +300,22 @@ impl Extras {
                 Some((receiver.to_owned(), format!("{whom}, person {person}")))
             }
         }
+    }
+}
+
+struct Faults<'a>(&'a mut Vec<(String, String)>);
+
+impl Faults<'_> {
+    /// What of a list is right; what is not is noted with its place in it.
+    fn right<R, T>(&mut self, section: &str, raw: &[R], compile: impl Fn(&R) -> Result<T, String>) -> Vec<T> {
+        let mut made = Vec::new();
+        for (nth, one) in raw.iter().enumerate() {
+            match compile(one) {
+                Ok(one) => made.push(one),
+                Err(reason) => self.0.push((format!("{section}[{nth}]"), reason)),
+            }
+        }
+        made
     }
 }
 

@@ -100,10 +100,10 @@ pub fn load_notify_config(
             Err(reason) => errors.push(ConfigError::at(format!("inhibit_rules[{i}]"), reason)),
         }
     }
-    let extras = Extras::compile(&raw.lapwing, &intervals).unwrap_or_else(|reason| {
-        errors.push(ConfigError::at("lapwing", reason));
-        Extras::default()
-    });
+    let mut wrong = Vec::new();
+    let extras = Extras::compile(&raw.lapwing, &intervals, &mut wrong);
+    let beneath = |(place, reason): (String, String)| ConfigError::at(format!("lapwing.{place}"), reason);
+    errors.extend(wrong.into_iter().map(beneath));
     let resolve_timeout_ms = match &raw.global.resolve_timeout {
         None => 300_000,
         Some(text) => parse_duration_ms(text).unwrap_or_else(|e| {
@@ -112,7 +112,7 @@ pub fn load_notify_config(
         }),
     };
     if let Some(route) = &route {
-        names(route, &extras, (&receivers, &intervals), &mut errors);
+        names(route, &extras, &raw, &mut errors);
     }
     match route {
         Some(route) if errors.is_empty() => Ok(NotifyConfig {
@@ -196,20 +196,18 @@ fn intervals(raw: &RawConfig, errors: &mut Vec<ConfigError>) -> BTreeMap<String,
     intervals
 }
 
-/// Every name that is used must be defined.
-fn names(
-    route: &Route,
-    extras: &Extras,
-    (receivers, intervals): (&BTreeMap<String, Receiver>, &BTreeMap<String, TimeInterval>),
-    errors: &mut Vec<ConfigError>,
-) {
+/// Every name that is used must be defined, rightly or not: of one mistake one thing is said.
+fn names(route: &Route, extras: &Extras, raw: &RawConfig, errors: &mut Vec<ConfigError>) {
+    let receivers: HashSet<&str> = raw.receivers.iter().map(|r| r.name.as_str()).collect();
+    let all = raw.time_intervals.iter().chain(&raw.mute_time_intervals);
+    let intervals: HashSet<&str> = all.map(|i| i.name.as_str()).collect();
     let mut wanted: Vec<(String, String)> = Vec::new();
-    let mut missing_intervals = HashSet::new();
-    route.walk(&mut |r| {
-        wanted.push((format!("route {}", r.id), r.receiver.clone()));
+    walk(route, "route", &mut |place, r| {
+        wanted.push((place.to_owned(), r.receiver.clone()));
         for name in r.mute_time_intervals.iter().chain(&r.active_time_intervals) {
-            if !intervals.contains_key(name) {
-                missing_intervals.insert(name.clone());
+            if !intervals.contains(name.as_str()) {
+                let reason = format!("undefined time interval {name:?}");
+                errors.push(ConfigError::at(place, reason));
             }
         }
     });
@@ -239,14 +237,16 @@ fn names(
         wanted.push((format!("lapwing.people[{person}]"), receiver.clone()));
     }
     for (place, name) in wanted {
-        if !name.is_empty() && !receivers.contains_key(&name) {
+        if !name.is_empty() && !receivers.contains(name.as_str()) {
             errors.push(ConfigError::at(place, format!("undefined receiver {name:?}")));
         }
     }
-    for name in missing_intervals {
-        errors.push(ConfigError::at(
-            "route",
-            format!("undefined time interval {name:?}"),
-        ));
+}
+
+/// Every route with its place, the outer ones first.
+fn walk<'a>(route: &'a Route, place: &str, see: &mut dyn FnMut(&str, &'a Route)) {
+    see(place, route);
+    for (nth, child) in route.routes.iter().enumerate() {
+        walk(child, &format!("{place}.routes[{nth}]"), see);
     }
 }

@@ -102,29 +102,33 @@ pub struct OnCallView {
 }
 
 impl OnCall {
+    /// Each mistake is told with its place. A schedule with mistakes is there all the same, so that whoever names it is not
+    /// accused of another one.
     pub(crate) fn compile(
         people: &[RawPerson],
         schedules: &[RawSchedule],
         intervals: &BTreeMap<String, TimeInterval>,
-    ) -> Result<OnCall, String> {
+        wrong: &mut Vec<(String, String)>,
+    ) -> OnCall {
         let mut out = OnCall::default();
         for person in people {
-            if out
-                .people
-                .insert(person.name.clone(), person.receiver.clone())
-                .is_some()
-            {
-                return Err(format!("person {:?} is there twice", person.name));
+            let before = out.people.insert(person.name.clone(), person.receiver.clone());
+            if before.is_some() {
+                let reason = format!("person {:?} is there twice", person.name);
+                wrong.push((format!("people[{}]", person.name), reason));
             }
         }
         for raw in schedules {
-            let schedule = Schedule::compile(raw, &out.people, intervals)
-                .map_err(|reason| format!("schedule {:?}: {reason}", raw.name))?;
+            let place = format!("schedules[{}]", raw.name);
+            let mut faults = Vec::new();
+            let schedule = Schedule::compile(raw, &out.people, intervals, &mut faults);
+            let said = |reason| (place.clone(), format!("schedule {:?}: {reason}", raw.name));
+            wrong.extend(faults.into_iter().map(said));
             if out.schedules.insert(raw.name.clone(), schedule).is_some() {
-                return Err(format!("schedule {:?} is there twice", raw.name));
+                wrong.push((place, format!("schedule {:?} is there twice", raw.name)));
             }
         }
-        Ok(out)
+        out
     }
 
     /// The receiver of whoever has the schedule.
@@ -156,60 +160,38 @@ impl Schedule {
         raw: &RawSchedule,
         people: &BTreeMap<String, String>,
         intervals: &BTreeMap<String, TimeInterval>,
-    ) -> Result<Schedule, String> {
-        let zone = match &raw.time_zone {
+        wrong: &mut Vec<String>,
+    ) -> Schedule {
+        let zone = match raw.time_zone.as_deref().map(|name| (name, TimeZone::get(name))) {
             None => TimeZone::UTC,
-            Some(name) => TimeZone::get(name).map_err(|_| format!("{name:?} is no time zone"))?,
-        };
-        let known = |name: &String| match people.contains_key(name) {
-            true => Ok(name.clone()),
-            false => Err(format!("person {name:?} is not defined under people")),
+            Some((_, Ok(zone))) => zone,
+            Some((name, Err(_))) => {
+                wrong.push(format!("{name:?} is no time zone"));
+                TimeZone::UTC
+            }
         };
         if raw.rotations.is_empty() {
-            return Err("needs at least one rotation".to_owned());
+            wrong.push("needs at least one rotation".to_owned());
         }
         let mut rotations = Vec::new();
-        for rotation in &raw.rotations {
-            if rotation.people.is_empty() {
-                return Err("a rotation needs people".to_owned());
+        for raw in &raw.rotations {
+            match rotation(raw, people, intervals) {
+                Ok(rotation) => rotations.push(rotation),
+                Err(faults) => wrong.extend(faults),
             }
-            let mut during = Vec::new();
-            for name in &rotation.during {
-                let interval = intervals
-                    .get(name)
-                    .ok_or_else(|| format!("undefined time interval {name:?}"))?;
-                during.push(interval.clone());
-            }
-            rotations.push(Rotation {
-                people: rotation.people.iter().map(known).collect::<Result<_, _>>()?,
-                starts: local_time(&rotation.starts)?,
-                every: every(rotation.every.as_deref())?,
-                during,
-            });
         }
         let mut overrides = Vec::new();
-        for one in &raw.overrides {
-            let at = |text: &str| -> Result<i64, String> {
-                let zoned = local_time(text)?
-                    .to_zoned(zone.clone())
-                    .map_err(|e| format!("{text:?}: {e}"))?;
-                Ok(zoned.timestamp().as_millisecond())
-            };
-            let (from_ms, until_ms) = (at(&one.from)?, at(&one.until)?);
-            if until_ms <= from_ms {
-                return Err(format!("the override of {:?} ends before it begins", one.person));
+        for raw in &raw.overrides {
+            match one_override(raw, people, &zone) {
+                Ok(one) => overrides.push(one),
+                Err(fault) => wrong.push(fault),
             }
-            overrides.push(Override {
-                person: known(&one.person)?,
-                from_ms,
-                until_ms,
-            });
         }
-        Ok(Schedule {
+        Schedule {
             zone,
             rotations,
             overrides,
-        })
+        }
     }
 
     pub fn person_at(&self, now_ms: i64) -> Option<&str> {
@@ -280,6 +262,72 @@ impl Rotation {
 }
 
 /// `2026-11-02 09:00`, `2026-11-02T09:00:00` or a date alone.
+fn known(name: &str, people: &BTreeMap<String, String>) -> Result<String, String> {
+    match people.contains_key(name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("person {name:?} is not defined under people")),
+    }
+}
+
+/// Or everything that is wrong with it.
+fn rotation(
+    raw: &RawRotation,
+    people: &BTreeMap<String, String>,
+    intervals: &BTreeMap<String, TimeInterval>,
+) -> Result<Rotation, Vec<String>> {
+    let mut wrong = Vec::new();
+    if raw.people.is_empty() {
+        wrong.push("a rotation needs people".to_owned());
+    }
+    let mut taking_turns = Vec::new();
+    for name in &raw.people {
+        match known(name, people) {
+            Ok(name) => taking_turns.push(name),
+            Err(fault) => wrong.push(fault),
+        }
+    }
+    let mut during = Vec::new();
+    for name in &raw.during {
+        match intervals.get(name) {
+            Some(interval) => during.push(interval.clone()),
+            None => wrong.push(format!("undefined time interval {name:?}")),
+        }
+    }
+    let starts = local_time(&raw.starts).map_err(|fault| wrong.push(fault));
+    let every = every(raw.every.as_deref()).map_err(|fault| wrong.push(fault));
+    match (starts, every) {
+        (Ok(starts), Ok(every)) if wrong.is_empty() => Ok(Rotation {
+            people: taking_turns,
+            starts,
+            every,
+            during,
+        }),
+        _ => Err(wrong),
+    }
+}
+
+fn one_override(
+    raw: &RawOverride,
+    people: &BTreeMap<String, String>,
+    zone: &TimeZone,
+) -> Result<Override, String> {
+    let at = |text: &str| -> Result<i64, String> {
+        let zoned = local_time(text)?
+            .to_zoned(zone.clone())
+            .map_err(|e| format!("{text:?}: {e}"))?;
+        Ok(zoned.timestamp().as_millisecond())
+    };
+    let (from_ms, until_ms) = (at(&raw.from)?, at(&raw.until)?);
+    if until_ms <= from_ms {
+        return Err(format!("the override of {:?} ends before it begins", raw.person));
+    }
+    Ok(Override {
+        person: known(&raw.person, people)?,
+        from_ms,
+        until_ms,
+    })
+}
+
 fn local_time(text: &str) -> Result<DateTime, String> {
     let wrong = || format!("{text:?} is no local time (write 2026-11-02 09:00)");
     if let Ok(date) = text.trim().parse::<jiff::civil::Date>()
@@ -321,7 +369,12 @@ mod tests {
             .iter()
             .map(|raw| (raw.name.clone(), TimeInterval::compile(raw).unwrap()))
             .collect();
-        OnCall::compile(&whole.people, &whole.schedules, &intervals)
+        let mut wrong = Vec::new();
+        let made = OnCall::compile(&whole.people, &whole.schedules, &intervals, &mut wrong);
+        match wrong.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>() {
+            faults if faults.is_empty() => Ok(made),
+            faults => Err(faults.join("\n")),
+        }
     }
 
     const PEOPLE: &str =

@@ -64,14 +64,6 @@ impl Route {
         }
         self.routes.iter().find_map(|r| r.find(id))
     }
-
-    /// Every route, this one first.
-    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Route)) {
-        visit(self);
-        for child in &self.routes {
-            child.walk(visit);
-        }
-    }
 }
 
 /// Defaults of Alertmanager for the root.

@@ -20,6 +20,8 @@ const IN_FLIGHT_MAX: usize = 64;
 const LANE_LEN_MAX: usize = 16;
 /// Decision records name the alerts of one page up to here.
 const DECISIONS_PER_PAGE_MAX: usize = 1000;
+/// Of what a receiver says, so much stands in a decision; all of it is in the ledger.
+const SAID_CHARS_MAX: usize = 200;
 /// What a dead letter itself is told as.
 pub(super) const FAILED_ALERT: &str = "LapwingNotificationFailed";
 
@@ -260,10 +262,24 @@ impl Dispatcher {
     }
 
     pub(super) fn record(&mut self, delivery: &Delivery, reason: DecisionReason, now_ms: i64) {
-        let detail = format!(
+        self.record_with(delivery, (reason, ""), now_ms);
+    }
+
+    /// And what the receiver or the network said.
+    pub(super) fn record_with(
+        &mut self,
+        delivery: &Delivery,
+        (reason, said): (DecisionReason, &str),
+        now_ms: i64,
+    ) {
+        let mut detail = format!(
             "{:?} by {} to {}, delivery {}",
             delivery.why, delivery.kind, delivery.receiver, delivery.id
         );
+        if !said.is_empty() {
+            detail.push_str(": ");
+            detail.extend(said.chars().take(SAID_CHARS_MAX));
+        }
         for alert in delivery.alerts.iter().take(DECISIONS_PER_PAGE_MAX) {
             self.decide(now_ms, alert, DecisionStep::Send, (reason, detail.clone()));
         }

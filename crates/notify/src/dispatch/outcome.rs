@@ -84,7 +84,7 @@ impl Dispatcher {
         }
         self.requeue(&delivery.id);
         if delivery.attempts == 1 {
-            self.record(delivery, DecisionReason::RetryLater, now_ms);
+            self.record_with(delivery, (DecisionReason::RetryLater, &reason), now_ms);
         }
         if falls_back {
             self.fall_back(delivery, now_ms);
@@ -146,7 +146,8 @@ impl Dispatcher {
             delivery.last_error.clone(),
             now_ms,
         );
-        self.record(&delivery, DecisionReason::DeadLetter, now_ms);
+        let why = (DecisionReason::DeadLetter, delivery.last_error.as_str());
+        self.record_with(&delivery, why, now_ms);
         let dead: Vec<String> = self
             .state
             .deliveries

@@ -107,6 +107,8 @@ pub(crate) fn start_logging(level: &str, format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Colours are for people in front of a terminal; in a file or a journal they are litter.
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none())
         .with_target(false);
     // A second start in one process (tests) keeps the first subscriber.
     let _ = match format {

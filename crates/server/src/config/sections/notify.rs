@@ -347,6 +347,53 @@ mod tests {
     }
 
     #[test]
+    fn every_mistake_is_said_at_once_and_in_its_place() {
+        let text = r#"notify:
+  route:
+    receiver: team
+    routes:
+      - { receiver: nobody, matchers: ['severity="'] }
+      - { receiver: team, group_wait: never, mute_time_intervals: [nights] }
+  receivers:
+    - { name: team, slack: [{ api_url: 'http://127.0.0.1:1/', text: '{{ .Nope | nofunc }}' }] }
+  inhibit_rules: [{ source_matchers: ['a=~"("'], target_matchers: [b=c] }]
+  lapwing:
+    people: [{ name: ana, receiver: ana-phone }]
+    schedules:
+      - name: m
+        time_zone: Europe/Viena
+        rotations: [{ people: [ana, ben], starts: 2026-13-02 09:00, every: 0s }]
+    escalations:
+      - { name: e, steps: [{ after: 5m, schedule: mm }] }
+    cooldown: { bad: 5m, critical: soon }
+    fallback_receiver: nowhere
+"#;
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert!(loaded.config.is_none());
+        let check = |line: usize, wanted: &str| {
+            let found = &loaded.diagnostics;
+            let is_there = found.iter().any(|d| d.line == line && d.message.contains(wanted));
+            assert!(is_there, "no {wanted:?} in line {line} of {found:#?}");
+        };
+        check(5, "a quote is not closed");
+        check(5, "undefined receiver \"nobody\"");
+        check(6, "\"never\" is not a duration");
+        check(6, "undefined time interval \"nights\"");
+        check(8, "\"nofunc\" not defined");
+        check(9, "invalid regular expression");
+        check(11, "undefined receiver \"ana-phone\"");
+        check(13, "\"Europe/Viena\" is no time zone");
+        check(13, "person \"ben\" is not defined");
+        check(13, "\"2026-13-02 09:00\" is no local time");
+        check(13, "cannot turn every 0s");
+        check(17, "undefined schedule \"mm\"");
+        check(18, "\"bad\" is not a severity");
+        check(18, "\"soon\" is not a duration");
+        check(19, "undefined receiver \"nowhere\"");
+        assert_eq!(loaded.diagnostics.len(), 15, "{:#?}", loaded.diagnostics);
+    }
+
+    #[test]
     fn a_receiver_that_does_not_exist_has_a_place() {
         let text = "notify:\n  route: { receiver: nobody_here }\n  receivers: [{ name: team }]\n";
         let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
