@@ -120,7 +120,11 @@ fn who_only_asks_the_directory_ends_no_alert() {
     let next = pages.recv_timeout(PAGE_TIMEOUT).expect("the end is told");
     assert!(next.contains("\"status\":\"resolved\""), "{next}");
     let told = server.get("/api/v1/ledger").json().to_string();
-    assert_eq!(told.matches("\"intended\"").count(), 2, "one beginning and one end: {told}");
+    assert_eq!(
+        told.matches("\"intended\"").count(),
+        2,
+        "one beginning and one end: {told}"
+    );
 }
 
 #[test]
