@@ -111,6 +111,7 @@ impl Rules {
                 state.groups.insert(key, updated);
             }
         }
+        self.keep_what_others_say(state, &mut tick.events);
         tick.decisions = tick.events.iter().map(decision).collect();
         tick
     }
@@ -137,8 +138,38 @@ impl Rules {
             };
             state.groups.insert(key, memory);
         }
+        self.keep_what_others_say(state, &mut tick.events);
         tick.decisions = tick.events.iter().map(decision).collect();
         tick
+    }
+
+    /// Two rules may speak of one alert, by name and labels. It ends with the last of them: an end that one of them says
+    /// while the other fires would be a false one.
+    fn keep_what_others_say(&self, state: &RulesState, events: &mut [AlertEvent]) {
+        let is_end =
+            |e: &AlertEvent| matches!(e.kind, AlertEventKind::Resolved | AlertEventKind::RuleRemoved);
+        let ended: HashSet<Labels> = events
+            .iter()
+            .filter(|e| is_end(e))
+            .map(|e| e.alert.labels.clone())
+            .collect();
+        if ended.is_empty() {
+            return;
+        }
+        let rules = self.groups.iter().flat_map(|g| &g.rules);
+        let instances = rules
+            .filter_map(|rule| state.rules.get(&rule.key))
+            .flat_map(|memory| memory.instances.values());
+        let said: HashSet<&Labels> = instances
+            .filter(|i| i.state == AlertState::Firing && ended.contains(&i.labels))
+            .map(|i| &i.labels)
+            .collect();
+        for event in events.iter_mut().filter(|e| is_end(e)) {
+            if said.contains(&event.alert.labels) {
+                event.kind = AlertEventKind::Kept;
+                event.alert.ends_at_ms = None;
+            }
+        }
     }
 
     /// Expressions of alerting rules that are due and read nothing that rules write: these are independent of each other.

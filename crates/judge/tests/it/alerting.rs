@@ -43,6 +43,19 @@ fn an_alert_waits_for_its_for_and_resolves() {
 }
 
 #[test]
+fn an_alert_of_two_rules_ends_with_the_last_of_them() {
+    let second = "  - name: other\n    interval: 10s\n    rules:\n      - alert: High\n        expr: x > 5\n        labels: {severity: critical}\n";
+    let mut world = World::new(&format!("{HIGH}{second}"));
+    world.set("x > 1", &[(&[("a", "1")], 7.0)]);
+    world.set("x > 5", &[(&[("a", "1")], 7.0)]);
+    world.after(50_000);
+    world.set("x > 5", &[]);
+    assert_eq!(events(&world.after(10_000)), ["Kept {a=\"1\"}"]);
+    world.set("x > 1", &[]);
+    assert_eq!(events(&world.after(10_000)), ["Resolved {a=\"1\"}"]);
+}
+
+#[test]
 fn a_failed_query_changes_nothing_and_is_told() {
     let mut world = World::new(HIGH);
     world.set("x > 1", &[(&[("a", "1")], 7.0)]);

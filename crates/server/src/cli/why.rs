@@ -51,7 +51,9 @@ pub(crate) fn run(args: &WhyArgs) -> Exit {
     for alert in alerts_of(&decisions) {
         let print = alert[0].fingerprint.to_string();
         let row = firing.iter().find(|row| row.fingerprint == print);
-        let state = row.map_or_else(|| "over".to_owned(), state_of);
+        let is_pending = alert.last().is_some_and(|d| d.reason == DecisionReason::Pending);
+        let gone = if is_pending { "pending" } else { "over" };
+        let state = row.map_or_else(|| gone.to_owned(), state_of);
         println!("{} ({print}), {state}", alert[0].alertname);
         if let Some(row) = row {
             let labels: Vec<String> = row.labels.iter().map(|(n, v)| format!("{n}={v}")).collect();
@@ -128,7 +130,9 @@ fn outcome(reason: DecisionReason) -> Option<&'static str> {
         R::NeverNotified => "its end is not told, because nobody was told of its beginning",
         R::DependencyFailed => "not told, because something fails that it depends on, which is told instead",
         R::PlannedWork => "not told, because work is planned",
-        R::Pending | R::PendingEnded => "not told, because it did not last long enough to fire",
+        R::PendingEnded => "not told, because it did not last long enough to fire",
+        R::Pending => "not told yet, because it has not lasted long enough to fire",
+        R::GroupOpened | R::GroupJoined => "not told yet, because its group waits for more of its kind",
         _ => return None,
     })
 }
@@ -176,7 +180,7 @@ mod tests {
     fn the_last_word_counts() {
         let newest_first = [
             decision("a", 3_000, DecisionReason::Silenced),
-            decision("b", 2_500, DecisionReason::GroupOpened),
+            decision("b", 2_500, DecisionReason::Firing),
             decision("a", 2_000, DecisionReason::Delivered),
             decision("a", 1_000, DecisionReason::RouteMatched),
         ];

@@ -19,6 +19,7 @@ mod health_reload;
 mod import_data;
 mod killed_pages;
 mod limits;
+mod mailed;
 mod operations;
 mod otlp;
 mod paging;

@@ -9,13 +9,14 @@ use lapwing::PagingOptions;
 use lapwing::health::ModelSpec;
 use lapwing_judge::packs::PACKS;
 use lapwing_judge::rules::{
-    OwnRule, RuleFileError, RuleGroup, RulesOptions, check_expr, compile_own_rules, load_rule_file,
+    OwnRule, RuleFileError, RuleGroup, RuleKind, RulesOptions, check_expr, compile_own_rules, load_rule_file,
 };
 use lapwing_notify::channels::http::{Authorization, BasicAuth, HttpConfig, TlsConfig};
 use lapwing_notify::config::Secret;
 use lapwing_notify::forward::ForwardTarget;
 use serde::Deserialize;
 use serde_json::Value as Json;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +58,8 @@ pub(crate) fn read(
     let (own, mut written) = own_rules(map, &rules, notes);
     groups.extend(own);
     groups.extend(objectives::rules(models, &rules, (&mut written, notes)));
-    groups.extend(packs(map, &rules, (&mut written, notes)));
+    let taken = alert_names(&groups);
+    groups.extend(packs(map, (&rules, &taken), (&mut written, notes)));
     let (mut notify, notify_shown) = notify::read(map, external_url, notes);
     let forward_to = forward_to(map, notes);
     if !forward_to.is_empty() {
@@ -235,10 +237,17 @@ fn own_rules(
     (group, written)
 }
 
-/// `packs: { gpu: off, host: { off: [host_cpu_busy] } }`; all are on otherwise.
+fn alert_names(groups: &[RuleGroup]) -> HashSet<String> {
+    let rules = groups.iter().flat_map(|g| &g.rules);
+    let alerts = rules.filter(|r| matches!(r.kind, RuleKind::Alerting(_)));
+    alerts.map(|r| r.name.clone()).collect()
+}
+
+/// `packs: { gpu: off, host: { off: [host_cpu_busy] } }`; all are on otherwise. A rule of the file takes the place of a pack's
+/// with its name: two would speak of the same alert, and each end what the other says.
 fn packs(
     map: &mut MapReader<'_>,
-    options: &RulesOptions,
+    (options, taken): (&RulesOptions, &HashSet<String>),
     (written, notes): (&mut Vec<OwnRule>, &mut Diagnostics),
 ) -> Vec<RuleGroup> {
     let section = map.node("packs");
@@ -250,13 +259,15 @@ fn packs(
     let mut groups = Vec::new();
     for pack in PACKS {
         let Ok(rules) = pack.rules() else { continue };
-        let off = match reader.node(pack.name) {
+        let mut off = match reader.node(pack.name) {
             None => Vec::new(),
             Some(node) => match switched_off(node, (pack.name, &rules), notes) {
                 Some(off) => off,
                 None => continue,
             },
         };
+        let replaced = rules.iter().map(|(rule, _)| &rule.name);
+        off.extend(replaced.filter(|name| taken.contains(*name)).cloned());
         let on = rules.into_iter().map(|(rule, _)| rule);
         written.extend(on.filter(|rule| !off.contains(&rule.name)));
         groups.extend(pack.group(&off, options));
@@ -439,6 +450,21 @@ mod tests {
         assert_eq!(fewer.len(), PACKS.len() - 1);
         let host = |groups: &[RuleGroup]| groups.iter().find(|g| g.name == "host").unwrap().rules.len();
         assert_eq!(host(&fewer), host(&all) - 1);
+    }
+
+    #[test]
+    fn a_rule_takes_the_place_of_a_packs_rule_with_its_name() {
+        let text = "rules: [{ name: high_memory_usage, condition: memory_usage > 70% }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        let alerting = loaded.config.unwrap().alerting;
+        let groups = alerting.paging.groups.iter();
+        let rules: Vec<(&str, &str)> = groups
+            .flat_map(|g| g.rules.iter().map(|r| (g.file.as_str(), r.name.as_str())))
+            .filter(|(_, name)| *name == "high_memory_usage")
+            .collect();
+        assert_eq!(rules, [("lapwing.yml", "high_memory_usage")]);
+        let written = alerting.own_rules.iter();
+        assert_eq!(written.filter(|r| r.name == "high_memory_usage").count(), 1);
     }
 
     #[test]
