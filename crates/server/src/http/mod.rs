@@ -10,6 +10,7 @@ mod health;
 mod ingest;
 mod lifecycle;
 mod listener;
+mod opening;
 mod operations;
 mod probes;
 mod prometheus;

@@ -77,19 +77,23 @@ fn a_trickle_is_cut_off_while_others_are_served() {
 fn heads_that_trickle_are_closed_while_others_are_served() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), "limits: { connections: 64 }\n");
-    let mut slow: Vec<TcpStream> = (0..32)
-        .map(|_| {
+    // A head without end, nothing at all, and what may become HTTP/2.
+    let begun = [
+        &b"POST /api/v1/import HTTP/1.1\r\nhost: x\r\nx-"[..],
+        b"",
+        b"PRI * HTTP/2.0\r\n",
+    ];
+    let mut slow: Vec<TcpStream> = (0..33)
+        .map(|i| {
             let mut stream = TcpStream::connect(address(&server)).unwrap();
-            stream
-                .write_all(b"POST /api/v1/import HTTP/1.1\r\nhost: x\r\nx-")
-                .unwrap();
+            stream.write_all(begun[i % 3]).unwrap();
             stream
         })
         .collect();
     assert_eq!(push(&server, "others").status, 200);
     let watch = lapwing::clock::Stopwatch::start();
-    for stream in &mut slow {
-        let _ = stream.write_all(b"a");
+    for (i, stream) in slow.iter_mut().enumerate() {
+        let _ = stream.write_all(if i % 3 == 0 { b"a" } else { b"" });
         let mut rest = Vec::new();
         // Closed by the server: the end, or a reset where our last byte was still on its way.
         let _ = stream.read_to_end(&mut rest);
