@@ -43,6 +43,9 @@ const EVENTS = [
   { id: 1, at_ms: ago(860), subject: 'model/chat', from: 'healthy', to: 'unhealthy', reason: 'timeout', detail: HOSTILE, diagnosis: null },
 ]
 
+// Told twice, as a server with two groups of the same name might: a page must survive it.
+EVENTS.push({ ...EVENTS[1] })
+
 const OPERATIONS = Array.from({ length: 40 }, (_, i) => ({
   id: `op-${i}`, type: 'inference', name: i % 4 ? 'generate' : 'load weights', parent: null, started_ms: ago(i * 60), duration_s: 0.8 + (i % 7) / 5, success: i % 9 !== 0, error: i % 9 === 0 ? 'CUDA out of memory' : null, metadata: { model: 'chat' }, resources: null,
 }))
@@ -51,9 +54,10 @@ function report() {
   const window = { start_ms: ago(3600), end_ms: Date.now() }
   const operations = OPERATIONS.filter((o) => !o.success).map(({ id, name, started_ms, duration_s, error }) => ({ id, name, started_ms, duration_s, error }))
   const found = { value: 0.125, threshold: 0.05, window, operations }
+  const failures = { kind: 'failures', message: '12.5% of the operations fail', of: 40, ...found }
   return {
     window, total_operations: 40, failed_operations: 5, success_rate: 0.875, duration_s: null, operations_per_second: 0.01, by_type: [], by_name: [], resources: null, trends: [],
-    bottlenecks: [{ kind: 'failures', message: '12.5% of the operations fail', of: 40, ...found }], recommendations: [{ because: 'failures', message: 'look at the memory of the GPU first', ...found }],
+    bottlenecks: [failures, failures], recommendations: [{ because: 'failures', message: 'look at the memory of the GPU first', ...found }],
   }
 }
 
