@@ -27,6 +27,8 @@ neither. The hash of the sources stands in crates/ui/dist/SOURCES.sha256.",
 const SOURCES: &str = "ui";
 const DIST: &str = "crates/ui/dist";
 const HASH: &str = "crates/ui/dist/SOURCES.sha256";
+/// Written from Rust's sources; it vanishes in the build.
+const TYPES: &str = "types.gen.ts";
 
 fn run(args: &[String]) -> Result<()> {
     let root = shell::root();
@@ -64,7 +66,7 @@ fn build(hash: &str) -> Result<()> {
     Ok(())
 }
 
-/// Every file below `ui/` but what npm installed, sorted by its path there, with its content.
+/// Every file below `ui/` but what npm installed and the types that Rust's sources give, sorted by its path there, with its content.
 fn read_sources() -> Result<Vec<(String, Vec<u8>)>> {
     let mut paths = Vec::new();
     walk(&shell::root().join(SOURCES), "", &mut paths).context("list the sources of the web UI")?;
@@ -81,7 +83,7 @@ fn walk(dir: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> Result<
         let kind = entry.file_type()?;
         if kind.is_dir() && name != "node_modules" {
             walk(&entry.path(), &format!("{path}/"), files)?;
-        } else if kind.is_file() {
+        } else if kind.is_file() && name != TYPES {
             files.push((path, entry.path()));
         }
     }
