@@ -14,6 +14,8 @@ const HOUR_MS: i64 = 3_600_000;
 /// Long window, short window, share of the budget that may go in the long one.
 const FAST: [(i64, i64, f64); 2] = [(HOUR_MS, HOUR_MS / 12, 0.02), (6 * HOUR_MS, HOUR_MS / 2, 0.05)];
 const SLOW: (i64, i64, f64) = (72 * HOUR_MS, 6 * HOUR_MS, 0.1);
+/// A budget is for at least as long as the longest window looks back.
+pub const BURN_PERIOD_MIN_MS: i64 = SLOW.0;
 
 pub(super) struct Compiled {
     /// Window and expression of each recorded series.
@@ -32,7 +34,7 @@ pub(super) fn compile(rule: &str, shape: &BurnShape, matchers: &str) -> Result<C
         ));
     }
     let period_ms = duration(shape.period.as_deref(), "period", 30 * 24 * HOUR_MS)?;
-    if period_ms < 3 * 24 * HOUR_MS {
+    if period_ms < BURN_PERIOD_MIN_MS {
         return Err("'period' must be three days or longer".to_owned());
     }
     let ratio = Ratio::of(shape, matchers)?;

@@ -28,6 +28,7 @@ mod tick;
 mod trend;
 mod view;
 
+pub use burn::BURN_PERIOD_MIN_MS;
 pub use condition::{Comparison, Condition, Drawn, NoData};
 pub use evaluate::{EvalError, Evaluate, Evaluated};
 pub use file::{RuleFileError, load_rule_file};

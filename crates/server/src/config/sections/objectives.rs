@@ -7,18 +7,17 @@
 use crate::config::diagnostic::Diagnostics;
 use crate::config::yaml::Position;
 use lapwing::health::ModelSpec;
-use lapwing_judge::rules::{BurnShape, OwnRule, RuleGroup, RulesOptions, Share, compile_own_rules};
+use lapwing_judge::rules::{
+    BURN_PERIOD_MIN_MS, BurnShape, OwnRule, RuleGroup, RulesOptions, Share, compile_own_rules,
+};
 use lapwing_types::{Severity, format_duration_ms};
 
 /// Where `/api/v1/rules` says that they come from.
 const FILE: &str = "models/objectives";
 
-/// The longest window that a burn-rate rule looks at.
-const PERIOD_MIN_MS: i64 = 3 * 86_400_000;
-
 /// Whether a promise over this time is watched by a burn-rate rule.
 pub(super) fn is_watched(window_ms: i64) -> bool {
-    window_ms >= PERIOD_MIN_MS
+    window_ms >= BURN_PERIOD_MIN_MS
 }
 
 pub(super) fn rules(

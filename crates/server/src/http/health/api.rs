@@ -1,6 +1,7 @@
 //! What operators and programs ask, in the envelope of the rest of the API.
 
 use crate::http::AppState;
+use crate::http::auth::said_by;
 use crate::http::ingest::gate::Caller;
 use crate::http::prometheus::{ApiError, ErrorClass, Params, Success};
 use axum::extract::{Extension, Path, State};
@@ -198,15 +199,13 @@ pub(super) async fn add_note(
 /// is approved by somebody.
 pub(super) fn who(state: &AppState, caller: Option<Extension<Caller>>, said: Option<&str>) -> String {
     const NAME_CHARS_MAX: usize = 200;
-    if let Some(Extension(Caller(name))) = caller {
-        return name;
-    }
     let config = state.config();
     if !config.web.tokens.is_empty() || !config.web.users.is_empty() {
-        return "a token without a name".to_owned();
+        return said_by(caller, "a token without a name");
     }
     let said = said.filter(|b| !b.trim().is_empty());
-    said.unwrap_or("someone").chars().take(NAME_CHARS_MAX).collect()
+    let said: String = said.unwrap_or("someone").chars().take(NAME_CHARS_MAX).collect();
+    said_by(caller, &said)
 }
 
 fn needed<'a>(params: &'a Params, name: &str) -> Result<&'a str, ApiError> {

@@ -227,14 +227,15 @@ impl Series {
 
     /// Ends the open chunk when all of it lies before a time. Whoever wrote nothing since then keeps no buffer either.
     pub(crate) fn seal_before(&mut self, until_ms: i64) {
-        if self.open.count() > 0 && self.last_t_ms < until_ms {
+        if self.last_t_ms >= until_ms {
+            return;
+        }
+        if self.open.count() > 0 {
             self.sealed.reserve_exact(1);
             self.sealed
                 .push(self.open.seal((self.last_t_ms, self.last_value)));
         }
-        if self.last_t_ms < until_ms {
-            self.open = OpenChunk::default();
-        }
+        self.open = OpenChunk::default();
     }
 
     /// Drops what a flush copied; returns how many chunks went.
