@@ -25,12 +25,14 @@ const LARGE: u32 = 20;
 const NO_WINDOW: u64 = 31 << 6 | 63;
 /// Steps of 64 bytes: doubling would leave a quarter of the head empty.
 const GROWTH_WORDS: usize = 8;
-/// A chunk ends after a multiple of so many samples,
+/// Sealed are so many samples at a time, or a multiple of them,
 const PIECE_SAMPLES: u16 = 60;
-/// once its stream is this long: what costs less than two bytes per sample gains little,
-const PIECE_WORDS_MIN: usize = 12;
-/// or when it has this many.
+/// once the stream is this long (what costs less than two bytes per sample gains little),
+const PIECE_WORDS_MIN: usize = 16;
+/// or when there are this many of them.
 const SAMPLES_MAX: u16 = 480;
+/// The newest stay as they are: five minutes of a scrape every fifteen seconds are what most questions are about.
+const FRESH_SAMPLES: u16 = 20;
 
 /// A chunk that still grows; the series knows its last sample. Whole 64-bit words are in `words`, the rest in `partial`.
 #[derive(Clone, Debug, Default)]
@@ -171,11 +173,39 @@ impl OpenChunk {
         self.partial_bits = over as u8;
     }
 
-    /// Whether it should end here: at the same sample for all series of a scrape, and not while it is small as it is.
+    /// How many samples should be sealed before the next one comes: the same for all series of a scrape, and none while the
+    /// stream is small as it is.
     #[inline]
-    pub(crate) fn is_full(&self) -> bool {
-        self.count.is_multiple_of(PIECE_SAMPLES)
-            && (self.words.len() >= PIECE_WORDS_MIN || self.count >= SAMPLES_MAX)
+    pub(crate) fn due(&self) -> usize {
+        let old = self.count.saturating_sub(FRESH_SAMPLES);
+        if old == 0 || !old.is_multiple_of(PIECE_SAMPLES) {
+            return 0;
+        }
+        let is_large = self.words.len() >= PIECE_WORDS_MIN || old >= SAMPLES_MAX;
+        if is_large { usize::from(old) } else { 0 }
+    }
+
+    /// The oldest `old` samples, of which there are more; then the stream goes on without them.
+    pub(crate) fn cut<T>(
+        &mut self,
+        old: usize,
+        last: (i64, f64),
+        seal: impl FnOnce(NewestFirst<'_>) -> T,
+    ) -> T {
+        let fresh = self.count() - old;
+        let mut samples = self.newest_first(last);
+        let first_t_ms = samples
+            .by_ref()
+            .take(fresh)
+            .last()
+            .map_or(self.first_t_ms, |(t, _)| t);
+        // Words that were not even begun hold nothing of what stays.
+        let unread = samples.words.len();
+        let sealed = seal(samples);
+        self.words.drain(..unread);
+        self.first_t_ms = first_t_ms;
+        self.count = fresh as u16;
+        sealed
     }
 
     /// Begins anew, and keeps the buffer, for it will need as much: buffers of all series that grew through every size anew,
@@ -453,6 +483,23 @@ mod tests {
             prop_assert_eq!(&bits(back.newest_first(last)), &samples);
             open.restart();
             prop_assert_eq!(bits(open.newest_first(last)), Vec::new());
+        }
+
+        #[test]
+        fn a_cut_parts_the_old_from_the_new(samples in any_samples(), more in any_samples(), at in any::<prop::sample::Index>()) {
+            prop_assume!(samples.len() > 1);
+            let (mut open, mut last) = filled(&samples);
+            let old = at.index(samples.len() - 1) + 1;
+            prop_assume!(old < samples.len());
+            let sealed = open.cut(old, last, bits);
+            prop_assert_eq!(sealed, samples[..old].to_vec());
+            prop_assert_eq!((open.count(), open.first_t_ms()), (samples.len() - old, samples[old].0));
+            for (t, v) in &more {
+                let sample = (*t, f64::from_bits(*v));
+                open.push(sample, last);
+                last = sample;
+            }
+            prop_assert_eq!(bits(open.newest_first(last)), [&samples[old..], &more[..]].concat());
         }
 
         #[test]

@@ -8,7 +8,7 @@ use lapwing_types::{Exemplar, Histogram};
 /// "No sample yet"; as a time it lies before every other one.
 pub(crate) const NEVER_MS: i64 = i64::MIN;
 
-/// About 100 bytes, plus about 200 for the open chunk and one byte and a half per sealed sample.
+/// About 100 bytes, plus about 250 for the open chunk and one byte and a half per sealed sample.
 #[derive(Debug)]
 pub(crate) struct Series {
     /// Zero while the slot is free.
@@ -80,8 +80,10 @@ impl Series {
         if self.open.count() > 0 {
             let first_window = self.open.first_t_ms().div_euclid(bounds.window_ms);
             let next_window_ms = (first_window + 1).saturating_mul(bounds.window_ms);
-            if t_ms >= next_window_ms || self.open.is_full() {
+            if t_ms >= next_window_ms {
                 self.seal(shared);
+            } else if self.open.due() > 0 {
+                self.seal_old(self.open.due(), shared);
             }
         }
         self.open.push((t_ms, value), (self.last_t_ms, self.last_value));
@@ -96,6 +98,14 @@ impl Series {
         self.sealed.reserve_exact(1);
         self.sealed.push(piece);
         self.open.restart();
+    }
+
+    #[cold]
+    fn seal_old(&mut self, old: usize, shared: &mut SharedTimes) {
+        let last = (self.last_t_ms, self.last_value);
+        let piece = self.open.cut(old, last, |samples| shared.seal(samples));
+        self.sealed.reserve_exact(1);
+        self.sealed.push(piece);
     }
 
     #[cold]
