@@ -98,21 +98,6 @@ def test_structlog():
     assert written.entries[1]["trace_id"] == f"{span.trace_id:032x}"
 
 
-def test_grpc_stand_in():
-    """A stand-in: methods with the protocol of gRPC's handlers."""
-    from lapwing import _native
-    from lapwing.integrations.grpc import watched
-
-    operation = _native.OperationHandle("request", "/s/Call")
-    with capture() as seen:
-        assert watched(lambda r, c: r + 1, operation, False)(1, None) == 2
-        assert list(watched(lambda r, c: iter([r, r]), operation, True)(1, None)) == [1, 1]
-        with pytest.raises(ZeroDivisionError):
-            watched(lambda r, c: 1 / 0, operation, False)(1, None)
-    assert seen.value("lapwing_operations_total", operation="/s/Call", outcome="success") == 2
-    assert seen.value("lapwing_operations_total", operation="/s/Call", outcome="error") == 1
-
-
 def test_torch_stand_in():
     """A stand-in with torch's protocol; an event that is not passed yet is not waited for."""
     from lapwing.integrations import torch as integration
@@ -327,10 +312,9 @@ def test_a_client_that_goes_away_is_no_failure_of_the_service():
 
 
 def test_a_stream_that_nobody_reads_to_its_end_is_no_failure():
-    from lapwing.integrations.grpc import watched
+    from lapwing.integrations.grpc import Calls, watched
 
-    handle = lapwing._native.OperationHandle("request", "/s.S/Stream")
-    stream = watched(lambda request, context: iter(range(10)), handle, True)(None, None)
+    stream = watched(lambda request, context: iter(range(10)), Calls("server", ""), "/s.S/Stream", True)(None, None)
     assert next(stream) == 0
     stream.close()
     assert outcomes("/s.S/Stream") == {"success": 0, "error": 0, "abandoned": 1}

@@ -69,11 +69,11 @@ def test_the_wheel_carries_the_server(tmp_path):
     assert run("monitor", "setup").returncode == 0
     server = subprocess.Popen([sys.executable, "-m", "lapwing", "serve", "--memory", "--listen", f"127.0.0.1:{port}", "--log-level", "error"], cwd=tmp_path, env=env)
     try:
-        from lapwing._core import _answers
+        from lapwing._child import answers
 
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 30
-        while not _answers(url):
+        while not answers(url):
             assert time.monotonic() < deadline and server.poll() is None
             time.sleep(0.05)
         with lapwing.init(url, service="tests") as client:

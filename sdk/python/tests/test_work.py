@@ -70,6 +70,31 @@ def work_of_the_collector():
     c.stop()
 
 
+def work_of_batches():
+    """Seed 2's `batch_size`: so many values become one piece, and whoever asks finds those that wait."""
+    pieces = []
+
+    class Collector(lapwing.MetricsCollector):
+        def _keep_waiting(self, now):
+            pieces.append(len(self._waiting))
+            super()._keep_waiting(now)
+
+    c = Collector({"batch_size": 100})
+    for n in range(250):
+        c.record_metric("w_batch", "gauge", n, {"n": n % 5})
+    assert pieces == [100, 100] and c.get_metric("w_batch").value == 249
+    assert c.query("count(w_batch)")[0]["value"][1] == 5 and pieces == [100, 100, 50]
+    assert sorted(m.value for m in c.get_metric_history("w_batch", 1)) == list(range(250))
+    # What cannot be kept is noted: whoever recorded it has gone on.
+    c.record_metric("w_batch", "gauge", 1, {"": "no name"})
+    assert c.query("w_batch") and "w_batch was not kept" in c.failures["w_batch"]
+    manager = lapwing.AlertManager(c, config={"rules": [{"name": "w_batched", "condition": "w_batch > 248"}]})
+    assert [a.name for a in manager.check_alerts()] == ["w_batched"]
+    for wrong in (0, -1, 1.5, True, 10**9):
+        with pytest.raises(ValueError, match="whole number"):
+            lapwing.MetricsCollector(batch_size=wrong)
+
+
 def work_of_the_rules():
     collector = lapwing.MetricsCollector()
     collector.record_metric("w_lag", "gauge", 9)
@@ -434,3 +459,28 @@ def test_notebooks_see_something():
     manager = lapwing.AlertManager()
     manager.trigger_alert("x")
     assert "<table" in manager._repr_html_() and "<table" in manager.alert_history[0]._repr_html_()
+
+
+def test_a_series_that_is_recorded_very_often_stays_with_the_clock():
+    """Its history must not run away from the clock, and the newest value is what is judged."""
+    collector = lapwing.MetricsCollector()
+    manager = lapwing.AlertManager(collector, config={"rules": [{"name": "w_often", "condition": "w_often >= 19999"}]})
+    for n in range(20_000):
+        collector.record_metric("w_often", "gauge", n)
+    assert [a.name for a in manager.check_alerts()] == ["w_often"] and collector.query("w_often")[0]["value"][1] == 19_999
+    assert collector._ahead_ms <= time.time() * 1000 + 1_100 and collector.get_metric("w_often").value == 19_999
+    collector.record_metric("w_often", "gauge", 1)
+    assert manager.check_alerts()[0].resolved
+
+
+def test_labels_without_end_are_bounded_and_raise_nothing(caplog, monkeypatch):
+    from lapwing import _native
+    from lapwing.metrics import collector as module
+
+    monkeypatch.setattr(module, "SERIES_MAX", 100)
+    collector = lapwing.MetricsCollector()
+    collector._kept = _native.Store(3_600_000, 2 << 20)
+    for n in range(30_000):
+        collector.record_metric("w_endless", "gauge", n, {"user": f"user-{n}-{'x' * 100}"})
+    assert len(collector._newest) == len(collector._last_ms) == 100 and collector.get_metric("w_endless").value == 29_999
+    assert "was not kept" in collector.failures["w_endless"] and caplog.text.count("was not kept") == 1

@@ -18,6 +18,7 @@ const PEERS: &[&str] = &[
     "fastapi",
     "httpx",
     "flask",
+    "grpcio",
     "prometheus_client",
     "structlog",
     "ipython",

@@ -1,7 +1,8 @@
 """What `lapwing` has, for type checkers; tests compare it with the table in `_names.py`."""
 
 from ._core import Client as Client, client as client, counter as counter, exposition as exposition, flush as flush, gauge as gauge, histogram as histogram, init as init, shutdown as shutdown, summary as summary
-from ._track import Operation as Operation, Span as Span, inferences as inferences, log_inference as log_inference, span as span, spans as spans, track as track
+from ._track import Operation as Operation, inferences as inferences, log_inference as log_inference, track as track
+from ._spans import Span as Span, span as span, spans as spans
 from ._result import QueryResult as QueryResult
 from .notebook import load_ipython_extension as load_ipython_extension, unload_ipython_extension as unload_ipython_extension
 from .metrics.collector import BusinessMetricsCollector as BusinessMetricsCollector, MetricType as MetricType, MetricsCollector as MetricsCollector, ModelMetrics as ModelMetrics, MonitoringMetric as MonitoringMetric

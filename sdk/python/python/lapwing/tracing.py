@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
-from ._track import Span, span, spans
+from ._spans import Sampling, Span, configure, span, spans
 from .profiling import model_of
 
-__all__ = ["PredictionRequest", "PredictionResponse", "Span", "Tracer", "TracingModelServer", "extract", "inject", "span", "spans"]
+__all__ = ["PredictionRequest", "PredictionResponse", "Sampling", "Span", "Tracer", "TracingModelServer", "configure", "extract", "inject", "span", "spans"]
 
-_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
+_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,15 @@ class Tracer:
         self.service_name = service_name
 
     def start_span(self, operation_name: str, child_of: Span | None = None, tags: Mapping[str, Any] | None = None) -> Span:
-        return Span(operation_name, dict(tags or {}) | ({"service": self.service_name} if self.service_name else {}), child_of).__enter__()
+        """Begins a span, below `child_of` or else below the one that is current. It is not current itself: `start_active_span` is."""
+        return self._span(operation_name, child_of, tags).begin()
 
-    start_active_span = start_span
+    def start_active_span(self, operation_name: str, child_of: Span | None = None, tags: Mapping[str, Any] | None = None) -> Span:
+        """Begins a span around what follows, until `finish()`."""
+        return self._span(operation_name, child_of, tags).__enter__()
+
+    def _span(self, name: str, parent: Span | None, tags: Mapping[str, Any] | None) -> Span:
+        return Span(name, dict(tags or {}) | ({"service": self.service_name} if self.service_name else {}), parent)
 
 
 def inject(current: Span, headers: dict[str, str]) -> dict[str, str]:
@@ -59,6 +65,7 @@ def extract(headers: Mapping[str, str]) -> Span | None:
         return None
     remote = Span("remote", {})
     remote._trace_id, remote._span_id = int(match.group(1), 16), int(match.group(2), 16)
+    remote._sampled = bool(int(match.group(3), 16) & 1)
     return remote
 
 

@@ -35,7 +35,7 @@ class ComprehensiveMonitor:
 
     def __init__(self, config: Mapping[str, Any] | str | os.PathLike[str] | None = None):
         s = self.settings = Settings.of(config)
-        self.metrics_collector = MetricsCollector(retention_hours=s.retention_hours)
+        self.metrics_collector = MetricsCollector(retention_hours=s.retention_hours, batch_size=s.batch_size)
         checks: dict[str, Any] = {"check_interval": s.check_interval_s, "timeout": s.timeout_s, "external_services": s.external_services, "thresholds": s.thresholds}
         self.health_checker = HealthChecker(checks)
         self.alert_manager = AlertManager({"rules": s.rules, "notifications": s.channels})

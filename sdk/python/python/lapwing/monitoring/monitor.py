@@ -8,6 +8,7 @@ import time
 from collections import deque
 from typing import Any, Callable, Mapping, Protocol
 
+from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop
 from .._text import told
@@ -61,6 +62,9 @@ class AdvancedMonitor:
         self._alert_count = 0
         self._sources: dict[str, Callable[[], Any]] = {}
         self._loop = Loop("monitor", self._tick)
+        remembered(self)
+
+    def _renew(self) -> None:
         self._lock = threading.RLock()
 
     def set_threshold(self, metric_name: str, threshold: float, *, direction: str | None = None, severity: Any = None) -> None:
