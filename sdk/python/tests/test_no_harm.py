@@ -248,6 +248,45 @@ def test_pools_of_processes(method):
         assert all(v >= 1 for v in pool.map(_worker, [1, 2, 3]))
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("where", ["before", "inside"])
+def test_workers_that_end_lose_nothing(method, where, tmp_path, recorder):
+    """`multiprocessing` ends its workers without what `atexit` has."""
+    recorder.status = 204
+    (tmp_path / "workers.py").write_text(textwrap.dedent(f"""
+        import multiprocessing, concurrent.futures, lapwing
+
+        def work(how):
+            if "{where}" == "inside":
+                lapwing.init(interval=60)
+            lapwing.counter(how).inc(5)
+            return 1
+
+        if "{where}" == "before":
+            lapwing.init(interval=60)
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("{method}")
+            process = context.Process(target=work, args=("kqzv1",))
+            process.start()
+            process.join()
+            assert process.exitcode == 0
+            with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+                assert pool.submit(work, "jwxf2").result() == 1
+            pool = context.Pool(1)
+            assert pool.map(work, ["hbgd3"]) == [1]
+            pool.close()
+            pool.join()
+    """))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "LAPWING_URL": recorder.url}
+    done = subprocess.run([sys.executable, str(tmp_path / "workers.py")], capture_output=True, text=True, timeout=60, env=env)
+    assert done.returncode == 0, done.stderr
+    bodies = b"".join(body for _, path, body in recorder.requests if path == "/api/v1/write")
+    # Names that no other text shares four letters with: the bodies are compressed.
+    for how in (b"kqzv1", b"jwxf2", b"hbgd3"):
+        assert how in bodies, (how, done.stderr)
+
+
 def test_many_forks_while_threads_record_and_ship(recorder):
     code = """
         import os, threading, lapwing

@@ -153,12 +153,13 @@ class Client:
         return QueryResult(_in_ms(self._get("/api/v1/query", params)["result"]))
 
     def query_range(self, expr: str, start: float, end: float, step: float) -> "QueryResult":
-        """What PromQL says over a range: `[{"metric": {…}, "values": [[t_ms, v], …]}]`; tables as of `query`."""
+        """What PromQL says at every step of a time, in seconds since 1970: `[{"metric": {…}, "values": [[t_ms, v], …]}]`."""
         from ._result import QueryResult
 
+        if not step > 0 or end < start:
+            raise ValueError("a range has a step of more than nothing, and does not end before it starts")
         if self._engine is not None:
-            answer = self._engine.query_range(expr, int(start * 1000), int(end * 1000), int(step * 1000))
-            return QueryResult(json.loads(answer)["result"])
+            return QueryResult(json.loads(self._engine.query_range(expr, int(start * 1000), int(end * 1000), max(int(step * 1000), 1)))["result"])
         params = {"query": expr, "start": str(start), "end": str(end), "step": str(step)}
         return QueryResult(_in_ms(self._get("/api/v1/query_range", params)["result"]))
 
@@ -389,6 +390,11 @@ def init(
             "token": token, "service": service, "labels": labels, "interval": interval, "timeout": timeout,
             "spool_dir": None if spool_dir is None else os.fspath(spool_dir), "spool_bytes_max": spool_bytes_max,
         }
+        _flush_when_a_worker_ends()
+        process = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:
+            # A worker that has begun already, or one that was spawned.
+            sys.modules["multiprocessing.util"].Finalize(None, _at_exit, exitpriority=-100)
         told_of_traces = _trace(traces, trace_share, trace_slow, service, trace_headers)
         server = None
         if ui and url is None:
@@ -494,10 +500,32 @@ def _after_fork_in_child() -> None:
             _client = None
 
 
+class _Worker:
+    """What `multiprocessing` remembers of us. Its workers end without what `atexit` has: they run finalizers of their own, which it empties when a worker
+    begins, and hooks that it runs right after that."""
+
+
+_worker: _Worker | None = None
+
+
+def _flush_when_a_worker_ends() -> None:
+    """So that workers, too, lose nothing that they recorded. Only where somebody uses `multiprocessing`."""
+    global _worker
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _worker is None:
+        _worker = _Worker()
+        util.register_after_fork(_worker, lambda _: util.Finalize(None, _at_exit, exitpriority=-100))
+
+
+def _before_fork() -> None:
+    _flush_when_a_worker_ends()
+    _native.fork_before()
+
+
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_native.fork_before,
+        before=_before_fork,
         after_in_parent=_native.fork_after_in_parent,
         after_in_child=_after_fork_in_child,
     )

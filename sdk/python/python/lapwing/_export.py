@@ -17,6 +17,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Mapping
 
+# Here, and not in the thread: a process that forks while one of its threads imports leaves the child half a module.
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
 from . import _native
 from ._text import text_of, told
 from ._spans import ATTRIBUTES_MAX, cut
@@ -41,8 +46,6 @@ class Target:
     """Where spans go, and as whose: `http://collector:4318` is the collector; with a path it is what it says."""
 
     def __init__(self, url: str, service: str | None = None, headers: Mapping[str, str] | None = None, timeout: float = 5.0):
-        from urllib.parse import urlsplit
-
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is not the address of an OTLP endpoint: write http://host:4318")
@@ -127,7 +130,13 @@ class SpanExporter:
         batch: list[Span] = []
         while self._waiting and len(batch) < BATCH_MAX:
             batch.append(self._waiting.popleft())
-        status, reason, rejected = self._post(encode(batch, self.target.service))
+        try:
+            body = encode(batch, self.target.service)
+        except Exception as error:  # Given up: it would not become better.
+            self.refused += len(batch)
+            self.last_error = told(error)
+            return True
+        status, reason, rejected = self._post(body)
         if status is None or status in (408, 429) or status >= 500:
             self.failed += 1
             if self.last_error is None:
@@ -153,9 +162,6 @@ class SpanExporter:
         self._waiting.extendleft(reversed(batch[len(batch) - min(room, len(batch)) :]))
 
     def _post(self, body: bytes) -> "tuple[int | None, str, int]":
-        from urllib.error import HTTPError
-        from urllib.request import Request, urlopen
-
         request = Request(self.target.url, body, {"content-type": "application/json", **self.target.headers})
         try:
             with urlopen(request, timeout=self.target.timeout) as answer:

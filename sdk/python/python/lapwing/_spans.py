@@ -130,8 +130,6 @@ class Span:
         return self
 
     def __enter__(self) -> "Span":
-        if self._token is not None:  # `with tracer.start_active_span(…)`: it is current already.
-            return self
         self._token = _span.set(self)
         self.started_ns = perf_counter_ns()
         return self
@@ -139,14 +137,15 @@ class Span:
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
         ended = self.ended_ns = perf_counter_ns()
         handle = _handles.get(self.name) or _handle(self.name)
-        if error is not None:
-            self.error = told(error)
-        if is_cancelled(error):
-            handle.abandoned()
-        elif self.error is None:
+        if error is None and self.error is None:
             handle.ok_after((ended - self.started_ns) / 1e9)
         else:
-            handle.failed_after((ended - self.started_ns) / 1e9)
+            if error is not None:
+                self.error = told(error)
+            if is_cancelled(error):
+                handle.abandoned()
+            else:
+                handle.failed_after((ended - self.started_ns) / 1e9)
         token = self._token
         if token is not None:
             if self._parent is None and token.old_value is not Token.MISSING:
@@ -158,9 +157,13 @@ class Span:
             self._token = None
         if _sampling is None or self._is_kept(_sampling, ended - self.started_ns):
             for value in self.attributes.values():
-                if type(value) not in _SMALL and (type(value) is not str or len(value) > CHARACTERS_MAX):
-                    self.attributes = _bounded(self.attributes)
-                    break
+                if value.__class__ is str:
+                    if len(value) <= CHARACTERS_MAX:
+                        continue
+                elif value.__class__ in _SMALL:
+                    continue
+                self.attributes = _bounded(self.attributes)
+                break
             _spans.append(self)
             if _exporter is not None:
                 _exporter.add(self)
@@ -219,6 +222,13 @@ class Span:
 
     def __repr__(self) -> str:
         return f"<span {self.name} {self.span_id:016x}{' failed' if self.error else ''}>"
+
+
+class ActiveSpan(Span):
+    """One that is current already: `with tracer.start_active_span(…)` does not enter it again."""
+
+    def __enter__(self) -> "Span":
+        return self if self._token is not None else super().__enter__()
 
 
 def cut(text: str) -> str:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
-from ._spans import Sampling, Span, configure, span, spans
+from ._spans import ActiveSpan, Sampling, Span, configure, span, spans
 from .profiling import model_of
 
 __all__ = ["PredictionRequest", "PredictionResponse", "Sampling", "Span", "Tracer", "TracingModelServer", "configure", "extract", "inject", "span", "spans"]
@@ -42,14 +42,14 @@ class Tracer:
 
     def start_span(self, operation_name: str, child_of: Span | None = None, tags: Mapping[str, Any] | None = None) -> Span:
         """Begins a span, below `child_of` or else below the one that is current. It is not current itself: `start_active_span` is."""
-        return self._span(operation_name, child_of, tags).begin()
+        return Span(operation_name, self._tags(tags), child_of).begin()
 
     def start_active_span(self, operation_name: str, child_of: Span | None = None, tags: Mapping[str, Any] | None = None) -> Span:
         """Begins a span around what follows, until `finish()`."""
-        return self._span(operation_name, child_of, tags).__enter__()
+        return ActiveSpan(operation_name, self._tags(tags), child_of).__enter__()
 
-    def _span(self, name: str, parent: Span | None, tags: Mapping[str, Any] | None) -> Span:
-        return Span(name, dict(tags or {}) | ({"service": self.service_name} if self.service_name else {}), parent)
+    def _tags(self, tags: Mapping[str, Any] | None) -> dict[str, Any]:
+        return dict(tags or {}) | ({"service": self.service_name} if self.service_name else {})
 
 
 def inject(current: Span, headers: dict[str, str]) -> dict[str, str]:

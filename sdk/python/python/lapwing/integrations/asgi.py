@@ -62,6 +62,8 @@ class LapwingMiddleware:
                 self._running.dec()
                 route = self._route(scope)
                 span.attributes["route"], span.attributes["status"] = route, status
+                if status >= 500:
+                    span.fail(f"status {status}")
                 self._requests.labels(scope["method"], route, status).inc()
                 handle = self._handles.get(route)
                 if handle is None:

@@ -110,9 +110,9 @@ def server_interceptor(model: str = "") -> Any:
     calls = Calls("server", model)
 
     class Interceptor(grpc.ServerInterceptor):  # type: ignore[misc]
-        def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
-            handler = continuation(details)
-            return None if handler is None else _replaced(handler, lambda inner, streams: watched(inner, calls, details.method, streams))
+        def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
+            handler, method = continuation(handler_call_details), handler_call_details.method
+            return None if handler is None else _replaced(handler, lambda inner, streams: watched(inner, calls, method, streams))
 
     return Interceptor()
 
@@ -124,9 +124,9 @@ def aio_server_interceptor(model: str = "") -> Any:
     calls = Calls("server", model)
 
     class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-        async def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
-            handler = await continuation(details)
-            return None if handler is None else _replaced(handler, lambda inner, streams: watched_aio(inner, calls, details.method, streams))
+        async def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
+            handler, method = await continuation(handler_call_details), handler_call_details.method
+            return None if handler is None else _replaced(handler, lambda inner, streams: watched_aio(inner, calls, method, streams))
 
     return Interceptor()
 
@@ -244,7 +244,12 @@ def client_interceptor(model: str = "") -> Any:
         def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
             return sent(continuation, client_call_details, request)
 
-        intercept_unary_stream = intercept_stream_unary = intercept_stream_stream = intercept_unary_unary
+        intercept_unary_stream = intercept_unary_unary
+
+        def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
+            return sent(continuation, client_call_details, request_iterator)
+
+        intercept_stream_stream = intercept_stream_unary
 
     return Interceptor()
 

@@ -223,8 +223,8 @@ class ReportGenerator:
                 yield self._alerts("Alerts", listed)
             else:
                 yield from self._part("Values", listed)
-        elif hasattr(data, "metrics"):
-            rows = [{"series": s, "value": m.value} for s, m in data.metrics.items()]
+        elif (metrics := getattr(data, "metrics", None)) is not None:
+            rows = [{"series": s, "value": m.value} for s, m in metrics.items()]
             yield Section("Metrics", rows=rows, chart=draw("line", data))
         else:
             yield Section("Summary", str(data))
