@@ -447,6 +447,62 @@ def test_async_twins():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("name", [
+    "AdvancedMonitor", "ProductionMonitor", "ComprehensiveMonitor", "EnhancedModelAvailabilityMonitor", "PerformanceMonitoringSystem", "SystemResourceMonitor",
+    "ResourceMonitor", "StatusMonitor",
+])
+def test_what_starts_and_stops_has_twins_that_do_not_hold_the_loop(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def main():
+        made = getattr(lapwing, name)()
+        await made.astart_monitoring()
+        await made.astop_monitoring()
+        real, beats = made.stop_monitoring, 0
+
+        def slow():
+            time.sleep(0.2)
+            real()
+
+        # Whatever ends it takes its time.
+        for word in ("stop_monitoring", "stop"):
+            if hasattr(made, word):
+                monkeypatch.setattr(made, word, slow)
+
+        async def beat():
+            nonlocal beats
+            while True:
+                beats += 1
+                await asyncio.sleep(0.01)
+
+        async with made as same:
+            assert same is made
+            task = asyncio.create_task(beat())
+        task.cancel()
+        return beats
+
+    assert asyncio.run(main()) >= 3
+
+
+def test_everything_shows_itself_in_one_line():
+    from enum import Enum
+
+    shown = {n: getattr(lapwing, n) for n in lapwing.__all__ if inspect.isclass(getattr(lapwing, n))}
+    plain = [n for n, c in shown.items() if c.__repr__ is object.__repr__ and not issubclass(c, (Enum, Exception)) and not getattr(c, "_is_protocol", False)]
+    assert plain == []
+    profiler, sampler = lapwing.PerformanceProfiler(), lapwing.SamplingProfiler()
+    report = lapwing.gate({"latency": 2}, {"latency": 1})
+    with lapwing.track("w_shown") as operation:
+        pass
+    made = [
+        lapwing.MetricsAggregator(), lapwing.PlotGenerator(), lapwing.StatusMonitor(), lapwing.RecoveryManager(), lapwing.Tracer("svc"), lapwing.Baselines(), lapwing.LogStorage(),
+        lapwing.ConfigManager({"a": 1}), lapwing.ProfiledModelServer(len), lapwing.TracingModelServer(len), lapwing.BusinessMetricsCollector(), lapwing.PerformanceAnalyzer(),
+        lapwing.AlertFatiguePrevention(), lapwing.PerformanceBenchmark(), lapwing.PerformanceOptimizer(), lapwing.LogProcessor(), profiler, sampler, report, operation,
+    ]
+    assert all(repr(m).startswith("<") and "\n" not in repr(m) and "object at" not in repr(m) for m in made), made
+    assert repr(report) == "<gate failed: 1 metrics, 1 worse>" and repr(operation).startswith("<operation w_shown ")
+
+
 def test_notebooks_see_something():
     monitor = lapwing.ProductionMonitor()
     for v in (1, 2, 3):

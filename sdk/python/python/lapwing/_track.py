@@ -41,6 +41,10 @@ class Operation:
         self._track: Any = None
         self._outer: "Operation | None" = None
 
+    def __repr__(self) -> str:
+        ended = "" if self.result is None else f" {self.result['duration_s']:.3g} s"
+        return f"<operation {self.name}{' failed' if self._error else ''}{ended}>"
+
     def set(self, **metadata: Any) -> "Operation":
         """Notes something about it. What is no number, text, list or dictionary is noted as its `str()`; of what is large the beginning."""
         self._metadata.update(metadata)

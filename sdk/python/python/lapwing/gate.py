@@ -32,6 +32,9 @@ class GateReport:
     def __init__(self, raw: dict[str, Any]):
         self.raw = raw
 
+    def __repr__(self) -> str:
+        return f"<gate {'passed' if self.passed else 'failed'}: {len(self.rows)} metrics, {len(self.regressions)} worse>"
+
     @property
     def passed(self) -> bool:
         return bool(self.raw["passed"])
@@ -80,6 +83,9 @@ class Baselines:
 
     def __init__(self, directory: str | os.PathLike[str] | None = None):
         self.directory = Path(directory or os.environ.get("LAPWING_BASELINES") or BASELINES_DIR)
+
+    def __repr__(self) -> str:
+        return f"<Baselines in {self.directory}>"
 
     def _path(self, name: str) -> Path:
         if not name or name.startswith(".") or any(c in name for c in "/\\\0"):

@@ -40,6 +40,9 @@ class Tracer:
     def __init__(self, service_name: str = ""):
         self.service_name = service_name
 
+    def __repr__(self) -> str:
+        return f"<Tracer {self.service_name or 'without a name'}>"
+
     def start_span(self, operation_name: str, child_of: Span | None = None, tags: Mapping[str, Any] | None = None) -> Span:
         """Begins a span, below `child_of` or else below the one that is current. It is not current itself: `start_active_span` is."""
         return Span(operation_name, self._tags(tags), child_of).begin()
@@ -85,6 +88,9 @@ class TracingModelServer:
         self.tokenizer = tokenizer
         self.jaeger_host = jaeger_host
         self.tracer = Tracer(service_name)
+
+    def __repr__(self) -> str:
+        return f"<TracingModelServer of {type(self.model).__name__}>"
 
     def _part(self, name: str) -> Any:
         owner = self.tokenizer if self.tokenizer is not None and name != "generate" else self.model

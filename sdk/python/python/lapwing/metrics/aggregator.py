@@ -45,6 +45,9 @@ class MetricsAggregator:
     [('latency:mean', 2.5), ('latency:max', 4.0)]
     """
 
+    def __repr__(self) -> str:
+        return "<MetricsAggregator>"
+
     def aggregate(self, metrics: Any, aggregation_rules: Any = None) -> list[MonitoringMetric]:
         from .collector import MetricType
 

@@ -516,6 +516,9 @@ class BusinessMetricsCollector:
         )
         self.business_impact = _core.gauge(f"{prefix}_business_impact_score", "Business impact metrics", ("impact_type", "time_period"))
 
+    def __repr__(self) -> str:
+        return f"<BusinessMetricsCollector {len(self.snapshot())} series>"
+
     def record_user_engagement(self, event_type: str, user_segment: str) -> None:
         self.user_engagement.labels(event_type, user_segment).inc()
 

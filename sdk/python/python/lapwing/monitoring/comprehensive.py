@@ -9,7 +9,7 @@ import time
 from typing import Any, Mapping
 
 from .. import _core
-from .._loop import Loop
+from .._loop import Loop, Twins
 from ..alerts.alert_manager import AlertManager
 from ..health.diagnostics import debug_monitoring_system
 from ..health.health_check import HealthCheck, HealthChecker
@@ -19,7 +19,7 @@ from .settings import Settings
 log = logging.getLogger("lapwing")
 
 
-class ComprehensiveMonitor:
+class ComprehensiveMonitor(Twins):
     """Metrics, health checks, alerts and business metrics in one cycle (seed 1). `config` is a file or a mapping with the sections of seed 1 and
     seed 2, `monitoring` and `alerting`; `monitor.settings.explain()` says what each setting does, and one that nobody knows is an error.
 
@@ -172,13 +172,6 @@ class ComprehensiveMonitor:
 
     def __exit__(self, *_: Any) -> None:
         self.stop()
-
-    async def __aenter__(self) -> "ComprehensiveMonitor":
-        self.start()
-        return self
-
-    async def __aexit__(self, *_: Any) -> None:
-        await asyncio.to_thread(self.stop)
 
     def __repr__(self) -> str:
         return f"<ComprehensiveMonitor {'running' if self.is_monitoring else 'stopped'}, {self.cycles} cycles>"

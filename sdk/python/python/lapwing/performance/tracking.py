@@ -13,7 +13,7 @@ from typing import Any, Iterator, Mapping
 
 from .._fork import remembered
 from .. import _core, _native
-from .._loop import Loop
+from .._loop import Loop, Twins
 from .._text import json_of, told
 
 
@@ -188,7 +188,7 @@ class PerformanceTracker:
         return f"<PerformanceTracker {len(self._ended)} ended>"
 
 
-class SystemResourceMonitor:
+class SystemResourceMonitor(Twins):
     """Samples the machine every `sample_interval` seconds (seed 3), a day of it."""
 
     SNAPSHOTS_MAX = 2_880

@@ -73,6 +73,9 @@ class DashboardCreator:
     True
     """
 
+    def __repr__(self) -> str:
+        return "<DashboardCreator>"
+
     def create(self, metrics: Any, layout: Any = None) -> Dashboard:
         given: dict[str, Any] = {"panels": list(layout)} if isinstance(layout, (list, tuple)) else dict(layout or {})
         columns = int(given.get("columns", 2))

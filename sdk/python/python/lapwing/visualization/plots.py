@@ -51,6 +51,9 @@ class PlotGenerator:
     '<svg'
     """
 
+    def __repr__(self) -> str:
+        return "<PlotGenerator>"
+
     def generate(self, data: Any, plot_config: Any = None) -> list[Plot]:
         if isinstance(plot_config, (list, tuple)) and any(isinstance(c, Mapping) for c in plot_config):
             return [p for c in plot_config for p in self.generate(data, c)]

@@ -169,6 +169,9 @@ class ReportGenerator:
     True
     """
 
+    def __repr__(self) -> str:
+        return "<ReportGenerator>"
+
     def generate(self, data: Any, template: Any = None) -> Report:
         spec: dict[str, Any] = {}
         if isinstance(template, Mapping):
