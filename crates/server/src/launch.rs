@@ -10,12 +10,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// What to run.
 pub(crate) struct Launch {
     pub(crate) load: LoadConfig,
     pub(crate) is_in_memory: bool,
+    /// Stop when standard input ends, as a child does whose parent is gone.
+    pub(crate) ends_with_stdin: bool,
 }
 
 /// Why nothing was started.
@@ -38,10 +40,13 @@ impl Launch {
             .enable_all()
             .build()
             .context("cannot start the runtime")?;
-        let signals = {
+        let mut signals = {
             let _inside = runtime.enter();
             Signals::take()?
         };
+        if self.ends_with_stdin {
+            signals.parent_gone = Some(end_of_stdin()?);
+        }
         let (config, watched) = self.first_config()?;
         if let Some(refusal) = config.web.refusal() {
             return Err(LaunchError::Refused(refusal));
@@ -73,6 +78,8 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// Told once, by the end of standard input.
+    parent_gone: Option<oneshot::Receiver<()>>,
 }
 
 impl Signals {
@@ -82,6 +89,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
             interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
             hangup: signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?,
+            parent_gone: None,
         })
     }
 }
@@ -98,6 +106,7 @@ pub(crate) async fn serve(
         mut terminate,
         mut interrupt,
         hangup,
+        parent_gone,
     } = signals;
     let web = started.config.web.clone();
     let (listeners, bound) = listen(&web).await?;
@@ -138,6 +147,7 @@ pub(crate) async fn serve(
     let reason = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
+        () = told(parent_gone) => "the end of standard input",
     };
     tracing::info!("stopping on {reason}");
     let _ = stop.send(true);
@@ -147,6 +157,30 @@ pub(crate) async fn serve(
     engine.stop().await.context("cannot stop cleanly")?;
     tracing::info!("stopped; everything acknowledged is kept");
     Ok(())
+}
+
+/// A thread of its own waits for the end of standard input, which the kernel tells when the last holder of the other end is gone, killed
+/// ones included. What is written there is read and thrown away. The thread is left to the end of the process: nothing wakes a read.
+fn end_of_stdin() -> anyhow::Result<oneshot::Receiver<()>> {
+    let (ended, wait) = oneshot::channel();
+    let work = move || {
+        // An error is an end as well: a descriptor that was closed never says anything again.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = ended.send(());
+    };
+    std::thread::Builder::new()
+        .name("lapwing-stdin".to_owned())
+        .spawn(work)
+        .context("cannot wait for the end of standard input")?;
+    Ok(wait)
+}
+
+/// Never, where there is nobody to tell.
+async fn told(gone: Option<oneshot::Receiver<()>>) {
+    match gone {
+        Some(gone) => drop(gone.await),
+        None => std::future::pending().await,
+    }
 }
 
 /// Every address or none.

@@ -5,14 +5,13 @@ Run by `cargo xtask bench sdk`. Numbers are nanoseconds per call; the loop itsel
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import lapwing
+from importing import IMPORT_MS_MAX, import_ms
 
 RUNS = 7
 
@@ -185,19 +184,6 @@ def threads() -> str:
     return f"4 threads x {n} inc: {four / one:.2f} times one thread's {n} (4.00 is what a lock of the interpreter allows), none lost"
 
 
-def importing() -> float:
-    """Milliseconds of `import lapwing` in a fresh interpreter, less those of an empty program; the best of several."""
-    def best(code: str) -> float:
-        times = []
-        for _ in range(RUNS):
-            started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            times.append(time.perf_counter() - started)
-        return min(times) * 1000
-
-    return best("import lapwing") - best("pass")
-
-
 BUDGETS = {
     "counter inc": 80, "histogram observe, bound": 100, "labels(...).inc()": 250, "a timed function": 400, "a span": 1500,
     "exposition of 1000 histograms (ms)": 5,
@@ -219,7 +205,7 @@ def main() -> None:
         for rows in peers.values():
             line += f"{rows[row]:20.1f}{rows[row] / value:7.1f}x" if row in rows else f"{'':28}"
         print(line)
-    print(f"import: {importing():.1f} ms (budget 30)")
+    print(f"import: {import_ms():.1f} ms (budget {IMPORT_MS_MAX:.0f})")
     print(threads())
 
 

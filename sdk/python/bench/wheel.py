@@ -14,22 +14,9 @@ import urllib.request
 from importlib import metadata
 from pathlib import Path
 
-IMPORT_MS_MAX = 30.0
-RUNS = 7
+from importing import IMPORT_MS_MAX, import_ms
+
 BIN = Path(sys.executable).parent
-
-
-def importing() -> float:
-    """Milliseconds of `import lapwing` in a fresh interpreter, less those of an empty program; the best of several."""
-    def best(code: str) -> float:
-        times = []
-        for _ in range(RUNS):
-            started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            times.append(time.perf_counter() - started)
-        return min(times) * 1000
-
-    return best("import lapwing") - best("pass")
 
 
 def free_port() -> int:
@@ -83,7 +70,7 @@ def main() -> None:
     code = "import lapwing, json; m = lapwing.init(embedded=True); m.counter('a_total').inc(); print(json.dumps(m.query('a_total')[0]['value'][1])); m.close()"
     found = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
     assert found == 1.0, found
-    took = importing()
+    took = import_ms()
     print(f"import: {took:.1f} ms (budget {IMPORT_MS_MAX:.0f})")
     if took > IMPORT_MS_MAX:
         print("note: the import took longer than its budget; on a busy machine that says little")

@@ -2,7 +2,7 @@
 
 use crate::errors;
 use lapwing_judge::Direction;
-use lapwing_judge::gate::{self, Condition, Format, GateOptions, GateReport, Points};
+use lapwing_judge::gate::{self, Condition, Format, GateOptions, GateReport, GateWindow, Points};
 use lapwing_judge::performance::{
     Operation, PerformanceOptions, ResourceSnapshot, ResourceSummary, Window, report, slope_trend,
 };
@@ -107,6 +107,31 @@ fn gate_report(
     })
 }
 
+/// Start, end and step of a window of so many milliseconds.
+#[pyfunction]
+fn gate_window(end_ms: i64, length_ms: i64) -> (i64, i64, i64) {
+    let window = GateWindow::before(end_ms, length_ms);
+    (window.start_ms, window.end_ms, window.step_ms)
+}
+
+/// Whether a condition held all the time of a window, from the answer to its range query; JSON.
+#[pyfunction]
+fn gate_held(expr: &str, window: (i64, i64, i64), answer: &str) -> PyResult<String> {
+    let (start_ms, end_ms, step_ms) = window;
+    let window = GateWindow {
+        start_ms,
+        end_ms,
+        step_ms,
+    };
+    write(&gate::held(expr, window, &read(answer)?))
+}
+
+/// The values of a metric over a window, from the answer to its range query.
+#[pyfunction]
+fn gate_measured(name: &str, expr: &str, answer: &str) -> PyResult<Vec<f64>> {
+    gate::measured(name, expr, &read(answer)?).map_err(|e| errors::value(&e))
+}
+
 #[pyfunction]
 fn gate_render(report: &str, format: &str) -> PyResult<String> {
     let report: GateReport = read(report)?;
@@ -162,6 +187,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(pipeline_report, module)?)?;
     module.add_function(wrap_pyfunction!(compare_baseline, module)?)?;
     module.add_function(wrap_pyfunction!(gate_report, module)?)?;
+    module.add_function(wrap_pyfunction!(gate_window, module)?)?;
+    module.add_function(wrap_pyfunction!(gate_held, module)?)?;
+    module.add_function(wrap_pyfunction!(gate_measured, module)?)?;
     module.add_function(wrap_pyfunction!(gate_render, module)?)?;
     module.add_function(wrap_pyfunction!(direction_of, module)?)?;
     module.add_function(wrap_pyfunction!(quantiles, module)?)?;

@@ -4,11 +4,11 @@ use crate::errors;
 use crate::store::Store;
 use lapwing::sdk::fork_gate;
 use lapwing_judge::rules::{
-    OwnRule, QueryEvaluator, Rules, RulesOptions, RulesState, Tick, compile_own_rules,
+    OwnRule, QueryEvaluator, Replay, RuleGroup, Rules, RulesOptions, RulesState, Tick, compile_own_rules,
 };
 use lapwing_query::QueryOptions;
 use lapwing_store::metrics::MetricsStore;
-use lapwing_types::{Alert, AlertState, Labels};
+use lapwing_types::{Alert, AlertEvent, AlertState, Labels};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::{Value, json};
@@ -26,15 +26,18 @@ pub(crate) struct RuleSet {
     judging: Mutex<Judging>,
 }
 
-fn compile(json: &str) -> PyResult<Rules> {
+fn group_of(json: &str, options: &RulesOptions) -> PyResult<RuleGroup> {
     let own: Vec<OwnRule> = serde_json::from_str(json).map_err(|e| errors::value(&e))?;
-    let options = RulesOptions::default();
     let numbered: Vec<(OwnRule, u64)> = own.into_iter().zip(1..).collect();
-    let group = compile_own_rules("python", &numbered, &options).map_err(|problems| {
+    compile_own_rules("python", &numbered, options).map_err(|problems| {
         let reasons: Vec<String> = problems.into_iter().map(|p| p.reason).collect();
         PyValueError::new_err(reasons.join("; "))
-    })?;
-    Ok(Rules::new(vec![group], options))
+    })
+}
+
+fn compile(json: &str) -> PyResult<Rules> {
+    let options = RulesOptions::default();
+    Ok(Rules::new(vec![group_of(json, &options)?], options))
 }
 
 fn pairs(labels: &Labels) -> serde_json::Map<String, Value> {
@@ -67,22 +70,20 @@ fn evaluate(judging: &mut Judging, store: &MetricsStore, now_ms: i64) -> PyResul
     Ok(tick)
 }
 
+fn happened(event: &AlertEvent) -> Value {
+    let mut shown = alert(&event.alert);
+    shown["kind"] = json!(event.kind);
+    shown["at_ms"] = json!(event.at_ms);
+    shown["value"] = if event.value.is_finite() {
+        json!(event.value)
+    } else {
+        Value::Null
+    };
+    shown
+}
+
 fn told(judging: &Judging, tick: &Tick) -> Value {
-    let events: Vec<Value> = tick
-        .events
-        .iter()
-        .map(|event| {
-            let mut shown = alert(&event.alert);
-            shown["kind"] = json!(event.kind);
-            shown["at_ms"] = json!(event.at_ms);
-            shown["value"] = if event.value.is_finite() {
-                json!(event.value)
-            } else {
-                Value::Null
-            };
-            shown
-        })
-        .collect();
+    let events: Vec<Value> = tick.events.iter().map(happened).collect();
     let rules: Vec<Value> = judging
         .rules
         .view(&judging.state)
@@ -165,7 +166,8 @@ impl RuleSet {
         }
     }
 
-    /// What the rules would have done over a range of the store: a JSON list of events.
+    /// What the rules would have done over a range of the store, as the server's back-test has it: what they record is laid over the past, and
+    /// nothing is kept. Events, and the reasons of rules that failed, as JSON.
     #[staticmethod]
     fn backtest(
         py: Python<'_>,
@@ -180,27 +182,24 @@ impl RuleSet {
                 "a back-test needs a step and a range that does not end before it starts",
             ));
         }
-        let rules = compile(rules)?;
+        let options = RulesOptions {
+            interval_ms: step_ms,
+            ..RulesOptions::default()
+        };
+        let mut group = group_of(rules, &options)?;
+        group.interval_ms = step_ms;
         let store = store.store.clone();
         py.detach(|| {
-            let mut state = RulesState::default();
-            let mut events = Vec::new();
             let snapshot = {
                 let _gate = fork_gate();
                 store.snapshot()
             };
-            for now_ms in (start_ms..=end_ms).step_by(usize::try_from(step_ms).unwrap_or(1)) {
-                let _gate = fork_gate();
-                let mut evaluator = QueryEvaluator::new(&snapshot, QueryOptions::default(), 1);
-                let tick = rules.evaluate_at(now_ms, &mut evaluator, &mut state);
-                events.extend(tick.events.iter().map(|event| {
-                    let mut shown = alert(&event.alert);
-                    shown["kind"] = json!(event.kind);
-                    shown["at_ms"] = json!(event.at_ms);
-                    shown
-                }));
-            }
-            Ok(Value::Array(events).to_string())
+            let mut replay = Replay::new(vec![group], options, &snapshot, start_ms);
+            let mut events = Vec::new();
+            let replayed = replay.run((start_ms, end_ms), &mut |_, told| {
+                events.extend(told.iter().map(happened));
+            });
+            Ok(json!({"events": events, "failures": replayed.failures}).to_string())
         })
     }
 

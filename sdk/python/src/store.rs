@@ -4,7 +4,7 @@ use crate::errors;
 use crate::labels::pairs_of;
 use lapwing::sdk::fork_gate;
 use lapwing_query::{QueryEngine, QueryError, QueryOptions, QueryValue, SampleValue};
-use lapwing_store::metrics::{MetricsOptions, MetricsStore, Retention};
+use lapwing_store::metrics::{MetricsOptions, MetricsStore, Refused, Retention};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
 use lapwing_types::{Labels, METRIC_NAME, MatchOp, Matcher, Metadata, MetricKind, is_stale};
 use pyo3::exceptions::PyValueError;
@@ -44,7 +44,7 @@ impl Store {
         })
     }
 
-    /// Keeps one sample. `ValueError` says why one was not kept.
+    /// Keeps one sample, or says why it was not kept; `ValueError` for labels that are none.
     #[pyo3(signature = (name, labels, t_ms, value, now_ms))]
     fn append(
         &self,
@@ -53,23 +53,33 @@ impl Store {
         t_ms: i64,
         value: f64,
         now_ms: i64,
-    ) -> PyResult<()> {
+    ) -> PyResult<Option<String>> {
         let mut pairs = pairs_of(labels)?;
         pairs.push((METRIC_NAME.to_owned(), name.to_owned()));
         let labels = Labels::from_pairs(pairs).map_err(|e| errors::value(&e))?;
         let mut appender = self.store.appender("python", now_ms);
-        let series = appender
-            .series(&labels)
-            .map_err(|refusal| PyValueError::new_err(format!("{name} was not kept: {refusal}")))?;
-        appender.push(series, t_ms, value);
-        let outcome = appender.commit().map_err(|e| errors::runtime(&e))?;
-        match outcome.refused.first() {
-            Some(refused) => Err(PyValueError::new_err(format!(
-                "{name} was not kept: {}",
-                refused.reason
-            ))),
-            None => Ok(()),
+        if let Ok(series) = appender.series(&labels) {
+            appender.push(series, t_ms, value);
         }
+        let outcome = appender.commit().map_err(|e| errors::runtime(&e))?;
+        Ok(outcome.refused.first().map(|r| r.reason.to_string()))
+    }
+
+    /// Keeps many samples, `(name, {label: value}, t_ms, value)`, as one piece. Name and reason of those that were not kept.
+    fn append_many(
+        &self,
+        py: Python<'_>,
+        samples: Vec<(String, Option<Bound<'_, PyDict>>, i64, f64)>,
+        now_ms: i64,
+    ) -> PyResult<Vec<(String, String)>> {
+        let mut wanted = Vec::with_capacity(samples.len());
+        for (name, labels, t_ms, value) in samples {
+            wanted.push((name, pairs_of(labels.as_ref())?, t_ms, value));
+        }
+        py.detach(|| {
+            let _gate = fork_gate();
+            keep(&self.store, wanted, now_ms)
+        })
     }
 
     #[pyo3(signature = (name, kind, help, now_ms))]
@@ -154,6 +164,34 @@ impl Store {
             self.store.maintain(now_ms).failures.len()
         })
     }
+}
+
+/// A name, its labels, a time and a value.
+type Wanted = (String, Vec<(String, String)>, i64, f64);
+
+/// All of them in one commit; name and reason of each that was not kept.
+fn keep(store: &MetricsStore, wanted: Vec<Wanted>, now_ms: i64) -> PyResult<Vec<(String, String)>> {
+    let mut appender = store.appender("python", now_ms);
+    let mut refused = Vec::new();
+    for (name, mut pairs, t_ms, value) in wanted {
+        pairs.push((METRIC_NAME.to_owned(), name.clone()));
+        match Labels::from_pairs(pairs) {
+            // A refusal is part of the outcome.
+            Ok(labels) => {
+                if let Ok(series) = appender.series(&labels) {
+                    appender.push(series, t_ms, value);
+                }
+            }
+            Err(wrong) => refused.push((name, wrong.to_string())),
+        }
+    }
+    let outcome = appender.commit().map_err(|e| errors::runtime(&e))?;
+    let named = |r: &Refused| {
+        let name = r.labels.metric_name().unwrap_or_default().to_owned();
+        (name, r.reason.to_string())
+    };
+    refused.extend(outcome.refused.iter().map(named));
+    Ok(refused)
 }
 
 fn failure(error: &QueryError) -> PyErr {

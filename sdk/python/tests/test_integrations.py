@@ -57,7 +57,81 @@ def test_flask():
     with capture() as seen:
         assert app.test_client().get("/users/ann").text == "ann"
     assert seen.value("http_requests_total", route="/users/<name>", status="200") == 1
+    assert seen.value("lapwing_operations_total", operation="/users/<name>", outcome="success") == 1
     assert "http_requests_total" in app.test_client().get("/metrics").text
+
+
+def test_plain_wsgi():
+    """What any WSGI server does: the answer is read after the application has returned, and closed."""
+    from wsgiref.util import setup_testing_defaults
+
+    from lapwing.integrations.wsgi import LapwingMiddleware
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/raise":
+            raise RuntimeError("boom")
+        with lapwing.span("wsgi.inside"):
+            start_response("503 Busy" if environ["PATH_INFO"] == "/busy" else "200 OK", [])
+        return iter([b"a", b"b"])
+
+    def ask(path, **more):
+        environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET", **more}
+        setup_testing_defaults(environ)
+        seen = []
+        answer = watched(environ, lambda status, headers: seen.append(status))
+        try:
+            return b"".join(answer), seen
+        finally:
+            answer.close()
+
+    watched = LapwingMiddleware(application, metrics_path="/metrics")
+    with capture() as seen:
+        assert ask("/", HTTP_TRACEPARENT=f"00-{'12' * 16}-{'34' * 8}-01") == (b"ab", ["200 OK"])
+        assert ask("/busy") == (b"ab", ["503 Busy"])
+        with pytest.raises(RuntimeError):
+            ask("/raise")
+    page = b"".join(watched({"PATH_INFO": "/metrics"}, lambda *_: None)).decode()
+    assert 'http_requests_total{method="GET",route="wsgi",status="200"}' in page
+    assert [seen.value("http_requests_total", status=s) for s in (200, 503, 500)] == [1, 1, 1]
+    assert [seen.value("lapwing_operations_total", operation="wsgi", outcome=o) for o in ("success", "error")] == [1, 2]
+    first, busy, raised = lapwing.spans("http.request")[-3:]
+    assert first.trace_id == int("12" * 16, 16) and first.parent_id == int("34" * 8, 16) and first.kind == "server"
+    assert lapwing.spans("wsgi.inside")[-2].parent_id == first.span_id
+    assert (first.error, busy.error, raised.error) == (None, "status 503", "RuntimeError: boom")
+    assert lapwing._spans._span.get() is None
+
+
+def test_plain_asgi():
+    """Without a framework: HTTP is counted, a websocket and the lifespan pass by, and a failure goes on."""
+    from lapwing.integrations.asgi import LapwingMiddleware
+
+    async def application(scope, receive, send):
+        if scope["type"] != "http":
+            await send({"type": f"{scope['type']}.done"})
+            return
+        if scope["path"] == "/raise":
+            raise RuntimeError("boom")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def main():
+        watched, sent = LapwingMiddleware(application, skip=("/quiet",)), []
+
+        async def send(message):
+            sent.append(message["type"])
+
+        for scope in ({"type": "lifespan"}, {"type": "websocket", "path": "/"}, {"type": "http", "method": "GET", "path": "/quiet"},
+                      {"type": "http", "method": "GET", "path": "/plain"}):
+            await watched(scope, None, send)
+        with pytest.raises(RuntimeError):
+            await watched({"type": "http", "method": "GET", "path": "/raise"}, None, send)
+        return sent
+
+    with capture() as seen:
+        sent = asyncio.run(main())
+    assert sent == ["lifespan.done", "websocket.done"] + ["http.response.start", "http.response.body"] * 2
+    assert [seen.value("http_requests_total", route="_unmatched_", status=s) for s in (200, 500)] == [1, 1]
+    assert seen.value("http_requests_in_progress") == 0
 
 
 def test_prometheus_client():
@@ -96,21 +170,6 @@ def test_structlog():
     assert seen.value("log_records_total", level="ERROR", logger="app") == 1
     assert "trace_id" not in written.entries[0]
     assert written.entries[1]["trace_id"] == f"{span.trace_id:032x}"
-
-
-def test_grpc_stand_in():
-    """A stand-in: methods with the protocol of gRPC's handlers."""
-    from lapwing import _native
-    from lapwing.integrations.grpc import watched
-
-    operation = _native.OperationHandle("request", "/s/Call")
-    with capture() as seen:
-        assert watched(lambda r, c: r + 1, operation, False)(1, None) == 2
-        assert list(watched(lambda r, c: iter([r, r]), operation, True)(1, None)) == [1, 1]
-        with pytest.raises(ZeroDivisionError):
-            watched(lambda r, c: 1 / 0, operation, False)(1, None)
-    assert seen.value("lapwing_operations_total", operation="/s/Call", outcome="success") == 2
-    assert seen.value("lapwing_operations_total", operation="/s/Call", outcome="error") == 1
 
 
 def test_torch_stand_in():
@@ -327,10 +386,9 @@ def test_a_client_that_goes_away_is_no_failure_of_the_service():
 
 
 def test_a_stream_that_nobody_reads_to_its_end_is_no_failure():
-    from lapwing.integrations.grpc import watched
+    from lapwing.integrations.grpc import Calls, watched
 
-    handle = lapwing._native.OperationHandle("request", "/s.S/Stream")
-    stream = watched(lambda request, context: iter(range(10)), handle, True)(None, None)
+    stream = watched(lambda request, context: iter(range(10)), Calls("server", ""), "/s.S/Stream", True)(None, None)
     assert next(stream) == 0
     stream.close()
     assert outcomes("/s.S/Stream") == {"success": 0, "error": 0, "abandoned": 1}

@@ -248,6 +248,45 @@ def test_pools_of_processes(method):
         assert all(v >= 1 for v in pool.map(_worker, [1, 2, 3]))
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("where", ["before", "inside"])
+def test_workers_that_end_lose_nothing(method, where, tmp_path, recorder):
+    """`multiprocessing` ends its workers without what `atexit` has."""
+    recorder.status = 204
+    (tmp_path / "workers.py").write_text(textwrap.dedent(f"""
+        import multiprocessing, concurrent.futures, lapwing
+
+        def work(how):
+            if "{where}" == "inside":
+                lapwing.init(interval=60)
+            lapwing.counter(how).inc(5)
+            return 1
+
+        if "{where}" == "before":
+            lapwing.init(interval=60)
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("{method}")
+            process = context.Process(target=work, args=("kqzv1",))
+            process.start()
+            process.join()
+            assert process.exitcode == 0
+            with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+                assert pool.submit(work, "jwxf2").result() == 1
+            pool = context.Pool(1)
+            assert pool.map(work, ["hbgd3"]) == [1]
+            pool.close()
+            pool.join()
+    """))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "LAPWING_URL": recorder.url}
+    done = subprocess.run([sys.executable, str(tmp_path / "workers.py")], capture_output=True, text=True, timeout=60, env=env)
+    assert done.returncode == 0, done.stderr
+    bodies = b"".join(body for _, path, body in recorder.requests if path == "/api/v1/write")
+    # Names that no other text shares four letters with: the bodies are compressed.
+    for how in (b"kqzv1", b"jwxf2", b"hbgd3"):
+        assert how in bodies, (how, done.stderr)
+
+
 def test_many_forks_while_threads_record_and_ship(recorder):
     code = """
         import os, threading, lapwing
@@ -623,3 +662,93 @@ def test_a_pipeline_with_many_runs_is_not_slowed():
     record(5_000)
     late = record(300)
     assert late < 5 * early + 0.001, (early, late)
+
+
+def gone(pid, seconds=20):
+    """Whether a process that is no child of ours has ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+                if stat.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    return True  # It has ended, and whoever should ask for its status does not.
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("end", ["killed", "closed", "left"])
+def test_the_server_beside_a_program_ends_with_it(end, tmp_path):
+    """`init(ui=True)` starts a server: it must not outlive the program, however that ends, nor be held up by workers that forked from it."""
+    code = f"""
+        import os, sys, time, lapwing
+        m = lapwing.init(ui=True, data={str(tmp_path / 'd')!r})
+        m.counter("beside_total").inc(3)
+        assert m.flush(20) and m.query("beside_total")[0]["value"][1] == 3, m.status()
+        worker = os.fork()
+        if worker == 0:
+            time.sleep(30)
+            os._exit(0)
+        print(m._server.pid, worker, flush=True)
+        if "{end}" == "killed":
+            time.sleep(30)
+        if "{end}" == "closed":
+            m.close()
+            assert m._server is None
+            sys.stdin.read()
+    """
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    program = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+    line = program.stdout.readline().split()
+    assert len(line) == 2, program.wait(5)
+    server, worker = map(int, line)
+    try:
+        if end == "killed":
+            program.kill()
+        assert gone(server), "the server is still there"
+    finally:
+        os.kill(worker, 9)
+        program.kill()
+        program.communicate(timeout=20)
+
+
+def test_locks_that_another_thread_held_are_free_in_a_forked_child(tmp_path):
+    """A worker must not wait for ever for a thread that stayed with the parent."""
+    code = """
+        import os, threading, lapwing
+        from lapwing import AlertManager, AdvancedMonitor, EscalationManager, EscalationStep, MetricsCollector, NotificationService, SystemResourceMonitor
+        from lapwing import _core
+
+        collector, manager, monitor, resources = MetricsCollector(), AlertManager(), AdvancedMonitor(), SystemResourceMonitor(60)
+        escalation, service = EscalationManager([EscalationStep(60, "log")]), NotificationService()
+        held, let_go = threading.Event(), threading.Event()
+
+        def hold():
+            with collector._lock, manager._lock, monitor._lock, resources._lock, escalation._lock, service._queue.mutex, _core._lock:
+                held.set()
+                let_go.wait(60)
+
+        threading.Thread(target=hold, daemon=True).start()
+        assert held.wait(20)
+        pid = os.fork()
+        if pid == 0:
+            collector.record_metric("x", "gauge", 1)
+            assert collector.get_metric("x").value == 1
+            manager.trigger_alert("x")
+            monitor.record_metric("x", 1)
+            monitor.check()
+            resources.get_current_usage()
+            told = []
+            service.enqueue(lapwing.Alert("x"), [told.append])
+            ok = service.close(20) and len(told) == 1
+            with lapwing.init(embedded=True) as m:
+                ok = ok and m.query("vector(1)")
+            os._exit(0 if ok else 1)
+        _, status = os.waitpid(pid, 0)
+        let_go.set()
+        assert status == 0, status
+    """
+    done, took = program(code)
+    assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ PACKAGE = Path(lapwing.__file__).parent
 
 def test_the_types_list_what_there_is():
     text = (PACKAGE / "__init__.pyi").read_text()
-    listed = set(re.findall(r"(\w+) as \1\b", text))
+    listed = set(re.findall(r"(\w+) as \1\b", text)) | set(re.findall(r"^(\w+): Gate", text, re.MULTILINE))
     assert listed == set(NAMES) | set(MODULES)
     assert (PACKAGE / "py.typed").exists()
     for name in NAMES:
@@ -69,11 +69,11 @@ def test_the_wheel_carries_the_server(tmp_path):
     assert run("monitor", "setup").returncode == 0
     server = subprocess.Popen([sys.executable, "-m", "lapwing", "serve", "--memory", "--listen", f"127.0.0.1:{port}", "--log-level", "error"], cwd=tmp_path, env=env)
     try:
-        from lapwing._core import _answers
+        from lapwing._child import answers
 
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 30
-        while not _answers(url):
+        while not answers(url):
             assert time.monotonic() < deadline and server.poll() is None
             time.sleep(0.05)
         with lapwing.init(url, service="tests") as client:
@@ -109,6 +109,41 @@ def test_gate_files(tmp_path):
         client.gauge("gate_quality").set(0.9)
         assert lapwing.gate({"a": 1}, {"a": 1}, conditions=["gate_quality > 0.8"]).passed
         assert not lapwing.gate({"a": 1}, {"a": 1}, conditions=["gate_quality > 0.95"]).passed
+
+
+def test_a_gate_over_a_window():
+    """Conditions that hold all the time, and a canary that is measured and not asked once."""
+    with lapwing.init(embedded=True) as client:
+        now = time.time_ns() // 1_000_000
+        store = client._engine.store()
+        for second in range(120):
+            at = now - (120 - second) * 1_000
+            for version, value in (("1", 1.0 + second % 3 / 100), ("2", 1.5 + second % 3 / 100)):
+                store.append("gw_latency", {"version": version}, at, value, now)
+            store.append("gw_errors", {}, at, 1.0 if second == 100 else 0.0, now)
+        ranged = client.query_range('gw_latency{version="1"}', now / 1000 - 10, now / 1000, 1)
+        assert len(ranged[0]["values"]) == 11 and ranged.columns()["value"][0] in (1.0, 1.01, 1.02)
+        with pytest.raises(ValueError, match="step"):
+            client.query_range("up", 0, 1, 0)
+        old, new = ({"latency": f'gw_latency{{version="{v}"}}'} for v in "12")
+        measured = lapwing.gate.measured
+        report = lapwing.gate(measured(new, "1m"), measured(old, 60))
+        assert not report and report.regressions[0]["noise"]["p"] < 0.01
+        assert lapwing.gate(measured(old, "1m"), measured(old, "1m")).passed
+        whole = {"current": {"a": 1}, "baseline": {"a": 1}, "window": "1m"}
+        assert lapwing.gate(**whole, conditions=["gw_latency < 2"]).passed
+        # Now it holds again: without a window nobody would know.
+        assert lapwing.gate({"a": 1}, {"a": 1}, conditions=["gw_errors < 1"]).passed
+        failed = lapwing.gate(**whole, conditions=["gw_errors < 1"])
+        assert not failed and "60 of 61" in failed.raw["conditions"][0]["detail"]
+        assert not lapwing.gate(**whole, conditions=["absent_metric < 1"])
+        for wrong, says in (({"a": "absent_metric"}, "no samples"), ({"a": "gw_latency"}, "compares one")):
+            with pytest.raises(ValueError, match=says):
+                measured(wrong)
+        with pytest.raises(ValueError, match="window"):
+            lapwing.gate(**whole | {"window": 0}, conditions=["up"])
+    markdown = lapwing.gate({"a": 1, "new": 2}, {"a": 1, "gone": 2}).render("markdown")
+    assert markdown.count("⚠️") == 2 and markdown.count("✅") == 1
 
 
 def test_spans_over_tasks():

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from configurations import CONFIGURATIONS
+
 
 def test_seed_4_alert_management(capsys):
     from lapwing.monitoring.monitor import AlertManager, AlertSeverity
@@ -46,7 +48,7 @@ def test_seed_4_threshold_monitoring(capsys):
     monitor = AdvancedMonitor()
     # Set thresholds
     monitor.set_threshold("latency", 1.5)  # alert if latency > 1.5
-    monitor.set_threshold("throughput", 500.0)
+    monitor.set_threshold("throughput", 500.0)  # alert if throughput > 500
     # Start background monitoring (checks every 5 seconds)
     monitor.start_monitoring(interval=5.0)
     # ... run workloads ...
@@ -215,35 +217,10 @@ def test_seed_2_dashboard_creation(tmp_path):
     assert report.content == pdf
 
 
-SEED_2_CONFIG = """
-monitoring:
-  metrics:
-    collection:
-      interval: 60s
-      batch_size: 1000
-    storage:
-      retention: 30d
-      compression: true
-  alerts:
-    rules:
-      - name: high_cpu
-        condition: cpu_usage > 80%
-        duration: 5m
-      - name: high_memory
-        condition: memory_usage > 90%
-        duration: 5m
-    notifications:
-      channels:
-        - email
-        - slack
-        - pagerduty
-"""
-
-
 def test_seed_2_configuration():
     from lapwing import AlertManager, ConfigManager
 
-    config = ConfigManager.parse(SEED_2_CONFIG)
+    config = ConfigManager.parse(CONFIGURATIONS["seed 2"])
     manager = AlertManager(config["monitoring.alerts"])
     assert [(r.name, r.threshold, r.duration) for r in manager.rules] == [("high_cpu", 0.8, "5m"), ("high_memory", 0.9, "5m")]
     assert [c["type"] for c in manager.notification_channels] == ["email", "slack", "pagerduty"]

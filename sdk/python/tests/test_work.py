@@ -70,6 +70,31 @@ def work_of_the_collector():
     c.stop()
 
 
+def work_of_batches():
+    """Seed 2's `batch_size`: so many values become one piece, and whoever asks finds those that wait."""
+    pieces = []
+
+    class Collector(lapwing.MetricsCollector):
+        def _keep_waiting(self, now):
+            pieces.append(len(self._waiting))
+            super()._keep_waiting(now)
+
+    c = Collector({"batch_size": 100})
+    for n in range(250):
+        c.record_metric("w_batch", "gauge", n, {"n": n % 5})
+    assert pieces == [100, 100] and c.get_metric("w_batch").value == 249
+    assert c.query("count(w_batch)")[0]["value"][1] == 5 and pieces == [100, 100, 50]
+    assert sorted(m.value for m in c.get_metric_history("w_batch", 1)) == list(range(250))
+    # What cannot be kept is noted: whoever recorded it has gone on.
+    c.record_metric("w_batch", "gauge", 1, {"": "no name"})
+    assert c.query("w_batch") and "w_batch was not kept" in c.failures["w_batch"]
+    manager = lapwing.AlertManager(c, config={"rules": [{"name": "w_batched", "condition": "w_batch > 248"}]})
+    assert [a.name for a in manager.check_alerts()] == ["w_batched"]
+    for wrong in (0, -1, 1.5, True, 10**9):
+        with pytest.raises(ValueError, match="whole number"):
+            lapwing.MetricsCollector(batch_size=wrong)
+
+
 def work_of_the_rules():
     collector = lapwing.MetricsCollector()
     collector.record_metric("w_lag", "gauge", 9)
@@ -422,6 +447,62 @@ def test_async_twins():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("name", [
+    "AdvancedMonitor", "ProductionMonitor", "ComprehensiveMonitor", "EnhancedModelAvailabilityMonitor", "PerformanceMonitoringSystem", "SystemResourceMonitor",
+    "ResourceMonitor", "StatusMonitor",
+])
+def test_what_starts_and_stops_has_twins_that_do_not_hold_the_loop(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def main():
+        made = getattr(lapwing, name)()
+        await made.astart_monitoring()
+        await made.astop_monitoring()
+        real, beats = made.stop_monitoring, 0
+
+        def slow():
+            time.sleep(0.2)
+            real()
+
+        # Whatever ends it takes its time.
+        for word in ("stop_monitoring", "stop"):
+            if hasattr(made, word):
+                monkeypatch.setattr(made, word, slow)
+
+        async def beat():
+            nonlocal beats
+            while True:
+                beats += 1
+                await asyncio.sleep(0.01)
+
+        async with made as same:
+            assert same is made
+            task = asyncio.create_task(beat())
+        task.cancel()
+        return beats
+
+    assert asyncio.run(main()) >= 3
+
+
+def test_everything_shows_itself_in_one_line():
+    from enum import Enum
+
+    shown = {n: getattr(lapwing, n) for n in lapwing.__all__ if inspect.isclass(getattr(lapwing, n))}
+    plain = [n for n, c in shown.items() if c.__repr__ is object.__repr__ and not issubclass(c, (Enum, Exception)) and not getattr(c, "_is_protocol", False)]
+    assert plain == []
+    profiler, sampler = lapwing.PerformanceProfiler(), lapwing.SamplingProfiler()
+    report = lapwing.gate({"latency": 2}, {"latency": 1})
+    with lapwing.track("w_shown") as operation:
+        pass
+    made = [
+        lapwing.MetricsAggregator(), lapwing.PlotGenerator(), lapwing.StatusMonitor(), lapwing.RecoveryManager(), lapwing.Tracer("svc"), lapwing.Baselines(), lapwing.LogStorage(),
+        lapwing.ConfigManager({"a": 1}), lapwing.ProfiledModelServer(len), lapwing.TracingModelServer(len), lapwing.BusinessMetricsCollector(), lapwing.PerformanceAnalyzer(),
+        lapwing.AlertFatiguePrevention(), lapwing.PerformanceBenchmark(), lapwing.PerformanceOptimizer(), lapwing.LogProcessor(), profiler, sampler, report, operation,
+    ]
+    assert all(repr(m).startswith("<") and "\n" not in repr(m) and "object at" not in repr(m) for m in made), made
+    assert repr(report) == "<gate failed: 1 metrics, 1 worse>" and repr(operation).startswith("<operation w_shown ")
+
+
 def test_notebooks_see_something():
     monitor = lapwing.ProductionMonitor()
     for v in (1, 2, 3):
@@ -434,3 +515,28 @@ def test_notebooks_see_something():
     manager = lapwing.AlertManager()
     manager.trigger_alert("x")
     assert "<table" in manager._repr_html_() and "<table" in manager.alert_history[0]._repr_html_()
+
+
+def test_a_series_that_is_recorded_very_often_stays_with_the_clock():
+    """Its history must not run away from the clock, and the newest value is what is judged."""
+    collector = lapwing.MetricsCollector()
+    manager = lapwing.AlertManager(collector, config={"rules": [{"name": "w_often", "condition": "w_often >= 19999"}]})
+    for n in range(20_000):
+        collector.record_metric("w_often", "gauge", n)
+    assert [a.name for a in manager.check_alerts()] == ["w_often"] and collector.query("w_often")[0]["value"][1] == 19_999
+    assert collector._ahead_ms <= time.time() * 1000 + 1_100 and collector.get_metric("w_often").value == 19_999
+    collector.record_metric("w_often", "gauge", 1)
+    assert manager.check_alerts()[0].resolved
+
+
+def test_labels_without_end_are_bounded_and_raise_nothing(caplog, monkeypatch):
+    from lapwing import _native
+    from lapwing.metrics import collector as module
+
+    monkeypatch.setattr(module, "SERIES_MAX", 100)
+    collector = lapwing.MetricsCollector()
+    collector._kept = _native.Store(3_600_000, 2 << 20)
+    for n in range(30_000):
+        collector.record_metric("w_endless", "gauge", n, {"user": f"user-{n}-{'x' * 100}"})
+    assert len(collector._newest) == len(collector._last_ms) == 100 and collector.get_metric("w_endless").value == 29_999
+    assert "was not kept" in collector.failures["w_endless"] and caplog.text.count("was not kept") == 1

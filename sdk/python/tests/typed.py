@@ -27,3 +27,10 @@ with lapwing.track("typed") as operation:
     operation.set(tokens=1)
 with lapwing.span("typed") as span:
     header: str = span.traceparent
+
+
+def asked(client: lapwing.Client) -> bool:
+    numbers_of: dict[str, list[float]] = lapwing.gate.measured({"latency": "p95_latency"}, "10m")
+    events: list[dict[str, object]] = AlertRule("r", "x > 1").backtest(client, hours=3)
+    found: lapwing.QueryResult = client.query_range("up", 0, 60, 15)
+    return lapwing.gate(numbers_of, "main", window="10m").passed and bool(events or found)

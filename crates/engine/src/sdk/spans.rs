@@ -28,13 +28,15 @@ use lapwing_judge::performance::{Operation, OperationKind};
 use lapwing_types::MetricKind;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// Of one field of a span.
 const FIELD_BYTES_MAX: usize = 256;
@@ -49,10 +51,25 @@ pub struct TracingLayer {
     sdk: Sdk,
     labels: Vec<&'static str>,
     keeps: bool,
+    sampling: Sampling,
+    /// Traces that began, for the dice.
+    begun: AtomicU64,
     kind: OperationKind,
     messages: Option<Family>,
     handles: RwLock<HashMap<(&'static str, Fields), OperationHandle>>,
 }
+
+/// Of which spans an operation is kept. Rates, errors and durations are counted of all, whatever this says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sampling {
+    /// Of traces, decided where they begin: from 0 to 1.
+    share: f64,
+    /// Spans that took this long are kept whatever was decided.
+    slow_s: f64,
+}
+
+/// What was decided about a trace; carried by every span of it.
+struct InSample(bool);
 
 /// What is known of a span while it is open.
 struct Open {
@@ -78,6 +95,11 @@ impl TracingLayer {
             sdk: sdk.clone(),
             labels: Vec::new(),
             keeps: false,
+            sampling: Sampling {
+                share: 1.0,
+                slow_s: f64::INFINITY,
+            },
+            begun: AtomicU64::new(0),
             kind: OperationKind::from("span".to_owned()),
             handles: RwLock::default(),
         }
@@ -93,6 +115,27 @@ impl TracingLayer {
     pub fn keep(mut self) -> Self {
         self.keeps = true;
         self
+    }
+
+    /// With [`TracingLayer::keep`]: keeps this share of traces (0 to 1, decided where they begin), and every span that failed or took at least `slow`,
+    /// with the spans around it. What is counted is counted of all.
+    pub fn sample(mut self, share: f64, slow: Duration) -> Self {
+        self.sampling = Sampling {
+            share: share.clamp(0.0, 1.0),
+            slow_s: slow.as_secs_f64(),
+        };
+        self
+    }
+
+    /// Whether a trace that begins now is kept. The dice are the hash of how many there were: the same in every run, and no pattern in time.
+    fn begins_in_sample(&self) -> bool {
+        if self.sampling.share >= 1.0 {
+            return true;
+        }
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        let dice = xxhash_rust::xxh3::xxh3_64(&number.to_le_bytes());
+        // 53 bits are what a float holds.
+        ((dice >> 11) as f64) < self.sampling.share * (1_u64 << 53) as f64
     }
 
     /// The `type` of the operations: `span`, unless it is said.
@@ -160,8 +203,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
             error: None,
         };
         attributes.record(&mut open.reader(self));
+        let decided = span
+            .parent()
+            .and_then(|p| p.extensions().get::<InSample>().map(|s| s.0));
         let mut extensions = span.extensions_mut();
         if self.keeps {
+            extensions.replace(InSample(decided.unwrap_or_else(|| self.begins_in_sample())));
             let id = self
                 .sdk
                 .tracker()
@@ -204,7 +251,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
             return;
         };
         self.count(span.name(), &open);
-        if !self.keeps {
+        if !self.keeps || !self.is_kept(&span, &open) {
             return;
         }
         let own = span.extensions().get::<OperationId>().map(|o| o.0.clone());
@@ -216,6 +263,19 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
                 .tracker()
                 .keep(self.operation(span.name(), own, parent, open));
         }
+    }
+}
+
+impl TracingLayer {
+    /// What failed or was slow is kept, and with it what is around it, up to the beginning of the trace.
+    fn is_kept<S: for<'a> LookupSpan<'a>>(&self, span: &SpanRef<'_, S>, open: &Open) -> bool {
+        let is_notable = open.error.is_some() || open.watch.elapsed_s() >= self.sampling.slow_s;
+        if is_notable && self.sampling.share < 1.0 {
+            for around in span.scope() {
+                around.extensions_mut().replace(InSample(true));
+            }
+        }
+        is_notable || span.extensions().get::<InSample>().is_none_or(|s| s.0)
     }
 }
 
@@ -352,6 +412,49 @@ mod tests {
         // What no label was asked for is none, whatever it takes.
         assert!(!page.contains("u17"), "{page}");
         assert!(sdk.tracker().since(0).is_empty());
+    }
+
+    #[test]
+    fn a_share_is_kept_and_all_that_failed_or_was_slow_and_everything_is_counted() {
+        const TRACES: usize = 2_000;
+        let kept_of = |share: f64, slow: Duration| {
+            let sdk = watched(
+                |layer| layer.keep().sample(share, slow),
+                || {
+                    for i in 0..TRACES {
+                        let _outer = tracing::info_span!("outer").entered();
+                        let _inner = tracing::info_span!("inner").entered();
+                        if i % 100 == 0 {
+                            tracing::error!("no");
+                        }
+                    }
+                },
+            );
+            let page = sdk.exposition();
+            for count in [
+                r#"{operation="inner",outcome="error",type="span"} 20"#,
+                r#"{operation="inner",outcome="success",type="span"} 1980"#,
+                r#"{operation="outer",outcome="success",type="span"} 2000"#,
+            ] {
+                assert!(page.contains(count), "{page}");
+            }
+            sdk.tracker().since(0)
+        };
+        let never = Duration::MAX;
+        let failed_only = kept_of(0.0, never);
+        assert_eq!(
+            failed_only.len(),
+            40,
+            "twenty failures, each with what is around it"
+        );
+        assert_eq!(failed_only.iter().filter(|o| !o.success).count(), 20);
+        let tenth = kept_of(0.1, never);
+        assert!((300..=600).contains(&tenth.len()), "{}", tenth.len());
+        // Whole traces: each inner one has the outer one that it names.
+        for inner in tenth.iter().filter(|o| o.name == "inner") {
+            assert!(tenth.iter().any(|o| Some(&o.id) == inner.parent.as_ref()));
+        }
+        assert_eq!(kept_of(0.0, Duration::ZERO).len(), 2 * TRACES);
     }
 
     #[test]

@@ -143,6 +143,15 @@ fn text(report: &GateReport) -> String {
     out
 }
 
+/// What could not be judged is neither.
+fn mark(row: &Row) -> &'static str {
+    match row.verdict {
+        _ if row.fails => "❌",
+        Verdict::NoBaseline | Verdict::NoValue | Verdict::NotFinite => "⚠️",
+        _ => "✅",
+    }
+}
+
 fn markdown(report: &GateReport) -> String {
     let mut out = format!("### Lapwing: {}\n\n", headline(report));
     out.push_str("| | metric | baseline | now | change | |\n|---|---|---:|---:|---:|---|\n");
@@ -151,7 +160,7 @@ fn markdown(report: &GateReport) -> String {
         let _ = writeln!(
             out,
             "| {} | `{}` | {} | {} | {} | {} |",
-            if row.fails { "❌" } else { "✅" },
+            mark(row),
             cell(&row.metric),
             number(row.baseline),
             number(row.current),

@@ -126,6 +126,7 @@ pub(crate) fn run(args: &AlertmanagerArgs) -> Exit {
             })
         }),
         is_in_memory: false,
+        ends_with_stdin: false,
     })
 }
 

@@ -1,10 +1,12 @@
 //! `lapwing gate`: is this run worse than its baseline? Baselines are files that can be committed.
 //!
-//! Exit codes: 0 the gate is open, 1 it is not, 2 the input is wrong, 4 there is no baseline.
+//! Exit codes: 0 the gate is open, 1 it is not, 2 the input is wrong, 3 the server is not to be reached, 4 there is no baseline or no data.
 
 use super::{Exit, complain};
 use anyhow::{Context, bail};
-use lapwing_judge::gate::{Condition, Format, GateOptions, Missing, NoiseModel, Points, gate, render};
+use lapwing_judge::gate::{
+    Condition, Format, GateOptions, GateWindow, Missing, NoiseModel, Points, gate, held, measured, render,
+};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,8 @@ use std::path::{Path, PathBuf};
     lapwing gate save main results.json --pin          keep a run as the baseline \"main\"\n  \
     lapwing gate check results.json --baseline main    compare a run with it\n  \
     lapwing gate check results.json --baseline old.json --relative 0.1 --format markdown\n  \
-    lapwing gate check results.json --baseline main --condition 'error_rate < 0.01' --junit gate.xml\n\n\
+    lapwing gate check results.json --baseline main --condition 'error_rate < 0.01' --junit gate.xml\n  \
+    lapwing gate check --window 30m --query 'latency=p95{version=\"2\"}' --baseline-query 'latency=p95{version=\"1\"}'\n\n\
     A file holds {\"metric\": number}, {\"metric\": [numbers]}, {\"metric\": {\"values\": […], \"direction\": \"lower\"}} or [{\"name\", \"value\", \"tags\"}].")]
 pub(crate) struct GateArgs {
     #[command(subcommand)]
@@ -54,7 +57,17 @@ enum GateCommand {
 #[derive(Debug, clap::Args)]
 struct CheckArgs {
     /// The run; - reads standard input
-    file: PathBuf,
+    #[arg(required_unless_present = "query")]
+    file: Option<PathBuf>,
+    /// A metric of the run, measured by the server over the window: a canary
+    #[arg(long, value_name = "NAME=PROMQL", conflicts_with = "file")]
+    query: Vec<String>,
+    /// A metric of the baseline, measured the same way
+    #[arg(long, value_name = "NAME=PROMQL", conflicts_with = "baseline")]
+    baseline_query: Vec<String>,
+    /// How long queries are measured, and conditions have to hold without a break [default: 10m for queries; conditions hold now]
+    #[arg(long, value_name = "DURATION")]
+    window: Option<String>,
     /// The name of a baseline, or a file
     #[arg(long, value_name = "NAME|FILE", default_value = "main")]
     baseline: String,
@@ -118,6 +131,16 @@ struct NoBaseline {
     dir: String,
 }
 
+/// A metric that the server was to measure.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} has no samples in the window: {expr}")]
+struct NoSamples {
+    name: String,
+    expr: String,
+}
+
+const WINDOW_MS_DEFAULT: i64 = 600_000;
+
 pub(crate) fn run(args: &GateArgs) -> Exit {
     let done = match &args.command {
         GateCommand::Check(check) => compare(&args.dir, check),
@@ -128,10 +151,10 @@ pub(crate) fn run(args: &GateArgs) -> Exit {
     };
     done.unwrap_or_else(|error| {
         complain(&error);
-        if error.is::<NoBaseline>() {
-            Exit::NoData
-        } else {
-            Exit::Usage
+        match error.downcast_ref::<super::query::AskError>() {
+            Some(super::query::AskError::Unreachable { .. }) => Exit::Unreachable,
+            _ if error.is::<NoBaseline>() || error.is::<NoSamples>() => Exit::NoData,
+            _ => Exit::Usage,
         }
     })
 }
@@ -143,12 +166,18 @@ fn compare(dir: &Path, args: &CheckArgs) -> anyhow::Result<Exit> {
             args.format
         )
     })?;
-    let current = points(&args.file)?;
+    let window = window(args)?;
+    let current = match &args.file {
+        Some(file) => points(file)?,
+        None => asked_points(args, &args.query, window)?,
+    };
     let as_file = Path::new(&args.baseline);
-    let baseline = if as_file.is_file() {
-        points(as_file)?
+    let (name, baseline) = if !args.baseline_query.is_empty() {
+        ("the server", asked_points(args, &args.baseline_query, window)?)
+    } else if as_file.is_file() {
+        (args.baseline.as_str(), points(as_file)?)
     } else {
-        load(dir, &args.baseline)?.metrics
+        (args.baseline.as_str(), load(dir, &args.baseline)?.metrics)
     };
     let options = GateOptions {
         relative: args.relative,
@@ -160,8 +189,9 @@ fn compare(dir: &Path, args: &CheckArgs) -> anyhow::Result<Exit> {
         missing: if args.strict { Missing::Fail } else { Missing::Warn },
         ..GateOptions::default()
     };
-    let asked = args.condition.iter().map(|c| ask(args, c)).collect();
-    let report = gate(&args.baseline, &baseline, &current, &options).with_conditions(asked);
+    let over = args.window.as_ref().map(|_| window);
+    let asked = args.condition.iter().map(|c| ask(args, over, c)).collect();
+    let report = gate(name, &baseline, &current, &options).with_conditions(asked);
     print!("{}", render(&report, format));
     for (file, format) in [(&args.junit, Format::Junit), (&args.markdown, Format::Markdown)] {
         if let Some(file) = file {
@@ -172,7 +202,53 @@ fn compare(dir: &Path, args: &CheckArgs) -> anyhow::Result<Exit> {
     Ok(if report.passed { Exit::Fine } else { Exit::Failed })
 }
 
-fn ask(args: &CheckArgs, expr: &str) -> Condition {
+/// What `--window` says, before now.
+fn window(args: &CheckArgs) -> anyhow::Result<GateWindow> {
+    let length_ms = match &args.window {
+        None => WINDOW_MS_DEFAULT,
+        Some(text) => lapwing_types::parse_duration_ms(text).with_context(|| format!("--window {text}"))?,
+    };
+    if length_ms <= 0 {
+        bail!("--window 0s: a window is longer than nothing");
+    }
+    Ok(GateWindow::before(lapwing::Clock::system().now_ms(), length_ms))
+}
+
+/// Metrics that the server measures. One without data ends the gate: a canary that nobody watches has not passed.
+fn asked_points(args: &CheckArgs, queries: &[String], window: GateWindow) -> anyhow::Result<Points> {
+    let mut points = Points::default();
+    for query in queries {
+        let (name, expr) = query
+            .split_once('=')
+            .filter(|(name, expr)| !name.trim().is_empty() && !expr.trim().is_empty())
+            .with_context(|| format!("{query:?}: write NAME=PROMQL"))?;
+        let range = (expr, window.start_ms, window.end_ms, window.step_ms);
+        let answer = super::query::ask_range(&args.server, args.token.as_deref(), range)?;
+        let values = measured(name, expr, &answer)?;
+        if values.is_empty() {
+            return Err(NoSamples {
+                name: name.to_owned(),
+                expr: expr.to_owned(),
+            }
+            .into());
+        }
+        points.metrics.entry(name.trim().to_owned()).or_default().values = values;
+    }
+    Ok(points)
+}
+
+fn ask(args: &CheckArgs, over: Option<GateWindow>, expr: &str) -> Condition {
+    if let Some(window) = over {
+        let range = (expr, window.start_ms, window.end_ms, window.step_ms);
+        return match super::query::ask_range(&args.server, args.token.as_deref(), range) {
+            Ok(answer) => held(expr, window, &answer),
+            Err(reason) => Condition {
+                expr: expr.to_owned(),
+                holds: false,
+                detail: format!("could not be asked: {reason}"),
+            },
+        };
+    }
     let answer = super::query::ask_instant(&args.server, args.token.as_deref(), expr);
     let (holds, detail) = match answer {
         Ok(0) => (false, "no series fulfils it".to_owned()),

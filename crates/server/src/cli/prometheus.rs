@@ -162,6 +162,7 @@ pub(crate) fn run(args: &PrometheusArgs) -> Exit {
     launch(Launch {
         load: Box::new(move || load(&file, web.as_deref(), &base)),
         is_in_memory: false,
+        ends_with_stdin: false,
     })
 }
 

@@ -114,6 +114,18 @@ pub(super) fn ask_instant(server: &str, token: Option<&str>, expr: &str) -> Resu
     Ok(answer["data"]["result"].as_array().map_or(0, Vec::len))
 }
 
+/// The series of a range query, asked of a server; why it could not be asked.
+pub(super) fn ask_range(
+    server: &str,
+    token: Option<&str>,
+    (expr, start_ms, end_ms, step_ms): (&str, i64, i64, i64),
+) -> Result<serde_json::Value, AskError> {
+    let question = Question::range(expr, start_ms, end_ms, step_ms);
+    let body = source::ask_server(server, token, &question)?;
+    let mut answer: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+    Ok(answer["data"]["result"].take())
+}
+
 fn show(args: &QueryArgs, body: &str) -> Exit {
     let format = match (args.json, args.plot) {
         (true, _) => Format::Json,

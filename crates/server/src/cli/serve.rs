@@ -20,6 +20,10 @@ pub(crate) struct ServeArgs {
     /// Where to listen [default: 127.0.0.1:9595]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Stop, in order, when standard input ends: for a program that starts Lapwing as its child and holds the other end of the
+    /// pipe, so that the child ends with it however it ends
+    #[arg(long)]
+    exit_with_stdin: bool,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -50,6 +54,7 @@ pub(crate) fn run(args: &ServeArgs) -> Exit {
     launch(Launch {
         load: Box::new(move || load(&flags)),
         is_in_memory: args.memory,
+        ends_with_stdin: args.exit_with_stdin,
     })
 }
 

@@ -99,3 +99,64 @@ fn a_condition_that_cannot_be_asked_does_not_hold() {
     ];
     check(dir.path(), &args, 0, "1 series");
 }
+
+/// A canary is compared with what it is to replace, over a window and not at one instant.
+#[test]
+fn a_canary_is_measured_over_a_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let server = crate::support::Server::start(dir, &[]);
+    let asked = |more: &[&str], code, says: &str| {
+        let args = [&["check", "--server", &server.url, "--window", "1m"], more].concat();
+        check(dir, &args, code, says);
+    };
+    let (slow, quick) = ("latency=vector(2)", "latency=vector(1)");
+    asked(
+        &["--query", slow, "--baseline-query", quick],
+        1,
+        "lower is better",
+    );
+    asked(
+        &["--query", quick, "--baseline-query", slow],
+        0,
+        "gate passed against \"the server\"",
+    );
+    asked(
+        &["--query", "latency=absent_metric", "--baseline-query", quick],
+        4,
+        "no samples in the window",
+    );
+    asked(
+        &["--query", "latency", "--baseline-query", quick],
+        2,
+        "NAME=PROMQL",
+    );
+    let two = r#"latency=label_replace(vector(1), "a", "1", "", "") or vector(2)"#;
+    asked(
+        &["--query", two, "--baseline-query", quick],
+        2,
+        "a gate compares one",
+    );
+    let same = ["--query", quick, "--baseline-query", quick];
+    let with =
+        |condition, code, says: &str| asked(&[&same[..], &["--condition", condition]].concat(), code, says);
+    with("vector(1) > 0", 0, "held at all 61 instants");
+    with("vector(time() % 20) < 10", 1, "of 61 instants");
+    with("absent_metric < 1", 1, "no series fulfils it at any time");
+    check(
+        dir,
+        &["check", "--window", "soon", "--query", quick],
+        2,
+        "--window soon",
+    );
+    let nobody = [
+        "check",
+        "--server",
+        "http://127.0.0.1:9",
+        "--query",
+        quick,
+        "--baseline-query",
+        quick,
+    ];
+    check(dir, &nobody, 3, "cannot reach");
+}

@@ -1,4 +1,5 @@
-//! SIGTERM while many write: whatever was acknowledged is there afterwards.
+//! SIGTERM while many write: whatever was acknowledged is there afterwards. And the end of standard input, which is how a child learns
+//! that its parent is gone.
 
 use crate::support::{Server, now_ms, series};
 use lapwing_types::WriteBatch;
@@ -64,4 +65,21 @@ fn a_stop_under_load_loses_nothing_acknowledged() {
         lost.len(),
         lost.first()
     );
+}
+
+#[test]
+fn a_child_ends_in_order_when_its_standard_input_does() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lapwing"));
+    command
+        .args([
+            "serve",
+            "--memory",
+            "--listen",
+            "127.0.0.1:0",
+            "--exit-with-stdin",
+        ])
+        .stdin(std::process::Stdio::piped());
+    let server = Server::spawn(&mut command);
+    assert_eq!(server.get("/-/ready").status, 200);
+    assert!(server.close_stdin(), "a clean stop");
 }

@@ -213,6 +213,12 @@ impl Server {
         ended.ok().flatten().and_then(|s| s.exit_status()) == Some(0)
     }
 
+    /// Closes the other end of its standard input, and waits; true when it ended by itself with success.
+    pub(crate) fn close_stdin(mut self) -> bool {
+        drop(self.child.stdin.take());
+        self.child.wait().is_ok_and(|status| status.success())
+    }
+
     /// SIGHUP: the configuration is to be read again.
     pub(crate) fn hang_up(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);

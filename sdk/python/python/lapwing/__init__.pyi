@@ -1,7 +1,8 @@
 """What `lapwing` has, for type checkers; tests compare it with the table in `_names.py`."""
 
 from ._core import Client as Client, client as client, counter as counter, exposition as exposition, flush as flush, gauge as gauge, histogram as histogram, init as init, shutdown as shutdown, summary as summary
-from ._track import Operation as Operation, Span as Span, inferences as inferences, log_inference as log_inference, span as span, spans as spans, track as track
+from ._track import Operation as Operation, inferences as inferences, log_inference as log_inference, track as track
+from ._spans import Span as Span, span as span, spans as spans
 from ._result import QueryResult as QueryResult
 from .notebook import load_ipython_extension as load_ipython_extension, unload_ipython_extension as unload_ipython_extension
 from .metrics.collector import BusinessMetricsCollector as BusinessMetricsCollector, MetricType as MetricType, MetricsCollector as MetricsCollector, ModelMetrics as ModelMetrics, MonitoringMetric as MonitoringMetric
@@ -34,8 +35,7 @@ from .scripts.deployment.monitoring_setup import EnhancedModelAvailabilityMonito
 from .profiling import PerformanceProfiler as PerformanceProfiler, ProfiledModelServer as ProfiledModelServer, SamplingProfiler as SamplingProfiler
 from .tracing import PredictionRequest as PredictionRequest, PredictionResponse as PredictionResponse, Tracer as Tracer, TracingModelServer as TracingModelServer
 from .dashboard_api import get_active_alerts as get_active_alerts, get_alert_history as get_alert_history, get_alert_statistics as get_alert_statistics, get_alerts_dashboard as get_alerts_dashboard, get_average_inference_time as get_average_inference_time, get_average_latency as get_average_latency, get_business_metrics_summary as get_business_metrics_summary, get_dashboard_overview as get_dashboard_overview, get_error_rate as get_error_rate, get_gpu_usage as get_gpu_usage, get_metrics_dashboard as get_metrics_dashboard, get_model_memory_usage as get_model_memory_usage, get_model_performance_summary as get_model_performance_summary, get_p95_latency as get_p95_latency, get_recent_alerts as get_recent_alerts, get_requests_per_second as get_requests_per_second, get_system_health_summary as get_system_health_summary, get_total_requests as get_total_requests
-from . import gate as gate
-from .gate import Baselines as Baselines, GateFailed as GateFailed, GateReport as GateReport
+from .gate import Baselines as Baselines, GateFailed as GateFailed, GateReport as GateReport, GateModule
 from .logging import LogAnalyzer as LogAnalyzer, LogProcessor as LogProcessor, LogStorage as LogStorage, setup_logging as setup_logging
 from .utils.config import ConfigManager as ConfigManager, load_config as load_config
 from . import alerts as alerts
@@ -56,3 +56,5 @@ from . import utils as utils
 from . import visualization as visualization
 
 __version__: str
+#: A module that can be called.
+gate: GateModule

@@ -122,6 +122,8 @@ class Client:
         self._pid = os.getpid()
         self._server: Any = None
         self._data_error: str | None = None
+        #: Whether it said which spans are kept or where they go.
+        self._traces = False
 
     # The surface of a module, so that `m = lapwing.init()` is enough.
     counter = staticmethod(counter)
@@ -136,7 +138,7 @@ class Client:
         return track(*args, **kwargs)
 
     def span(self, *args: Any, **kwargs: Any) -> Any:
-        from ._track import span
+        from ._spans import span
 
         return span(*args, **kwargs)
 
@@ -151,12 +153,13 @@ class Client:
         return QueryResult(_in_ms(self._get("/api/v1/query", params)["result"]))
 
     def query_range(self, expr: str, start: float, end: float, step: float) -> "QueryResult":
-        """What PromQL says over a range: `[{"metric": {…}, "values": [[t_ms, v], …]}]`; tables as of `query`."""
+        """What PromQL says at every step of a time, in seconds since 1970: `[{"metric": {…}, "values": [[t_ms, v], …]}]`."""
         from ._result import QueryResult
 
+        if not step > 0 or end < start:
+            raise ValueError("a range has a step of more than nothing, and does not end before it starts")
         if self._engine is not None:
-            answer = self._engine.query_range(expr, int(start * 1000), int(end * 1000), int(step * 1000))
-            return QueryResult(json.loads(answer)["result"])
+            return QueryResult(json.loads(self._engine.query_range(expr, int(start * 1000), int(end * 1000), max(int(step * 1000), 1)))["result"])
         params = {"query": expr, "start": str(start), "end": str(end), "step": str(step)}
         return QueryResult(_in_ms(self._get("/api/v1/query_range", params)["result"]))
 
@@ -187,12 +190,29 @@ class Client:
             return json.loads(self._engine.pipeline_health("{}"))
         return self._get("/api/v1/pipelines", {})
 
+    def backtest(self, rule: Mapping[str, Any], start_ms: int, end_ms: int, step_ms: int) -> list[dict[str, Any]]:
+        """What a server says that this rule would have done; `AlertRule.backtest()` asks so."""
+        told = self._ask("/api/v1/rules/backtest", json.dumps(
+            {"rule": rule, "start": str(start_ms / 1000), "end": str(end_ms / 1000), "step": f"{step_ms}ms"}
+        ).encode())
+        events = []
+        for interval in told["intervals"]:
+            shown = {"name": interval["rule"], "labels": interval["labels"], "value": interval["value"]}
+            events.append(shown | {"kind": "firing", "at_ms": _ms_of(interval["start"])})
+            if interval["end"] is not None:
+                events.append(shown | {"kind": "resolved", "at_ms": _ms_of(interval["end"])})
+        return sorted(events, key=lambda e: e["at_ms"])
+
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends everything now, waiting at most so long; whether all of it went."""
         if self._pid != os.getpid():
             # After a fork: the child's own client, made for it.
             return True if _client is None or _client is self else _client.flush(timeout)
-        return True if self._remote is None else self._remote.flush(timeout)
+        until, exporter = time.monotonic() + timeout, _exporter()
+        if exporter is not None:
+            exporter.ask()  # Both at once: one that hangs is not waited for twice.
+        sent = True if self._remote is None else self._remote.flush(timeout)
+        return sent if exporter is None else exporter.flush(max(until - time.monotonic(), 0.01)) and sent
 
     def status(self) -> dict[str, Any]:
         """How it is going: mode, what was sent, what waits, the last error."""
@@ -200,6 +220,9 @@ class Client:
         own = self if self._pid == os.getpid() else _client
         if own is not None and own._remote is not None:
             status |= json.loads(own._remote.status())
+        exporter = _exporter()
+        if exporter is not None:
+            status |= exporter.status()
         if self._data_error is not None:
             status["data_error"] = self._data_error
         return status
@@ -212,8 +235,17 @@ class Client:
                 _client = None
         if self._pid != os.getpid():
             return
+        until, exporter = time.monotonic() + timeout, _exporter()
+        if exporter is not None:
+            exporter.ask()
         if self._remote is not None:
             self._remote.stop(timeout)
+        if self._traces:
+            from ._spans import configure
+
+            if exporter is not None:
+                exporter.close(max(until - time.monotonic(), 0.01))
+            configure()
         if self._engine is not None:
             try:
                 self._engine.stop()
@@ -221,7 +253,9 @@ class Client:
                 self._data_error = str(error)
                 log.warning("lapwing: what was kept last is not on disk: %s", error)
         if self._server is not None:
-            self._server.terminate()
+            from ._child import end_server
+
+            end_server(self._server, timeout)
             self._server = None
 
     def __enter__(self) -> "Client":
@@ -247,11 +281,15 @@ class Client:
         return table([{"": k, " ": v} for k, v in self.status().items()])
 
     def _get(self, path: str, params: Mapping[str, str]) -> Any:
-        from urllib.error import HTTPError
         from urllib.parse import urlencode
+
+        return self._ask(f"{path}?{urlencode(params)}")
+
+    def _ask(self, path: str, body: bytes | None = None) -> Any:
+        from urllib.error import HTTPError
         from urllib.request import Request, urlopen
 
-        request = Request(f"{self.url}{path}?{urlencode(params)}")
+        request = Request(f"{self.url}{path}", body)
         if token := self._options.get("token"):
             request.add_header("authorization", f"Bearer {token}")
         try:
@@ -260,6 +298,12 @@ class Client:
         except HTTPError as error:
             raise ValueError(f"the server answered {error.code}: {error.read(2000).decode(errors='replace')}") from None
         return body.get("data", body) if isinstance(body, dict) and body.get("status") == "success" else body
+
+
+def _ms_of(text: str) -> int:
+    from datetime import datetime
+
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def _in_ms(result: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -284,20 +328,6 @@ def _is_number(text: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _answers(url: str) -> bool:
-    import socket
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    try:
-        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 80), timeout=0.2) as connection:
-            connection.settimeout(0.5)
-            connection.sendall(f"GET /-/ready HTTP/1.0\r\nHost: {parts.hostname}\r\n\r\n".encode())
-            return b"Lapwing" in connection.recv(4096)
-    except OSError:
-        return False
 
 
 def _remote(url: str, options: Mapping[str, Any]) -> _native.Remote:
@@ -331,12 +361,19 @@ def init(
     host_metrics: float | None = None,
     spool_dir: str | os.PathLike[str] | None = None,
     spool_bytes_max: int = 16 << 20,
+    traces: str | None = None,
+    trace_share: float | None = None,
+    trace_slow: float | None = None,
+    trace_headers: Mapping[str, str] | None = None,
 ) -> Client:
     """Starts watching this process. Ships to `url`, to `LAPWING_URL`, or to a server on this machine if there is one; otherwise
     (or with `embedded=True`) the engine lives in this process. `ui=True` starts a server beside it, with its web page.
 
     A server that is away is no error: what is recorded waits, within bounds, and one warning says so. Nor is a directory that another process
     holds or that cannot be written: the engine lives in memory then, a warning says so, and `status()["data_error"]` why.
+
+    `traces` is an OpenTelemetry endpoint for spans (OTLP over HTTP, `http://collector:4318`; or `LAPWING_TRACES`, or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`), with
+    `trace_headers`. Of spans a `trace_share` is kept and sent, and all that failed or took `trace_slow` seconds; what is counted is counted of all.
 
     >>> with init(embedded=True) as m:
     ...     m.counter("doc_init_total").inc()
@@ -353,11 +390,21 @@ def init(
             "token": token, "service": service, "labels": labels, "interval": interval, "timeout": timeout,
             "spool_dir": None if spool_dir is None else os.fspath(spool_dir), "spool_bytes_max": spool_bytes_max,
         }
+        _flush_when_a_worker_ends()
+        process = sys.modules.get("multiprocessing.process")
+        if process is not None and process.parent_process() is not None:
+            # A worker that has begun already, or one that was spawned.
+            sys.modules["multiprocessing.util"].Finalize(None, _at_exit, exitpriority=-100)
+        told_of_traces = _trace(traces, trace_share, trace_slow, service, trace_headers)
         server = None
         if ui and url is None:
-            url, server = _start_server(data)
-        if url is None and embedded is not True and _answers(DEFAULT_URL):
-            url = DEFAULT_URL
+            from ._child import start_server
+
+            url, server = start_server(data)
+        if url is None and embedded is not True:
+            from ._child import answers
+
+            url = DEFAULT_URL if answers(DEFAULT_URL) else None
         if url is not None and embedded is not True:
             _client = Client("remote", url=url.rstrip("/"), remote=_remote(url.rstrip("/"), options), options=options)
             _client._server = server
@@ -366,6 +413,7 @@ def init(
             engine, data_error = _engine(None if data is None else os.fspath(data), json.dumps(own), host_metrics)
             _client = Client("embedded", engine=engine, options=options)
             _client._data_error = data_error
+        _client._traces = told_of_traces
         return _client
 
 
@@ -380,23 +428,28 @@ def _engine(data: str | None, rules: str, host_metrics: float | None) -> tuple[A
         return _native.Engine(None, rules=rules, host_interval_s=host_metrics), str(error)
 
 
-def _start_server(data: Any) -> tuple[str, Any]:
-    import socket
-    import subprocess
+def _exporter() -> Any:
+    """Where spans are sent, if anything of spans was used."""
+    module = sys.modules.get(f"{__package__}._spans")
+    return None if module is None else module.exporter()
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "lapwing", "serve", "--listen", f"127.0.0.1:{port}", "--log-level", "warn"]
-    command += ["--memory"] if data is None else ["--data", os.fspath(data)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and process.poll() is None and not _answers(url):
-        time.sleep(0.05)
-    if process.poll() is not None:
-        log.warning("lapwing: the server with the web page ended with status %s; what is recorded waits for one at %s", process.returncode, url)
-    return url, process
+
+def _trace(url: str | None, share: float | None, slow: float | None, service: str | None, headers: Mapping[str, str] | None) -> bool:
+    """Says which spans are kept and where they go; whether there was anything to say."""
+    named = os.environ.get("LAPWING_TRACES") or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    if url is None and not named and share is None and slow is None:
+        return False
+    from ._spans import configure
+
+    try:
+        configure(url or named or None, share=share, slow=slow, service=service, headers=headers)
+    except ValueError as error:
+        if url is not None or not named:
+            raise
+        # A variable of the environment must not end a program that runs elsewhere.
+        log.warning("lapwing: no spans are sent: %s", error)
+        configure(None, share=share, slow=slow)
+    return True
 
 
 def client() -> Client | None:
@@ -426,12 +479,20 @@ def _at_exit() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _client
+    global _client, _lock
     _native.fork_after_in_child()
+    # Another thread may have been in `init()`: it is not here to let go.
+    _lock = threading.RLock()
     current = _client
     if current is None:
         return
     _client = None
+    if current._server is not None:
+        # The server ends with the process that started it: a child must not hold the other end of its pipe.
+        try:
+            current._server.stdin.close()
+        except OSError:
+            pass
     if current.mode == "remote" and current.url is not None:
         try:
             _client = Client("remote", url=current.url, remote=_remote(current.url, current._options), options=current._options)
@@ -439,10 +500,32 @@ def _after_fork_in_child() -> None:
             _client = None
 
 
+class _Worker:
+    """What `multiprocessing` remembers of us. Its workers end without what `atexit` has: they run finalizers of their own, which it empties when a worker
+    begins, and hooks that it runs right after that."""
+
+
+_worker: _Worker | None = None
+
+
+def _flush_when_a_worker_ends() -> None:
+    """So that workers, too, lose nothing that they recorded. Only where somebody uses `multiprocessing`."""
+    global _worker
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _worker is None:
+        _worker = _Worker()
+        util.register_after_fork(_worker, lambda _: util.Finalize(None, _at_exit, exitpriority=-100))
+
+
+def _before_fork() -> None:
+    _flush_when_a_worker_ends()
+    _native.fork_before()
+
+
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_native.fork_before,
+        before=_before_fork,
         after_in_parent=_native.fork_after_in_parent,
         after_in_child=_after_fork_in_child,
     )

@@ -5,11 +5,36 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import Any, Callable
+from typing import Any, Callable, Self
 
 from ._text import told
 
 log = logging.getLogger("lapwing")
+
+
+class Twins:
+    """What coroutines use of that which starts and stops. Stopping waits for a thread: the loop is not held meanwhile."""
+
+    async def astart_monitoring(self, *args: Any, **kwargs: Any) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.start_monitoring, *args, **kwargs)  # type: ignore[attr-defined]
+
+    async def astop_monitoring(self) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.stop_monitoring)  # type: ignore[attr-defined]
+
+    async def __aenter__(self) -> Self:
+        import asyncio
+
+        await asyncio.to_thread(self.__enter__)  # type: ignore[attr-defined]
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.__exit__, *error)  # type: ignore[attr-defined]
 
 
 class Loop:

@@ -8,7 +8,8 @@ def _from(module: str, *names: str) -> None:
 
 
 _from("_core", "Client", "client", "counter", "exposition", "flush", "gauge", "histogram", "init", "shutdown", "summary")
-_from("_track", "Operation", "Span", "inferences", "log_inference", "span", "spans", "track")
+_from("_track", "Operation", "inferences", "log_inference", "track")
+_from("_spans", "Span", "span", "spans")
 _from("_result", "QueryResult")
 _from("notebook", "load_ipython_extension", "unload_ipython_extension")
 _from("metrics.collector", "BusinessMetricsCollector", "MetricType", "MetricsCollector", "ModelMetrics", "MonitoringMetric")

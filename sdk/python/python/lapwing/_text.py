@@ -30,20 +30,25 @@ def is_cancelled(error: BaseException | None) -> bool:
     return error is not None and not isinstance(error, Exception) and type(error).__name__ in ("CancelledError", "Cancelled")
 
 
-def _known(value: Any) -> Any:
-    """Numbers of NumPy and tensors of one element as numbers, anything else as text."""
+def known_of(value: Any) -> Any:
+    """Numbers of NumPy and tensors of one element as numbers, where that makes nobody wait; other arrays and tensors as their shape, because reading one
+    that is on a device holds up the program until the device is done; anything else as text."""
     try:
-        if getattr(value, "shape", None) == ():
-            return value.item()
+        shape = getattr(value, "shape", None)
+        if isinstance(shape, tuple):
+            if shape == () and str(getattr(value, "device", "cpu")) == "cpu":
+                item = value.item()
+                return item if isinstance(item, (int, float)) else text_of(item)
+            return f"<{type(value).__name__} of {'×'.join(map(str, shape)) or 'one number'}>"
     except Exception:
-        pass
+        return f"<{type(value).__name__}>"
     return text_of(value)
 
 
 def json_of(value: Mapping[str, Any]) -> str:
     """JSON, whatever is in it."""
     try:
-        text = json.dumps(value, default=_known, allow_nan=False)
+        text = json.dumps(value, default=known_of, allow_nan=False)
         if "\\ud" not in text:
             return text
     except Exception:
@@ -68,5 +73,5 @@ def _plain(value: Any, depth: int) -> Any:
             return [_plain(v, depth + 1) for v in value]
     except Exception:
         return text_of(value)
-    known = _known(value)
+    known = known_of(value)
     return _plain(known, depth + 1) if isinstance(known, (int, float)) else text_of(known)

@@ -1,4 +1,4 @@
-"""`track`, `span` and `log_inference`: what a program does, timed."""
+"""`track` and `log_inference`: what a program does, timed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import json
 import logging
 import os
 from collections import deque
-from contextvars import ContextVar, Token
-from time import perf_counter, perf_counter_ns
+from contextvars import ContextVar
+from time import perf_counter
 from typing import Any, AsyncIterator, Callable, Iterator, Mapping, overload, TypeVar, ParamSpec
 
 from . import _native
@@ -40,6 +40,10 @@ class Operation:
         self._token: Any = None
         self._track: Any = None
         self._outer: "Operation | None" = None
+
+    def __repr__(self) -> str:
+        ended = "" if self.result is None else f" {self.result['duration_s']:.3g} s"
+        return f"<operation {self.name}{' failed' if self._error else ''}{ended}>"
 
     def set(self, **metadata: Any) -> "Operation":
         """Notes something about it. What is no number, text, list or dictionary is noted as its `str()`; of what is large the beginning."""
@@ -293,166 +297,6 @@ def track(name: Any = None, /, *, kind: str = "custom", labels: Mapping[str, Any
     return _Track(name, kind, dict(labels or {}) | more, keep, resources)
 
 
-#: Finished spans, the newest; `spans()` shows them.
-SPANS_MAX = 10_000
-_spans: deque["Span"] = deque(maxlen=SPANS_MAX)
-_span: ContextVar["Span | None"] = ContextVar("lapwing_span", default=None)
-_handles: dict[str, _native.OperationHandle] = {}
-
-
-class Span:
-    """A named part of a trace, with identifiers as OpenTelemetry has them."""
-
-    # What most spans never have stands here once, and identifiers are made when somebody asks: a span that is looked at by nobody costs
-    # two readings of the clock and its place in the list.
-    _parent: "Span | None" = None
-    _token: "Token[Span | None] | None" = None
-    _trace_id: int | None = None
-    _span_id: int | None = None
-    started_ns: int = 0
-    ended_ns: int | None = None
-    events: "list[tuple[int, dict[str, Any]]] | None" = None
-    error: str | None = None
-
-    def __init__(self, name: str, attributes: dict[str, Any], parent: "Span | None" = None):
-        self.name = name
-        self.attributes = attributes
-        if parent is not None:
-            self._parent = parent
-
-    @property
-    def parent(self) -> "Span | None":
-        """The span around it; None at the top, and where the span around it is in another program that did not say."""
-        if self._parent is None and self._token is not None:
-            before = self._token.old_value
-            return before if isinstance(before, Span) else None
-        return self._parent
-
-    @property
-    def parent_id(self) -> int | None:
-        parent = self.parent
-        return None if parent is None else parent.span_id
-
-    @property
-    def span_id(self) -> int:
-        if self._span_id is None:
-            self._span_id = _native.random_id()
-        return self._span_id
-
-    @property
-    def trace_id(self) -> int:
-        top = self
-        while top._trace_id is None and (parent := top.parent) is not None:
-            top = parent
-        if top._trace_id is None:
-            top._trace_id = (_native.random_id() << 64) | top.span_id
-        self._trace_id = top._trace_id
-        return self._trace_id
-
-    def __enter__(self) -> "Span":
-        self._token = _span.set(self)
-        self.started_ns = perf_counter_ns()
-        return self
-
-    def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
-        ended = self.ended_ns = perf_counter_ns()
-        handle = _handles.get(self.name) or _handle(self.name)
-        if error is not None:
-            self.error = told(error)
-        if is_cancelled(error):
-            handle.abandoned()
-        elif self.error is None:
-            handle.ok_after((ended - self.started_ns) / 1e9)
-        else:
-            handle.failed_after((ended - self.started_ns) / 1e9)
-        token = self._token
-        if token is not None:
-            if self._parent is None and token.old_value is not Token.MISSING:
-                self._parent = token.old_value
-            try:
-                _span.reset(token)
-            except ValueError:  # Left in another context than it was entered.
-                pass
-            self._token = None
-        _spans.append(self)
-
-    async def __aenter__(self) -> "Span":
-        return self.__enter__()
-
-    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self.__exit__(kind, error, trace)
-
-    def set(self, **attributes: Any) -> "Span":
-        self.attributes.update(attributes)
-        return self
-
-    def set_tag(self, key: str, value: Any) -> "Span":
-        """As OpenTracing had it."""
-        self.attributes[key] = value
-        if key == "error" and value:
-            self.error = self.error or "error"
-        return self
-
-    set_attribute = set_tag
-
-    def log_kv(self, values: Mapping[str, Any]) -> "Span":
-        if self.events is None:
-            self.events = []
-        self.events.append((perf_counter_ns(), dict(values)))
-        return self
-
-    def fail(self, reason: str = "failed") -> "Span":
-        self.error = text_of(reason)
-        return self
-
-    def finish(self) -> None:
-        """Ends a span that was started by hand. A second call does nothing."""
-        if self.ended_ns is None:
-            self.__exit__(None, None, None)
-
-    @property
-    def duration_s(self) -> float | None:
-        return None if self.ended_ns is None else (self.ended_ns - self.started_ns) / 1e9
-
-    @property
-    def traceparent(self) -> str:
-        """The W3C header that carries this span to another program."""
-        return f"00-{self.trace_id:032x}-{self.span_id:016x}-01"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.name, "trace_id": f"{self.trace_id:032x}", "span_id": f"{self.span_id:016x}",
-            "parent_id": None if self.parent_id is None else f"{self.parent_id:016x}", "duration_s": self.duration_s,
-            "attributes": dict(self.attributes), "events": list(self.events or ()), "error": self.error,
-        }
-
-    def __repr__(self) -> str:
-        return f"<span {self.name} {self.span_id:016x}{' failed' if self.error else ''}>"
-
-
-def _handle(name: str) -> _native.OperationHandle:
-    if len(_handles) >= 10_000:
-        _handles.clear()
-    handle = _handles[name] = _native.OperationHandle("span", name)
-    return handle
-
-
-def span(name: str, /, **attributes: Any) -> Span:
-    """A part of a trace; parts inside it are its children, over `await` as well.
-
-    >>> with span("doc_generate", model="a") as outer:
-    ...     with span("doc_decode") as inner: pass
-    >>> inner.parent_id == outer.span_id and inner.trace_id == outer.trace_id
-    True
-    """
-    return Span(name, attributes)
-
-
-def spans(name: str | None = None) -> list[Span]:
-    """Finished spans, the newest last."""
-    return [s for s in list(_spans) if name is None or s.name == name]
-
-
 INFERENCES_MAX = 1_000
 _inferences: deque[dict[str, Any]] = deque(maxlen=INFERENCES_MAX)
 
@@ -506,10 +350,5 @@ def _size(value: Any) -> float | None:
         return 1.0
 
 
-def _forget_after_fork() -> None:
-    _spans.clear()
-    _inferences.clear()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+    os.register_at_fork(after_in_child=_inferences.clear)

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from . import _native
@@ -29,6 +31,9 @@ class GateReport:
 
     def __init__(self, raw: dict[str, Any]):
         self.raw = raw
+
+    def __repr__(self) -> str:
+        return f"<gate {'passed' if self.passed else 'failed'}: {len(self.rows)} metrics, {len(self.regressions)} worse>"
 
     @property
     def passed(self) -> bool:
@@ -79,6 +84,9 @@ class Baselines:
     def __init__(self, directory: str | os.PathLike[str] | None = None):
         self.directory = Path(directory or os.environ.get("LAPWING_BASELINES") or BASELINES_DIR)
 
+    def __repr__(self) -> str:
+        return f"<Baselines in {self.directory}>"
+
     def _path(self, name: str) -> Path:
         if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
             raise ValueError(f"{name!r} cannot be the name of a baseline: no slashes, not beginning with a dot")
@@ -115,8 +123,9 @@ class Baselines:
 def _points(points: Any) -> str:
     if isinstance(points, (str, os.PathLike)) and os.path.exists(points):
         return Path(points).read_text(encoding="utf-8")
-    if hasattr(points, "to_points"):
-        points = points.to_points()
+    to_points = getattr(points, "to_points", None)
+    if to_points is not None:
+        points = to_points()
     if isinstance(points, Mapping):
         points = {k: list(v) if hasattr(v, "tolist") else v for k, v in points.items()}
     return json.dumps(points, default=lambda v: v.tolist() if hasattr(v, "tolist") else float(v))
@@ -125,13 +134,13 @@ def _points(points: Any) -> str:
 def gate(
     current: Any, baseline: Any, *, name: str | None = None, relative: float = 0.05, absolute: float = 0.0, alpha: float = 0.05, values_min: int = 5,
     noise: str = "mann-whitney", missing: str = "warn", metrics: Mapping[str, Mapping[str, Any]] | None = None, conditions: Mapping[str, Any] | list[str] | None = None,
-    directory: str | os.PathLike[str] | None = None,
+    directory: str | os.PathLike[str] | None = None, window: Any = None,
 ) -> GateReport:
     """Compares a run with a baseline: each a dictionary of numbers or lists, a file, or (the baseline) the name of a saved one.
 
     `relative` and `absolute` are how much worse is allowed; with at least `values_min` values on both sides a rank test tells noise from a
     regression, at `alpha`; `noise="bootstrap"` draws the means again instead, and tells between which bounds the change lies. `metrics` sets limits and directions by name. `conditions` are PromQL asked of `lapwing.init()`'s engine or server:
-    one that returns nothing does not hold.
+    one that returns nothing does not hold; with a `window` (`"10m"`, seconds) it has to hold all the time so long. `measured` gives the numbers of a canary.
 
     >>> gate({"latency": 1.3}, {"latency": 1.0}).passed
     False
@@ -146,25 +155,66 @@ def gate(
         "relative": relative, "absolute": absolute, "alpha": alpha, "values_min": values_min, "noise": noise, "missing": missing,
         "metrics": {k: dict(v) for k, v in (metrics or {}).items()},
     }
-    asked = [_ask(c) for c in (conditions or [])]
+    over = None if window is None else _window(window)
+    asked = [_ask(c, over) for c in (conditions or [])]
     return GateReport(json.loads(_native.gate_report(label or "baseline", _points(baseline), _points(current), json.dumps(options), json.dumps(asked))))
 
 
-def _ask(expr: str) -> dict[str, Any]:
+def measured(queries: Mapping[str, str], window: Any = "10m") -> dict[str, list[float]]:
+    """What `lapwing.init()`'s engine or server measured over the last ten minutes (or as long as is said): numbers to compare, of a canary and of what it is to
+    replace. Each query gives one series; one without samples is an error, because what nobody watches has not passed.
+
+        lapwing.gate(measured({"latency": 'p95{version="2"}'}), measured({"latency": 'p95{version="1"}'}))
+    """
+    from ._core import init
+
+    start, end, step = over = _window(window)
+    found = {}
+    for name, expr in queries.items():
+        answer = init().query_range(expr, start / 1000, end / 1000, step / 1000)
+        found[name] = _native.gate_measured(name, expr, _told(answer))
+        if not found[name]:
+            raise ValueError(f"{name} has no samples in the last {(over[1] - over[0]) / 1000:g} s: {expr}")
+    return found
+
+
+def _told(answer: Any) -> str:
+    """Series as JSON; what JSON has no number for is a word, as in Prometheus's API."""
+    def word(value: Any) -> Any:
+        return value if isinstance(value, str) or math.isfinite(value) else str(value)
+
+    return json.dumps([{"values": [[t, word(v)] for t, v in row.get("values", ())]} for row in answer])
+
+
+def _window(window: Any) -> tuple[int, int, int]:
+    ms = int(window * 1000) if isinstance(window, (int, float)) else _native.duration_ms(str(window))
+    if ms <= 0:
+        raise ValueError(f"a window of {window} is none: it must be more than 0")
+    return _native.gate_window(time.time_ns() // 1_000_000, ms)
+
+
+def _ask(expr: str, over: tuple[int, int, int] | None = None) -> dict[str, Any]:
     from ._core import init
 
     try:
+        if over is not None:
+            start, end, step = over
+            answer = init().query_range(expr, start / 1000, end / 1000, step / 1000)
+            return json.loads(_native.gate_held(expr, over, _told(answer)))
         result = init().query(expr)
     except (ValueError, RuntimeError, OSError) as error:
         return {"expr": expr, "holds": False, "detail": f"could not be asked: {error}"}
     return {"expr": expr, "holds": bool(result), "detail": f"{len(result)} series" if result else "no series fulfils it"}
 
 
-class _Callable(type(os)):  # type: ignore[misc]
+class GateModule(ModuleType):
     """`lapwing.gate` is this module, and `lapwing.gate(…)` compares."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> GateReport:
-        return gate(*args, **kwargs)
+    # What a type checker finds in it, because it knows the module as an object of this class.
+    gate = staticmethod(gate)
+    measured = staticmethod(measured)
+    Baselines, GateFailed, GateReport = Baselines, GateFailed, GateReport
+    __call__ = staticmethod(gate)
 
 
-sys.modules[__name__].__class__ = _Callable
+sys.modules[__name__].__class__ = GateModule

@@ -38,6 +38,9 @@ class PerformanceProfiler:
         self._owner: int | None = None
         self.skipped = 0
 
+    def __repr__(self) -> str:
+        return f"<PerformanceProfiler {len(self.get_profile_stats())} functions>"
+
     @classmethod
     def shared(cls) -> "PerformanceProfiler":
         if cls._shared is None:
@@ -180,6 +183,9 @@ class SamplingProfiler:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def __repr__(self) -> str:
+        return f"<SamplingProfiler {self.samples} samples>"
+
     def start(self) -> None:
         if self._thread is None:
             self._stop = threading.Event()
@@ -280,6 +286,9 @@ class ProfiledModelServer:
     def __init__(self, model_path: Any, *, load_model: Callable[[Any], Any] | None = None):
         self.model = model_of(model_path, load_model)
         self.profiler = PerformanceProfiler()
+
+    def __repr__(self) -> str:
+        return f"<ProfiledModelServer of {type(self.model).__name__}>"
 
     async def generate_text(self, request: Any) -> Any:
         ask = getattr(self.model, "generate_text", self.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import Any, Iterator
 
@@ -25,6 +26,13 @@ class Captured:
         for (n, pairs), value in self._read().items():
             if n == name and wanted <= set(pairs):
                 found += value - self._before.get((n, pairs), 0.0)
+        return found
+
+    def wait(self, name: str, /, seconds: float = 10.0, **labels: Any) -> float:
+        """`value(…)` once it is not 0: for what is recorded on another thread or in another task. 0 when that does not come about in time."""
+        deadline = time.monotonic() + seconds
+        while not (found := self.value(name, **labels)) and time.monotonic() < deadline:
+            time.sleep(0.005)
         return found
 
 

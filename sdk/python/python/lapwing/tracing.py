@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping
 
-from ._track import Span, span, spans
+from ._spans import ActiveSpan, Sampling, Span, configure, span, spans
 from .profiling import model_of
 
-__all__ = ["PredictionRequest", "PredictionResponse", "Span", "Tracer", "TracingModelServer", "extract", "inject", "span", "spans"]
+__all__ = ["PredictionRequest", "PredictionResponse", "Sampling", "Span", "Tracer", "TracingModelServer", "configure", "extract", "inject", "span", "spans"]
 
-_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
+_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,19 @@ class Tracer:
     def __init__(self, service_name: str = ""):
         self.service_name = service_name
 
-    def start_span(self, operation_name: str, child_of: Span | None = None, tags: Mapping[str, Any] | None = None) -> Span:
-        return Span(operation_name, dict(tags or {}) | ({"service": self.service_name} if self.service_name else {}), child_of).__enter__()
+    def __repr__(self) -> str:
+        return f"<Tracer {self.service_name or 'without a name'}>"
 
-    start_active_span = start_span
+    def start_span(self, operation_name: str, child_of: Span | None = None, tags: Mapping[str, Any] | None = None) -> Span:
+        """Begins a span, below `child_of` or else below the one that is current. It is not current itself: `start_active_span` is."""
+        return Span(operation_name, self._tags(tags), child_of).begin()
+
+    def start_active_span(self, operation_name: str, child_of: Span | None = None, tags: Mapping[str, Any] | None = None) -> Span:
+        """Begins a span around what follows, until `finish()`."""
+        return ActiveSpan(operation_name, self._tags(tags), child_of).__enter__()
+
+    def _tags(self, tags: Mapping[str, Any] | None) -> dict[str, Any]:
+        return dict(tags or {}) | ({"service": self.service_name} if self.service_name else {})
 
 
 def inject(current: Span, headers: dict[str, str]) -> dict[str, str]:
@@ -59,6 +68,7 @@ def extract(headers: Mapping[str, str]) -> Span | None:
         return None
     remote = Span("remote", {})
     remote._trace_id, remote._span_id = int(match.group(1), 16), int(match.group(2), 16)
+    remote._sampled = bool(int(match.group(3), 16) & 1)
     return remote
 
 
@@ -78,6 +88,9 @@ class TracingModelServer:
         self.tokenizer = tokenizer
         self.jaeger_host = jaeger_host
         self.tracer = Tracer(service_name)
+
+    def __repr__(self) -> str:
+        return f"<TracingModelServer of {type(self.model).__name__}>"
 
     def _part(self, name: str) -> Any:
         owner = self.tokenizer if self.tokenizer is not None and name != "generate" else self.model

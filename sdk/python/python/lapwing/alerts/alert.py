@@ -359,13 +359,39 @@ class AlertRule:
                     UserWarning, stacklevel=3,
                 )
 
-    def backtest(self, source: Any, hours: float = 24, step: float = 60) -> list[dict[str, Any]]:
-        """What it would have done over the past of a collector or a storage: events with kind, time and labels."""
-        if hours <= 0 or step <= 0:
+    def backtest(self, source: Any = None, hours: float = 24, step: float = 60) -> list[dict[str, Any]]:
+        """What it would have done over the past of a collector or a storage, or of the engine or server that `init()` found: events (`firing`, `resolved`,
+        …) with time, labels and value. Nothing is written and nobody is told; anomaly rules, which record a series and read it, find it.
+        """
+        if isinstance(source, (int, float)):
+            source, hours = None, source  # `backtest(24)`
+        if not (hours > 0 and step > 0):
             raise ValueError("hours and step must be more than nothing")
-        store = getattr(source, "_store", source)
         end = time.time_ns() // 1_000_000
-        return json.loads(_native.RuleSet.backtest(json.dumps([self.to_rule()]), store, end - int(hours * 3_600_000), end, int(step * 1000)))
+        start, step_ms = end - int(hours * 3_600_000), max(int(step * 1000), 1)
+        store = self._past_of(source)
+        if not isinstance(store, _native.Store):
+            return store.backtest(self.to_rule(), start, end, step_ms)
+        told = json.loads(_native.RuleSet.backtest(json.dumps([self.to_rule()]), store, start, end, step_ms))
+        for reason in told["failures"].values():
+            warnings.warn(f"the back-test of {self.name!r} is not whole: {reason}", UserWarning, stacklevel=2)
+        return told["events"]
+
+    @staticmethod
+    def _past_of(source: Any) -> Any:
+        """A store, or a client of a server."""
+        from .. import _core
+
+        if source is None:
+            source = _core.client()
+            if source is None:
+                raise ValueError("a back-test needs a past: a collector, a storage, or lapwing.init()")
+        if isinstance(source, _core.Client):
+            return source if source._engine is None else source._engine.store()
+        store = getattr(source, "_store", source)
+        if not isinstance(store, _native.Store):
+            raise TypeError(f"a back-test looks at a collector, a storage or a client, not at {source!r}")
+        return store
 
     def __repr__(self) -> str:
         return f"<AlertRule {self.name}: {self.expression} ({self.word})>"

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from typing import Any, Callable, Iterable, Mapping
 
+from .._fork import remembered
 from .. import _native
 from .alert import Alert, AlertHandler, AlertRule, AlertSeverity, as_severity, operator_of, severity_word
 
@@ -49,18 +50,22 @@ class AlertManager:
         self.handler_failures = 0
         self.active_alerts: dict[str, Alert] = {}
         self.alert_history: deque[Alert] = deque(maxlen=max_alerts)
-        self._lock = threading.RLock()
+        remembered(self)
         self._handlers: list[AlertHandler] = []
         self._told: dict[str, tuple[float, str]] = {}
         self._silences: list[tuple[dict[str, str], float]] = []
         self._states: dict[str, str] = {}
         self._own_store = _native.Store()
+        self._put_ms = 0
         self._service: Any = None
         self._ruleset: Any = None
         self._fingerprint = ""
         self.rules: list[AlertRule] = []
         self.notification_channels: list[dict[str, Any]] = self.load_notification_channels()
         self.rules = self.load_alert_rules()
+
+    def _renew(self) -> None:
+        self._lock = threading.RLock()
 
     # What is configured.
     def load_alert_rules(self) -> list[AlertRule]:
@@ -111,7 +116,12 @@ class AlertManager:
     def check_alerts(self) -> list[Alert]:
         """Looks at all rules now, with the collector's metrics. What began or ended."""
         collector = self.metrics_collector
-        return self._check(collector._store if collector is not None else self._own_store)
+        if collector is None:
+            return self._check(self._own_store)
+        store = collector._store
+        # What was recorded a moment ago may stand a moment ahead of the clock.
+        self._put_ms = max(self._put_ms, collector._ahead_ms)
+        return self._check(store)
 
     def monitor(self, metrics: Any, rules: Any = None) -> list[Alert]:
         """Looks at these numbers with these rules (seed 2). What fires now."""
@@ -143,7 +153,7 @@ class AlertManager:
         from ..metrics.collector import samples_of
 
         now = time.time_ns() // 1_000_000
-        self._put_ms = now = max(now, getattr(self, "_put_ms", 0) + 1)
+        self._put_ms = now = max(now, self._put_ms + 1)
         for name, labels, value in samples_of(metrics):
             self._own_store.append(name, labels, now, value, now)
 
@@ -165,7 +175,7 @@ class AlertManager:
             elif rules != self._fingerprint:
                 self._ruleset.replace(rules)
             self._fingerprint = rules
-            now = max(time.time_ns() // 1_000_000, getattr(self, "_put_ms", 0))
+            now = max(time.time_ns() // 1_000_000, self._put_ms)
             found = json.loads(self._ruleset.check(store, now))
             by_name = {r.name: r for r in enabled}
             for state in found["rules"]:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Sequence
 
+from .._fork import remembered
 from .. import _native
 from .alert import Alert
 from .notification import NotificationService
@@ -46,6 +47,9 @@ class EscalationManager:
         if not self.steps:
             raise ValueError("an escalation needs at least one step")
         self._open: list[tuple[Alert, float, int]] = []
+        remembered(self)
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()
 
     def add(self, alert: Alert) -> None:

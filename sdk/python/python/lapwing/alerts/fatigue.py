@@ -25,6 +25,9 @@ class AlertFatiguePrevention:
         self._severities: dict[str, str] = {}
         self._clock = clock
 
+    def __repr__(self) -> str:
+        return f"<AlertFatiguePrevention {len(self.alert_cooldowns)} alerts>"
+
     def should_send_alert(self, alert_name: str, severity: Any) -> bool:
         now = self._clock()
         word = severity_word(severity)

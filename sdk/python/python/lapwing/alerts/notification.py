@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import Any, Callable, Iterable, Mapping
 
+from .._fork import remembered
 from .. import _native
 from .._text import told
 from .alert import Alert, as_severity, severity_word
@@ -105,6 +106,10 @@ class NotificationService:
         self.dropped = 0
         self.failed = 0
         self.delivered = 0
+        remembered(self)
+
+    def _renew(self) -> None:
+        # What waits in a forked child is the parent's to tell.
         self._queue: queue.Queue[Any] = queue.Queue(QUEUE_MAX)
         self._thread: threading.Thread | None = None
 

@@ -7,6 +7,7 @@ import os
 import time
 from typing import Any, Mapping
 
+from .._loop import Twins
 from .. import _native
 from ..performance.analysis import PerformanceAnalyzer, PerformanceReport
 from ..performance.tracking import (
@@ -28,7 +29,7 @@ SYSTEM_RESOURCE: str = PerformanceMetricType.SYSTEM_RESOURCE.value
 MODEL_OPERATION: str = PerformanceMetricType.MODEL_OPERATION.value
 
 
-class PerformanceMonitoringSystem:
+class PerformanceMonitoringSystem(Twins):
     """Tracker, resource monitor and analyzer together (seed 3).
 
     `config_path` names a JSON or YAML file: `sample_interval`, `dashboard_cache_seconds`, and `thresholds` by name (`slow_s`, `failure_share_max`, …).
@@ -120,18 +121,16 @@ class PerformanceMonitoringSystem:
     def stop(self) -> None:
         self.resource_monitor.stop()
 
-    shutdown = stop
+    shutdown = stop_monitoring = stop
+
+    def start_monitoring(self) -> None:
+        """Samples the machine again, after `stop()`; a new system does from the beginning."""
+        self.resource_monitor.start()
 
     def __enter__(self) -> "PerformanceMonitoringSystem":
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> "PerformanceMonitoringSystem":
-        return self
-
-    async def __aexit__(self, *_: Any) -> None:
         self.stop()
 
     def __repr__(self) -> str:

@@ -16,6 +16,9 @@ class SystemDiagnostics:
     True
     """
 
+    def __repr__(self) -> str:
+        return "<SystemDiagnostics>"
+
     def run(self) -> dict[str, Any]:
         from ..metrics.collector import host_sample
 

@@ -40,6 +40,9 @@ class RecoveryManager:
         self._sleep = sleep
         self.history: list[Attempt] = []
 
+    def __repr__(self) -> str:
+        return f"<RecoveryManager {len(self._actions)} procedures, {len(self.history)} attempts>"
+
     def register(self, name: str, action: Callable[[], Any], *, max_attempts: int = 3, backoff: float = 1.0) -> None:
         if not callable(action):
             raise TypeError(f"a recovery is something to call, not {action!r}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Mapping
 
-from .._loop import Loop
+from .._loop import Loop, Twins
 from .health_check import HealthCheck, HealthChecker, HealthStatus
 
 
-class StatusMonitor:
+class StatusMonitor(Twins):
     """Runs a checker every so often and remembers what changed."""
 
     def __init__(self, checker: HealthChecker | None = None, history_max: int = 1_000):
@@ -19,6 +19,9 @@ class StatusMonitor:
         self.current: dict[str, HealthCheck] = {}
         self.changes: deque[tuple[float, str, HealthStatus | None, HealthStatus]] = deque(maxlen=history_max)
         self._loop = Loop("status", self.update)
+
+    def __repr__(self) -> str:
+        return f"<StatusMonitor {len(self.current)} checks, {len(self.changes)} changes>"
 
     def update(self) -> Mapping[str, HealthCheck]:
         for check in self.checker.run():
@@ -36,6 +39,8 @@ class StatusMonitor:
 
     def stop(self) -> None:
         self._loop.stop()
+
+    start_monitoring, stop_monitoring = start, stop
 
     def __enter__(self) -> "StatusMonitor":
         self.start()

@@ -10,7 +10,7 @@ from typing import Any, Awaitable, Callable
 from .. import _native
 from .._core import counter, gauge, registry
 from .._text import is_cancelled
-from .._track import _span, Span
+from .._spans import _span, Span
 from ..tracing import extract
 
 #: Paths that are told apart; further ones are `_other_`, so that a scanner cannot fill the memory.
@@ -49,6 +49,7 @@ class LapwingMiddleware:
         started = _native.now_ns()
         self._running.inc()
         with Span("http.request", {"method": scope["method"], "path": scope["path"]}, extract(headers)) as span:
+            span.kind = "server"
             is_given_up = False
             try:
                 await self.app(scope, receive, watched)
@@ -61,6 +62,8 @@ class LapwingMiddleware:
                 self._running.dec()
                 route = self._route(scope)
                 span.attributes["route"], span.attributes["status"] = route, status
+                if status >= 500:
+                    span.fail(f"status {status}")
                 self._requests.labels(scope["method"], route, status).inc()
                 handle = self._handles.get(route)
                 if handle is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, MutableMapping
 
 from .._core import counter
-from .._track import _span
+from .._spans import _span
 
 #: The names of `logging`, so that one query counts both.
 _LEVELS = {"warn": "WARNING", "exception": "ERROR", "fatal": "CRITICAL", "msg": "INFO"}

@@ -20,6 +20,9 @@ class LogAnalyzer:
 
     PATTERNS_MAX = 10_000
 
+    def __repr__(self) -> str:
+        return "<LogAnalyzer>"
+
     def analyze(self, logs: Iterable[Any], top: int = 10) -> dict[str, Any]:
         processor = LogProcessor()
         levels: Counter[str] = Counter()

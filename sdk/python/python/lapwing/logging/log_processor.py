@@ -32,6 +32,9 @@ class LogProcessor:
         self.steps = list(steps)
         self.failures = 0
 
+    def __repr__(self) -> str:
+        return f"<LogProcessor {len(self.steps)} steps, {self.failures} failures>"
+
     def process_line(self, line: str) -> LogRecord | None:
         line = line.strip()[: self.LINE_CHARS_MAX]
         if not line:

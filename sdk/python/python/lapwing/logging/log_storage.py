@@ -17,6 +17,9 @@ class LogStorage:
         self._records: deque[LogRecord] = deque(maxlen=records_max)
         self._processor = LogProcessor()
 
+    def __repr__(self) -> str:
+        return f"<LogStorage {len(self._records)} records>"
+
     def store(self, logs: Iterable[Any]) -> int:
         kept = 0
         for entry in [logs] if isinstance(logs, (str, LogRecord)) else logs:

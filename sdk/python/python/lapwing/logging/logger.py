@@ -20,7 +20,7 @@ class JsonFormatter(logging.Formatter):
     """One line of JSON per record; what was given as `extra` stands in it, and the trace that was going on."""
 
     def format(self, record: logging.LogRecord) -> str:
-        from .._track import _span
+        from .._spans import _span
 
         line: dict[str, Any] = {"time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z", "level": record.levelname, "logger": record.name, "message": record.getMessage()}
         current = _span.get()

@@ -23,7 +23,9 @@ def _quantile(values: list[float], q: float) -> float:
 def function_of(word: Any) -> tuple[str, Callable[[list[float]], float]]:
     """`mean`, `p95`, … or a function of a list."""
     if callable(word):
-        return getattr(word, "__name__", "function"), word
+        name: str = getattr(word, "__name__", "function")
+        function: Callable[[list[float]], Any] = word
+        return name, function
     if word in _FUNCTIONS:
         return word, _FUNCTIONS[word]
     if isinstance(word, str) and word.startswith("p") and word[1:].replace(".", "", 1).isdigit() and float(word[1:]) <= 100:
@@ -42,6 +44,9 @@ class MetricsAggregator:
     >>> [(m.name, m.value) for m in MetricsAggregator().aggregate(values, {"latency": ["mean", "max"]})]
     [('latency:mean', 2.5), ('latency:max', 4.0)]
     """
+
+    def __repr__(self) -> str:
+        return "<MetricsAggregator>"
 
     def aggregate(self, metrics: Any, aggregation_rules: Any = None) -> list[MonitoringMetric]:
         from .collector import MetricType

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import threading
@@ -12,9 +13,12 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any, Callable, Iterable, Iterator, Mapping
 
+from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop
 from .._text import told
+
+log = logging.getLogger("lapwing")
 
 
 class MetricType(str, Enum):
@@ -152,6 +156,14 @@ def host_sample() -> dict[str, Any]:
     return found
 
 
+#: How far the history of a series that is recorded more than a thousand times a second may run ahead of the clock.
+AHEAD_MS_MAX = 1_000
+#: Series whose newest value is known, and names whose failures are.
+SERIES_MAX, FAILURES_MAX = 100_000, 1_000
+#: Values that wait at most, whatever a configuration says: some ten megabytes.
+BATCH_MAX = 100_000
+
+
 def _seconds(interval: Any) -> float:
     return float(interval) if isinstance(interval, (int, float)) else _native.duration_ms(str(interval)) / 1000
 
@@ -159,7 +171,8 @@ def _seconds(interval: Any) -> float:
 class MetricsCollector:
     """Seed 0's collector (`record_metric`, `get_metric`, …), seed 1's (`record_request`, `request_counter`, …) and seed 2's (`collect`) in one.
 
-    What is recorded is kept with its labels in a store of its own, which answers PromQL (`query`), and appears among the process's metrics.
+    What is recorded is kept with its labels in a store of its own, which answers PromQL (`query`), and appears among the process's metrics. With a
+    `batch_size` (as seed 2's configuration has it) so many values are kept as one piece; whoever asks finds those that wait as well.
 
     >>> metrics = MetricsCollector()
     >>> metrics.record_metric("queue_length", MetricType.GAUGE, 3, {"queue": "a"})
@@ -168,20 +181,31 @@ class MetricsCollector:
     3.0
     """
 
-    def __init__(self, config: Mapping[str, Any] | None = None, *, retention_hours: float | None = None, prefix: str = "nemo_rl"):
+    def __init__(
+        self, config: Mapping[str, Any] | None = None, *, retention_hours: float | None = None, prefix: str = "nemo_rl", batch_size: int | None = None,
+    ):
         config = dict(config or {})
+        batch_size = config.get("batch_size", 1) if batch_size is None else batch_size
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= BATCH_MAX:
+            raise ValueError(f"a batch of {batch_size!r} is none: it is a whole number from 1 to {BATCH_MAX}")
         hours = retention_hours if retention_hours is not None else config.get("metrics_retention_hours", 168)
         if not hours > 0:
             raise ValueError(f"a retention of {hours} hours is none: it must be more than 0")
         self.config = config
         self.retention_hours = hours
         self.failures: dict[str, str] = {}
-        self._store = _native.Store(int(hours * 3_600_000))
+        self.batch_size = batch_size
+        self._kept = _native.Store(int(hours * 3_600_000))
+        self._waiting: list[tuple[str, dict[str, str], int, float]] = []
+        #: The newest values of series that are recorded faster than their history takes them.
+        self._behind: dict[Any, float] = {}
+        #: Where the newest sample stands: ahead of the clock by `AHEAD_MS_MAX` at most.
+        self._ahead_ms = 0
         self._newest: dict[tuple[str, tuple[tuple[str, str], ...]], MonitoringMetric] = {}
         self._last_ms: dict[Any, int] = {}
         self._described: set[str] = set()
         self._recorded = 0
-        self._lock = threading.Lock()
+        remembered(self)
         self._loop: Loop | None = None
         c, g, h = _core.counter, _core.gauge, _core.histogram
         self.request_counter = c(f"{prefix}_requests_total", "Total number of requests", ("endpoint", "status", "model_version"))
@@ -197,6 +221,9 @@ class MetricsCollector:
         self._durations = _core.summary(f"{prefix}_request_duration_recent_seconds", "Duration of the newest requests")
         self._inferences = _core.summary(f"{prefix}_inference_time_recent_seconds", "Time of the newest inferences")
         self._started = time.monotonic()
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
 
     # Seed 0.
     def record_metric(self, name: str, metric_type: Any, value: float, labels: Mapping[str, Any] | None = None, description: str = "") -> None:
@@ -214,27 +241,76 @@ class MetricsCollector:
         key = (name, tuple(sorted(own.items())))
         with self._lock:
             now = _core.now_ms()
-            # Two values in one millisecond are two values.
+            # Two values in one millisecond are two values. Of a series that is recorded more often than that for long, the history takes a
+            # thousand values a second, and the newest.
             at = max(now, self._last_ms.get(key, 0) + 1)
-            self._store.append(name, own, at, number, now)
-            self._last_ms[key] = at
+            if at <= now + AHEAD_MS_MAX:
+                self._keep(key, number, at, now)
+                self._behind.pop(key, None)
+            else:
+                at -= 1
+                self._behind[key] = number
+            # To the end: of what was recorded within one millisecond the last is the newest.
+            self._newest.pop(key, None)
             self._newest[key] = MonitoringMetric(name, kind, number, at / 1000, own, description)
+            if len(self._newest) > SERIES_MAX:
+                oldest = next(iter(self._newest))
+                for of_series in (self._newest, self._last_ms, self._behind):
+                    of_series.pop(oldest, None)
             self._recorded += 1
             due = self._recorded % 10_000 == 0
             described = name in self._described
-            self._described.add(name)
+            if not described and len(self._described) < SERIES_MAX:
+                self._described.add(name)
         shape = "histogram" if kind in (MetricType.HISTOGRAM, MetricType.TIMER) else "gauge"
         if not described and description:
-            self._store.describe(name, "gauge", description, now)
+            self._kept.describe(name, "gauge", description, now)
         _core.registry.record_loose(shape, name, description, own, number)
         if due:
-            self._store.maintain(now)
+            self._kept.maintain(now)
+
+    # Within the lock:
+    def _keep(self, key: Any, value: float, at: int, now: int) -> None:
+        self._last_ms[key] = at
+        self._ahead_ms = max(self._ahead_ms, at)
+        if self.batch_size == 1:
+            self._not_kept(key[0], self._kept.append(key[0], dict(key[1]), at, value, now))
+            return
+        self._waiting.append((key[0], dict(key[1]), at, value))
+        if len(self._waiting) >= self.batch_size:
+            self._keep_waiting(now)
+
+    def _keep_waiting(self, now: int) -> None:
+        waiting, self._waiting = self._waiting, []
+        for name, reason in self._kept.append_many(waiting, now):
+            self._not_kept(name, reason)
+
+    def _not_kept(self, name: str, reason: str | None) -> None:
+        """Noted, not raised: too many label sets are found in production, where whoever records them has other work."""
+        if reason is None:
+            return
+        if name not in self.failures:
+            log.warning("lapwing: a value of %s was not kept: %s", name, reason)
+        if len(self.failures) < FAILURES_MAX:
+            self.failures[name] = f"{name} was not kept: {reason}"
+
+    @property
+    def _store(self) -> Any:
+        """With everything that was recorded by now."""
+        with self._lock:
+            now = _core.now_ms()
+            behind, self._behind = self._behind, {}
+            for key, value in behind.items():
+                self._keep(key, value, max(now, self._last_ms.get(key, 0) + 1), now)
+            if self._waiting:
+                self._keep_waiting(now)
+        return self._kept
 
     def get_metric(self, name: str, labels: Mapping[str, Any] | None = None) -> MonitoringMetric | None:
         """The newest value; with labels, of that series."""
         if labels is not None:
             return self._newest.get((name, tuple(sorted((str(k), str(v)) for k, v in labels.items()))))
-        found = [m for (n, _), m in list(self._newest.items()) if n == name]
+        found = [m for (n, _), m in reversed(list(self._newest.items())) if n == name]
         return max(found, key=lambda m: m.timestamp, default=None)
 
     def get_metrics_by_prefix(self, prefix: str) -> dict[str, MonitoringMetric]:
@@ -263,7 +339,9 @@ class MetricsCollector:
 
     def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
         """PromQL over what was recorded."""
-        return json.loads(self._store.query(expr, (_core.now_ms() + 1000) if at is None else int(at * 1000)))["result"]
+        store = self._store
+        at_ms = max(_core.now_ms() + 1000, self._ahead_ms) if at is None else int(at * 1000)
+        return json.loads(store.query(expr, at_ms))["result"]
 
     # Seed 1.
     def record_request(self, endpoint: str, status: Any, duration: float, model_version: str = "") -> None:
@@ -437,6 +515,9 @@ class BusinessMetricsCollector:
             f"{prefix}_model_performance_score", "Model performance scores", ("metric_type", "model_version"), buckets=[i / 20 for i in range(1, 21)]
         )
         self.business_impact = _core.gauge(f"{prefix}_business_impact_score", "Business impact metrics", ("impact_type", "time_period"))
+
+    def __repr__(self) -> str:
+        return f"<BusinessMetricsCollector {len(self.snapshot())} series>"
 
     def record_user_engagement(self, event_type: str, user_segment: str) -> None:
         self.user_engagement.labels(event_type, user_segment).inc()

@@ -38,6 +38,9 @@ class MetricsExporter:
     x 1
     """
 
+    def __repr__(self) -> str:
+        return "<MetricsExporter>"
+
     def export(self, source: Any = None, format: str = "prometheus") -> str:
         """Of a collector, of metrics, or (without a source) of everything this process has."""
         if format not in FORMATS:

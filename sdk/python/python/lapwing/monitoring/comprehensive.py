@@ -9,7 +9,7 @@ import time
 from typing import Any, Mapping
 
 from .. import _core
-from .._loop import Loop
+from .._loop import Loop, Twins
 from ..alerts.alert_manager import AlertManager
 from ..health.diagnostics import debug_monitoring_system
 from ..health.health_check import HealthCheck, HealthChecker
@@ -19,7 +19,7 @@ from .settings import Settings
 log = logging.getLogger("lapwing")
 
 
-class ComprehensiveMonitor:
+class ComprehensiveMonitor(Twins):
     """Metrics, health checks, alerts and business metrics in one cycle (seed 1). `config` is a file or a mapping with the sections of seed 1 and
     seed 2, `monitoring` and `alerting`; `monitor.settings.explain()` says what each setting does, and one that nobody knows is an error.
 
@@ -35,7 +35,7 @@ class ComprehensiveMonitor:
 
     def __init__(self, config: Mapping[str, Any] | str | os.PathLike[str] | None = None):
         s = self.settings = Settings.of(config)
-        self.metrics_collector = MetricsCollector(retention_hours=s.retention_hours)
+        self.metrics_collector = MetricsCollector(retention_hours=s.retention_hours, batch_size=s.batch_size)
         checks: dict[str, Any] = {"check_interval": s.check_interval_s, "timeout": s.timeout_s, "external_services": s.external_services, "thresholds": s.thresholds}
         self.health_checker = HealthChecker(checks)
         self.alert_manager = AlertManager({"rules": s.rules, "notifications": s.channels})
@@ -172,13 +172,6 @@ class ComprehensiveMonitor:
 
     def __exit__(self, *_: Any) -> None:
         self.stop()
-
-    async def __aenter__(self) -> "ComprehensiveMonitor":
-        self.start()
-        return self
-
-    async def __aexit__(self, *_: Any) -> None:
-        await asyncio.to_thread(self.stop)
 
     def __repr__(self) -> str:
         return f"<ComprehensiveMonitor {'running' if self.is_monitoring else 'stopped'}, {self.cycles} cycles>"

@@ -8,8 +8,9 @@ import time
 from collections import deque
 from typing import Any, Callable, Mapping, Protocol
 
+from .._fork import remembered
 from .. import _core, _native
-from .._loop import Loop
+from .._loop import Loop, Twins
 from .._text import told
 from ..alerts.alert import Alert, AlertRule, AlertSeverity
 from ..alerts.alert_manager import AlertManager
@@ -28,7 +29,7 @@ class ResourceMonitor(SystemResourceMonitor):
     """Seed 4's name for what samples the machine."""
 
 
-class AdvancedMonitor:
+class AdvancedMonitor(Twins):
     """Looks at thresholds every few seconds (seed 4).
 
     A threshold has a direction: the metric's name says which way is bad, or `direction="above" | "below"` does, so that
@@ -61,6 +62,9 @@ class AdvancedMonitor:
         self._alert_count = 0
         self._sources: dict[str, Callable[[], Any]] = {}
         self._loop = Loop("monitor", self._tick)
+        remembered(self)
+
+    def _renew(self) -> None:
         self._lock = threading.RLock()
 
     def set_threshold(self, metric_name: str, threshold: float, *, direction: str | None = None, severity: Any = None) -> None:
@@ -104,14 +108,6 @@ class AdvancedMonitor:
 
     def stop_monitoring(self) -> None:
         self._loop.stop()
-
-    async def astart_monitoring(self, interval: float = 5.0) -> None:
-        self.start_monitoring(interval)
-
-    async def astop_monitoring(self) -> None:
-        import asyncio
-
-        await asyncio.to_thread(self.stop_monitoring)
 
     @property
     def is_monitoring(self) -> bool:

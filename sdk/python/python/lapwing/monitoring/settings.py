@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
@@ -20,9 +21,9 @@ KEYS: dict[str, str] = {
     "monitoring.metrics.endpoint": "the path of the page for a Prometheus that scrapes, where the dashboard is mounted",
     "monitoring.metrics.collection_interval": "how often metrics are collected and rules are looked at",
     "monitoring.metrics.collection.interval": "how often metrics are collected and rules are looked at",
-    "monitoring.metrics.collection.batch_size": "taken and without effect: what comes is kept at once, whatever its size",
+    "monitoring.metrics.collection.batch_size": "how many values are kept as one piece",
     "monitoring.metrics.storage.retention": "how long samples are kept",
-    "monitoring.metrics.storage.compression": "taken and without effect: samples are always compressed",
+    "monitoring.metrics.storage.compression": "samples are compressed, always: false changes nothing, and says so",
     "monitoring.health_checks.enabled": "whether health checks run",
     "monitoring.health_checks.check_interval": "how often",
     "monitoring.health_checks.timeout": "how long one may take",
@@ -62,6 +63,8 @@ class Settings:
     endpoint: str = "/metrics"
     interval_s: float = 10.0
     retention_hours: float = 168.0
+    batch_size: int = 1
+    compression: bool = True
     health_checks: bool = True
     check_interval_s: float = 30.0
     timeout_s: float = 10.0
@@ -96,6 +99,8 @@ class Settings:
             settings.given[path] = KEYS[path]
             if value is not None:
                 settings._take(path, value)
+        if not settings.compression:
+            warnings.warn("monitoring.metrics.storage.compression: false has no effect: samples are always compressed, without loss", UserWarning, stacklevel=3)
         return settings
 
     def _take(self, path: str, value: Any) -> None:
@@ -143,6 +148,12 @@ def _switch(value: Any) -> bool:
     return value
 
 
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{value!r} is no number of values: it is a whole number from 1 on")
+    return value
+
+
 def _seconds(value: Any) -> float:
     seconds = _native.duration_ms(value) / 1000 if isinstance(value, str) else float(value)
     if not 0 < seconds < float("inf"):
@@ -182,6 +193,8 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "monitoring.metrics.collection_interval": ("interval_s", _seconds),
     "monitoring.metrics.collection.interval": ("interval_s", _seconds),
     "monitoring.metrics.storage.retention": ("retention_hours", lambda v: _seconds(v) / 3600),
+    "monitoring.metrics.collection.batch_size": ("batch_size", _count),
+    "monitoring.metrics.storage.compression": ("compression", _switch),
     "monitoring.health_checks.enabled": ("health_checks", _switch),
     "monitoring.health_checks.check_interval": ("check_interval_s", _seconds),
     "monitoring.health_checks.timeout": ("timeout_s", _seconds),

@@ -68,6 +68,9 @@ class PerformanceAnalyzer:
         if thresholds:
             _native.performance_report("[]", "[]", 0, 1, json.dumps(thresholds))
 
+    def __repr__(self) -> str:
+        return f"<PerformanceAnalyzer of {self.tracker!r}>"
+
     def generate_performance_report(self, hours_back: float = 24) -> PerformanceReport:
         since = _window(hours_back)
         return self._report(self.tracker._raw(hours_back), self.resource_monitor._raw(hours_back), since, hours_back)

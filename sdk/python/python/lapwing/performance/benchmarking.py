@@ -47,6 +47,9 @@ class PerformanceBenchmark:
         self.repeat, self.warmup = repeat, warmup
         self.results: dict[str, BenchmarkResult] = {}
 
+    def __repr__(self) -> str:
+        return f"<PerformanceBenchmark {len(self.results)} results>"
+
     def run(self, function: Callable[[], Any], name: str | None = None, per_call: int = 1) -> BenchmarkResult:
         for _ in range(self.warmup):
             function()

@@ -14,6 +14,9 @@ class PerformanceOptimizer:
         self.analyzer = analyzer or PerformanceAnalyzer()
         self._actions: dict[str, Callable[[Finding], Any]] = {}
 
+    def __repr__(self) -> str:
+        return f"<PerformanceOptimizer {len(self._actions)} actions>"
+
     def on(self, kind: str, action: Callable[[Finding], Any]) -> None:
         """`kind`: `slow_operations`, `failures`, `cpu`, `memory`, `disk_space`, `gpu_memory`, …"""
         if not callable(action):

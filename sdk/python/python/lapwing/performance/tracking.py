@@ -11,8 +11,9 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any, Iterator, Mapping
 
+from .._fork import remembered
 from .. import _core, _native
-from .._loop import Loop
+from .._loop import Loop, Twins
 from .._text import json_of, told
 
 
@@ -187,7 +188,7 @@ class PerformanceTracker:
         return f"<PerformanceTracker {len(self._ended)} ended>"
 
 
-class SystemResourceMonitor:
+class SystemResourceMonitor(Twins):
     """Samples the machine every `sample_interval` seconds (seed 3), a day of it."""
 
     SNAPSHOTS_MAX = 2_880
@@ -198,6 +199,9 @@ class SystemResourceMonitor:
         self.sample_interval = sample_interval
         self._snapshots: deque[dict[str, Any]] = deque(maxlen=self.SNAPSHOTS_MAX)
         self._loop = Loop("resources", self._sample)
+        remembered(self)
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()
 
     def _sample(self) -> dict[str, Any]:

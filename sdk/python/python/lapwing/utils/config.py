@@ -19,6 +19,9 @@ class ConfigManager:
     def __init__(self, values: Mapping[str, Any] | None = None):
         self.values: dict[str, Any] = dict(values or {})
 
+    def __repr__(self) -> str:
+        return f"<ConfigManager {', '.join(map(str, self.values))}>"
+
     @classmethod
     def parse(cls, text: str) -> "ConfigManager":
         found = json.loads(_native.parse_yaml(text))

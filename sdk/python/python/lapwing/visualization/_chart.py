@@ -154,10 +154,12 @@ def _name(metric: dict[str, str]) -> str:
 def _points(values: Any) -> list[tuple[float, float]]:
     points = []
     for i, v in enumerate(values):
-        if isinstance(v, (list, tuple)) and len(v) == 2:
-            points.append((float(v[0]), float(v[1])))
-        elif hasattr(v, "value"):
-            points.append((float(v.timestamp), float(v.value)))
+        at = getattr(v, "timestamp", None)
+        if at is not None:
+            points.append((float(at), float(v.value)))
+        elif isinstance(v, (list, tuple)):
+            x, y = v
+            points.append((float(x), float(y)))
         else:
             points.append((float(i), float(v)))
     return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]

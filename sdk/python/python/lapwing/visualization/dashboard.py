@@ -73,8 +73,11 @@ class DashboardCreator:
     True
     """
 
+    def __repr__(self) -> str:
+        return "<DashboardCreator>"
+
     def create(self, metrics: Any, layout: Any = None) -> Dashboard:
-        given = {"panels": list(layout)} if isinstance(layout, (list, tuple)) else dict(layout or {})
+        given: dict[str, Any] = {"panels": list(layout)} if isinstance(layout, (list, tuple)) else dict(layout or {})
         columns = int(given.get("columns", 2))
         if columns < 1:
             raise ValueError("a dashboard has at least one column")

@@ -49,5 +49,8 @@ def save(thing: Any, path: str | os.PathLike[str]) -> str:
 class VisualizationExporter:
     """Seed 2's name for it."""
 
+    def __repr__(self) -> str:
+        return "<VisualizationExporter>"
+
     def export(self, thing: Any, path: str | os.PathLike[str]) -> str:
         return save(thing, path)

@@ -51,10 +51,13 @@ class PlotGenerator:
     '<svg'
     """
 
+    def __repr__(self) -> str:
+        return "<PlotGenerator>"
+
     def generate(self, data: Any, plot_config: Any = None) -> list[Plot]:
         if isinstance(plot_config, (list, tuple)) and any(isinstance(c, Mapping) for c in plot_config):
             return [p for c in plot_config for p in self.generate(data, c)]
-        config = {"types": plot_config} if isinstance(plot_config, (str, list, tuple)) else dict(plot_config or {})
+        config: dict[str, Any] = {"types": plot_config} if isinstance(plot_config, (str, list, tuple)) else dict(plot_config or {})
         types = config.pop("types", None) or config.pop("type", "line")
         config.pop("type", None)
         plots = []

@@ -169,6 +169,9 @@ class ReportGenerator:
     True
     """
 
+    def __repr__(self) -> str:
+        return "<ReportGenerator>"
+
     def generate(self, data: Any, template: Any = None) -> Report:
         spec: dict[str, Any] = {}
         if isinstance(template, Mapping):
@@ -223,8 +226,8 @@ class ReportGenerator:
                 yield self._alerts("Alerts", listed)
             else:
                 yield from self._part("Values", listed)
-        elif hasattr(data, "metrics"):
-            rows = [{"series": s, "value": m.value} for s, m in data.metrics.items()]
+        elif (metrics := getattr(data, "metrics", None)) is not None:
+            rows = [{"series": s, "value": m.value} for s, m in metrics.items()]
             yield Section("Metrics", rows=rows, chart=draw("line", data))
         else:
             yield Section("Summary", str(data))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable
 
 from ... import _core, _native
-from ..._loop import Loop
+from ..._loop import Loop, Twins
 from ..._text import told
 from ...alerts.alert import Alert, AlertLevel, AlertRule
 from ...alerts.alert_manager import AlertManager
@@ -54,7 +54,7 @@ DEFAULT_CONFIG: dict[str, Any] = {
 }
 
 
-class EnhancedModelAvailabilityMonitor:
+class EnhancedModelAvailabilityMonitor(Twins):
     """Watches the system, models, downloads, health and performance (seed 0).
 
     What the program knows comes from functions: `add_provider("download", lambda: {"downloads_active_count": 2, "downloads_success_rate": 0.99})` for
@@ -64,7 +64,7 @@ class EnhancedModelAvailabilityMonitor:
     >>> monitor = EnhancedModelAvailabilityMonitor()
     >>> monitor.add_provider("health", lambda: {"models_health_score": 0.5})
     >>> monitor.collect_once()  # doctest: +ELLIPSIS
-    [...Models are not healthy
+    [...Models are not healthy...
     >>> [a.name for a in monitor.alert_manager.get_active_alerts() if a.name.startswith("models")]
     ['models_unhealthy']
     """
@@ -243,13 +243,6 @@ class EnhancedModelAvailabilityMonitor:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self.stop_monitoring()
-
-    async def __aenter__(self) -> "EnhancedModelAvailabilityMonitor":
-        self.start_monitoring()
-        return self
-
-    async def __aexit__(self, *_: Any) -> None:
         self.stop_monitoring()
 
     def __repr__(self) -> str:
