@@ -80,6 +80,14 @@ pub(super) struct Address<'a> {
 /// Addresses tried one after the other; a name with more is served by its first.
 const ADDRESSES_MAX: usize = 4;
 
+/// The answers of the name's servers, as short as a person reads them.
+fn said(addresses: &[SocketAddr]) -> String {
+    let mut ips: Vec<String> = addresses.iter().map(|a| a.ip().to_string()).collect();
+    ips.dedup();
+    ips.truncate(2 * ADDRESSES_MAX);
+    ips.join(", ")
+}
+
 pub(super) async fn connect(look: &Look, address: &Address<'_>) -> Result<TcpStream, Fault> {
     look.enter(Phase::Resolve);
     let host = address.host.trim_start_matches('[').trim_end_matches(']');
@@ -89,7 +97,9 @@ pub(super) async fn connect(look: &Look, address: &Address<'_>) -> Result<TcpStr
             let found = tokio::net::lookup_host((host, address.port)).await;
             let found =
                 found.map_err(|e| Fault::new(ProbeReason::Dns, format!("cannot resolve {host}: {e}")))?;
-            found.collect()
+            let found: Vec<SocketAddr> = found.collect();
+            look.note("resolved", said(&found));
+            found
         }
     };
     let mut addresses = look.ip.order(addresses);
