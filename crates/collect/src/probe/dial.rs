@@ -5,7 +5,7 @@
 
 use super::certificate::{Certificate, read_certificate};
 use super::look::{Fault, Look};
-use crate::http::tls::{AnyCertificate, provider, system_roots};
+use crate::http::tls::{OwnJudgement, provider, system_roots};
 use lapwing_types::{Phase, ProbeReason};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -291,7 +291,7 @@ fn client_config(tls: &TlsOptions, offer_h2: bool) -> Result<Arc<ClientConfig>, 
         .with_safe_default_protocol_versions()
         .map_err(|e| Fault::config(e.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
+        .with_custom_certificate_verifier(Arc::new(OwnJudgement::any_certificate()));
     let mut config = if shows_itself {
         let (chain, key) = identity(tls)?;
         let config = builder.with_client_auth_cert(chain, key);

@@ -243,7 +243,7 @@ mod tests {
             .iter()
             .map(|(key, row)| (key.to_owned(), row.to_string()))
             .collect();
-        let options = board.options.clone();
+        let options = board.options;
         let (mut again, _) = Board::new(options.clone(), kept.clone(), NOW_MS + 5000);
         assert_eq!(
             again.next_undiagnosed().map(|(e, _)| e.subject),

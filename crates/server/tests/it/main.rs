@@ -1,5 +1,6 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
+mod adopted;
 mod alertmanager_mode;
 mod alerts_cli;
 mod browser;
