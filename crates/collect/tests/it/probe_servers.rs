@@ -25,13 +25,13 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Without the program the test is skipped by name; in CI that is a failure.
 /// A probe of this kind at this port of ours, with more settings.
 pub(crate) fn probe_at(kind: &str, port: &str, mut settings: Value) -> Value {
     settings["address"] = json!(format!("127.0.0.1:{port}"));
     json!({ kind: settings })
 }
 
+/// Without the program the test is skipped by name; in CI that is a failure.
 pub(crate) fn start(test: &str, program: &str, args: &[&str]) -> Option<Started> {
     let started = Command::new(program)
         .args(args)
