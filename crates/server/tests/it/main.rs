@@ -17,6 +17,7 @@ mod health;
 mod health_models;
 mod health_pages;
 mod health_reload;
+mod health_servers;
 mod import_data;
 mod killed_pages;
 mod limits;
