@@ -130,7 +130,8 @@ impl Engine {
         let jobs = crate::work::start(&engine, options, upkeep);
         *engine.lock_jobs() = Some(jobs);
         let sources = SourceOptions::of(options);
-        *engine.lock_sources() = Some((sources, crate::work::start_sources(&engine, sources)));
+        let jobs = crate::work::start_sources(&engine, &sources);
+        *engine.lock_sources() = Some((sources, jobs));
         Ok(engine)
     }
 
@@ -291,7 +292,7 @@ impl Engine {
             if !wanted.find_local {
                 shared.scraping.forget_local();
             }
-            let jobs = crate::work::start_sources(self, wanted);
+            let jobs = crate::work::start_sources(self, &wanted);
             *self.lock_sources() = Some((wanted, jobs));
         }
         Ok(())

@@ -27,6 +27,8 @@ pub struct EngineOptions {
     pub scrape_defaults: ScrapeDefaults,
     /// Whether to look for model servers and exporters on this host.
     pub find_local: bool,
+    /// Where they are looked for beside the well-known ports.
+    pub find_local_ports: Vec<u16>,
     /// Only asks what a directory holds: without rules in force, their state must be left as it is.
     pub asks_only: bool,
     /// The port that Lapwing itself listens on: never scraped as if it were another's.
@@ -55,6 +57,7 @@ impl Default for EngineOptions {
             scrape_jobs: Vec::new(),
             scrape_defaults: ScrapeDefaults::default(),
             find_local: false,
+            find_local_ports: Vec::new(),
             asks_only: false,
             own_port: None,
             host_interval: Some(Duration::from_secs(15)),

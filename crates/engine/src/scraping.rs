@@ -1,7 +1,9 @@
 //! Pulling: scrape jobs with their discovery, and what is found on this host without being told.
 
 use crate::clock::Clock;
-use lapwing_collect::discovery::{DiscoveryManager, DiscoveryStatus, Found, LOCAL_CANDIDATES, find_local};
+use lapwing_collect::discovery::{
+    Candidate, DiscoveryManager, DiscoveryStatus, Found, LOCAL_CANDIDATES, find_local,
+};
 use lapwing_collect::http::{HttpClient, HttpConfig};
 use lapwing_collect::scrape::{Job, JobError, ScrapeConfig, ScrapeDefaults, Scraper, ScraperOptions};
 use lapwing_collect::{BatchSink, SinkError};
@@ -88,9 +90,9 @@ impl Scraping {
         Ok(())
     }
 
-    /// Looks at the well-known ports of this host and scrapes whom it recognises. What `configured` jobs scrape
+    /// Looks at these ports of this host and scrapes whom it recognises. What `configured` jobs scrape
     /// already is left to them.
-    pub(crate) async fn find_local(&self, own_port: Option<u16>, now_ms: i64) {
+    pub(crate) async fn find_local(&self, candidates: &[Candidate], now_ms: i64) {
         let taken: BTreeSet<String> = self
             .scraper
             .targets()
@@ -98,12 +100,7 @@ impl Scraping {
             .filter(|t| t.job != LOCAL_JOB)
             .map(|t| t.target.url.clone())
             .collect();
-        let candidates: Vec<_> = LOCAL_CANDIDATES
-            .iter()
-            .filter(|c| Some(c.port) != own_port)
-            .copied()
-            .collect();
-        let mut found = find_local(&self.finder, "127.0.0.1", &candidates, now_ms).await;
+        let mut found = find_local(&self.finder, "127.0.0.1", candidates, now_ms).await;
         found.retain(|f| !taken.contains(&f.url));
         let mut before = self.local.lock().unwrap_or_else(PoisonError::into_inner);
         for new in found.iter().filter(|f| !before.iter().any(|b| b.url == f.url)) {
@@ -155,6 +152,20 @@ impl Scraping {
         self.discovery.stop();
         self.scraper.stop().await;
     }
+}
+
+/// The well-known ports and those that were named, each once and never our own.
+pub(crate) fn local_candidates(named: &[u16], own_port: Option<u16>) -> Vec<Candidate> {
+    let named = named.iter().map(|port| Candidate {
+        port: *port,
+        path: "/metrics",
+    });
+    let mut ports = BTreeSet::from_iter(own_port);
+    LOCAL_CANDIDATES
+        .into_iter()
+        .chain(named)
+        .filter(|c| ports.insert(c.port))
+        .collect()
 }
 
 /// Scraped batches go the same way as everything that arrives.

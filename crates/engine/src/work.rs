@@ -4,6 +4,7 @@ use crate::compute::Background;
 use crate::engine::Engine;
 use crate::jobs::Jobs;
 use crate::options::EngineOptions;
+use crate::scraping::local_candidates;
 use crate::upkeep::UpkeepNumbers;
 use lapwing_collect::discovery::discovery_series;
 use lapwing_collect::gpu::{GpuCollector, GpuError, GpuOptions, NvmlSource};
@@ -47,10 +48,11 @@ pub(crate) fn start(engine: &Engine, options: &EngineOptions, upkeep: Background
 }
 
 /// What of the jobs hangs on the configuration; they are started anew when one of these differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SourceOptions {
     host_interval: Option<Duration>,
     pub(crate) find_local: bool,
+    find_local_ports: Vec<u16>,
     own_port: Option<u16>,
 }
 
@@ -59,20 +61,21 @@ impl SourceOptions {
         SourceOptions {
             host_interval: options.host_interval,
             find_local: options.find_local,
+            find_local_ports: options.find_local_ports.clone(),
             own_port: options.own_port,
         }
     }
 }
 
 /// The jobs that look at this machine.
-pub(crate) fn start_sources(engine: &Engine, options: SourceOptions) -> Jobs {
+pub(crate) fn start_sources(engine: &Engine, options: &SourceOptions) -> Jobs {
     let mut jobs = Jobs::new(engine.meter());
     if let Some(period) = options.host_interval {
         start_host(&mut jobs, engine, period);
         start_gpus(&mut jobs, engine, period);
     }
     if options.find_local {
-        start_local_discovery(&mut jobs, engine, options.own_port);
+        start_local_discovery(&mut jobs, engine, options);
     }
     jobs
 }
@@ -301,11 +304,12 @@ fn start_gpus(jobs: &mut Jobs, engine: &Engine, period: Duration) {
     });
 }
 
-fn start_local_discovery(jobs: &mut Jobs, engine: &Engine, own_port: Option<u16>) {
-    let engine = engine.clone();
+fn start_local_discovery(jobs: &mut Jobs, engine: &Engine, options: &SourceOptions) {
+    let ports = local_candidates(&options.find_local_ports, options.own_port);
+    let (engine, candidates) = (engine.clone(), Arc::new(ports));
     jobs.every("find_local", LOCAL_PERIOD, move || {
-        let engine = engine.clone();
-        async move { engine.scraping().find_local(own_port, engine.now_ms()).await }
+        let (engine, candidates) = (engine.clone(), candidates.clone());
+        async move { engine.scraping().find_local(&candidates, engine.now_ms()).await }
     });
 }
 

@@ -12,6 +12,8 @@ mod runner;
 
 pub(crate) use needs::Setup;
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use crate::Command;
@@ -30,6 +32,12 @@ installed from Debian's packages when this runs as root there, Python packages g
 installed is named with the tests that need it. With CI=true in the environment a skipped test is a failure.",
     run,
 };
+
+/// A peer that tests know by this need, if it is there already.
+pub(crate) fn newer_program(need: &str) -> Option<PathBuf> {
+    let newer = newer::NEWER.iter().find(|n| n.need == need)?;
+    newer::find(newer, Setup::OnlyLook).ok()
+}
 
 fn run(args: &[String]) -> Result<()> {
     let split = args.iter().position(|a| a == "--").unwrap_or(args.len());

@@ -50,11 +50,11 @@ pub(super) fn client_config(tls: &TlsConfig, offer_h2: bool) -> Result<ClientCon
     let builder = match &tls.server_name {
         _ if tls.insecure_skip_verify => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider()))),
+            .with_custom_certificate_verifier(Arc::new(OwnJudgement::any_certificate())),
         None => builder.with_root_certificates(roots),
         Some(name) => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(OtherName::new(name, roots)?)),
+            .with_custom_certificate_verifier(Arc::new(OwnJudgement::for_name(name, roots)?)),
     };
     let key = tls.key.as_ref().and_then(|k| k.reveal().ok());
     let key = text_or_file(key, tls.key_file.as_ref(), "key_file")?;
@@ -131,25 +131,37 @@ fn invalid(what: &'static str, source: impl Error + Send + Sync + 'static) -> Ht
     }
 }
 
-/// Judges a certificate as always, but for a name of its own.
+/// Judges a certificate as always but for another name, or takes any; either way its owner must have signed the handshake.
 #[derive(Debug)]
-struct OtherName {
-    name: ServerName<'static>,
-    inner: Arc<WebPkiServerVerifier>,
+pub(crate) struct OwnJudgement {
+    signatures: Arc<CryptoProvider>,
+    /// Who is asked, and for which name; without it any certificate will do.
+    asked: Option<(ServerName<'static>, Arc<WebPkiServerVerifier>)>,
 }
 
-impl OtherName {
-    fn new(name: &str, roots: Arc<RootCertStore>) -> Result<Self, HttpConfigError> {
+impl OwnJudgement {
+    /// For `insecure_skip_verify`, and for whoever judges the chain right after the handshake.
+    pub(crate) fn any_certificate() -> Self {
+        OwnJudgement {
+            signatures: provider(),
+            asked: None,
+        }
+    }
+
+    fn for_name(name: &str, roots: Arc<RootCertStore>) -> Result<Self, HttpConfigError> {
         let bare = name.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(bare).map_err(|e| invalid("server_name", e))?;
-        let inner = WebPkiServerVerifier::builder_with_provider(roots, provider())
+        let usual = WebPkiServerVerifier::builder_with_provider(roots, provider())
             .build()
             .map_err(|e| invalid("the system's list of authorities", e))?;
-        Ok(OtherName { name, inner })
+        Ok(OwnJudgement {
+            signatures: provider(),
+            asked: Some((name, usual)),
+        })
     }
 }
 
-impl ServerCertVerifier for OtherName {
+impl ServerCertVerifier for OwnJudgement {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -158,7 +170,10 @@ impl ServerCertVerifier for OtherName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.inner.verify_server_cert(leaf, others, &self.name, ocsp, now)
+        match &self.asked {
+            Some((name, usual)) => usual.verify_server_cert(leaf, others, name, ocsp, now),
+            None => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -167,7 +182,8 @@ impl ServerCertVerifier for OtherName {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, signed)
+        let known = &self.signatures.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, signed, known)
     }
 
     fn verify_tls13_signature(
@@ -176,50 +192,13 @@ impl ServerCertVerifier for OtherName {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, signed)
+        let known = &self.signatures.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, signed, known)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Takes any certificate whose owner signs the handshake: for `insecure_skip_verify`, and for whoever judges the chain
-/// right after the handshake.
-#[derive(Debug)]
-pub(crate) struct AnyCertificate(pub(crate) Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _leaf: &CertificateDer<'_>,
-        _others: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.signatures
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -1,12 +1,16 @@
 //! A model's artifact: is the file (or the object behind a URL) there, whole, as large and as new as it must be?
 //!
-//! A checksum reads the whole file in bounded pieces, on a blocking thread. An object in S3 or on a hub is asked for by its
-//! HTTPS address (a presigned one, or a hub's `resolve` URL), by HEAD, and is never downloaded.
+//! A checksum reads the whole file in bounded pieces, on a blocking thread. An object is asked for by HEAD and never downloaded:
+//! by `s3://BUCKET/KEY`, or by an HTTPS address (a presigned one, or a hub's `resolve` URL). Its checksum is what its server says:
+//! S3 in `x-amz-checksum-sha256`, a hub in `x-linked-etag`, others in `repr-digest` or an ETag that is one.
 
 use super::dial::TlsOptions;
-use super::exchange::{Ask, ask};
+use super::exchange::{Answer, Ask, ask};
 use super::look::{Fault, Found, Look};
+use super::s3::S3Options;
 use crate::http::{Bytes, Millis, Secret};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use lapwing_types::ProbeReason;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -25,8 +29,10 @@ pub struct ArtifactProbe {
     pub bearer_token_file: Option<PathBuf>,
     pub size_min: Option<Bytes>,
     pub size_max: Option<Bytes>,
-    /// Hexadecimal; for files only.
+    /// Hexadecimal.
     pub sha256: Option<String>,
+    /// For `url: s3://BUCKET/KEY`.
+    pub s3: Option<S3Options>,
     /// Degraded when it is older.
     pub age_max: Option<Millis>,
     pub tls: TlsOptions,
@@ -36,6 +42,8 @@ pub struct ArtifactProbe {
 struct Facts {
     size_bytes: Option<u64>,
     modified_ms: Option<i64>,
+    /// In hexadecimal; of a file it is compared where it is computed.
+    sha256: Option<String>,
 }
 
 impl ArtifactProbe {
@@ -43,13 +51,24 @@ impl ArtifactProbe {
         if self.file.is_some() == self.url.is_some() {
             return Err("an artifact is either a file or a url".to_owned());
         }
+        if self.s3.is_some() && !self.is_in_s3() {
+            return Err("s3 is for a url that begins with s3://".to_owned());
+        }
+        if let Some(url) = self.url.as_deref().filter(|_| self.is_in_s3()) {
+            let s3 = self.s3.clone().unwrap_or_default();
+            s3.check()?;
+            s3.address(url)?;
+        }
         match &self.sha256 {
-            Some(_) if self.file.is_none() => Err("sha256 is for files only".to_owned()),
             Some(hex) if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
                 Err(format!("{hex:?} is not a SHA-256 in hexadecimal"))
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_in_s3(&self) -> bool {
+        self.url.as_deref().is_some_and(|u| u.starts_with("s3://"))
     }
 
     pub(super) async fn look(&self, look: &Look) -> Found {
@@ -67,6 +86,13 @@ impl ArtifactProbe {
             }
         } else if self.size_min.is_some() || self.size_max.is_some() {
             return wrong("the server does not say how large it is".to_owned());
+        }
+        if let Some(wanted) = self.sha256.as_ref().filter(|_| self.url.is_some()) {
+            match facts.sha256 {
+                Some(found) if found.eq_ignore_ascii_case(wanted) => {}
+                Some(found) => return wrong(format!("it has SHA-256 {found}, not {wanted}")),
+                None => return wrong("the server does not say its SHA-256".to_owned()),
+            }
         }
         if let Some(modified_ms) = facts.modified_ms {
             let age_ms = look.now_ms - modified_ms;
@@ -86,16 +112,27 @@ impl ArtifactProbe {
         read.map_err(|e| Fault::unjudged(ProbeReason::Internal, e.to_string()))?
     }
 
-    async fn look_at_url(&self, look: &Look, url: &str) -> Result<Facts, Fault> {
-        let mut url = Url::parse(url).map_err(|e| Fault::config(format!("{url:?}: {e}")))?;
+    /// Where it is first asked for, and what is said beside.
+    fn first_request(&self, look: &Look, url: &str) -> Result<(Url, Vec<(String, String)>), Fault> {
+        if self.is_in_s3() {
+            let s3 = self.s3.clone().unwrap_or_default();
+            let at = s3.address(url).map_err(Fault::config)?;
+            let headers = s3.headers("HEAD", &at, look.now_ms).map_err(Fault::config)?;
+            return Ok((at, headers));
+        }
+        let at = Url::parse(url).map_err(|e| Fault::config(format!("{url:?}: {e}")))?;
         let token = Secret::either(None, self.bearer_token_file.as_ref()).map(|s| s.reveal());
         let token = token
             .transpose()
             .map_err(|e| Fault::config(format!("cannot read the token: {e}")))?;
-        let mut headers: Vec<_> = token
-            .map(|t| ("authorization".to_owned(), format!("Bearer {t}")))
-            .into_iter()
-            .collect();
+        let headers = token.map(|t| ("authorization".to_owned(), format!("Bearer {t}")));
+        Ok((at, headers.into_iter().collect()))
+    }
+
+    async fn look_at_url(&self, look: &Look, url: &str) -> Result<Facts, Fault> {
+        let (mut url, mut headers) = self.first_request(look, url)?;
+        // A hub says them of a large file before it sends us on to where that lies.
+        let (mut size_bytes, mut sha256) = (None, None);
         for _ in 0..=REDIRECTS_MAX {
             let request = Ask {
                 method: "HEAD".to_owned(),
@@ -106,6 +143,9 @@ impl ArtifactProbe {
                 offer_h2: true,
             };
             let answer = ask(look, &request).await?;
+            let number = |name: &str| answer.header(name).and_then(|l| l.parse().ok());
+            size_bytes = size_bytes.or(number("x-linked-size"));
+            sha256 = sha256.or(sha256_of(&answer));
             if let (300..400, Some(to)) = (answer.status, answer.header("location")) {
                 let to = url.join(to).map_err(|e| Fault::protocol(e.to_string()))?;
                 if to.host_str() != url.host_str() {
@@ -114,20 +154,50 @@ impl ArtifactProbe {
                 url = to;
                 continue;
             }
-            if !(200..300).contains(&answer.status) {
-                let detail = format!("the server answered {}", answer.status);
-                return Err(Fault::new(ProbeReason::NotFound, detail));
-            }
-            return Ok(Facts {
-                size_bytes: answer.header("content-length").and_then(|l| l.parse().ok()),
-                modified_ms: answer.header("last-modified").and_then(http_date_ms),
-            });
+            return match answer.status {
+                200..300 => Ok(Facts {
+                    size_bytes: size_bytes.or(number("content-length")),
+                    modified_ms: answer.header("last-modified").and_then(http_date_ms),
+                    sha256,
+                }),
+                401 | 403 => {
+                    let detail = format!(
+                        "the server answered {}: these keys may not read it",
+                        answer.status
+                    );
+                    Err(Fault::new(ProbeReason::Auth, detail))
+                }
+                status => {
+                    let detail = format!("the server answered {status}");
+                    Err(Fault::new(ProbeReason::NotFound, detail))
+                }
+            };
         }
         Err(Fault::new(
             ProbeReason::Redirects,
             format!("more than {REDIRECTS_MAX} redirects"),
         ))
     }
+}
+
+/// What the server says of the object's bytes, in hexadecimal.
+fn sha256_of(answer: &Answer) -> Option<String> {
+    let encoded = |name: &str| answer.header(name).map(str::to_owned);
+    let digest = encoded("repr-digest").and_then(|d| {
+        let rest = d.split("sha-256=:").nth(1)?;
+        Some(rest.split(':').next()?.to_owned())
+    });
+    let packed = encoded("x-amz-checksum-sha256").or(digest);
+    if let Some(bytes) = packed
+        .and_then(|p| BASE64.decode(p).ok())
+        .filter(|b| b.len() == 32)
+    {
+        return Some(bytes.iter().map(|b| format!("{b:02x}")).collect());
+    }
+    let tag = encoded("x-linked-etag").or_else(|| encoded("etag"))?;
+    let tag = tag.trim_start_matches("W/").trim_matches('"');
+    let is_one = tag.len() == 64 && tag.bytes().all(|b| b.is_ascii_hexdigit());
+    is_one.then(|| tag.to_owned())
 }
 
 fn http_date_ms(text: &str) -> Option<i64> {
@@ -167,5 +237,6 @@ fn read_file(path: &Path, wanted: Option<&str>) -> Result<Facts, Fault> {
     Ok(Facts {
         size_bytes: Some(metadata.len()),
         modified_ms: since.map(|d| d.as_millis() as i64),
+        sha256: None,
     })
 }

@@ -5,7 +5,7 @@
 
 use super::certificate::{Certificate, read_certificate};
 use super::look::{Fault, Look};
-use crate::http::tls::{AnyCertificate, provider, system_roots};
+use crate::http::tls::{OwnJudgement, provider, system_roots};
 use lapwing_types::{Phase, ProbeReason};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -80,6 +80,14 @@ pub(super) struct Address<'a> {
 /// Addresses tried one after the other; a name with more is served by its first.
 const ADDRESSES_MAX: usize = 4;
 
+/// The answers of the name's servers, as short as a person reads them.
+fn said(addresses: &[SocketAddr]) -> String {
+    let mut ips: Vec<String> = addresses.iter().map(|a| a.ip().to_string()).collect();
+    ips.dedup();
+    ips.truncate(2 * ADDRESSES_MAX);
+    ips.join(", ")
+}
+
 pub(super) async fn connect(look: &Look, address: &Address<'_>) -> Result<TcpStream, Fault> {
     look.enter(Phase::Resolve);
     let host = address.host.trim_start_matches('[').trim_end_matches(']');
@@ -89,7 +97,9 @@ pub(super) async fn connect(look: &Look, address: &Address<'_>) -> Result<TcpStr
             let found = tokio::net::lookup_host((host, address.port)).await;
             let found =
                 found.map_err(|e| Fault::new(ProbeReason::Dns, format!("cannot resolve {host}: {e}")))?;
-            found.collect()
+            let found: Vec<SocketAddr> = found.collect();
+            look.note("resolved", said(&found));
+            found
         }
     };
     let mut addresses = look.ip.order(addresses);
@@ -281,7 +291,7 @@ fn client_config(tls: &TlsOptions, offer_h2: bool) -> Result<Arc<ClientConfig>, 
         .with_safe_default_protocol_versions()
         .map_err(|e| Fault::config(e.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
+        .with_custom_certificate_verifier(Arc::new(OwnJudgement::any_certificate()));
     let mut config = if shows_itself {
         let (chain, key) = identity(tls)?;
         let config = builder.with_client_auth_cert(chain, key);

@@ -1,5 +1,6 @@
 //! What the crate promises, seen from outside.
 
+mod artifact;
 mod config;
 mod discovery;
 mod gpu;

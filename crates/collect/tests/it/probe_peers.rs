@@ -3,7 +3,9 @@
 //! Needs: dnsmasq, mariadbd, my_print_defaults, nginx, prometheus-blackbox-exporter, python:websockets
 
 use crate::probe::{NOW_MS, check, look, nanos};
-use crate::probe_servers::{Started, free_port, has_module, nginx, peer_series, python, start, until_up};
+use crate::probe_servers::{
+    Started, free_port, has_module, nginx, peer_series, probe_at, python, start, until_up,
+};
 use lapwing_collect::probe::{Look, Module, probe};
 use lapwing_types::{ProbeOutcome, ProbeReason, Verdict};
 use serde_json::{Value, json};
@@ -163,14 +165,7 @@ async fn mariadb() {
     let Some(server) = start("mariadb", "mariadbd", &args) else {
         return;
     };
-    let at = |more: Value| {
-        let mut settings = json!({ "address": format!("127.0.0.1:{port}") });
-        settings
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        json!({ "mysql": settings })
-    };
+    let at = |more: Value| probe_at("mysql", &port.to_string(), more);
     let greeted = until_up(at(json!({}))).await;
     assert_eq!(greeted.verdict, Verdict::Pass, "{greeted:?}");
     let version = greeted.notes.iter().find(|(n, _)| *n == "server_version");

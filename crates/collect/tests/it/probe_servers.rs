@@ -25,6 +25,12 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// A probe of this kind at this port of ours, with more settings.
+pub(crate) fn probe_at(kind: &str, port: &str, mut settings: Value) -> Value {
+    settings["address"] = json!(format!("127.0.0.1:{port}"));
+    json!({ kind: settings })
+}
+
 /// Without the program the test is skipped by name; in CI that is a failure.
 pub(crate) fn start(test: &str, program: &str, args: &[&str]) -> Option<Started> {
     let started = Command::new(program)
@@ -71,14 +77,7 @@ async fn redis() {
     let Some(server) = start("redis", "redis-server", &args) else {
         return;
     };
-    let at = |more: Value| {
-        let mut settings = json!({ "address": format!("127.0.0.1:{port}") });
-        settings
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        json!({ "redis": settings })
-    };
+    let at = |more: Value| probe_at("redis", &port, more);
     let up = until_up(at(json!({ "password": "hush" }))).await;
     assert_eq!(up.verdict, Verdict::Pass, "{up:?}");
     check(at(json!({})), Verdict::Fail, Some(ProbeReason::Auth)).await;

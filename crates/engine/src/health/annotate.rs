@@ -113,11 +113,21 @@ impl Board {
             let moved = event.diagnosis["moved"].as_array().into_iter().flatten();
             let moved: Vec<&str> = moved.filter_map(Value::as_str).take(LOOKS_MAX).collect();
             lines.extend((!moved.is_empty()).then(|| format!("moved: {}", moved.join(", "))));
+            let said = |what: &str| {
+                Some(format!(
+                    "{}: {}",
+                    what.replace('_', " "),
+                    event.diagnosis[what].as_str()?
+                ))
+            };
+            lines.extend(said("changed"));
+            lines.extend(said("gpu_events"));
             let host = event.diagnosis["host"].as_object().into_iter().flatten();
             let host: Vec<String> = host
                 .filter_map(|(name, value)| Some(format!("{name} {}", short(value.as_f64()?))))
                 .collect();
-            lines.extend((!host.is_empty()).then(|| format!("host: {}", host.join(", "))));
+            let name = event.diagnosis["host"]["name"].as_str().unwrap_or("host");
+            lines.extend((!host.is_empty()).then(|| format!("{name}: {}", host.join(", "))));
         }
         lines.join("\n")
     }

@@ -3,6 +3,7 @@
 //! A row goes to the state store when a state changes or a streak that leads away from it does, not at every look: a crash
 //! forgets neither, and what goes well costs no write.
 
+use super::changes::Change;
 use super::event::{AuditEntry, HealthEvent, HealthNote};
 use super::hosts::Place;
 use super::models::ModelLive;
@@ -18,11 +19,9 @@ use lapwing_types::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-/// Changes of state kept: a bad day of a large house.
-const EVENTS_MAX: usize = 1000;
 const AUDIT_MAX: usize = 1000;
 const NOTES_MAX: usize = 200;
 
@@ -73,11 +72,14 @@ pub(super) struct Board {
     pub(super) events: VecDeque<HealthEvent>,
     pub(super) audit: VecDeque<AuditEntry>,
     pub(super) notes: VecDeque<HealthNote>,
+    pub(super) changes: VecDeque<Change>,
     pub(super) next_id: u64,
     pub(super) repairs: BTreeMap<String, RecoveryState>,
     pub(super) effects: Vec<Effect>,
     /// Events whose diagnosis is still to be gathered.
-    pub(super) undiagnosed: Vec<u64>,
+    pub(super) undiagnosed: BTreeSet<u64>,
+    /// Of those, how many were forgotten before their turn, since this was last asked.
+    pub(super) undiagnosed_lost: u64,
     pub(super) graph: DependencyGraph,
     pub(super) causes: BTreeMap<String, Cause>,
     /// What is said already of those that are kept quiet.
@@ -108,10 +110,12 @@ impl Board {
             events: listed(&rows, "event/"),
             audit: listed(&rows, "audit/"),
             notes: listed(&rows, "note/"),
+            changes: listed(&rows, "change/"),
             next_id: next_id(&rows),
             repairs: BTreeMap::new(),
             effects: Vec::new(),
-            undiagnosed: Vec::new(),
+            undiagnosed: BTreeSet::new(),
+            undiagnosed_lost: 0,
             graph: DependencyGraph::default(),
             causes: BTreeMap::new(),
             quiet: BTreeMap::new(),
@@ -124,6 +128,7 @@ impl Board {
             written_ms: 0,
             rows,
         };
+        board.resume_diagnoses(now_ms);
         board.configure(options, now_ms);
         (board, wrong)
     }
@@ -185,6 +190,9 @@ impl Board {
             outcome.reason = Some(ProbeReason::OwnNetwork);
             outcome.detail = detail;
         }
+        if let Some(version) = &outcome.version {
+            self.note_version(i, version, t_ms);
+        }
         let live = &mut self.checks[i];
         push_outcome(
             &mut self.batch,
@@ -192,9 +200,6 @@ impl Board {
             (spec.what.kind(), &outcome),
             t_ms,
         );
-        if outcome.version.is_some() {
-            live.version.clone_from(&outcome.version);
-        }
         let look = LastLook::of(&outcome, t_ms);
         match outcome.verdict {
             Verdict::Pass => live.row.last_good = Some(look.clone()),
@@ -240,20 +245,15 @@ impl Board {
         self.rows.insert(key, row);
     }
 
-    /// Writes an event down, forgetting the oldest where there are too many.
+    /// Writes an event down; what is too many of them is forgotten with the next write.
     pub(super) fn record(&mut self, mut event: HealthEvent) {
         event.id = self.take_id();
-        self.undiagnosed.push(event.id);
+        self.undiagnosed.insert(event.id);
         self.rows.insert(
             format!("event/{:016}", event.id),
             serde_json::to_value(&event).unwrap_or_default(),
         );
         self.events.push_back(event);
-        while self.events.len() > EVENTS_MAX {
-            if let Some(old) = self.events.pop_front() {
-                self.rows.remove(&format!("event/{:016}", old.id));
-            }
-        }
     }
 
     pub(super) fn record_audit(&mut self, entry: AuditEntry) {
@@ -282,7 +282,7 @@ impl Board {
         }
     }
 
-    fn forget(&mut self, prefix: &str, max: usize) {
+    pub(super) fn forget(&mut self, prefix: &str, max: usize) {
         let keys: Vec<String> = self
             .rows
             .keys()
@@ -305,7 +305,7 @@ impl Board {
         );
     }
 
-    fn take_id(&mut self) -> u64 {
+    pub(super) fn take_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
     }
@@ -377,6 +377,7 @@ impl Board {
     }
 
     pub(super) fn take_changes(&mut self) -> Vec<StateChange> {
+        self.forget_events();
         self.rows.take_changes()
     }
 }
@@ -418,7 +419,7 @@ fn listed<T: serde::de::DeserializeOwned>(rows: &Kept<Value>, prefix: &str) -> V
 fn next_id(rows: &Kept<Value>) -> u64 {
     let numbers = rows.keys().filter_map(|k| {
         let (kind, id) = k.split_once('/')?;
-        matches!(kind, "event" | "audit" | "note").then(|| id.parse::<u64>().ok())?
+        matches!(kind, "event" | "audit" | "note" | "change").then(|| id.parse::<u64>().ok())?
     });
     numbers.max().unwrap_or(0)
 }

@@ -29,6 +29,7 @@ impl Board {
         self.forget_quiet();
         self.forget_repairs(now_ms);
         self.resume_repairs(now_ms);
+        self.note_exchange(&before, now_ms);
     }
 
     fn exchange_checks(&mut self, before: &HealthOptions, now_ms: i64) {

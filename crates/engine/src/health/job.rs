@@ -32,8 +32,6 @@ const WRITE_PERIOD: Duration = Duration::from_millis(500);
 const TICK_MS: i64 = 1000;
 const TRAFFIC_PERIOD: Duration = Duration::from_secs(15);
 const OBJECTIVES_PERIOD: Duration = Duration::from_secs(30);
-/// Diagnoses gathered per write; a storm of changes is not made worse by asking about each.
-const DIAGNOSES_MAX: usize = 5;
 
 /// A cheap handle.
 #[derive(Clone)]
@@ -46,6 +44,10 @@ struct Shared {
     state: Arc<dyn StateStore>,
     looks: Arc<Semaphore>,
     repairs: Arc<Semaphore>,
+    /// One at a time: a storm of changes is not made worse by asking about all of them at once.
+    diagnosing: Arc<Semaphore>,
+    diagnosed: Counter,
+    undiagnosed: Counter,
     done: Counter,
     late: Latency,
 }
@@ -66,12 +68,20 @@ impl Health {
         for error in wrong {
             tracing::error!(%error, "a row of health was passed over");
         }
+        let diagnoses = |outcome: &str| {
+            let help =
+                "Changes of a state whose diagnosis was gathered, or left out because too many came at once.";
+            meter.counter("lapwing_health_diagnoses_total", help, &[("outcome", outcome)])
+        };
         Ok(Health {
             shared: Arc::new(Shared {
                 board: Mutex::new(board),
                 state,
                 looks: Arc::new(Semaphore::new(LOOKS_MAX)),
                 repairs: Arc::new(Semaphore::new(REPAIRS_MAX)),
+                diagnosing: Arc::new(Semaphore::new(1)),
+                diagnosed: diagnoses("gathered"),
+                undiagnosed: diagnoses("left_out"),
                 done: meter.counter(
                     "lapwing_probes_total",
                     "Looks at checks that came to an end.",
@@ -187,7 +197,7 @@ impl Health {
 
     /// Rows first, then samples, then what is to be done. False when the rows could not be kept.
     fn write(&self, engine: &Engine, now_ms: i64) -> Vec<Effect> {
-        let (batch, rows, effects) = self.change(|board| {
+        let (batch, rows, effects, lost) = self.change(|board| {
             let rows = StateBatch {
                 changes: board.take_changes(),
                 decisions: std::mem::take(&mut board.decisions),
@@ -197,8 +207,16 @@ impl Health {
                 std::mem::take(&mut board.batch),
                 rows,
                 std::mem::take(&mut board.effects),
+                std::mem::take(&mut board.undiagnosed_lost),
             )
         });
+        if lost > 0 {
+            self.shared.undiagnosed.add(lost);
+            tracing::warn!(
+                lost,
+                "too many changes of state at once: the diagnoses of the least of them are left out"
+            );
+        }
         append(engine, &batch, now_ms);
         match self.shared.state.commit(&rows) {
             Ok(()) => effects,
@@ -212,6 +230,23 @@ impl Health {
                 Vec::new()
             }
         }
+    }
+
+    /// Begins to gather what is missing, unless that is under way.
+    fn diagnose(&self, engine: &Engine) {
+        let is_waited_for = self.change(|board| !board.undiagnosed.is_empty());
+        let free = self.shared.diagnosing.clone().try_acquire_owned();
+        if let (true, Ok(alone)) = (is_waited_for, free) {
+            let (health, engine) = (self.clone(), engine.clone());
+            tokio::spawn(async move {
+                diagnosis::gather_all(&engine, &health).await;
+                drop(alone);
+            });
+        }
+    }
+
+    pub(super) fn count_diagnosed(&self) {
+        self.shared.diagnosed.inc();
     }
 
     async fn repair(self, effect: Effect, engine: Engine) {
@@ -284,11 +319,7 @@ fn start_writing(jobs: &mut Jobs, engine: &Engine, health: &Health) {
             if is_tick {
                 health.change(|board| board.tick(now_ms));
             }
-            let undiagnosed = health.change(|board| std::mem::take(&mut board.undiagnosed));
-            for event in undiagnosed.into_iter().take(DIAGNOSES_MAX) {
-                let (engine, health) = (engine.clone(), health.clone());
-                tokio::spawn(async move { diagnosis::gather(&engine, &health, event).await });
-            }
+            health.diagnose(&engine);
             let (writer, store) = (health.clone(), engine.clone());
             match engine.compute_ingest(move || writer.write(&store, now_ms)).await {
                 Ok(effects) => {

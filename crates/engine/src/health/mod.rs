@@ -9,6 +9,7 @@
 mod adopted;
 mod annotate;
 mod board;
+mod changes;
 mod diagnosis;
 mod event;
 mod exchange;
@@ -23,6 +24,7 @@ mod series;
 mod slots;
 mod spec;
 mod view;
+mod weight;
 
 pub use adopted::AdoptError;
 pub use event::{AuditEntry, HealthEvent, HealthNote};

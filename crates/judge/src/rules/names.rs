@@ -45,8 +45,8 @@ pub const WELL_KNOWN: &[WellKnown] = &[
     name(
         ("disk_usage", "instance, mountpoint"),
         "ratio",
-        "share of a file system that is full",
-        r#"1 - node_filesystem_avail_bytes{fstype!~"tmpfs|ramfs|overlay"$m} / node_filesystem_size_bytes{fstype!~"tmpfs|ramfs|overlay"$m}"#,
+        "share of a file system that is full, as df shows it",
+        r#"(node_filesystem_size_bytes{fstype!~"tmpfs|ramfs|overlay"$m} - node_filesystem_free_bytes{fstype!~"tmpfs|ramfs|overlay"$m}) / (node_filesystem_size_bytes{fstype!~"tmpfs|ramfs|overlay"$m} - node_filesystem_free_bytes{fstype!~"tmpfs|ramfs|overlay"$m} + node_filesystem_avail_bytes{fstype!~"tmpfs|ramfs|overlay"$m})"#,
     ),
     name(
         ("load_per_cpu", "instance"),

@@ -2,7 +2,7 @@
 
 use super::Exit;
 use super::rules::static_findings;
-use crate::config::{self, Diagnostic, Level};
+use crate::config::{self, Config, Diagnostic, Level};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -34,6 +34,7 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
     let mut loaded = config::load(&args.path, &|name| std::env::var(name).ok());
     if let Some(config) = &loaded.config {
         loaded.diagnostics.extend(static_findings(config));
+        loaded.diagnostics.extend(refusal_to_start(config));
     }
     let errors = loaded
         .diagnostics
@@ -69,6 +70,22 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
     if errors == 0 { Exit::Fine } else { Exit::Usage }
 }
 
+/// A file may be right in every word, and `serve` would still not start with it.
+fn refusal_to_start(config: &Config) -> Option<Diagnostic> {
+    let refusal = config.web.refusal()?;
+    let (message, hint) = refusal.split_once('\n').unwrap_or((&refusal, ""));
+    let (file, at) = config.web.listen_at.clone()?;
+    Some(Diagnostic {
+        level: Level::Error,
+        file,
+        line: at.line,
+        column: at.column,
+        path: "web.listen".to_owned(),
+        message: message.to_owned(),
+        hint: Some(hint.trim().to_owned()),
+    })
+}
+
 /// A workflow command that GitHub shows beside the line.
 fn github_line(d: &Diagnostic) -> String {
     let escape = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
@@ -76,14 +93,19 @@ fn github_line(d: &Diagnostic) -> String {
         Level::Error => "error",
         Level::Warning => "warning",
     };
-    let hint = d.hint.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
-    let message = escape(&format!("{}{hint}", d.message));
+    let message = escape(&with_hint(d));
     format!(
         "::{level} file={},line={},col={}::{message}",
         escape(&d.file),
         d.line,
         d.column
     )
+}
+
+/// Where there is one line for both.
+fn with_hint(d: &Diagnostic) -> String {
+    let hint = d.hint.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
+    format!("{}{hint}", d.message)
 }
 
 fn sarif(diagnostics: &[Diagnostic]) -> serde_json::Value {
@@ -97,7 +119,7 @@ fn sarif(diagnostics: &[Diagnostic]) -> serde_json::Value {
             serde_json::json!({
                 "ruleId": "lapwing/config",
                 "level": level,
-                "message": { "text": d.message },
+                "message": { "text": with_hint(d) },
                 "locations": [{ "physicalLocation": {
                     "artifactLocation": { "uri": d.file },
                     "region": { "startLine": d.line.max(1), "startColumn": d.column.max(1) },

@@ -145,10 +145,38 @@ fn why_model(model: &ModelView) -> String {
 }
 
 fn why(check: &CheckView) -> String {
-    let root = check
-        .consequence_of
-        .as_ref()
-        .map(|root| format!("because of {root}; "));
-    let reason = check.reason.map(|r| format!("{r}: {}", check.detail));
-    format!("{}{}", root.unwrap_or_default(), reason.unwrap_or_default())
+    let notes = [
+        check
+            .consequence_of
+            .as_ref()
+            .map(|root| format!("because of {root}")),
+        check
+            .maintenance
+            .as_ref()
+            .map(|name| format!("planned work: {name}")),
+        check
+            .reason
+            .map(|reason| format!("{reason}: {}", one_line(&check.detail))),
+    ];
+    notes.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// What a server said is its own words: none of them may move the cursor.
+fn one_line(text: &str) -> String {
+    let plain: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_stays_in_its_row() {
+        assert_eq!(one_line("no unit\nof that name\r\n"), "no unit of that name");
+        assert_eq!(one_line("\u{1b}[2Jgone\u{7}"), "[2Jgone");
+    }
 }

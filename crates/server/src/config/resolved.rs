@@ -22,6 +22,7 @@ impl Config {
             scrape_jobs: self.scrape_configs.clone(),
             scrape_defaults: self.global.scrape_defaults(),
             find_local: self.discover.local,
+            find_local_ports: self.discover.ports.clone(),
             own_port: Some(self.web.listen.port()),
             queries: self.limits.query.engine_limits(),
             otlp: self.otlp.clone(),
@@ -145,6 +146,7 @@ impl Config {
         ));
         line("discover:".to_owned());
         line(format!("  local: {}", self.discover.local));
+        line(format!("  ports: {:?}", self.discover.ports));
         out
     }
 }

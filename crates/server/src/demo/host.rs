@@ -74,6 +74,8 @@ impl Host {
             gauge("node_procs_running", self.load.round().max(1.0)),
             gauge("node_procs_blocked", 0.0),
             Family::gauge("node_filesystem_size_bytes", "Filesystem size in bytes.").with(&root, DISK_BYTES),
+            Family::gauge("node_filesystem_free_bytes", "Filesystem space free.")
+                .with(&root, (DISK_BYTES * (1.0 - self.disk)).floor()),
             Family::gauge("node_filesystem_avail_bytes", "Filesystem space available.")
                 .with(&root, (DISK_BYTES * (1.0 - self.disk)).floor()),
             counter("node_network_receive_bytes_total", &net, self.received.floor()),

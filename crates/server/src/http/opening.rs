@@ -58,8 +58,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
                 .poll(cx)
                 .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "no request came in time")));
         }
-        let came = buf.filled()[before..].to_vec();
-        self.saw(&came);
+        self.saw(&buf.filled()[before..]);
         read
     }
 }

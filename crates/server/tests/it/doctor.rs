@@ -1,5 +1,6 @@
 //! `lapwing doctor`, `lapwing import` and `lapwing check --schema` as a person calls them.
 
+use crate::support::Server;
 use std::path::Path;
 use std::process::Command;
 
@@ -80,6 +81,72 @@ fn an_import_starts_as_it_was_written() {
     assert_eq!(lapwing(dir.path(), &import).code, Some(1));
     let said = lapwing(dir.path(), &["import", "config", "rules.yml"]);
     assert_eq!(said.out, "rule_files:\n  - rules.yml\n", "{}", said.err);
+}
+
+/// The YAML of the seeds as it is printed there: taken over, without a mistake, and served. The mail server and the Slack of the
+/// example are never asked, for nothing fires.
+#[test]
+fn the_seeds_own_yaml_is_taken_over_and_starts() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import");
+    for (files, wanted) in [
+        (&["monitoring.yaml", "alerting.yaml"][..], "high_error_rate"),
+        (&["mlops.yaml"][..], "high_cpu"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut arguments = vec!["import", "--output", "lapwing.yml"];
+        for file in files {
+            std::fs::copy(data.join(file), dir.path().join(file)).unwrap();
+            arguments.push(file);
+        }
+        let said = lapwing(dir.path(), &arguments);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let said = lapwing(dir.path(), &["check"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let file = dir.path().join("lapwing.yml");
+        let server = Server::start(&dir.path().join("data"), &["--config", file.to_str().unwrap()]);
+        let rules = server.get("/api/v1/rules").body;
+        assert!(rules.contains(wanted), "{wanted} is not in {rules}");
+        assert!(server.terminate());
+    }
+}
+
+/// What a pull request, an editor and a person are told of the same mistakes; among them one of no word, with which nothing
+/// would start.
+#[test]
+fn check_says_the_same_in_every_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |format: &str| lapwing(dir.path(), &["check", "--format", format]);
+    let file = dir.path().join("lapwing.yml");
+    std::fs::write(&file, "global: {}\nweb:\n  listen: 0.0.0.0:9595\n").unwrap();
+    let said = check("text");
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    for part in ["no token is set", "lapwing.yml:3:11", "secret_file"] {
+        assert!(said.err.contains(part), "{part} is missing: {}", said.err);
+    }
+    let said = lapwing(dir.path(), &["serve", "--memory", "--config", "lapwing.yml"]);
+    assert_eq!(said.code, Some(2), "it does not start: {}", said.err);
+
+    std::fs::write(&file, "storee: {}\nweb:\n  listn: 1\n").unwrap();
+    let json: serde_json::Value = serde_json::from_str(&check("json").out).unwrap();
+    assert_eq!(json["errors"], 2, "{json}");
+    let lines: Vec<&serde_json::Value> = (0..2).map(|i| &json["diagnostics"][i]["line"]).collect();
+    assert_eq!(lines, [1, 3], "{json}");
+    let github = check("github");
+    assert_eq!(github.code, Some(2));
+    assert!(
+        github.out.starts_with("::error file=") && github.out.contains("line=3,col=3::"),
+        "{}",
+        github.out
+    );
+    let sarif: serde_json::Value = serde_json::from_str(&check("sarif").out).unwrap();
+    let result = &sarif["runs"][0]["results"][1];
+    assert_eq!(
+        result["locations"][0]["physicalLocation"]["region"],
+        serde_json::json!({ "startLine": 3, "startColumn": 3 }),
+        "{sarif:#}"
+    );
+    let text = result["message"]["text"].as_str().unwrap();
+    assert!(text.contains("did you mean \"listen\"?"), "{text}");
 }
 
 #[test]

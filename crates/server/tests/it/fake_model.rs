@@ -1,4 +1,4 @@
-//! A model server that can be slow, wrong, empty, broken, hung or on old weights. It speaks OpenAI's protocol, KServe v2
+//! A model server that can be slow, wrong, empty, broken, hung, on old weights or gone. It speaks OpenAI's protocol, KServe v2
 //! (Triton's too) and TorchServe's, and counts how often it was restarted (`POST /restart`, which makes it well again).
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,6 +17,8 @@ pub(crate) enum Mood {
     Hung,
     OldWeights,
     Slow,
+    /// Nobody listens any more.
+    Gone,
 }
 
 /// How long a slow one takes: more than the tests' `degraded_above`, less than their timeouts.
@@ -36,6 +38,9 @@ impl Model {
         let (of, count) = (mood.clone(), restarts.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
+                if of.load(Ordering::SeqCst) == Mood::Gone as u8 {
+                    return;
+                }
                 let (of, count) = (of.clone(), count.clone());
                 std::thread::spawn(move || answer(stream, &of, &count));
             }
@@ -45,6 +50,14 @@ impl Model {
 
     pub(crate) fn is(&self, mood: Mood) {
         self.mood.store(mood as u8, Ordering::SeqCst);
+        if mood == Mood::Gone {
+            // Whoever waits for the next caller learns that there is none to come.
+            let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
+        }
+    }
+
+    pub(crate) fn port(&self) -> &str {
+        self.url.rsplit(':').next().unwrap_or("")
     }
 
     pub(crate) fn restarts(&self) -> u32 {
@@ -114,6 +127,10 @@ fn said(path: &str, mood: u8) -> (&'static str, String) {
         ("application/json", text.to_owned())
     } else if path.starts_with("/v2/models/") && !path.ends_with("/ready") {
         json(serde_json::json!({ "name": "sum", "versions": [version], "platform": "fake" }))
+    } else if path == "/metrics" {
+        // What it would be known by, if somebody looked.
+        let page = "# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{model_name=\"org/chat-7b\"} 0\n";
+        ("text/plain", page.to_owned())
     } else if path == "/ping" {
         json(serde_json::json!({ "status": "Healthy" }))
     } else {

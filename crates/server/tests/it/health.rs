@@ -40,11 +40,11 @@ fn a_model_that_answers_is_not_yet_a_model_that_works() {
         (Mood::Hung, "timeout"),
     ] {
         model.is(mood);
-        let view = model_state(&server, "chat", "critical");
-        assert_eq!(
-            view["endpoints"][0]["checks"][0]["reason"], reason,
-            "{mood:?}: {view}"
-        );
+        model_state(&server, "chat", "critical");
+        // On a busy machine a look may time out in between: what the others say counts.
+        server.until("/api/v1/models/chat", |a| {
+            a.json()["data"]["endpoints"][0]["checks"][0]["reason"] == reason
+        });
         assert_eq!(server.get("/health").status, 503);
         model.is(Mood::Well);
         model_state(&server, "chat", "healthy");
@@ -189,6 +189,13 @@ fn a_shard_on_old_weights_does_not_serve() {
         .map(|s| s["state"].as_str().unwrap())
         .collect();
     assert!(states.contains(&"stale") && states.contains(&"healthy"), "{view}");
+    // The first thing that somebody asks: what is different now?
+    server.until("/api/v1/health/events?subject=model/chat", |a| {
+        let changed = a.json()["data"][0]["diagnosis"]["changed"].clone();
+        changed
+            .as_str()
+            .is_some_and(|text| text.contains("says version v1, it was v2"))
+    });
     one.is(Mood::Broken);
     model_state(&server, "chat", "critical");
     two.is(Mood::Well);
@@ -204,7 +211,7 @@ fn a_parent_that_fails_names_its_children_as_consequences() {
     let model = Model::start();
     let config = format!(
         "checks:\n  - {{ name: gateway, interval: 200ms, timeout: 190ms, failures: 2, http: {{ url: '{0}/' }} }}\n  \
-         - {{ name: search, interval: 200ms, timeout: 190ms, failures: 2, depends_on: gateway, http: {{ url: '{0}/s' }} }}\n",
+         - {{ name: search, interval: 200ms, timeout: 190ms, failures: 8, depends_on: gateway, http: {{ url: '{0}/s' }} }}\n",
         model.url
     );
     let server = serve(dir.path(), &config);
@@ -238,6 +245,22 @@ fn a_parent_that_fails_names_its_children_as_consequences() {
         a.body.contains("last_bad")
     });
     assert!(events.body.contains("status 500"), "{}", events.body);
+    let root = &events.json()["data"][0]["diagnosis"];
+    let changed = root["changed"].as_str().unwrap_or("");
+    assert!(changed.contains("Lapwing began to watch"), "{root}");
+    assert!(
+        root["host"]["disk_used_ratio"].as_f64().is_some_and(|v| v > 0.0),
+        "{root}"
+    );
+    let below = server.until("/api/v1/health/events?subject=check/search", |a| {
+        a.json()["data"][0]["diagnosis"]["looks"].is_object()
+    });
+    let below = &below.json()["data"][0]["diagnosis"];
+    assert_eq!(below["cause"], "check/gateway", "{below}");
+    assert!(
+        below["host"].is_null(),
+        "the store is asked about causes: {below}"
+    );
 }
 
 #[test]

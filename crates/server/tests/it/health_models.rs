@@ -180,9 +180,11 @@ fn triton_kserve_and_torchserve_are_asked_in_their_own_words() {
     ] {
         model.is(mood);
         for (name, reason) in all.into_iter().zip(reasons) {
-            let view = model_state(&server, name, "critical");
-            let said = &view["endpoints"][0]["checks"][0];
-            assert_eq!(said["reason"], reason, "{mood:?} {name}: {said}");
+            model_state(&server, name, "critical");
+            // On a busy machine a look may time out in between: what the others say counts.
+            server.until(&format!("/api/v1/models/{name}"), |a| {
+                a.json()["data"]["endpoints"][0]["checks"][0]["reason"] == reason
+            });
         }
         model.is(Mood::Well);
         for name in all {

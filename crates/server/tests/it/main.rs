@@ -1,5 +1,6 @@
 //! The binary as its users see it: started, asked, killed, started again.
 
+mod adopted;
 mod alertmanager_mode;
 mod alerts_cli;
 mod browser;
@@ -16,6 +17,7 @@ mod health;
 mod health_models;
 mod health_pages;
 mod health_reload;
+mod health_servers;
 mod import_data;
 mod killed_pages;
 mod limits;

@@ -46,6 +46,14 @@ pub enum RejectReason {
     ScaleTooLow { scale: i32 },
     #[error("a bucket index is out of range")]
     BucketIndex,
+    #[error("{count} attributes of {of}, the limit is {max}")]
+    TooManyAttributes {
+        of: &'static str,
+        count: usize,
+        max: usize,
+    },
+    #[error("for reasons that are too many to name")]
+    TooManyReasons,
     #[error("the labels are invalid: {0}")]
     Labels(LabelsError),
     /// Understood, but not kept; the reason is the store's.

@@ -56,6 +56,17 @@ pub enum Data<'a> {
     },
 }
 
+impl Data<'_> {
+    pub(super) fn points_count(&self) -> usize {
+        match self {
+            Data::Gauge { points } | Data::Sum { points, .. } => points.len(),
+            Data::Histogram { points, .. } => points.len(),
+            Data::Exponential { points, .. } => points.len(),
+            Data::Summary { points } => points.len(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Temporality {
     #[default]

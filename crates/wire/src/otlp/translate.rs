@@ -21,6 +21,12 @@ use lapwing_types::{
     Exemplar, Histogram, LabelsError, Metadata, MetricKind, Sample, SeriesWrite, WriteBatch, stale_nan,
 };
 
+/// Attributes of a point, a resource or a scope. SDKs stop at 128 and the store at 64 labels; comparing each with each is cheap up
+/// to here.
+const ATTRIBUTES_MAX: usize = 256;
+/// Metrics and reasons that are told apart when they are refused.
+const REJECTIONS_MAX: usize = 100;
+
 /// The wishes of the config. The defaults are those of Prometheus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OtlpOptions {
@@ -107,6 +113,15 @@ impl Translator<'_> {
     fn resource(&mut self, resource: &ResourceMetrics<'_>) {
         self.newest_ms = None;
         for scope in &resource.scopes {
+            let bounded = bounded("the resource", resource.attributes.len())
+                .and_then(|()| bounded("the scope", scope.attributes.len()));
+            if let Err(reason) = bounded {
+                for metric in &scope.metrics {
+                    let count = metric.data.as_ref().map_or(0, Data::points_count);
+                    self.reject_points(metric, &reason, count as u64);
+                }
+                continue;
+            }
             let context = Context::new(resource, scope, self.options);
             for metric in &scope.metrics {
                 self.metric(metric, &context);
@@ -126,19 +141,12 @@ impl Translator<'_> {
     fn metric(&mut self, metric: &Metric<'_>, context: &Context<'_>) {
         let name = self.options.names.metric_name(metric);
         let Some(data) = &metric.data else {
-            return self.reject(metric, RejectReason::NoData);
+            return self.reject(metric, &RejectReason::NoData);
         };
         if name.is_empty() {
-            return self.reject(metric, RejectReason::NoName);
+            return self.reject(metric, &RejectReason::NoName);
         }
-        self.out.batch.metadata.push((
-            name.clone(),
-            Metadata {
-                kind: kind_of(data),
-                help: metric.description.as_ref().to_owned(),
-                unit: unit_text(&metric.unit),
-            },
-        ));
+        self.metadata(&name, metric, data);
         match data {
             Data::Gauge { points } => self.points(
                 metric,
@@ -190,6 +198,19 @@ impl Translator<'_> {
         }
     }
 
+    /// Said once where one metric comes in several pieces, one after the other.
+    fn metadata(&mut self, name: &str, metric: &Metric<'_>, data: &Data<'_>) {
+        let (kind, unit) = (kind_of(data), unit_text(&metric.unit));
+        let is_said = self.out.batch.metadata.last().is_some_and(|(last, said)| {
+            last == name && said.kind == kind && said.unit == unit && said.help == metric.description.as_ref()
+        });
+        if !is_said {
+            let help = metric.description.as_ref().to_owned();
+            let metadata = Metadata { kind, help, unit };
+            self.out.batch.metadata.push((name.to_owned(), metadata));
+        }
+    }
+
     fn points<P>(
         &mut self,
         metric: &Metric<'_>,
@@ -198,13 +219,14 @@ impl Translator<'_> {
         mut each: impl FnMut(&mut Self, &P) -> Accepted,
     ) {
         for point in points {
-            let accepted = if head(point).t_ns == 0 {
-                Err(RejectReason::NoTime)
-            } else {
-                each(self, point)
+            let head = head(point);
+            let accepted = match bounded("the point", head.attributes.len()) {
+                Ok(()) if head.t_ns == 0 => Err(RejectReason::NoTime),
+                Ok(()) => each(self, point),
+                Err(reason) => Err(reason),
             };
             if let Err(reason) = accepted {
-                self.reject(metric, reason);
+                self.reject(metric, &reason);
             }
         }
     }
@@ -431,20 +453,42 @@ impl Translator<'_> {
             .collect()
     }
 
-    fn reject(&mut self, metric: &Metric<'_>, reason: RejectReason) {
-        let known = self
-            .out
-            .rejections
-            .iter_mut()
-            .find(|r| r.metric == metric.name && r.reason == reason);
-        match known {
-            Some(rejection) => rejection.points_count += 1,
-            None => self.out.rejections.push(Rejection {
-                metric: metric.name.as_ref().to_owned(),
-                reason,
-                points_count: 1,
-            }),
+    fn reject(&mut self, metric: &Metric<'_>, reason: &RejectReason) {
+        self.reject_points(metric, reason, 1);
+    }
+
+    fn reject_points(&mut self, metric: &Metric<'_>, reason: &RejectReason, points_count: u64) {
+        if points_count == 0 {
+            return;
         }
+        let rejections = &mut self.out.rejections;
+        let mut known = rejections
+            .iter()
+            .position(|r| r.metric == metric.name && r.reason == *reason);
+        if rejections.len() > REJECTIONS_MAX {
+            known = known.or(Some(REJECTIONS_MAX));
+        }
+        if let Some(at) = known {
+            rejections[at].points_count += points_count;
+            return;
+        }
+        let (metric, reason) = match rejections.len() {
+            REJECTIONS_MAX => ("others", RejectReason::TooManyReasons),
+            _ => (metric.name.as_ref(), reason.clone()),
+        };
+        rejections.push(Rejection {
+            metric: metric.to_owned(),
+            reason,
+            points_count,
+        });
+    }
+}
+
+fn bounded(of: &'static str, count: usize) -> Accepted {
+    let max = ATTRIBUTES_MAX;
+    match count > max {
+        true => Err(RejectReason::TooManyAttributes { of, count, max }),
+        false => Ok(()),
     }
 }
 

@@ -433,6 +433,78 @@ fn nesting_is_bounded() {
     assert_eq!(error.to_string(), "attribute values are nested deeper than 16");
 }
 
+/// One gauge of a resource with so many attributes, at a point with so many.
+fn with_attributes(of_resource: usize, of_point: usize) -> Vec<u8> {
+    let many = |w: &mut Writer, number: u32, count: usize| {
+        for i in 0..count {
+            text_attribute(w, number, &format!("a{i}"), "v");
+        }
+    };
+    let point = |w: &mut Writer, count: usize| {
+        w.message(1, |w| {
+            w.fixed64(3, 5_000_000);
+            w.present_double(4, 1.5);
+            many(w, 7, count);
+        });
+    };
+    let mut w = Writer::new();
+    w.message(1, |w| {
+        w.message(1, |w| many(w, 1, of_resource));
+        w.message(2, |w| {
+            w.message(2, |w| {
+                w.string(1, "g");
+                w.message(5, |w| {
+                    point(w, of_point);
+                    point(w, 1);
+                });
+            });
+        });
+    });
+    w.into_bytes()
+}
+
+/// Names are compared with each other: without a bound one request of 5 MB kept a core for minutes.
+#[test]
+fn hundreds_of_thousands_of_attributes_cost_nothing() {
+    let check = |bytes: &[u8], kept: usize, refused: u64, said: &str| {
+        let request = decode_proto(bytes).unwrap();
+        let translated = translate(&request, &OtlpOptions::default(), &DeltaState::new(1));
+        assert_eq!(translated.batch.series.len(), kept);
+        let rejections = translated.rejections;
+        assert_eq!(rejections.iter().map(|r| r.points_count).sum::<u64>(), refused);
+        let first = rejections.first().map(|r| r.reason.to_string());
+        assert_eq!(first.unwrap_or_default(), said);
+    };
+    check(&with_attributes(3, 256), 2, 0, "");
+    let said = "300000 attributes of the point, the limit is 256";
+    check(&with_attributes(3, 300_000), 1, 1, said);
+    let said = "300000 attributes of the resource, the limit is 256";
+    check(&with_attributes(300_000, 1), 0, 2, said);
+}
+
+/// Each bad metric is looked for among those that were refused before it: those are told apart up to a number only.
+#[test]
+fn a_hundred_thousand_bad_metrics_are_counted_and_not_all_named() {
+    let mut w = Writer::new();
+    w.message(1, |w| {
+        w.message(2, |w| {
+            for i in 0..100_000 {
+                w.message(2, |w| {
+                    w.string(1, &format!("bad_{i}"));
+                    w.message(5, |w| w.message(1, |w| w.present_double(4, 1.5)));
+                });
+            }
+        });
+    });
+    let bytes = w.into_bytes();
+    let request = decode_proto(&bytes).unwrap();
+    let rejections = translate(&request, &OtlpOptions::default(), &DeltaState::new(1)).rejections;
+    assert_eq!(rejections.len(), 101);
+    assert_eq!(rejections.iter().map(|r| r.points_count).sum::<u64>(), 100_000);
+    let others = rejections.last().unwrap();
+    assert_eq!((others.metric.as_str(), others.points_count), ("others", 99_900));
+}
+
 proptest! {
     #[test]
     fn cut_and_flipped_requests_never_panic(at: prop::sample::Index, mask: u8) {

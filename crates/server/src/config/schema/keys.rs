@@ -15,10 +15,12 @@ pub(crate) enum Kind {
     /// Of names to maps, whose keys another file's format defines.
     Maps,
     Words,
+    /// Numbers of ports.
+    Ports,
     OneOf(&'static [&'static str]),
 }
 
-use Kind::{Bool, Count, Duration, Labels, Maps, OneOf, Ratio, Size, Text, Words};
+use Kind::{Bool, Count, Duration, Labels, Maps, OneOf, Ports, Ratio, Size, Text, Words};
 
 /// Path (`[]` for the items of a list), kind, default, meaning.
 pub(crate) type Described = (&'static str, Kind, &'static str, &'static str);
@@ -185,6 +187,12 @@ pub(crate) const KEYS: &[Described] = &[
         Bool,
         "true",
         "whether model servers and exporters on this machine are found",
+    ),
+    (
+        "discover.ports",
+        Ports,
+        "",
+        "where to look for them beside the well-known ports; at most 64",
     ),
     ("limits.body", Size, "32MiB", "one body as it comes"),
     (

@@ -191,6 +191,9 @@ fn described_as((_, kind, default, about): &Described) -> Value {
         }
         Kind::Maps => json!({ "type": "object", "additionalProperties": { "type": "object" } }),
         Kind::Words => json!({ "type": ["array", "string"], "items": { "type": "string" } }),
+        Kind::Ports => {
+            json!({ "type": "array", "items": { "type": "integer", "minimum": 1, "maximum": 65535 } })
+        }
         Kind::OneOf(words) => json!({ "enum": words }),
     };
     value["description"] = json!(about);
@@ -321,7 +324,8 @@ mod tests {
 
     /// Every place under which nothing stands, as `path: schema`.
     fn leaves(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
-        if let Some(items) = schema.get("items").filter(|_| schema["type"] == "array") {
+        let is_list = schema["type"] == "array" && schema.get("description").is_none();
+        if let Some(items) = schema.get("items").filter(|_| is_list) {
             return leaves(items, &format!("{path}[]"), found);
         }
         match schema.get("properties").and_then(Value::as_object) {

@@ -5,13 +5,15 @@
 use super::tls::{self, Tls, read_file};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
-use crate::config::yaml::Node;
+use crate::config::yaml::{Node, Position};
 use std::net::SocketAddr;
 
 #[derive(Clone, Debug)]
 pub(crate) struct WebConfig {
     /// The address that others are told of.
     pub(crate) listen: SocketAddr,
+    /// File and place where that is written, if it is.
+    pub(crate) listen_at: Option<(String, Position)>,
     /// More of them, as the peers' command lines may name.
     pub(crate) listen_also: Vec<SocketAddr>,
     pub(crate) external_url: Option<String>,
@@ -68,6 +70,7 @@ impl Default for WebConfig {
     fn default() -> Self {
         WebConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 9595)),
+            listen_at: None,
             listen_also: Vec::new(),
             external_url: None,
             tokens: Vec::new(),
@@ -93,7 +96,9 @@ impl WebConfig {
         let default = WebConfig::default();
         let Some(node) = node else { return default };
         let mut map = MapReader::new(node, "web", notes);
-        let listen = map.node("listen").map_or(default.listen, |n| {
+        let listen = map.node("listen");
+        let listen_at = listen.map(|n| (notes.file.clone(), n.at));
+        let listen = listen.map_or(default.listen, |n| {
             let text = text_of(n, "web.listen", notes).unwrap_or_default();
             text.parse().unwrap_or_else(|_| {
                 notes.error_with_hint(
@@ -112,6 +117,7 @@ impl WebConfig {
             .collect();
         let config = WebConfig {
             listen,
+            listen_at,
             listen_also: Vec::new(),
             external_url: map.text("external_url", notes),
             tokens,

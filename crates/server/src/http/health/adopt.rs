@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 const DOCUMENT_BYTES_MAX: usize = 256 << 10;
 const WINDOW: &str = "30d";
 
-/// `POST /api/v1/models`: a model, `models:` with one in it, or `{ adopt: URL }` of one that was discovered.
+/// `POST /api/v1/models`: a model, `models:` with one in it, or `{ adopt: URL }` of one that was discovered, with whatever else
+/// is to be said of it.
 pub(super) async fn put(
     State(state): State<AppState>,
     caller: Option<Extension<Caller>>,
@@ -28,7 +29,7 @@ pub(super) async fn put(
     let given = document_of(&headers, &body)?;
     let by = who(&state, caller, given.get("by").and_then(Value::as_str));
     let document = match given.get("adopt").and_then(Value::as_str) {
-        Some(url) => adopted(&state, url, given.get("name"))?,
+        Some(url) => adopted(&state, url, &given)?,
         None => only_model(given)?,
     };
     let name = document["name"].as_str().unwrap_or_default().to_owned();
@@ -124,8 +125,10 @@ fn only_model(mut given: Value) -> Result<Value, ApiError> {
     }
 }
 
-fn adopted(state: &AppState, url: &str, name: Option<&Value>) -> Result<Value, ApiError> {
+/// What was found, with what was given beside the URL; that wins.
+fn adopted(state: &AppState, url: &str, given: &Value) -> Result<Value, ApiError> {
     let view = state.engine.health().view(state.engine.now_ms());
+    let url = url.trim_end_matches('/');
     let mut found = discovered(state, &view.models).into_iter();
     let found = found.find(|f| f.url == url).ok_or_else(|| {
         ApiError::new(
@@ -133,8 +136,11 @@ fn adopted(state: &AppState, url: &str, name: Option<&Value>) -> Result<Value, A
             format!("no model server was discovered at {url:?}; GET /api/v1/models lists them"),
         )
     })?;
-    let own = json!(found.name);
-    Ok(json!({
-        "name": name.unwrap_or(&own), "engine": found.engine, "endpoints": [{ "url": url }],
-    }))
+    let mut model = json!({ "name": found.name, "engine": found.engine, "endpoints": [{ "url": url }] });
+    for (key, value) in given.as_object().into_iter().flatten() {
+        if !matches!(key.as_str(), "adopt" | "by") {
+            model[key.as_str()] = value.clone();
+        }
+    }
+    Ok(model)
 }
