@@ -6,6 +6,7 @@
 //! `judging`, `dispatch`, and never across an await.
 
 use crate::clock::Clock;
+use crate::compute::Compute;
 use crate::graph::Graphs;
 use crate::health::Health;
 use crate::meter::Meter;
@@ -14,7 +15,7 @@ use crate::queries::Queries;
 use lapwing_judge::rules::{QueryEvaluator, RuleGroup, Rules, RulesOptions, RulesState};
 use lapwing_notify::channels::{Album, Attempt, Sent, Transport};
 use lapwing_notify::config::{NotifyConfig, PictureUse};
-use lapwing_notify::dispatch::{DispatchState, Dispatcher};
+use lapwing_notify::dispatch::{DispatchState, Dispatcher, Round};
 use lapwing_notify::forward::{ForwardTarget, Forwarder};
 use lapwing_notify::message::{Notification, Posted};
 use lapwing_query::QueryOptions;
@@ -26,6 +27,9 @@ use tokio::sync::{Notify, Semaphore};
 
 /// Pages in flight at once: a storm to many receivers must not open thousands of sockets.
 const SENDS_MAX: usize = 64;
+/// Alerts in the groups that the first commit of several tells of: the first page leaves soon; and in the later ones, which are
+/// worth more.
+const ROUND_ALERTS: std::ops::Range<usize> = 100..3_200;
 
 #[derive(Clone, Debug)]
 pub struct PagingOptions {
@@ -77,6 +81,8 @@ struct Shared {
     /// Something new may be due.
     wake: Notify,
     sends: Arc<Semaphore>,
+    /// Rounds of dispatch wait for a disk; queries must not keep them from their thread.
+    writing: Compute,
     numbers: PagingNumbers,
     graphs: Graphs,
 }
@@ -158,6 +164,7 @@ impl Paging {
             ended: Mutex::new(Vec::new()),
             wake: Notify::new(),
             sends: Arc::new(Semaphore::new(SENDS_MAX)),
+            writing: Compute::new(1),
             numbers,
             graphs: Graphs::new(queries.clone()),
         };
@@ -262,19 +269,36 @@ impl Paging {
         }
     }
 
-    /// Sends what is due, each page on a task of its own, after the commit that says so and what became of those before.
-    pub(crate) async fn dispatch_due(&self, clock: &Clock) {
-        let due = {
-            let mut dispatch = self.dispatch();
-            self.take_outcomes(&mut dispatch);
-            let due = dispatch.due(clock.now_ms());
-            let batch = dispatch.take_batch();
-            if self.commit(&batch) { due } else { Vec::new() }
-        };
-        for notification in due {
-            let (paging, clock) = (self.clone(), clock.clone());
-            tokio::spawn(async move { paging.send(notification, &clock).await });
+    /// Sends what is due, each page on a task of its own, after the commit that says so and what became of those before. In a storm
+    /// a part at a time, so that the first page leaves before the last is written down. Says when more is due.
+    pub(crate) async fn dispatch_due(&self, clock: &Clock) -> Option<i64> {
+        let mut most = ROUND_ALERTS.start;
+        loop {
+            let (paging, now_ms) = (self.clone(), clock.now_ms());
+            let work = move || paging.round(most, now_ms);
+            let Ok((round, next_ms)) = self.shared.writing.run(work).await else {
+                return None;
+            };
+            for notification in round.notifications {
+                let (paging, clock) = (self.clone(), clock.clone());
+                tokio::spawn(async move { paging.send(notification, &clock).await });
+            }
+            if !round.has_more {
+                return next_ms;
+            }
+            most = (most * 2).min(ROUND_ALERTS.end);
         }
+    }
+
+    fn round(&self, alerts_max: usize, now_ms: i64) -> (Round, Option<i64>) {
+        let mut dispatch = self.dispatch();
+        self.take_outcomes(&mut dispatch);
+        let mut round = dispatch.due_up_to(alerts_max, now_ms);
+        let batch = dispatch.take_batch();
+        if !self.commit(&batch) {
+            round = Round::default();
+        }
+        (round, dispatch.next_wake_ms())
     }
 
     /// What became of it is noted before a picture follows.

@@ -128,8 +128,10 @@ fn start_maintenance(jobs: &mut Jobs, engine: &Engine, upkeep: Background) {
 
 /// Rules are due at their own slots; a second is the finest interval that Prometheus files use in practice.
 const RULES_PERIOD: Duration = Duration::from_secs(1);
-/// A delivery that waits for its retry is looked at this often when nothing else happens.
+/// Dispatch looks at what it has this often when nothing is due and nothing else happens: clocks may be set.
 const DISPATCH_PERIOD: Duration = Duration::from_millis(500);
+/// What is due again at once waits this long, so that a state that cannot be written does not keep a processor busy.
+const DISPATCH_PAUSE: Duration = Duration::from_millis(5);
 
 fn start_rules(jobs: &mut Jobs, engine: &Engine) {
     let engine = engine.clone();
@@ -152,10 +154,12 @@ fn start_dispatch(jobs: &mut Jobs, engine: &Engine) {
     let engine = engine.clone();
     jobs.spawn("dispatch", move |mut stopped| async move {
         loop {
-            engine.paging().dispatch_due(engine.clock()).await;
+            let next_ms = engine.paging().dispatch_due(engine.clock()).await;
+            let until_due = next_ms.map(|at_ms| (at_ms - engine.now_ms()).max(0).unsigned_abs());
+            let pause = until_due.map_or(DISPATCH_PERIOD, Duration::from_millis);
             tokio::select! {
                 () = engine.paging().woken() => {}
-                () = tokio::time::sleep(DISPATCH_PERIOD) => {}
+                () = tokio::time::sleep(pause.clamp(DISPATCH_PAUSE, DISPATCH_PERIOD)) => {}
                 _ = stopped.wait_for(|stop| *stop) => break,
             }
         }

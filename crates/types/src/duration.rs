@@ -10,53 +10,100 @@ const UNITS: [(&str, i64); 7] = [
     ("ms", 1),
 ];
 
+/// The longest duration, so that whoever counts in nanoseconds can still count it.
+pub const DURATION_MS_MAX: i64 = i64::MAX / 1_000_000;
+
+/// So much of a text that is no duration is shown.
+const SHOWN_CHARS_MAX: usize = 60;
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a duration such as 30s, 5m or 1h30m")]
-pub struct DurationError {
-    pub text: String,
+pub enum DurationError {
+    #[error("{text:?} is not a duration such as 30s, 5m or 1h30m")]
+    NotOne { text: String },
+    #[error("{text:?} is not a duration such as 30s, 5m or 1h30m: numbers are whole, as in 1s500ms")]
+    Fraction { text: String },
+    #[error("the duration {text:?} is out of range: 292 years are the most")]
+    TooLong { text: String },
 }
 
-/// Milliseconds. Units must descend, as in Prometheus; a fraction of one unit (`1.5h`) is read too.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+/// Milliseconds, of exactly what Prometheus and Alertmanager read in their files: whole numbers with units that descend, each at
+/// most once; `0` needs no unit.
 pub fn parse_duration_ms(text: &str) -> Result<i64, DurationError> {
-    let wrong = || DurationError {
-        text: text.chars().take(60).collect(),
-    };
     if text == "0" {
         return Ok(0);
     }
+    let not_one = || DurationError::NotOne { text: shown(text) };
+    let too_long = || DurationError::TooLong { text: shown(text) };
     let mut rest = text;
     let mut total = 0i64;
-    let mut next_unit = 0;
+    let mut units = UNITS.iter();
     while !rest.is_empty() {
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(wrong)?;
-        let (number, after) = rest.split_at(end);
-        let word_end = after
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(after.len());
-        let word = &after[..word_end];
-        let at = UNITS[next_unit..]
-            .iter()
-            .position(|(u, _)| *u == word)
-            .ok_or_else(wrong)?;
-        let unit_ms = UNITS[next_unit + at].1;
-        next_unit += at + 1;
-        let part = match number.parse::<i64>() {
-            Ok(n) => n.checked_mul(unit_ms).ok_or_else(wrong)?,
-            Err(_) => {
-                let x: f64 = number.parse().map_err(|_| wrong())?;
-                let ms = x * unit_ms as f64;
-                if !(0.0..9e15).contains(&ms) {
-                    return Err(wrong());
-                }
-                ms.round() as i64
-            }
-        };
-        total = total.checked_add(part).ok_or_else(wrong)?;
-        rest = &after[word_end..];
+        let (digits, after) = split(rest, |c| c.is_ascii_digit());
+        if !digits.is_empty() && after.starts_with('.') {
+            return Err(DurationError::Fraction { text: shown(text) });
+        }
+        let (word, after) = split(after, |c| c.is_ascii_alphabetic());
+        let (_, unit_ms) = units
+            .find(|(unit, _)| *unit == word)
+            .filter(|_| !digits.is_empty())
+            .ok_or_else(not_one)?;
+        // Digits alone: only too many of them do not read.
+        let number: i64 = digits.parse().map_err(|_| too_long())?;
+        total = number
+            .checked_mul(*unit_ms)
+            .and_then(|part| total.checked_add(part))
+            .filter(|ms| *ms <= DURATION_MS_MAX)
+            .ok_or_else(too_long)?;
+        rest = after;
     }
-    if text.is_empty() { Err(wrong()) } else { Ok(total) }
+    if text.is_empty() {
+        Err(not_one())
+    } else {
+        Ok(total)
+    }
+}
+
+fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
+}
+
+/// The other spelling, which Alertmanager reads where its Go structs hold a plain duration (`timeout` of a webhook, `retry`, `expire`
+/// and `ttl` of Pushover): fractions and any order are fine, days and longer are not known. Never negative here.
+pub fn parse_go_duration_ms(text: &str) -> Result<i64, DurationError> {
+    const UNITS: [(&str, f64); 7] = [
+        ("ns", 1e-6),
+        ("us", 1e-3),
+        ("\u{b5}s", 1e-3),
+        ("ms", 1.0),
+        ("s", 1e3),
+        ("m", 6e4),
+        ("h", 3.6e6),
+    ];
+    if text == "0" {
+        return Ok(0);
+    }
+    let not_one = || DurationError::NotOne { text: shown(text) };
+    let mut rest = text;
+    let mut total_ms = 0f64;
+    while !rest.is_empty() {
+        let (number, after) = split(rest, |c| c.is_ascii_digit() || c == '.');
+        let (word, after) = split(after, char::is_alphabetic);
+        let number: f64 = number.parse().map_err(|_| not_one())?;
+        let (_, unit_ms) = UNITS.iter().find(|(unit, _)| *unit == word).ok_or_else(not_one)?;
+        total_ms += number * unit_ms;
+        rest = after;
+    }
+    if text.is_empty() {
+        return Err(not_one());
+    }
+    if total_ms > DURATION_MS_MAX as f64 {
+        return Err(DurationError::TooLong { text: shown(text) });
+    }
+    Ok(total_ms.round() as i64)
 }
 
 /// The shortest spelling that [`parse_duration_ms`] reads back as the same number.
@@ -85,32 +132,94 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What Prometheus and Alertmanager read, and nothing else; `server`'s test of peers asks them the same.
     #[test]
-    fn reads_what_the_files_say() {
-        for (text, ms) in [
-            ("0", 0),
-            ("0s", 0),
-            ("30s", 30_000),
-            ("1h30m", 5_400_000),
-            ("1d", 86_400_000),
-            ("500ms", 500),
-            ("1.5h", 5_400_000),
-            ("1w", 604_800_000),
-        ] {
-            assert_eq!(parse_duration_ms(text), Ok(ms), "{text}");
-        }
+    fn there_is_one_grammar() {
+        let day_ms = 86_400_000;
+        let check = |text: &str, expect: Option<i64>| {
+            assert_eq!(parse_duration_ms(text).ok(), expect, "{text:?}");
+        };
+        check("0", Some(0));
+        check("0s", Some(0));
+        check("30s", Some(30_000));
+        check("1h30m", Some(5_400_000));
+        check("1d", Some(day_ms));
+        check("500ms", Some(500));
+        check("1s500ms", Some(1_500));
+        check("1w2d", Some(9 * day_ms));
+        check("1h5m3s2ms", Some(3_903_002));
+        check("08s", Some(8_000));
+        check("292y", Some(292 * 365 * day_ms));
         for text in [
             "",
             "5",
+            "00",
             "m",
             "1m1h",
+            "1m1m",
             "1x",
             "-5m",
+            "+5m",
+            " 5m",
+            "5m ",
+            "1 s",
             "1e9s",
-            "99999999999999y",
+            "1M",
             "1mé",
+            "1.5s",
+            "0.5h",
+            "1h1.5m",
+            ".5s",
+            "1.",
+            "300y",
+            "99999999999999y",
+            "99999999999999999999s",
         ] {
-            assert!(parse_duration_ms(text).is_err(), "{text}");
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let check = |text: &str, expect: &str| {
+            let error = parse_duration_ms(text).expect_err("it is none");
+            assert_eq!(error.to_string(), expect);
+        };
+        check("soon", r#""soon" is not a duration such as 30s, 5m or 1h30m"#);
+        check(
+            "1.5s",
+            r#""1.5s" is not a duration such as 30s, 5m or 1h30m: numbers are whole, as in 1s500ms"#,
+        );
+        check(
+            "300y",
+            r#"the duration "300y" is out of range: 292 years are the most"#,
+        );
+    }
+
+    #[test]
+    fn the_other_spelling_has_fractions_and_no_days() {
+        let check = |text: &str, expect: Option<i64>| {
+            assert_eq!(parse_go_duration_ms(text).ok(), expect, "{text:?}");
+        };
+        check("0", Some(0));
+        check("1.5s", Some(1_500));
+        check(".5s", Some(500));
+        check("30m1h", Some(5_400_000));
+        check("1m1m", Some(120_000));
+        check("1500µs", Some(2));
+        for text in [
+            "",
+            "5",
+            "1d",
+            "-5m",
+            "1w",
+            "300y",
+            "1M",
+            " 5m",
+            "1..5s",
+            "99999999999h",
+        ] {
+            check(text, None);
         }
     }
 

@@ -24,7 +24,9 @@ pub use alert::{
     Fingerprint, FingerprintError, Kept, LedgerEntry, LedgerEvent, RuleRef, SEVERITY_LABEL, Severity,
     StateBatch, StateChange, StateKind, StateRowError,
 };
-pub use duration::{DurationError, format_duration_ms, parse_duration_ms};
+pub use duration::{
+    DURATION_MS_MAX, DurationError, format_duration_ms, parse_duration_ms, parse_go_duration_ms,
+};
 pub use exemplar::Exemplar;
 pub use health::{HealthState, Phase, ProbeOutcome, ProbeReason, ProbeSeries, ShardState, Verdict};
 pub use histogram::{

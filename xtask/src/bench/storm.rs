@@ -2,7 +2,8 @@
 //! webhook, and then their ends.
 //!
 //! Configuration and alerts are the same for both servers, each of which runs alone. A server is only believed when it told
-//! every alert, and its end.
+//! every alert, and its end. There are two storms: one with routes and groups alone, and one in which an inhibition rule has to be
+//! weighed for each alert, which is more than every server can do.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::load::{Sink, Told};
 pub(super) const STORM: Entry = Entry {
     name: "storm",
     measures: "--alerts alerts to a webhook: time to the first page and to all, pages, CPU, memory",
-    how: "the release binary and prometheus-alertmanager in turn (a minute each)",
+    how: "the release binary and prometheus-alertmanager in turn, without and with an inhibition rule (a minute each)",
     run,
 };
 
@@ -28,7 +29,10 @@ const TEAMS: usize = 10;
 /// As many as Prometheus puts into one request.
 const BATCH: usize = 256;
 const GROUP_WAIT: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_secs(300);
+const GROUP_INTERVAL: Duration = Duration::from_secs(5);
+/// Ends are posted so long after the groups were told last, by everyone: the next time is as far away then.
+const ENDS_AFTER: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 const WHAT: [&str; 9] = [
@@ -45,12 +49,23 @@ const WHAT: [&str; 9] = [
 
 pub(super) fn run(options: &Options) -> Result<()> {
     let hosts = options.alerts.div_ceil(ALERTS_PER_HOST);
-    println!("{} alerts in {hosts} groups", hosts * ALERTS_PER_HOST);
+    for inhibits in [false, true] {
+        let with = if inhibits { "with" } else { "without" };
+        println!(
+            "{} alerts in {hosts} groups, {with} an inhibition rule",
+            hosts * ALERTS_PER_HOST
+        );
+        storm(options, hosts, inhibits)?;
+    }
+    Ok(())
+}
+
+fn storm(options: &Options, hosts: usize, inhibits: bool) -> Result<()> {
     let ours = SERVERS.iter().filter(|s| s.name == "lapwing");
     static PEER: Server = ALERTMANAGER;
     let mut columns = Vec::new();
     for server in ours.chain([&PEER]).filter(|s| options.wants(s.name)) {
-        match measure(server, hosts) {
+        match measure(server, hosts, inhibits) {
             Ok(column) => columns.push((server.name, column)),
             Err(error) => println!("SKIPPED {}: {error:#}", server.name),
         }
@@ -68,10 +83,10 @@ pub(super) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn measure(server: &'static Server, hosts: usize) -> Result<[f64; WHAT.len()]> {
+fn measure(server: &'static Server, hosts: usize, inhibits: bool) -> Result<[f64; WHAT.len()]> {
     let alerts = hosts * ALERTS_PER_HOST;
     let sink = Sink::serve()?;
-    let running = Running::start_with(server, &|data| configure(server, data, &sink.url))?;
+    let running = Running::start_with(server, &|data| configure(server, data, (&sink.url, inhibits)))?;
     println!("{}: in the storm", server.name);
     let before = running.usage()?.cpu_s;
     let begun_ms = clock::unix_ms();
@@ -81,6 +96,7 @@ fn measure(server: &'static Server, hosts: usize) -> Result<[f64; WHAT.len()]> {
     let told = wait(&sink, |t| t.firing >= alerts).context("beginnings")?;
     let pages = told.pages;
     let resident = running.usage()?.resident_bytes;
+    wait_for_phase(begun);
     let over = clock::now();
     post(&running, hosts, (begun_ms, clock::unix_ms()))?;
     let ended = wait(&sink, |t| t.resolved >= alerts).context("ends")?;
@@ -98,6 +114,15 @@ fn measure(server: &'static Server, hosts: usize) -> Result<[f64; WHAT.len()]> {
         mebibytes(resident),
         mebibytes(usage.resident_peak_bytes),
     ])
+}
+
+/// Until [`ENDS_AFTER`] a time at which the groups that were opened first were told.
+fn wait_for_phase(begun: Instant) {
+    let mut at = begun + GROUP_WAIT + ENDS_AFTER;
+    while at < clock::now() {
+        at += GROUP_INTERVAL;
+    }
+    clock::wait(at - clock::now());
 }
 
 /// All alerts, from and until these instants.
@@ -155,11 +180,12 @@ fn wait(sink: &Sink, is_complete: impl Fn(&Told) -> bool) -> Result<Told> {
 }
 
 /// alertmanager.yml, which is a lapwing.yml too.
-fn configure(server: &Server, data: &Path, hook: &str) -> Result<Vec<String>> {
+fn configure(server: &Server, data: &Path, (hook, inhibits): (&str, bool)) -> Result<Vec<String>> {
     let config = data.with_extension("yml");
     let mut text = format!(
-        "route:\n  receiver: hook\n  group_by: [host]\n  group_wait: {}s\n  group_interval: 5s\n  repeat_interval: 4h\n  routes:\n",
-        GROUP_WAIT.as_secs()
+        "route:\n  receiver: hook\n  group_by: [host]\n  group_wait: {}s\n  group_interval: {}s\n  repeat_interval: 4h\n  routes:\n",
+        GROUP_WAIT.as_secs(),
+        GROUP_INTERVAL.as_secs()
     );
     for team in 0..TEAMS {
         text.push_str(&format!(
@@ -170,9 +196,11 @@ fn configure(server: &Server, data: &Path, hook: &str) -> Result<Vec<String>> {
         "receivers: [{{ name: hook, webhook_configs: [{{ url: '{hook}' }}] }}]\n"
     ));
     // Sources and targets there are, but never of the same alert: all has to be weighed, and all is told.
-    text.push_str(
-        "inhibit_rules: [{ source_matchers: [severity=\"critical\"], target_matchers: [severity=\"warning\"], equal: [alertname, host] }]\n",
-    );
+    if inhibits {
+        text.push_str(
+            "inhibit_rules: [{ source_matchers: [severity=\"critical\"], target_matchers: [severity=\"warning\"], equal: [alertname, host] }]\n",
+        );
+    }
     let ours = server.name == "lapwing";
     if ours {
         text.push_str("host: { enabled: false }\ndiscover: { local: false }\n");

@@ -1,26 +1,20 @@
 //! Durations and sizes as people write them in Prometheus's files: `1m30s`, `10MB`.
 
+use lapwing_types::DurationError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    #[error("not a duration: {text:?} (write whole numbers with units, such as 15s, 1m30s or 500ms)")]
-    Duration { text: String },
+    #[error(transparent)]
+    Duration(#[from] DurationError),
     #[error("not a size: {text:?} (write for example 512KB, 10MB or 1GB)")]
     Size { text: String },
 }
 
-/// `1h30m`, `500ms`, `0`. Whole numbers only, as in prometheus.yml: `1.5s` there is a mistake, and here too.
+/// `1h30m`, `500ms`, `0`: what Prometheus reads.
 pub fn parse_duration_ms(text: &str) -> Result<i64, UnitError> {
-    let wrong = |text: &str| UnitError::Duration {
-        text: text.to_owned(),
-    };
-    match lapwing_types::parse_duration_ms(text) {
-        Ok(ms) if !text.contains('.') => Ok(ms),
-        Ok(_) => Err(wrong(text)),
-        Err(error) => Err(wrong(&error.text)),
-    }
+    Ok(lapwing_types::parse_duration_ms(text)?)
 }
 
 /// `10MB` (1 MB is 1024 KB, as Prometheus counts), `512`, `0`.

@@ -17,6 +17,8 @@ use lapwing_store::metrics::{MetricsOptions, MetricsStore};
 use lapwing_types::{
     AlertEvent, AlertEventKind, Labels, Sample, SeriesWrite, StateBatch, StateKind, WriteBatch,
 };
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
@@ -62,22 +64,6 @@ receivers:
   - { name: chat, webhook_configs: [{ url: 'http://chat/' }] }
   - { name: pager, webhook_configs: [{ url: 'http://pager/' }] }
 ";
-
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.next().is_multiple_of(n)
-    }
-}
 
 /// What befalls the process, beside what befalls the input.
 #[derive(Clone, Copy, Default)]
@@ -340,7 +326,7 @@ impl Day {
 
 /// What is measured: some series flap, some stay, all fall silent now and then.
 struct Input {
-    dice: Dice,
+    dice: SmallRng,
     values: [f64; SERIES],
     silent_for: [u64; SERIES],
 }
@@ -350,11 +336,11 @@ impl Input {
         let mut batch = WriteBatch::default();
         for i in 0..SERIES {
             let odds = [6, 15, 30, 60][i % 4];
-            if self.dice.one_in(odds) {
-                self.values[i] = (self.dice.next() % 11) as f64 / 10.0;
+            if self.dice.random_ratio(1, odds) {
+                self.values[i] = f64::from(self.dice.random_range(0..11)) / 10.0;
             }
-            if self.dice.one_in(60) {
-                self.silent_for[i] = self.dice.next() % SILENT_STEPS_MAX;
+            if self.dice.random_ratio(1, 60) {
+                self.silent_for[i] = self.dice.random_range(0..SILENT_STEPS_MAX);
             }
             if is_over {
                 self.values[i] = 0.1;
@@ -378,9 +364,9 @@ impl Input {
 
 /// The same seed is the same input, whatever the trouble.
 pub(crate) fn live(seed: u64, trouble: Trouble) -> Day {
-    let mut fate = Dice(seed ^ 0xdead_beef);
+    let mut fate = SmallRng::seed_from_u64(seed ^ 0xdead_beef);
     let mut input = Input {
-        dice: Dice(seed),
+        dice: SmallRng::seed_from_u64(seed),
         values: [0.1; SERIES],
         silent_for: [0; SERIES],
     };
@@ -391,7 +377,7 @@ pub(crate) fn live(seed: u64, trouble: Trouble) -> Day {
         let is_over = step >= STEPS;
         let batch = input.next(is_over, day.now_ms);
         for name in ["chat", "pager"] {
-            let (breaks, heals) = (fate.one_in(80), fate.one_in(40));
+            let (breaks, heals) = (fate.random_ratio(1, 80), fate.random_ratio(1, 40));
             if trouble.outages && !is_over && breaks {
                 day.down.insert(name);
             } else if heals || is_over {
@@ -406,17 +392,17 @@ pub(crate) fn live(seed: u64, trouble: Trouble) -> Day {
             day.start(day.now_ms);
         }
         day.write(&batch);
-        if trouble.reloads && fate.one_in(60) {
-            let nth = usize::from(fate.one_in(2));
+        if trouble.reloads && fate.random_ratio(1, 60) {
+            let nth = usize::from(fate.random_ratio(1, 2));
             day.reload(&SETUPS[nth]);
         }
         let kinds = [Kill::Commit, Kill::Send, Kill::Outcome, Kill::LastCommit];
-        let is_killed = trouble.kills && !is_over && fate.one_in(15);
-        let kill = is_killed.then(|| kinds[(fate.next() % 4) as usize]);
+        let is_killed = trouble.kills && !is_over && fate.random_ratio(1, 15);
+        let kill = is_killed.then(|| kinds[fate.random_range(0..kinds.len())]);
         if !day.round(kill) {
             day.die();
             if trouble.away {
-                away_for = 1 + fate.next() % AWAY_STEPS_MAX;
+                away_for = fate.random_range(1..=AWAY_STEPS_MAX);
             } else {
                 // Started again within the same instant: what the sources said is known.
                 day.start(day.now_ms - STEP_MS);

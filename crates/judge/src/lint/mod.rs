@@ -13,4 +13,5 @@ mod units;
 mod walk;
 
 pub use facts::{Facts, MetricFact};
+pub(crate) use near::closest;
 pub use walk::{Finding, LintReason, lint};

@@ -1,7 +1,7 @@
 //! The name that was probably meant.
 
 /// A name of the source that differs in a few letters, or has the same words in another order.
-pub(super) fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let slips_max = (word.chars().count() / 4).max(2);
     let words = sorted_words(word);
     known

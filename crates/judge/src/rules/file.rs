@@ -2,6 +2,7 @@
 
 use super::condition::{Condition, NoData};
 use super::group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
+use super::keys::unknown_keys;
 use super::template;
 use lapwing_types::parse_duration_ms;
 use serde::Deserialize;
@@ -18,14 +19,12 @@ pub struct RuleFileError {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawFile {
     #[serde(default)]
     groups: Vec<Spanned<RawGroup>>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawGroup {
     name: Spanned<String>,
     interval: Option<Spanned<String>>,
@@ -39,7 +38,6 @@ struct RawGroup {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawRule {
     record: Option<Spanned<String>>,
     alert: Option<Spanned<String>>,
@@ -63,20 +61,26 @@ pub fn load_rule_file(
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let raw: RawFile = serde_saphyr::from_str(text).map_err(|e| {
-        let at = e.location();
-        vec![RuleFileError {
-            file: file.to_owned(),
-            line: at.map_or(1, |l| l.line()),
-            column: at.map_or(1, |l| l.column()),
-            reason: first_line(&e.to_string()),
-        }]
-    })?;
+    let wrong = |(line, column, reason)| RuleFileError {
+        file: file.to_owned(),
+        line,
+        column,
+        reason,
+    };
+    let mut errors: Vec<RuleFileError> = unknown_keys(text).into_iter().map(wrong).collect();
+    let raw: RawFile = match serde_saphyr::from_str(text) {
+        Ok(raw) => raw,
+        Err(e) => {
+            let (line, column) = e.location().map_or((1, 1), |at| (at.line(), at.column()));
+            errors.push(wrong((line, column, first_line(&e.to_string()))));
+            return Err(in_order(errors));
+        }
+    };
     let mut reader = Reader {
         file,
         options,
         check,
-        errors: Vec::new(),
+        errors,
     };
     let mut names = HashSet::new();
     let mut groups = Vec::new();
@@ -96,8 +100,13 @@ pub fn load_rule_file(
     if reader.errors.is_empty() {
         Ok(groups)
     } else {
-        Err(reader.errors)
+        Err(in_order(reader.errors))
     }
+}
+
+fn in_order(mut errors: Vec<RuleFileError>) -> Vec<RuleFileError> {
+    errors.sort_by_key(|e| (e.line, e.column));
+    errors
 }
 
 pub(super) fn first_line(text: &str) -> String {

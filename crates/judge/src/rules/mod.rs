@@ -14,6 +14,7 @@ mod condition;
 mod evaluate;
 mod file;
 mod group;
+mod keys;
 mod names;
 mod overlay;
 mod own;

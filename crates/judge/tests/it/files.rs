@@ -84,11 +84,43 @@ fn all_mistakes_at_once_with_their_places() {
         (16, "group \"a\" is repeated in the same file"),
     ];
     assert_eq!(places, expect);
-    let unknown = load_rule_file(
-        "f",
-        "groups: [{name: a, rulez: []}]",
-        &RulesOptions::default(),
-        &check,
-    );
-    assert!(unknown.unwrap_err()[0].reason.contains("rulez"));
+}
+
+#[test]
+fn an_unknown_key_hides_no_other_mistake() {
+    let text = r#"groups:
+  - name: a
+    intervall: 1m
+    rules:
+      - alert: X
+        expr: up
+        fro: 5m
+        colour: red
+      - alert: Y
+        expr: sum(
+        for: 1.5s
+groupz: []
+"#;
+    let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
+    let said: Vec<String> = errors
+        .iter()
+        .map(|e| format!("{}:{} {}", e.line, e.column, e.reason))
+        .collect();
+    let expect = [
+        "3:5 unknown key \"intervall\": did you mean \"interval\"?",
+        "7:9 unknown key \"fro\": did you mean \"for\"?",
+        "8:9 unknown key \"colour\": known here: record, alert, expr, for, keep_firing_for, labels, annotations",
+        "10:15 could not parse expression",
+        "11:14 \"1.5s\" is not a duration",
+        "12:1 unknown key \"groupz\": did you mean \"groups\"?",
+    ];
+    assert_eq!(said.len(), expect.len(), "{said:#?}");
+    for (said, expect) in said.iter().zip(expect) {
+        assert!(said.starts_with(expect), "{said} is not {expect}");
+    }
+    // Nor does a value of another kind hide the keys.
+    let text = "groups:\n  - name: a\n    rulez: []\n    interval: [1m]\n";
+    let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
+    let lines: Vec<u64> = errors.iter().map(|e| e.line).collect();
+    assert_eq!(lines, [3, 4], "{errors:#?}");
 }

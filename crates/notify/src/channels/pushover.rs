@@ -5,7 +5,7 @@ use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
 use crate::message::Context;
-use lapwing_types::parse_duration_ms;
+use lapwing_types::parse_go_duration_ms;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -48,7 +48,7 @@ impl PushoverConfig {
             return Err("exactly one of token and token_file must be configured".to_owned());
         }
         for text in [&self.retry, &self.expire, &self.ttl].into_iter().flatten() {
-            parse_duration_ms(text).map_err(|e| e.to_string())?;
+            parse_go_duration_ms(text).map_err(|e| e.to_string())?;
         }
         self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
         Ok(())
@@ -60,7 +60,7 @@ impl PushoverConfig {
             said.chars().take(most).collect()
         };
         let seconds = |own: &Option<String>, default_ms: i64| {
-            let ms = own.as_deref().and_then(|t| parse_duration_ms(t).ok());
+            let ms = own.as_deref().and_then(|t| parse_go_duration_ms(t).ok());
             ms.unwrap_or(default_ms) / 1000
         };
         let firing = context.notification.is_firing();

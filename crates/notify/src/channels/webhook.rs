@@ -5,7 +5,7 @@ use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
 use crate::message::Context;
-use lapwing_types::{Labels, parse_duration_ms};
+use lapwing_types::{Labels, parse_go_duration_ms};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -99,7 +99,7 @@ impl WebhookConfig {
             _ => {}
         }
         if let Some(timeout) = &self.timeout {
-            parse_duration_ms(timeout).map_err(|e| e.to_string())?;
+            parse_go_duration_ms(timeout).map_err(|e| e.to_string())?;
         }
         self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
         Ok(())
@@ -116,7 +116,7 @@ impl WebhookConfig {
         if let Some(ms) = self
             .timeout
             .as_deref()
-            .and_then(|t| parse_duration_ms(t).ok())
+            .and_then(|t| parse_go_duration_ms(t).ok())
             .filter(|ms| *ms > 0)
         {
             request.timeout = Duration::from_millis(ms.unsigned_abs());

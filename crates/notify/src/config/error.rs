@@ -22,6 +22,13 @@ impl std::fmt::Display for ConfigError {
 }
 
 impl ConfigError {
+    /// Something that is spoken of is not there.
+    pub fn is_about_absence(&self) -> bool {
+        self.reason.starts_with("undefined ")
+            || self.reason.starts_with("missing ")
+            || self.reason.starts_with("no route ")
+    }
+
     pub(crate) fn at(place: impl Into<String>, reason: impl Into<String>) -> Self {
         ConfigError {
             line: 0,

@@ -12,7 +12,7 @@ use lapwing_types::{
     Alert, DecisionReason, DecisionStep, Fingerprint, Labels, LedgerEntry, LedgerEvent, Severity,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// So many attempts are under way at once.
 const IN_FLIGHT_MAX: usize = 64;
@@ -72,6 +72,9 @@ pub struct Delivery {
     /// The deliveries that this one stands in for.
     #[serde(default)]
     pub fallback_of: Vec<String>,
+    /// Alerts of which its channel has not heard before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub news: BTreeSet<Fingerprint>,
 }
 
 /// A delivery to be.
@@ -85,15 +88,12 @@ pub(crate) struct Intent {
     pub(crate) alerts: Vec<Alert>,
     pub(crate) why: Why,
     pub(crate) fallback_of: Vec<String>,
+    pub(crate) news: BTreeSet<Fingerprint>,
 }
 
 impl Delivery {
     pub(super) fn lane(&self) -> String {
         lane_key(&self.group_key, &self.receiver, (&self.kind, self.channel))
-    }
-
-    pub(crate) fn wakes_at_ms(&self) -> Option<i64> {
-        (self.status == DeliveryStatus::Waiting).then_some(self.next_attempt_ms)
     }
 
     pub(super) fn severity(&self) -> Severity {
@@ -140,11 +140,13 @@ impl Dispatcher {
             fell_back: false,
             covered: false,
             fallback_of: intent.fallback_of,
+            news: intent.news,
         };
         match tail {
             Some(old) if waiting > LANE_LEN_MAX || can_merge(&old, &made) => {
                 made.alerts = merged(&old.alerts, made.alerts);
                 made.fallback_of.extend(old.fallback_of.iter().cloned());
+                made.news.extend(&old.news);
                 made.created_ms = old.created_ms;
                 made.next_attempt_ms = old.next_attempt_ms;
                 made.attempts = old.attempts;
@@ -202,6 +204,9 @@ impl Dispatcher {
     }
 
     fn start_attempt(&mut self, id: &str, now_ms: i64) -> Option<Notification> {
+        if self.withdraw_silenced(id, now_ms) {
+            return None;
+        }
         let config = self.config.clone();
         let delivery = self.state.deliveries.get(id)?.clone();
         let receiver = config.receivers.get(&delivery.receiver);

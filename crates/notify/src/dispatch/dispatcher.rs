@@ -6,7 +6,10 @@ use super::silence::CompiledSilences;
 use super::state::DispatchState;
 use crate::config::NotifyConfig;
 use crate::message::Notification;
-use lapwing_types::{Alert, Decision, DecisionReason, DecisionStep, Fingerprint, LedgerEntry, StateBatch};
+use lapwing_types::{
+    Alert, Decision, DecisionReason, DecisionStep, Fingerprint, LedgerEntry, Severity, StateBatch,
+};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,6 +25,8 @@ pub struct Dispatcher {
     pub(crate) last_reason: HashMap<Fingerprint, Vec<(String, DecisionReason)>>,
     /// When groups were opened lately, by receiver.
     pub(crate) opened: HashMap<String, Vec<i64>>,
+    /// The worst that joined each group since it was last flushed: where not all can be told at once, that counts.
+    pub(crate) worst: HashMap<String, Severity>,
     /// Deliveries that are not dead letters.
     pub(crate) queue: Queue,
     /// No alert ends by its deadline before this instant.
@@ -29,6 +34,13 @@ pub struct Dispatcher {
     /// When what is over and of no consequence is next thrown away.
     pub(crate) cleanup_ms: i64,
     pub(crate) sequence: u64,
+}
+
+/// What may leave, and whether groups are left that are due.
+#[derive(Debug, Default)]
+pub struct Round {
+    pub notifications: Vec<Notification>,
+    pub has_more: bool,
 }
 
 impl Dispatcher {
@@ -44,6 +56,7 @@ impl Dispatcher {
             inhibition: Inhibition::default(),
             last_reason: HashMap::new(),
             opened: HashMap::new(),
+            worst: HashMap::new(),
             queue: Queue::default(),
             expiry_ms: i64::MIN,
             cleanup_ms: i64::MIN,
@@ -80,38 +93,57 @@ impl Dispatcher {
     /// Everything that is due: expiries, flushes, escalations, and the deliveries whose time has come. What is returned
     /// must not be sent before [`Dispatcher::take_batch`] is synced.
     pub fn due(&mut self, now_ms: i64) -> Vec<Notification> {
+        self.due_up_to(usize::MAX, now_ms).notifications
+    }
+
+    /// The same for groups of so many alerts in all, the worst first: in a storm the first page need not wait until thousands of
+    /// others are written down.
+    pub fn due_up_to(&mut self, alerts_max: usize, now_ms: i64) -> Round {
         self.expire(now_ms);
-        let keys: Vec<String> = self
+        let mut due: Vec<(Reverse<Severity>, i64, usize, String)> = self
             .state
             .groups
             .iter()
             .filter(|(_, g)| g.next_flush_ms <= now_ms)
-            .map(|(k, _)| k.to_owned())
+            .map(|(key, g)| {
+                let worst = Reverse(self.worst_of(key));
+                (worst, g.next_flush_ms, g.members.len(), key.to_owned())
+            })
             .collect();
-        for key in keys {
+        due.sort_unstable();
+        let mut alerts = 0;
+        let mut has_more = false;
+        for (_, _, members, key) in due {
+            if alerts > 0 && alerts + members > alerts_max {
+                has_more = true;
+                break;
+            }
+            alerts += members.max(1);
             self.flush(&key, now_ms);
         }
         self.escalate(now_ms);
-        self.take_due_deliveries(now_ms)
+        Round {
+            notifications: self.take_due_deliveries(now_ms),
+            has_more,
+        }
     }
 
-    /// When `due` has something to do again, unless something new arrives.
+    fn worst_of(&self, group: &str) -> Severity {
+        self.worst.get(group).copied().unwrap_or_default()
+    }
+
+    /// When `due` may have something to do again, unless something new arrives. Never too late; too early where an alert was told
+    /// to last longer.
     pub fn next_wake_ms(&self) -> Option<i64> {
         let groups = self.state.groups.values().map(|g| g.next_flush_ms);
-        let deliveries = self.state.deliveries.values().filter_map(|d| d.wakes_at_ms());
-        let alerts = self
-            .state
-            .alerts
-            .values()
-            .filter(|a| !a.is_resolved)
-            .filter_map(|a| a.alert.ends_at_ms);
         let acks = self.state.acks.values().filter_map(|a| a.expires_at_ms);
         let escalations = self.state.escalations.values().map(|e| e.next_ms);
+        let alerts = Some(self.expiry_ms).filter(|at_ms| *at_ms < i64::MAX);
         groups
-            .chain(deliveries)
-            .chain(alerts)
             .chain(acks)
             .chain(escalations)
+            .chain(alerts)
+            .chain(self.queue.next_ms())
             .min()
     }
 

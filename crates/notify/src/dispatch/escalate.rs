@@ -5,6 +5,7 @@ use super::delivery::{Intent, Why};
 use super::dispatcher::Dispatcher;
 use lapwing_types::{Alert, DecisionReason, DecisionStep};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Escalation {
@@ -109,6 +110,7 @@ impl Dispatcher {
                 alerts: unheard.clone(),
                 why: Why::Escalation,
                 fallback_of: Vec::new(),
+                news: BTreeSet::new(),
             };
             self.intend(intent, now_ms);
         }

@@ -15,6 +15,7 @@ const OWED_FOR_MS: i64 = 24 * 3_600_000;
 impl Dispatcher {
     pub(super) fn flush(&mut self, key: &str, now_ms: i64) {
         let config = self.config.clone();
+        self.worst.remove(key);
         let Some(group) = self.state.groups.get(key).cloned() else {
             return;
         };
@@ -57,7 +58,8 @@ impl Dispatcher {
         let all_acked = !weighed.firing.is_empty() && weighed.firing.iter().all(|a| self.is_acked(a, now_ms));
         for (index, channel) in receiver.slots() {
             let name = format!("{}/{}/{index}", receiver.name, channel.kind());
-            let lane = group.lanes.get(&name).cloned().unwrap_or_default();
+            let mut lane = group.lanes.get(&name).cloned().unwrap_or_default();
+            self.take_over(&name, &group.labels, weighed, &mut lane);
             let question = Question {
                 lane: &lane,
                 firing: &weighed.firing,
@@ -84,6 +86,12 @@ impl Dispatcher {
                         DecisionReason::RepeatDue => Why::Repeat,
                         _ => Why::Firing,
                     };
+                    let new: Vec<Alert> = question
+                        .firing
+                        .iter()
+                        .filter(|a| !lane.firing.contains(&a.fingerprint()))
+                        .cloned()
+                        .collect();
                     let mut intent = Intent {
                         group_key: key.to_owned(),
                         group_labels: group.labels.clone(),
@@ -93,13 +101,8 @@ impl Dispatcher {
                         alerts: telling.alerts,
                         why,
                         fallback_of: Vec::new(),
+                        news: new.iter().map(Alert::fingerprint).collect(),
                     };
-                    let new: Vec<Alert> = question
-                        .firing
-                        .iter()
-                        .filter(|a| !lane.firing.contains(&a.fingerprint()))
-                        .cloned()
-                        .collect();
                     if !telling.missed.is_empty() {
                         let mut first = intent.clone();
                         first.why = Why::Firing;

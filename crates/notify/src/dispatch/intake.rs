@@ -78,7 +78,14 @@ impl Dispatcher {
         let old = self.state.alerts.get(&key);
         let was_firing = old.is_some_and(|o| !o.is_resolved);
         if is_resolved && !was_firing {
-            return;
+            if old.is_some() || !self.was_told_before(&alert) {
+                return;
+            }
+            // Nobody else will tell that it is over.
+            let mut open = alert.clone();
+            open.ends_at_ms = None;
+            self.take_in(open, DecisionReason::Firing, now_ms);
+            return self.take_in(alert, reason, now_ms);
         }
         if let Some(old) = old.filter(|o| !o.is_resolved) {
             // The same firing goes on: it began when it first began.
@@ -130,6 +137,7 @@ impl Dispatcher {
             let key = group_key(&route.id, &labels);
             let overdue = row.alert.starts_at_ms + route.group_wait_ms <= now_ms;
             let first_flush_ms = now_ms + if overdue { 0 } else { route.group_wait_ms };
+            self.note_worst(&key, &row.alert);
             let open = self.state.groups.get(&key);
             if open.is_some_and(|group| group.members.contains(&print)) {
                 continue;
@@ -165,6 +173,16 @@ impl Dispatcher {
         }
     }
 
+    fn note_worst(&mut self, group: &str, alert: &Alert) {
+        let severity = alert.severity();
+        match self.worst.get_mut(group) {
+            Some(worst) => *worst = severity.max(*worst),
+            None => {
+                self.worst.insert(group.to_owned(), severity);
+            }
+        }
+    }
+
     /// Ends what has passed its end: senders that fell silent, acks, silences.
     pub(super) fn expire(&mut self, now_ms: i64) {
         if now_ms >= self.expiry_ms {
@@ -176,6 +194,7 @@ impl Dispatcher {
             self.forget_cooldowns(now_ms);
             self.forget_flaps(now_ms);
             self.forget_messages(now_ms);
+            self.forget_handovers(now_ms);
             self.cleanup_ms = now_ms + CLEANUP_MS;
         }
     }
@@ -253,6 +272,7 @@ impl Dispatcher {
             }
         }
         self.leave_wrong_groups();
+        self.worst.clear();
         let rows: Vec<KeptAlert> = self.state.alerts.values().cloned().collect();
         for row in rows {
             self.group_alert(row.alert.fingerprint(), &row, now_ms);

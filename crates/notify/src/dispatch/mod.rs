@@ -19,6 +19,7 @@ mod dispatcher;
 mod escalate;
 mod flap;
 mod flush;
+mod handover;
 mod inhibition;
 mod intake;
 mod messages;
@@ -30,10 +31,12 @@ mod storm;
 mod suppress;
 mod trace;
 mod view;
+mod withdraw;
 
 pub use ack::{Ack, AckError};
 pub use delivery::{Delivery, DeliveryStatus};
-pub use dispatcher::Dispatcher;
+pub use dispatcher::{Dispatcher, Round};
+pub use handover::Handover;
 pub use silence::{Silence, SilenceError, SilenceMatcher, SilenceState};
 pub use state::DispatchState;
 pub use trace::{

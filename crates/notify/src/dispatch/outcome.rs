@@ -5,6 +5,7 @@ use super::dispatcher::Dispatcher;
 use crate::channels::Sent;
 use crate::config::RetryOptions;
 use lapwing_types::{Alert, DecisionReason, DecisionStep, Labels, LedgerEvent};
+use std::collections::BTreeSet;
 
 /// Dead letters that are kept to be looked at.
 const DEAD_MAX: usize = 1000;
@@ -126,6 +127,7 @@ impl Dispatcher {
                 alerts: delivery.alerts.clone(),
                 why: Why::Fallback,
                 fallback_of: vec![delivery.id.clone()],
+                news: BTreeSet::new(),
             };
             self.intend(intent, now_ms);
         }

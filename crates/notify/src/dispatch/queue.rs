@@ -69,6 +69,11 @@ impl Queue {
         }
     }
 
+    /// When the next one may leave. What is ready and waits for others to come back is woken by them.
+    pub(super) fn next_ms(&self) -> Option<i64> {
+        self.later.first_key_value().map(|((at_ms, _), _)| *at_ms)
+    }
+
     /// What may leave now, so that at most `most` are under way.
     pub(super) fn due(&mut self, most: usize, now_ms: i64) -> Vec<String> {
         while let Some(first) = self.later.first_entry() {

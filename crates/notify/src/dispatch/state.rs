@@ -5,6 +5,7 @@ use super::cooldown::CooldownMemory;
 use super::delivery::Delivery;
 use super::escalate::Escalation;
 use super::flap::FlapMemory;
+use super::handover::Handover;
 use super::messages::KeptMessage;
 use super::silence::Silence;
 use lapwing_types::{Alert, Fingerprint, Kept, Labels, StateChange, StateKind, StateRowError};
@@ -56,6 +57,7 @@ pub struct DispatchState {
     pub(crate) cooldowns: Kept<CooldownMemory>,
     pub(crate) flaps: Kept<FlapMemory>,
     pub(crate) messages: Kept<KeptMessage>,
+    pub(crate) handovers: Kept<Handover>,
 }
 
 impl Default for DispatchState {
@@ -85,6 +87,7 @@ impl DispatchState {
             cooldowns: load!(StateKind::Cooldown),
             flaps: load!(StateKind::Flap),
             messages: load!(StateKind::Message),
+            handovers: load!(StateKind::Handover),
         };
         (state, errors)
     }
@@ -99,6 +102,7 @@ impl DispatchState {
         changes.extend(self.cooldowns.take_changes());
         changes.extend(self.flaps.take_changes());
         changes.extend(self.messages.take_changes());
+        changes.extend(self.handovers.take_changes());
         changes
     }
 }

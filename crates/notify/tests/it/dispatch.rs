@@ -2,7 +2,7 @@
 
 use crate::world::{START_MS, World, alert};
 use lapwing_notify::dispatch::{AlertFilter, Silence, SilenceMatcher, SilenceState};
-use lapwing_types::parse_duration_ms;
+use lapwing_types::{Alert, StateKind, parse_duration_ms};
 
 const BASIC: &str = r#"
 route:
@@ -218,6 +218,118 @@ fn a_page_outlives_a_dead_receiver_and_a_kill() {
         "in order, nothing lost"
     );
     assert!(w.dispatcher.pending().is_empty());
+}
+
+#[test]
+fn a_page_on_its_way_ends_with_a_silence_and_is_told_when_the_silence_ends() {
+    let mut w = World::new(BASIC);
+    w.fire(&[("alertname", "X"), ("i", "1")]);
+    w.pass(40);
+    assert_eq!(w.told(), ["a: +{alertname=\"X\", i=\"1\"}"]);
+    // The news of the second one cannot be delivered, and then somebody silences both.
+    w.down.insert("a".to_owned());
+    w.fire(&[("alertname", "X"), ("i", "2")]);
+    w.pass(seconds("6m"));
+    assert_eq!(w.dispatcher.pending().len(), 1);
+    let id = w.dispatcher.set_silence(silence("X", 1), w.now_ms).unwrap();
+    w.commit();
+    w.kill();
+    w.pass(seconds("10m"));
+    assert!(w.dispatcher.pending().is_empty(), "nobody wants to hear it");
+    w.down.clear();
+    w.pass(seconds("10m"));
+    assert_eq!(w.told(), Vec::<String>::new());
+    assert!(w.ledger.iter().any(|row| row.detail == "silenced"));
+    assert!(w.reasons("X").contains(&"silenced".to_owned()));
+    // The first one was told: it is no news. The second one was not.
+    w.dispatcher.end_silence(&id, w.now_ms).unwrap();
+    w.pass(seconds("6m"));
+    assert_eq!(
+        w.told(),
+        ["a: +{alertname=\"X\", i=\"1\"} +{alertname=\"X\", i=\"2\"}"]
+    );
+    w.resolve(&[("alertname", "X"), ("i", "1")]);
+    w.resolve(&[("alertname", "X"), ("i", "2")]);
+    w.pass(seconds("6m"));
+    assert_eq!(
+        w.told(),
+        ["a: -{alertname=\"X\", i=\"1\"} -{alertname=\"X\", i=\"2\"}"]
+    );
+}
+
+#[test]
+fn what_is_not_silenced_of_a_page_on_its_way_is_still_told() {
+    let mut w = World::new(&BASIC.replace("group_by: [alertname]", "group_by: []"));
+    w.down.insert("a".to_owned());
+    w.fire(&[("alertname", "X")]);
+    w.fire(&[("alertname", "Y")]);
+    w.pass(60);
+    w.dispatcher.set_silence(silence("X", 1), w.now_ms).unwrap();
+    w.down.clear();
+    w.pass(60);
+    assert_eq!(w.told(), ["a: +{alertname=\"Y\"}"]);
+}
+
+/// Of `{alertname="X", i="1"}`, as Alertmanager 0.25 wrote it.
+const HASH_OF_1: u64 = 15_052_054_703_712_333_863;
+
+#[test]
+fn what_the_alertmanager_before_told_is_not_told_again_but_its_end_is() {
+    let mut w = World::new(BASIC);
+    let told_at_ms = w.now_ms - 60_000;
+    let json = format!(r#"{{"told_at_ms": {told_at_ms}, "firing": [{HASH_OF_1}, 7]}}"#);
+    w.put_row(StateKind::Handover, r#"a/webhook/0:{alertname="X"}"#, &json);
+    w.kill();
+    // They began before, as their sender says.
+    let began_ms = told_at_ms - 60_000;
+    let sent = |i: &str, ends_at_ms: Option<i64>| Alert {
+        starts_at_ms: began_ms,
+        ends_at_ms,
+        ..alert(&[("alertname", "X"), ("i", i)])
+    };
+    w.dispatcher.apply_alerts([sent("1", None)], w.now_ms);
+    w.pass(60);
+    assert_eq!(w.told(), Vec::<String>::new());
+    w.kill();
+    w.pass(60);
+    assert_eq!(w.told(), Vec::<String>::new());
+    // It never spoke of this one.
+    w.dispatcher.apply_alerts([sent("2", None)], w.now_ms);
+    w.pass(seconds("5m"));
+    assert_eq!(
+        w.told(),
+        ["a: +{alertname=\"X\", i=\"1\"} +{alertname=\"X\", i=\"2\"}"]
+    );
+    w.dispatcher
+        .apply_alerts([sent("1", Some(w.now_ms)), sent("2", Some(w.now_ms))], w.now_ms);
+    w.pass(seconds("6m"));
+    assert_eq!(
+        w.told(),
+        ["a: -{alertname=\"X\", i=\"1\"} -{alertname=\"X\", i=\"2\"}"]
+    );
+    // Its next firing is news.
+    w.fire(&[("alertname", "X"), ("i", "1")]);
+    w.pass(60);
+    assert_eq!(w.told(), ["a: +{alertname=\"X\", i=\"1\"}"]);
+}
+
+#[test]
+fn what_ended_while_the_alertmanager_was_exchanged_is_told_to_be_over() {
+    let mut w = World::new(BASIC);
+    let json = format!(r#"{{"told_at_ms": {}, "firing": [{HASH_OF_1}]}}"#, w.now_ms);
+    w.put_row(StateKind::Handover, r#"a/webhook/0:{alertname="X"}"#, &json);
+    w.kill();
+    // Its sender says so again and again.
+    for _ in 0..3 {
+        let ended = Alert {
+            starts_at_ms: START_MS - 60_000,
+            ends_at_ms: Some(w.now_ms),
+            ..alert(&[("alertname", "X"), ("i", "1")])
+        };
+        w.dispatcher.apply_alerts([ended], w.now_ms);
+        w.pass(60);
+    }
+    assert_eq!(w.told(), ["a: -{alertname=\"X\", i=\"1\"}"]);
 }
 
 #[test]

@@ -14,6 +14,8 @@ use lapwing_notify::config::NotifyConfig;
 use lapwing_notify::dispatch::{DispatchState, Dispatcher};
 use lapwing_notify::message::Notification;
 use lapwing_types::{Alert, AlertEvent, AlertEventKind, Labels, RuleRef};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -46,22 +48,6 @@ receivers:
   - name: pager
     webhook_configs: [{url: http://pager/}]
 "#;
-
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.next().is_multiple_of(n)
-    }
-}
 
 /// Before what a round is cut off.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -271,7 +257,10 @@ impl Run {
 }
 
 fn simulate(seed: u64, trouble: Trouble) -> Run {
-    let (mut input, mut fate) = (Dice(seed), Dice(seed ^ 0xdead_beef));
+    let (mut input, mut fate) = (
+        SmallRng::seed_from_u64(seed),
+        SmallRng::seed_from_u64(seed ^ 0xdead_beef),
+    );
     let mut run = Run::new();
     let mut truth = [false; ALERTS];
     let other = config(&CONFIG.replace("repeat_interval: 15m", "repeat_interval: 30m"));
@@ -282,20 +271,20 @@ fn simulate(seed: u64, trouble: Trouble) -> Run {
             let odds = [8, 30, 60, 200][i % 4];
             if step >= STEPS {
                 *is_bad = false;
-            } else if input.one_in(odds) {
+            } else if input.random_ratio(1, odds) {
                 *is_bad = !*is_bad;
             }
         }
         for name in ["chat", "pager"] {
-            let (breaks, heals) = (fate.one_in(150), fate.one_in(60));
+            let (breaks, heals) = (fate.random_ratio(1, 150), fate.random_ratio(1, 60));
             if trouble.outages && step < STEPS && breaks {
                 run.down.insert(name);
             } else if heals || step >= STEPS {
                 run.down.remove(name);
             }
         }
-        if trouble.reloads && fate.one_in(100) {
-            run.config = if fate.one_in(2) {
+        if trouble.reloads && fate.random_ratio(1, 100) {
+            run.config = if fate.random_ratio(1, 2) {
                 other.clone()
             } else {
                 config(CONFIG)
@@ -303,7 +292,8 @@ fn simulate(seed: u64, trouble: Trouble) -> Run {
             run.dispatcher.reload(run.config.clone(), run.now_ms);
         }
         let kinds = [Kill::Commit, Kill::Send, Kill::Outcome, Kill::LastCommit];
-        let kill = (trouble.kills && fate.one_in(20)).then(|| kinds[(fate.next() % 4) as usize]);
+        let kill =
+            (trouble.kills && fate.random_ratio(1, 20)).then(|| kinds[fate.random_range(0..kinds.len())]);
         run.round(&truth, kill);
         if step > STEPS && run.dispatcher.next_wake_ms().is_none() {
             break;

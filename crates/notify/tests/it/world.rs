@@ -4,7 +4,7 @@ use lapwing_notify::channels::Sent;
 use lapwing_notify::config::{NotifyConfig, load_notify_config};
 use lapwing_notify::dispatch::{DispatchState, Dispatcher};
 use lapwing_notify::message::Notification;
-use lapwing_types::{Alert, Decision, Labels, LedgerEntry, StateBatch};
+use lapwing_types::{Alert, Decision, Labels, LedgerEntry, StateBatch, StateKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -96,6 +96,12 @@ impl World {
         }
         self.decisions.extend(decisions);
         self.ledger.extend(ledger);
+    }
+
+    /// A row that another program left.
+    pub(crate) fn put_row(&mut self, kind: StateKind, key: &str, json: &str) {
+        self.rows
+            .insert((kind.as_str().to_owned(), key.to_owned()), json.to_owned());
     }
 
     /// One round of the engine: due, commit, send, outcome, commit.

@@ -1,71 +1,17 @@
 //! Values of literals: numbers in every base, durations in both directions, strings with their escapes.
 
-const SECOND_MS: i64 = 1000;
-const UNITS: [(&str, i64); 7] = [
-    ("y", 365 * 24 * 3600 * SECOND_MS),
-    ("w", 7 * 24 * 3600 * SECOND_MS),
-    ("d", 24 * 3600 * SECOND_MS),
-    ("h", 3600 * SECOND_MS),
-    ("m", 60 * SECOND_MS),
-    ("s", SECOND_MS),
-    ("ms", 1),
-];
+pub use lapwing_types::format_duration_ms as format_duration;
+use lapwing_types::{DurationError, parse_duration_ms};
 
-/// The longest duration, so that it can be counted in nanoseconds by whoever speaks with us.
-pub(super) const DURATION_MS_MAX: i64 = i64::MAX / 1_000_000;
-
-/// `1h30m`: whole numbers with units in descending order, each at most once. `0` needs no unit.
+/// In the words that Prometheus has for what is wrong.
 pub fn parse_duration(text: &str) -> Result<i64, String> {
-    if text == "0" {
-        return Ok(0);
-    }
-    let invalid = || format!("not a valid duration string: {text:?}");
-    if text.is_empty() {
-        return Err("empty duration string".to_owned());
-    }
-    let mut total = 0i64;
-    let mut rest = text;
-    let mut units = UNITS.iter();
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let after = &rest[digits..];
-        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let unit = &after[..letters];
-        let number: i64 = rest[..digits].parse().map_err(|_| invalid())?;
-        let (_, unit_ms) = units.find(|(name, _)| *name == unit).ok_or_else(invalid)?;
-        total = number
-            .checked_mul(*unit_ms)
-            .and_then(|ms| total.checked_add(ms))
-            .filter(|ms| *ms <= DURATION_MS_MAX)
-            .ok_or_else(|| "duration out of range".to_owned())?;
-        rest = &after[letters..];
-    }
-    Ok(total)
-}
-
-/// The shortest text for a duration: `90m` is `1h30m`, weeks and years only where they divide it.
-pub fn format_duration(duration_ms: i64) -> String {
-    if duration_ms == 0 {
-        return "0s".to_owned();
-    }
-    let mut out = String::new();
-    if duration_ms < 0 {
-        out.push('-');
-    }
-    let mut rest = duration_ms.unsigned_abs();
-    for (unit, unit_ms) in UNITS {
-        let unit_ms = unit_ms.unsigned_abs();
-        let exact_only = matches!(unit, "y" | "w");
-        if exact_only && !rest.is_multiple_of(unit_ms) {
-            continue;
+    parse_duration_ms(text).map_err(|error| match error {
+        _ if text.is_empty() => "empty duration string".to_owned(),
+        DurationError::TooLong { .. } => "duration out of range".to_owned(),
+        DurationError::NotOne { .. } | DurationError::Fraction { .. } => {
+            format!("not a valid duration string: {text:?}")
         }
-        let count = rest / unit_ms;
-        if count > 0 {
-            out.push_str(&format!("{count}{unit}"));
-            rest -= count * unit_ms;
-        }
-    }
-    out
+    })
 }
 
 /// Whole numbers may be hexadecimal, octal (leading 0) or binary and may hold underscores.

@@ -3,7 +3,7 @@
 //! Nothing is scraped, measured or judged: alerts come from Prometheus, vmalert and their kin. There is no cluster: flags
 //! about one are taken, and what they do not do is said, because two that nobody joins would page twice.
 
-mod silences;
+mod before;
 
 use super::Exit;
 use super::peer_flags::Meaning::{self, IdleSwitch, IdleValue, Switch, Value};
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &AlertmanagerArgs) -> Exit {
     for warning in flag_warnings(&flags).into_iter().chain(open_addresses(&base)) {
         tracing::warn!("{warning}");
     }
-    take_over_silences(&base.store.data);
+    take_over_before(&base.store.data);
     let file = PathBuf::from(flags.last("config.file").unwrap_or("alertmanager.yml"));
     let web = flags.file("web.config.file");
     launch(Launch {
@@ -191,15 +191,23 @@ fn flag_warnings(flags: &Flags) -> Vec<String> {
     warnings
 }
 
-/// Those that cannot be read are no reason not to page, but somebody has to know.
-fn take_over_silences(data: &Path) {
-    match silences::take_over(data, lapwing::Clock::system().now_ms()) {
+/// What cannot be read is no reason not to page, but somebody has to know.
+fn take_over_before(data: &Path) {
+    match before::take_over(data, lapwing::Clock::system().now_ms()) {
         Ok(None) => {}
-        Ok(Some(count)) => tracing::info!(count, "the silences of the Alertmanager before are in force here"),
+        Ok(Some(before::TakenOver { silences, told })) => tracing::info!(
+            silences,
+            told,
+            "the silences of the Alertmanager before are in force here, and what it told is not told again"
+        ),
         Err(error) => {
-            let file = data.join("silences");
             let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(%error, cause, "the silences in {} are not in force here", file.display());
+            tracing::error!(
+                %error,
+                cause,
+                "the silences and the log of pages in {} are not in force here",
+                data.display()
+            );
         }
     }
 }

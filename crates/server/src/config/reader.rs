@@ -105,7 +105,7 @@ impl<'a> MapReader<'a> {
         let path = self.path_of(key);
         let node = self.node(key)?;
         let parsed = match &node.value {
-            Value::Text(text) if !text.contains('.') => parse_duration_ms(text).ok(),
+            Value::Text(text) => parse_duration_ms(text).ok(),
             Value::Int(0) => Some(0),
             _ => None,
         };

@@ -203,19 +203,7 @@ fn the_silences_of_the_alertmanager_before_hold_on() {
     let body = r#"{"matchers": [{"name": "alertname", "value": "High.*", "isRegex": true, "isEqual": true},
         {"name": "zone", "value": "x", "isRegex": false, "isEqual": false}],
         "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2999-01-01T00:00:00Z", "createdBy": "ann", "comment": "new weights"}"#;
-    let mut answer = None;
-    for _ in 0..600 {
-        let sent = ureq::post(format!("http://{address}/api/v2/silences"))
-            .header("Content-Type", "application/json")
-            .send(body);
-        match sent {
-            Ok(mut response) => {
-                answer = response.body_mut().read_to_string().ok();
-                break;
-            }
-            Err(_) => std::thread::park_timeout(std::time::Duration::from_millis(100)),
-        }
-    }
+    let answer = post_when_up(&format!("http://{address}/api/v2/silences"), body);
     let answer: serde_json::Value = serde_json::from_str(&answer.expect("it takes the silence")).unwrap();
     let id = answer["silenceID"].as_str().unwrap();
     before.terminate();
@@ -248,6 +236,81 @@ fn the_silences_of_the_alertmanager_before_hold_on() {
     let server = Server::spawn(&mut command(dir.path(), &[]));
     let kept = server.get(&format!("/api/v2/silence/{id}")).body;
     assert!(kept.contains("expired"), "{kept}");
+}
+
+/// Posts to the API of whoever listens there, as soon as somebody does.
+fn post_when_up(url: &str, body: &str) -> Option<String> {
+    for _ in 0..600 {
+        let sent = ureq::post(url)
+            .header("Content-Type", "application/json")
+            .send(body);
+        match sent {
+            Ok(mut response) => return response.body_mut().read_to_string().ok(),
+            Err(_) => std::thread::park_timeout(std::time::Duration::from_millis(100)),
+        }
+    }
+    None
+}
+
+#[test]
+fn what_the_alertmanager_before_told_is_not_told_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let door = webhook();
+    write(
+        dir.path(),
+        &config(&door.url).replace("group_interval: 5s", "group_interval: 1s"),
+    );
+    let address = format!("127.0.0.1:{}", free_port());
+    let arguments = [
+        format!("--config.file={}", dir.path().join("alertmanager.yml").display()),
+        format!("--storage.path={}", dir.path().join("data").display()),
+        format!("--web.listen-address={address}"),
+        "--cluster.listen-address=".to_owned(),
+    ];
+    let Some(before) = Peer::start("prometheus-alertmanager", &arguments) else {
+        eprintln!(
+            "SKIPPED what_the_alertmanager_before_told_is_not_told_again: prometheus-alertmanager is not installed"
+        );
+        return;
+    };
+    let one = |name: &str, ends: &str| {
+        format!(r#"{{"labels": {{"alertname": "{name}"}}, "startsAt": "2020-01-01T00:00:00Z"{ends}}}"#)
+    };
+    let both = format!("[{}, {}]", one("Slow", ""), one("Full", ""));
+    post_when_up(&format!("http://{address}/api/v2/alerts"), &both).expect("it takes alerts");
+    let pages = std::cell::RefCell::new(Vec::new());
+    let told = |name: &str, status: &str| {
+        let mut pages = pages.borrow_mut();
+        pages.extend(door.news().iter().map(crate::door::Heard::text));
+        let is_it = |p: &&String| p.contains(name) && p.contains(&format!("\"status\":\"{status}\""));
+        pages.iter().filter(is_it).count()
+    };
+    let until = |wanted: &dyn Fn() -> bool| {
+        let watch = lapwing::clock::Stopwatch::start();
+        while !wanted() {
+            assert!(watch.elapsed_s() < 60.0, "{:#?}", pages.borrow());
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+    };
+    until(&|| told("Slow", "firing") == 1 && told("Full", "firing") == 1);
+    before.terminate();
+
+    let server = Server::spawn(&mut command(dir.path(), &[]));
+    let json = [("Content-Type", "application/json")];
+    let ended = one("Full", r#", "endsAt": "2020-01-02T00:00:00Z""#);
+    let body = format!("[{}, {ended}, {}]", one("Slow", ""), one("New", ""));
+    assert_eq!(server.post("/api/v2/alerts", &json, body.as_bytes()).status, 200);
+    // One goes on, one ended meanwhile, one is new.
+    until(&|| told("New", "firing") == 1 && told("Full", "resolved") == 1);
+    let body = format!("[{}]", one("Slow", r#", "endsAt": "2020-01-02T00:00:00Z""#));
+    assert_eq!(server.post("/api/v2/alerts", &json, body.as_bytes()).status, 200);
+    until(&|| told("Slow", "resolved") == 1);
+    assert_eq!(
+        (told("Slow", "firing"), told("Full", "firing")),
+        (1, 1),
+        "{:#?}",
+        pages.borrow()
+    );
 }
 
 #[test]

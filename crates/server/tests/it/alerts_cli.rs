@@ -1,30 +1,19 @@
 //! The commands about alerts, as somebody on call types them.
 
 use crate::door::Door;
-use crate::support::Server;
+use crate::support::{Said, Server, said_by};
 use std::path::Path;
 use std::process::Command;
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
 /// Runs `lapwing` with a server in its environment.
 fn lapwing(server: &str, words: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_lapwing"))
-        .args(words)
-        .env("LAPWING_SERVER", server)
-        .env("LAPWING_TOKEN", "operate-token")
-        .env("USER", "ann")
-        .output()
-        .unwrap();
-    Said {
-        code: output.status.code(),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    said_by(
+        Command::new(env!("CARGO_BIN_EXE_lapwing"))
+            .args(words)
+            .env("LAPWING_SERVER", server)
+            .env("LAPWING_TOKEN", "operate-token")
+            .env("USER", "ann"),
+    )
 }
 
 #[track_caller]

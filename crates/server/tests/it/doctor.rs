@@ -1,26 +1,15 @@
 //! `lapwing doctor`, `lapwing import` and `lapwing check --schema` as a person calls them.
 
-use crate::support::Server;
+use crate::support::{Said, Server, said_by};
 use std::path::Path;
 use std::process::Command;
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
 fn lapwing(dir: &Path, arguments: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_lapwing"))
-        .args(arguments)
-        .current_dir(dir)
-        .output()
-        .unwrap();
-    Said {
-        code: output.status.code(),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    said_by(
+        Command::new(env!("CARGO_BIN_EXE_lapwing"))
+            .args(arguments)
+            .current_dir(dir),
+    )
 }
 
 #[test]

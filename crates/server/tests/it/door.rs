@@ -44,6 +44,11 @@ impl Door {
         Door { url, heard }
     }
 
+    /// What came since the last call.
+    pub(crate) fn news(&self) -> Vec<Heard> {
+        self.heard.try_iter().collect()
+    }
+
     /// The next that comes to this path; what comes to others meanwhile is passed over.
     pub(crate) fn wait_for(&self, path: &str) -> Heard {
         loop {

@@ -296,6 +296,23 @@ fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Re
     })
 }
 
+/// What a command said, and how it ended.
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Lets a command run to its end.
+pub(crate) fn said_by(command: &mut Command) -> Said {
+    let output = command.output().expect("it starts");
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
 /// One series with these samples.
 pub(crate) fn series(pairs: &[(&str, &str)], samples: &[(i64, f64)]) -> SeriesWrite {
     SeriesWrite {

@@ -29,6 +29,13 @@ struct Inner {
 /// The version of rows written by this program.
 const ROW_VERSION: i64 = 1;
 
+/// The pages that a storm touches again and again: SQLite's own 2 MiB would be read and written anew with every commit.
+const CACHE_KIBIBYTES: i64 = 8 << 10;
+/// Pages in the log (16 MiB of them) before it is moved into the database: a page that changes with every commit is moved once.
+const LOG_PAGES_MAX: i64 = 4_096;
+/// What of the log's file stays when it starts anew.
+const LOG_KEPT_BYTES: i64 = 4 << 20;
+
 fn failed(what: &'static str) -> impl Fn(rusqlite::Error) -> StateError {
     move |source| StateError::Database { what, source }
 }
@@ -53,6 +60,15 @@ impl SqliteState {
             .map_err(&wrong)?;
         connection
             .pragma_update(None, "busy_timeout", 5_000)
+            .map_err(&wrong)?;
+        connection
+            .pragma_update(None, "cache_size", -CACHE_KIBIBYTES)
+            .map_err(&wrong)?;
+        connection
+            .pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)
+            .map_err(&wrong)?;
+        connection
+            .pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)
             .map_err(&wrong)?;
         schema::migrate(&mut connection)?;
         Ok(SqliteState {

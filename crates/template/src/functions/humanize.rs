@@ -3,6 +3,7 @@
 
 use crate::number::{format_general, not_finite};
 use crate::{GoTime, Value};
+use lapwing_types::parse_duration_ms;
 
 const ABOVE_ONE: [&str; 8] = ["k", "M", "G", "T", "P", "E", "Z", "Y"];
 const BELOW_ONE: [&str; 8] = ["m", "u", "n", "p", "f", "a", "z", "y"];
@@ -29,9 +30,9 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Result<Value, String>> 
     if name == "parseDuration" {
         let text = value.as_text().unwrap_or_default();
         return Some(
-            parse_duration_seconds(text)
-                .map(Value::Float)
-                .ok_or_else(|| format!("{text:?} is not a duration")),
+            parse_duration_ms(text)
+                .map(|ms| Value::Float(ms as f64 / 1000.0))
+                .map_err(|e| e.to_string()),
         );
     }
     let x = match number(value) {
@@ -139,31 +140,4 @@ pub fn humanize_duration(seconds: f64) -> String {
     } else {
         format!("{sign}{}s", format_general(seconds.abs(), 4))
     }
-}
-
-/// A Prometheus duration (`1h30m`, `500ms`) in seconds.
-fn parse_duration_seconds(text: &str) -> Option<f64> {
-    let mut rest = text;
-    let mut total = 0.0;
-    if text.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let n: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let (unit, length) = match rest.as_bytes() {
-            [b'm', b's', ..] => (0.001, 2),
-            [b's', ..] => (1.0, 1),
-            [b'm', ..] => (60.0, 1),
-            [b'h', ..] => (3600.0, 1),
-            [b'd', ..] => (86_400.0, 1),
-            [b'w', ..] => (604_800.0, 1),
-            [b'y', ..] => (31_536_000.0, 1),
-            _ => return None,
-        };
-        total += n * unit;
-        rest = &rest[length..];
-    }
-    Some(total)
 }

@@ -27,7 +27,8 @@ pub enum StateKind {
     /// Messages at a receiver that later pages change.
     Message,
     Health,
-    Setting,
+    /// What another program had told before this one took its place.
+    Handover,
     /// Groups pushed by batch jobs.
     Pushed,
 }
@@ -46,7 +47,7 @@ impl StateKind {
         StateKind::Flap,
         StateKind::Message,
         StateKind::Health,
-        StateKind::Setting,
+        StateKind::Handover,
         StateKind::Pushed,
     ];
 
@@ -64,7 +65,7 @@ impl StateKind {
             StateKind::Flap => "flap",
             StateKind::Message => "message",
             StateKind::Health => "health",
-            StateKind::Setting => "setting",
+            StateKind::Handover => "handover",
             StateKind::Pushed => "pushed",
         }
     }
@@ -275,7 +276,7 @@ mod tests {
 
     #[test]
     fn remembers_what_changed_and_nothing_else() {
-        let mut kept: Kept<u32> = Kept::new(StateKind::Setting);
+        let mut kept: Kept<u32> = Kept::new(StateKind::Handover);
         kept.insert("a", 1);
         kept.insert("b", 2);
         assert_eq!(kept.take_changes().len(), 2);
@@ -302,11 +303,11 @@ mod tests {
     #[test]
     fn a_row_that_does_not_read_is_reported() {
         let rows = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "x".to_owned())];
-        let (kept, errors) = Kept::<u32>::load(StateKind::Setting, rows);
+        let (kept, errors) = Kept::<u32>::load(StateKind::Handover, rows);
         assert_eq!(kept.get("a"), Some(&1));
         assert_eq!(
             errors[0].to_string(),
-            r#"row "b" of setting does not read as what it should be"#
+            r#"row "b" of handover does not read as what it should be"#
         );
     }
 }

@@ -1,9 +1,10 @@
 //! Durations in brackets and after `offset`, which may be computed: `[5m + step()]`.
 
 use super::super::ast::{BinaryOp, DurationExpr, DurationKind, Span};
-use super::super::literal::{DURATION_MS_MAX, parse_duration, parse_number};
+use super::super::literal::{parse_duration, parse_number};
 use super::super::token::{Keyword, Kind, Token};
 use super::{Fault, Parsed, Parser};
+use lapwing_types::DURATION_MS_MAX;
 
 impl Parser<'_> {
     pub(super) fn duration_seconds(&self, token: Token) -> Parsed<f64> {

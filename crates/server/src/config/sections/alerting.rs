@@ -479,7 +479,7 @@ mod tests {
         assert!(found[0].starts_with("1:10 unknown key \"gpus\""), "{found:?}");
         assert!(found[1].contains("has no rule \"host_cpu_bussy\""), "{found:?}");
         assert!(
-            found[2].starts_with("4:") && found[2].contains("unknown field `rise`"),
+            found[2].starts_with("4:") && found[2].contains("unknown key \"rise\""),
             "{found:?}"
         );
         assert_eq!(

@@ -4,13 +4,13 @@
 //! with a place in the file. What is shown of it has no secrets.
 
 use super::alerting::{AlertingConfig, base_dir, expand_glob};
-use crate::config::decode::{STRANGE_KEY, decode_as, keys_named, to_json};
+use crate::config::decode::{STRANGE_KEY, decode_mended, keys_named, to_json};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::reader::MapReader;
 use crate::config::write::Out;
 use crate::config::yaml::{Key, Node, Position, Value, parse};
 use lapwing::PagingOptions;
-use lapwing_notify::config::{NotifyConfig, RawConfig, load_notify_config, template_globs};
+use lapwing_notify::config::{ConfigError, NotifyConfig, RawConfig, load_notify_config, template_globs};
 use serde_json::Value as Json;
 use std::path::Path;
 use std::sync::Arc;
@@ -120,9 +120,11 @@ fn resolve(
     external_url: &str,
     notes: &mut Diagnostics,
 ) -> (Arc<NotifyConfig>, String) {
-    if decode_as::<RawConfig>(&json, (node, path), notes).is_none() {
+    let mut tree = node.clone();
+    let Some(mended) = decode_mended::<RawConfig>(&mut json, (&mut tree, path), notes) else {
         return quiet();
-    }
+    };
+    let node = &tree;
     let text = json.to_string();
     let whole_path = |place: &str| match (path, place) {
         ("", place) => place.to_owned(),
@@ -146,13 +148,28 @@ fn resolve(
             (Arc::new(config), shown.unwrap_or_default())
         }
         Err(errors) => {
-            for error in errors {
+            // A definition that was taken out is missed now, and the reason was said already.
+            let is_lost = mended.taken_out.iter().any(|p| is_definition(p));
+            let is_said = |e: &ConfigError| is_lost && e.is_about_absence();
+            for error in errors.iter().filter(|e| !is_said(e)) {
                 let at = place_of(node, &error.place);
                 notes.error(at, &whole_path(&error.place), without_place(&error.reason));
             }
             quiet()
         }
     }
+}
+
+/// Whether others may name what stands at this path: an item of a list, or its name.
+fn is_definition(path: &str) -> bool {
+    const LISTS: [&str; 5] = [
+        "receivers[",
+        "_intervals[",
+        "people[",
+        "schedules[",
+        "escalations[",
+    ];
+    (path.ends_with(']') || path.ends_with("].name")) && LISTS.iter().any(|list| path.contains(list))
 }
 
 /// The `notify` part alone, for tests that bring their own.
@@ -343,7 +360,9 @@ mod tests {
         let text = "notify:\n  route: { receiver: t }\n  receivers: [{ name: t, pigeon: [{}] }]\n";
         let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
         let message = &loaded.diagnostics[0].message;
-        assert!(message.starts_with("unknown field `pigeon_configs`"), "{message}");
+        assert_eq!(message, "unknown key \"pigeon\"");
+        let hint = loaded.diagnostics[0].hint.as_deref().unwrap_or_default();
+        assert!(hint.contains("slack, "), "{hint}");
     }
 
     #[test]
@@ -391,6 +410,78 @@ mod tests {
         check(18, "\"soon\" is not a duration");
         check(19, "undefined receiver \"nowhere\"");
         assert_eq!(loaded.diagnostics.len(), 15, "{:#?}", loaded.diagnostics);
+    }
+
+    #[test]
+    fn an_unknown_key_hides_nothing() {
+        let text = r#"notify:
+  rout:
+    receiver: team
+    group_weit: 10s
+    routes:
+      - { receiver: nobody, group_interval: 1.5s }
+      - { receiver: team, continue: maybe }
+  receivers:
+    - { name: team, slak: [{ api_url: 'http://127.0.0.1:1/', chanel: '#a', text: '{{ .Nope | nofunc }}' }] }
+  colour: red
+  lapwing:
+    cooldown: { bad: 5m }
+    fallback_reciever: nowhere
+"#;
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert!(loaded.config.is_none());
+        let found: Vec<String> = loaded
+            .diagnostics
+            .iter()
+            .map(|d| {
+                let hint = d.hint.as_deref().filter(|h| h.starts_with("did"));
+                format!(
+                    "{}:{} {} {}",
+                    d.line,
+                    d.column,
+                    d.message,
+                    hint.unwrap_or_default()
+                )
+            })
+            .collect();
+        for wanted in [
+            r#"2:3 unknown key "rout" did you mean "route"?"#,
+            r#"4:5 unknown key "group_weit" did you mean "group_wait"?"#,
+            r#"undefined receiver "nobody""#,
+            r#""1.5s" is not a duration"#,
+            "7:37 invalid type: string \"maybe\", expected a boolean",
+            r#"9:21 unknown key "slak" did you mean "slack"?"#,
+            r#"unknown key "chanel" did you mean "channel"?"#,
+            r#""nofunc" not defined"#,
+            r#"10:3 unknown key "colour""#,
+            r#""bad" is not a severity"#,
+            r#"13:5 unknown key "fallback_reciever" did you mean "fallback_receiver"?"#,
+            r#"undefined receiver "nowhere""#,
+        ] {
+            assert!(
+                found.iter().any(|f| f.contains(wanted)),
+                "no {wanted:?} in {found:#?}"
+            );
+        }
+        assert_eq!(found.len(), 12, "{found:#?}");
+    }
+
+    #[test]
+    fn what_is_missing_because_it_could_not_be_read_is_said_once() {
+        let text = "notify:\n  route: { receiver: team }\n  receivers:\n    - { name: [team] }\n    - { name: b, slack: [{ send_resolved: perhaps, api_url: 'http://a/' }] }\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        let found: Vec<(usize, &str)> = loaded
+            .diagnostics
+            .iter()
+            .map(|d| (d.line, d.message.as_str()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (4, "invalid type: sequence, expected a string"),
+                (5, "invalid type: string \"perhaps\", expected a boolean")
+            ]
+        );
     }
 
     #[test]

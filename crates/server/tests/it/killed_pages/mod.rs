@@ -1,7 +1,8 @@
 //! Kills the real binary at random moments while rules fire and receivers fail, and proves that no page is lost.
 //!
 //! Two servers live through the same incidents: one in peace with receivers that take everything, the other killed again
-//! and again, with a webhook that answers 500 and 429, hangs and hangs up, and a real SMTP server that is no better.
+//! and again and made to read other configurations, of which some are broken, with a webhook that answers 500 and 429, hangs
+//! and hangs up, and a real SMTP server that is no better.
 //!
 //! Oracle:
 //! 1. every incident that lasted longer than its `group_wait` is told at each receiver as firing and then as resolved;
@@ -52,8 +53,10 @@ fn no_page_is_lost_and_none_invented_when_killed() {
         )
     });
     println!(
-        "{} kills, {} attempts interrupted, {} pages taken by the webhook and {} by mail ({} and {} in peace)",
+        "{} kills, {} reloads, {} refused, {} attempts interrupted, {} pages taken by the webhook and {} by mail ({} and {} in peace)",
         killed.kills,
+        killed.reloads.0,
+        killed.reloads.1,
         killed.interrupted.values().sum::<usize>(),
         killed.hook.len(),
         killed.mail.len(),
@@ -76,6 +79,11 @@ fn no_page_is_lost_and_none_invented_when_killed() {
     }
     assert_eq!((calm.kills, calm.interrupted.len()), (0, 0));
     assert!(killed.kills >= 10, "only {} kills", killed.kills);
+    let (reloads, refused) = killed.reloads;
+    assert!(
+        reloads >= 5 && refused >= 2,
+        "{reloads} reloads, {refused} refused"
+    );
 }
 
 /// The incidents of each lane: how long after the one before, and how long it lasts.

@@ -18,6 +18,10 @@ const END_TIMEOUT: Duration = Duration::from_secs(120);
 const KILL_AFTER_MS_MAX: u64 = 1_600;
 const PAUSE: Duration = Duration::from_millis(40);
 const LEDGER_ROWS_MAX: usize = 100_000;
+/// Every so many rounds of a bad day the configuration changes.
+const ROUNDS_PER_RELOAD: usize = 9;
+/// Refused with everything that stands in it; the old one goes on.
+const BROKEN: &str = "route: { receiver: nobody }\nreceivers: [{ name: hook }]\nrules: [{ name: busy, condition: 'load >' }]\n";
 
 /// One stretch of trouble of one series.
 pub(super) struct Incident {
@@ -48,6 +52,8 @@ pub(super) struct Line {
 /// What was seen of a day when it was over.
 pub(super) struct Lived {
     pub(super) kills: usize,
+    /// Other configurations that were taken, and broken ones that were not.
+    pub(super) reloads: (usize, usize),
     pub(super) hook: Vec<Page>,
     pub(super) mail: Vec<Page>,
     /// By delivery: how often a start found it under way.
@@ -65,6 +71,8 @@ pub(super) struct World<'a> {
     killer: Option<JoinHandle<()>>,
     dice: Option<SmallRng>,
     kills: usize,
+    rounds: usize,
+    reloads: (usize, usize),
     /// By incident: when its end was first sent, whether or not it arrived.
     ends_ms: BTreeMap<String, i64>,
 }
@@ -79,7 +87,6 @@ struct Lane<'a> {
 impl<'a> World<'a> {
     pub(super) fn new(hook: &'a Hook, mail: &'a Mail, bad: Option<u64>) -> World<'a> {
         let dir = tempfile::tempdir().expect("a directory");
-        std::fs::write(dir.path().join("lapwing.yml"), config(&hook.url, &mail.address)).expect("a file");
         let mut world = World {
             hook,
             mail,
@@ -88,6 +95,8 @@ impl<'a> World<'a> {
             killer: None,
             dice: bad.map(SmallRng::seed_from_u64),
             kills: 0,
+            rounds: 0,
+            reloads: (0, 0),
             ends_ms: BTreeMap::new(),
         };
         world.start();
@@ -105,8 +114,34 @@ impl<'a> World<'a> {
     }
 
     fn start_in_peace(&mut self) {
+        self.configure(&config(&self.hook.url, &self.mail.address, false));
         let config = format!("--config={}", self.dir.path().join("lapwing.yml").display());
         self.server = Some(Server::start(&self.dir.path().join("data"), &[&config]));
+    }
+
+    fn configure(&self, text: &str) {
+        std::fs::write(self.dir.path().join("lapwing.yml"), text).expect("a file");
+    }
+
+    /// On a bad day somebody works on the configuration, and not always with success.
+    fn reload(&mut self) {
+        self.rounds += 1;
+        if self.dice.is_none() || !self.rounds.is_multiple_of(ROUNDS_PER_RELOAD) {
+            return;
+        }
+        let nth = self.rounds / ROUNDS_PER_RELOAD % 3;
+        let is_broken = nth == 2;
+        match is_broken {
+            true => self.configure(BROKEN),
+            false => self.configure(&config(&self.hook.url, &self.mail.address, nth == 1)),
+        }
+        let server = self.server.as_ref().expect("one lives");
+        // Without an answer it was killed meanwhile.
+        if let Ok(answer) = server.try_post("/-/reload", &[], b"") {
+            assert_eq!(answer.status == 200, !is_broken, "{}", answer.body);
+            let (taken, refused) = &mut self.reloads;
+            *(if is_broken { refused } else { taken }) += 1;
+        }
     }
 
     /// The killed one is buried and followed by the next.
@@ -142,6 +177,8 @@ impl<'a> World<'a> {
                 self.revive();
                 self.turn(lane);
             }
+            self.revive();
+            self.reload();
             std::thread::park_timeout(PAUSE);
         }
     }
@@ -231,6 +268,7 @@ impl<'a> World<'a> {
         let told_too_early = too_early(hook.iter().chain(&mail), &self.ends_ms);
         Lived {
             kills: self.kills,
+            reloads: self.reloads,
             hook,
             mail,
             interrupted,
@@ -271,8 +309,18 @@ fn too_early<'p>(pages: impl Iterator<Item = &'p Page>, ends_ms: &BTreeMap<Strin
     wrong
 }
 
-/// At the webhook each alert is a group of its own, in the mail all of one name are one.
-fn config(hook: &str, mail: &str) -> String {
+/// At the webhook each alert is a group of its own, in the mail all of one name are one. The other one differs in what must not
+/// change who is told of what.
+fn config(hook: &str, mail: &str, is_other: bool) -> String {
+    let (interval, spare_rule, spare_receiver) = if is_other {
+        (
+            "2s",
+            "\n  - { name: spare, condition: load > 9000 }",
+            "\n  - name: spare",
+        )
+    } else {
+        ("1s", "", "")
+    };
     format!(
         r#"
 host: {{ enabled: false }}
@@ -281,16 +329,16 @@ packs: {{ gpu: off, health: off, host: off, models: off, scrape: off, self: off 
 global: {{ evaluation_interval: 1s }}
 rules:
   - {{ name: busy, condition: load > 0.5, severity: warning }}
-  - {{ name: stuck, condition: load > 0.5, for: 2s, severity: critical }}
+  - {{ name: stuck, condition: load > 0.5, for: 2s, severity: critical }}{spare_rule}
 route:
   receiver: hook
   group_wait: 1s
-  group_interval: 1s
+  group_interval: {interval}
   repeat_interval: 4h
   routes:
     - {{ receiver: hook, matchers: ['incident=~".+"'], group_by: ["..."], continue: true }}
     - {{ receiver: mail, matchers: ['incident=~".+"'], group_by: [alertname] }}
-receivers:
+receivers:{spare_receiver}
   - name: hook
     webhook_configs: [{{ url: '{hook}', timeout: 1s }}]
   - name: mail

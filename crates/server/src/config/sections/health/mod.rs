@@ -292,7 +292,7 @@ mod tests {
             "{found:#?}"
         );
         assert!(
-            found.iter().any(|c| c.contains("unknown field `pth`")),
+            found.iter().any(|c| c.contains("unknown key \"pth\"")),
             "{found:#?}"
         );
         assert!(found.iter().any(|c| c.contains("nobody")), "{found:#?}");
