@@ -92,6 +92,13 @@ const ITEMS: &[(&str, &[&str])] = &[
         "server/src/http/prometheus/backtest.rs",
         &["FiredView", "PageView", "Backtest"],
     ),
+    ("engine/src/queries.rs", &["RunningQuery"]),
+    ("engine/src/slow_queries.rs", &["SlowQuery"]),
+    (
+        "server/src/doctor/mod.rs",
+        &["Verdict as FindingVerdict", "Finding"],
+    ),
+    ("server/src/config/origins.rs", &["Origin", "Setting"]),
     (
         "server/src/dashboards/board.rs",
         &[

@@ -443,6 +443,44 @@ export type Backtest = {
   yaml: string
 }
 
+// crates/engine/src/queries.rs
+export type RunningQuery = {
+  id: number
+  expr: string
+  started_ms: number
+  age_ms: number
+}
+
+// crates/engine/src/slow_queries.rs
+export type SlowQuery = {
+  expr: string
+  runs: number
+  worst_s: number
+  worst_at_ms: number
+  last_s: number
+  last_ms: number
+  failure: string | null
+}
+
+// crates/server/src/doctor/mod.rs
+export type FindingVerdict = 'fine' | 'warning' | 'error'
+export type Finding = {
+  check: string
+  verdict: FindingVerdict
+  message: string
+  advice?: string
+}
+
+// crates/server/src/config/origins.rs
+export type Origin = 'default' | 'file' | 'environment' | 'flag'
+export type Setting = {
+  key: string
+  value: string
+  origin: Origin
+  place: string
+  about: string
+}
+
 // crates/server/src/dashboards/board.rs
 export type BoardQuery = {
   expr: string
@@ -467,6 +505,7 @@ export type BoardVariable = {
   label: string
   of?: string
   all?: boolean
+  several?: boolean
 }
 export type Board = {
   title: string
