@@ -71,7 +71,16 @@ mod tests {
             sources_hash(dir.path()).expect("readable")
         };
         let base = hash(&[("a", "1"), ("b/c", "2")]);
-        assert_eq!(base, hash(&[("b/c", "2"), ("a", "1"), ("node_modules/x", "3"), ("tests/y", "4"), ("dev/z", "5")]));
+        assert_eq!(
+            base,
+            hash(&[
+                ("b/c", "2"),
+                ("a", "1"),
+                ("node_modules/x", "3"),
+                ("tests/y", "4"),
+                ("dev/z", "5")
+            ])
+        );
         assert_ne!(base, hash(&[("a", "1"), ("b/c", "2"), ("b/tests/y", "4")]));
         assert_ne!(base, hash(&[("a", "1"), ("b/d", "2")]));
         assert_ne!(base, hash(&[("a", "2"), ("b/c", "1")]));

@@ -64,7 +64,8 @@ fn pages_and_journeys_against_the_fake_backend() {
         eprintln!("SKIPPED pages_and_journeys_against_the_fake_backend: {why}");
         return;
     }
-    let areas = ["pages", "journeys", "panels", "keyboard", "speed"].map(|area| format!("tests/{area}.test.mjs"));
+    let areas =
+        ["pages", "journeys", "panels", "keyboard", "speed"].map(|area| format!("tests/{area}.test.mjs"));
     run("fake", &areas.each_ref().map(String::as_str), None);
 }
 
