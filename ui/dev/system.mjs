@@ -85,6 +85,24 @@ const slow = () => [
   { expr: 'topk(5, {__name__=~".+"})', runs: 1, worst_s: 0.9, worst_at_ms: Date.now() - 9e6, last_s: 0.9, last_ms: Date.now() - 9e6, failure: 'the query holds more samples than one query may' },
 ]
 
+const spread = (median) => ({ count: 40, mean: median, median, p95: median * 2, p99: median * 3, min: 0, max: median * 4 })
+const pipelines = (state) => ({
+  window: { start_ms: 0, end_ms: 0 }, overall_health: 'degraded',
+  pipelines: state.options.models ? {
+    nightly: { health: 'healthy', total_executions: 12, failed_executions: 0, success_rate: 1, duration_s: spread(60), last_error: null, reasons: [] },
+    ingest: { health: 'degraded', total_executions: 40, failed_executions: 9, success_rate: 0.775, duration_s: spread(4), last_error: 'the source is away', reasons: [{ reason: 'error_rate', error_rate: 0.225, threshold: 0.2 }] },
+  } : {},
+})
+
+/** Two rules: one that names the machine, one that keeps no port 22. */
+function relabel({ labels }) {
+  const named = { ...labels, machine: labels.__address__.split(':')[0] }
+  return [
+    { rule: 'source_labels: [__address__]\nregex: "(.*):.*"\ntarget_label: machine\naction: replace\n', outcome: 'changed', labels: named },
+    { rule: 'source_labels: [__address__]\nregex: .*:22\naction: drop\n', outcome: labels.__address__.endsWith(':22') ? 'dropped' : 'unchanged', labels: named },
+  ]
+}
+
 /** The answer to a path of these areas, or null: `{ status, body }`. */
 export function systemApi(path, params, request, state) {
   const ok = (data) => ({ status: 200, body: { status: 'success', data } })
@@ -99,6 +117,8 @@ export function systemApi(path, params, request, state) {
     return ok({ killed: Number(killed[1]) })
   }
   switch (path) {
+    case '/api/v1/pipelines': return ok(pipelines(state))
+    case '/api/v1/targets/relabel': return ok(relabel(request.parsed))
     case '/api/v1/rules/backtest': return backtest(request.parsed ?? {})
     case '/api/v1/rules/saved': return ok({ writable: true, files: [...state.savedRules].map(([id, yaml]) => ({ id, yaml })) })
     case '/api/v1/dashboards': return ok({ writable: false, dashboards: BOARDS })

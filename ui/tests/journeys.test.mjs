@@ -367,3 +367,22 @@ test('a query that runs too long is found and ended, and the slow ones are liste
   await page.getByRole('button', { name: 'End it' }).click()
   await page.getByText('No query is running').waitFor()
 }))
+
+test('a target says how its labels came about, and a dropped one why', () => visit({ axe: true }, async ({ page, open }) => {
+  await open('/targets?refresh=5s')
+  const steps = page.getByRole('region', { name: 'how its labels came about' })
+  await page.getByRole('table', { name: 'targets of node' }).getByRole('button', { name: 'Labels' }).first().click()
+  await steps.getByText('machine="10.0.0.5"').waitFor()
+  await page.waitForTimeout(5500)
+  assert.equal(await steps.count(), 1, 'it stays when the page asks again')
+  await steps.getByRole('button', { name: 'close the steps' }).click()
+  await page.getByRole('table', { name: 'dropped targets' }).getByRole('button', { name: 'Why?' }).click()
+  await steps.getByText('dropped here').waitFor()
+  assert.deepEqual(await axe(page), [])
+}))
+
+test('pipelines stand on the overview, the worst first, with the reason', () => visit({}, async ({ page, open }) => {
+  await open('/')
+  const first = page.getByRole('table', { name: 'pipelines' }).locator('tbody tr').first()
+  assert.match(await first.innerText(), /degraded[\s\S]*ingest\s+22\.5 % fail/)
+}))

@@ -443,6 +443,47 @@ export type Backtest = {
   yaml: string
 }
 
+// crates/server/src/http/prometheus/targets.rs
+export type RelabelStep = {
+  rule: string
+  outcome: StepOutcome
+  labels: Record<string, string>
+}
+
+// crates/judge/src/pipelines/baseline.rs
+export type Compared = {
+  metric: string
+  value: number
+  baseline: number
+  direction: Direction
+  worsening: number | null
+  degraded: boolean
+}
+
+// crates/judge/src/pipelines/health.rs
+export type PipelineState = 'healthy' | 'degraded' | 'critical'
+export type PipelineReason = ({ reason: 'error_rate' } & { error_rate: number; threshold: number }) | ({ reason: 'failures_in_row' } & { failures: number }) | ({ reason: 'slower_than_baseline' } & { compared: Compared })
+export type PipelineHealth = {
+  health: PipelineState
+  total_executions: number
+  failed_executions: number
+  success_rate: number
+  duration_s: Spread
+  last_error: string | null
+  reasons: PipelineReason[]
+}
+export type PipelineReport = {
+  window: Window
+  overall_health: PipelineState
+  pipelines: Record<string, PipelineHealth>
+}
+
+// crates/collect/src/relabel/action.rs
+export type StepOutcome = 'unchanged' | 'changed' | 'dropped'
+
+// crates/judge/src/direction.rs
+export type Direction = 'lower' | 'higher' | 'info'
+
 // crates/engine/src/queries.rs
 export type RunningQuery = {
   id: number

@@ -68,7 +68,7 @@ export type Target = {
   scrapeInterval?: string
   scrapeTimeout?: string
 }
-export type Targets = { activeTargets: Target[]; droppedTargets?: { discoveredLabels: Labels }[] }
+export type Targets = { activeTargets: Target[]; droppedTargets?: { discoveredLabels: Labels; scrapePool?: string }[] }
 
 export type NameCount = { name: string; value: number }
 /** Of the store. What stands after the first lines only Lapwing tells. */

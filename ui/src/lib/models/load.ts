@@ -21,7 +21,7 @@ export async function modelNames(now: number, signal?: AbortSignal): Promise<Nam
   return { models, sources: available(known) }
 }
 
-export const TABLE_FACTS: FactId[] = ['traffic', 'errors', 'p95', 'tokens', 'running', 'waiting', 'cache']
+export const TABLE_FACTS: FactId[] = ['traffic', 'errors', 'p95', 'tokens', 'running', 'waiting', 'cache', 'gpu', 'cost']
 
 export type ModelFacts = { now: Map<string, Partial<Record<FactId, number>>>; traffic: Map<string, Line>; seen: Set<string> }
 
