@@ -371,7 +371,7 @@ test('a query that runs too long is found and ended, and the slow ones are liste
 test('a target says how its labels came about, and a dropped one why', () => visit({ axe: true }, async ({ page, open }) => {
   await open('/targets?refresh=5s')
   const steps = page.getByRole('region', { name: 'how its labels came about' })
-  await page.getByRole('table', { name: 'targets of node' }).getByRole('button', { name: 'Labels' }).first().click()
+  await page.getByRole('table', { name: 'targets of node' }).getByRole('button', { name: 'Steps' }).first().click()
   await steps.getByText('machine="10.0.0.5"').waitFor()
   await page.waitForTimeout(5500)
   assert.equal(await steps.count(), 1, 'it stays when the page asks again')

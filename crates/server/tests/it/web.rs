@@ -294,3 +294,43 @@ fn an_open_page_is_told_of_changes_and_holds_nothing_up() {
         "the open page held it up for the whole grace"
     );
 }
+
+#[test]
+fn a_target_says_how_its_labels_came_about() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = dir.path().join("lapwing.yml");
+    let text = r"
+host: { enabled: false }
+scrape_configs:
+  - job_name: app
+    static_configs: [{ targets: ['127.0.0.1:1', '127.0.0.1:22'] }]
+    relabel_configs:
+      - { source_labels: [__address__], regex: '(.*):.*', target_label: machine }
+      - { source_labels: [__address__], regex: '.*:22', action: drop }
+";
+    std::fs::write(&config, text).expect("a file");
+    let server = Server::start(
+        &dir.path().join("data"),
+        &["--config", &config.display().to_string()],
+    );
+    let json = [("Content-Type", "application/json")];
+    let ask = |job: &str, address: &str| {
+        let body = serde_json::json!({ "job": job, "labels": { "__address__": address } });
+        server.post("/api/v1/targets/relabel", &json, body.to_string().as_bytes())
+    };
+    let steps = ask("app", "127.0.0.1:22").json();
+    assert_eq!(steps["data"][0]["outcome"], "changed", "{steps}");
+    assert_eq!(steps["data"][0]["labels"]["machine"], "127.0.0.1");
+    assert_eq!(steps["data"][1]["outcome"], "dropped");
+    let rule = steps["data"][1]["rule"].as_str().unwrap_or("");
+    assert!(rule.contains("drop") && !rule.contains("separator"), "{rule}");
+    assert_eq!(
+        ask("app", "127.0.0.1:1").json()["data"][1]["outcome"],
+        "unchanged"
+    );
+    assert_eq!(ask("nobody", "x").status, 404);
+    let dropped = server.until("/api/v1/targets?state=dropped", |a| {
+        a.body.contains("127.0.0.1:22")
+    });
+    assert_eq!(dropped.json()["data"]["droppedTargets"][0]["scrapePool"], "app");
+}
