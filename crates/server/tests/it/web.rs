@@ -190,7 +190,7 @@ fn a_rule_is_checked_saved_and_counts_at_once_or_nothing_changes() {
     for (yaml, expect) in [
         (
             "groups: [{ name: a, rules: [{ alert: A, expr: 'rate(' }] }]",
-            "rate(",
+            "unclosed left parenthesis",
         ),
         (
             "groups: [{ name: a, rules: [{ record: 'a:b', expr: up }] }]",
