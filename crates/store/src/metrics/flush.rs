@@ -54,11 +54,12 @@ pub(crate) fn write_blocks(
         let mut owner = None;
         for slot in twins {
             let mut shard = core.shards[shard_of(*slot)].lock();
-            let Some(series) = shard.get_mut(*slot) else {
+            let Some((series, times)) = shard.with_times(*slot) else {
                 continue;
             };
             // The slot may have changed hands since it was ranked: its new series' turn comes with the next flush.
             if ranks.place(*slot, series.generation).is_some() {
+                series.seal_before(until_ms, times);
                 collect(series, until_ms, flush, &mut columns);
                 owner = Some(*slot);
             }
@@ -84,9 +85,11 @@ pub(crate) fn write_blocks(
 pub(crate) fn drop_flushed(core: &Core, flush: u32) -> usize {
     let mut dropped = 0;
     for (number, shard) in core.shards.iter().enumerate() {
-        for (_, series) in shard.lock().iter_mut(number) {
+        let mut shard = shard.lock();
+        for (_, series) in shard.iter_mut(number) {
             dropped += series.drop_flushed(flush);
         }
+        shard.times_mut().forget_unused();
     }
     dropped
 }
@@ -125,12 +128,9 @@ fn keep(core: &Core, slots: &[u32], flush: u32) {
 
 /// Copies what lies before `until_ms`, and marks it.
 fn collect(series: &mut Series, until_ms: i64, flush: u32, out: &mut SeriesColumns) {
-    series.seal_before(until_ms);
-    for chunk in series.sealed.iter_mut().filter(|c| c.last_t_ms < until_ms) {
+    for chunk in series.sealed.iter_mut().filter(|c| c.last_t_ms() < until_ms) {
         chunk.flush = flush;
-        chunk
-            .newest_first()
-            .read((i64::MIN, i64::MAX), &mut out.times_ms, &mut out.values);
+        chunk.read((i64::MIN, i64::MAX), &mut out.times_ms, &mut out.values);
     }
     let Some(extra) = &mut series.extra else { return };
     let in_order = extra.late.is_empty();

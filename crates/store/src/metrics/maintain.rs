@@ -388,8 +388,8 @@ impl Upkeep {
         let mut removed = 0;
         for slot in slots {
             let mut shard = core.shards[shard_of(slot)].lock();
-            if let Some(series) = shard.get_mut(slot) {
-                removed += series.delete(start_ms, end_ms, core.options.window_ms);
+            if let Some((series, times)) = shard.with_times(slot) {
+                removed += series.delete((start_ms, end_ms), core.options.window_ms, times);
             }
         }
         let Some(disk) = disk else { return Ok(removed) };
@@ -475,9 +475,11 @@ fn forget_old(core: &Core, now_ms: i64) -> usize {
     let oldest_ms = now_ms.saturating_sub(age_ms);
     let mut dropped = 0;
     for (number, shard) in core.shards.iter().enumerate() {
-        for (_, series) in shard.lock().iter_mut(number) {
+        let mut shard = shard.lock();
+        for (_, series) in shard.iter_mut(number) {
             dropped += series.forget_before(oldest_ms);
         }
+        shard.times_mut().forget_unused();
     }
     dropped
 }

@@ -259,7 +259,7 @@ impl Apply<'_> {
         let mut shard = self.core.shards[number].lock();
         let mut samples = 0;
         while !reader.is_empty() {
-            let (slot, mut state) = take_series(&mut reader)?;
+            let (slot, mut state) = take_series(&mut reader, shard.times_mut())?;
             let Some(series) = shard.get_mut(slot).filter(|_| shard_of(slot) == number) else {
                 continue;
             };
@@ -285,18 +285,21 @@ impl Apply<'_> {
                 SectionKind::Samples => deltas.take(body)?,
                 _ => (body.varint_u32()?, body.zigzag()?, 0.0),
             };
-            let series = if shard_of(slot) == section.shard {
-                shard.get_mut(slot)
+            let found = if shard_of(slot) == section.shard {
+                shard.with_times(slot)
             } else {
                 None
             };
-            if series.is_none() {
+            if found.is_none() {
                 lost += 1;
             }
+            let (series, times) = found.unzip();
             match section.kind {
                 SectionKind::Samples => {
                     samples += 1;
-                    series.map(|s| s.append(t_ms, value, &self.bounds));
+                    if let (Some(series), Some(times)) = (series, times) {
+                        series.append((t_ms, value), &self.bounds, times);
+                    }
                 }
                 SectionKind::Histograms => {
                     let histogram = take_histogram(body)?;

@@ -297,11 +297,9 @@ impl SeriesReader for HeadReader {
         for chunk in series
             .sealed
             .iter()
-            .filter(|c| c.first_t_ms <= last_ms && c.last_t_ms >= start_ms)
+            .filter(|c| c.first_t_ms() <= last_ms && c.last_t_ms() >= start_ms)
         {
-            chunk
-                .newest_first()
-                .read((start_ms, last_ms), &mut out.times_ms, &mut out.values);
+            chunk.read((start_ms, last_ms), &mut out.times_ms, &mut out.values);
         }
         if series.open.count() > 0 && series.open.first_t_ms() <= last_ms {
             series

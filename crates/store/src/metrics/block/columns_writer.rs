@@ -26,6 +26,13 @@ pub(super) struct TimesEntry {
     pub(super) max_ms: i64,
 }
 
+impl TimesEntry {
+    /// Whether any of its times may lie in the range, both ends included.
+    pub(super) fn overlaps(&self, (start_ms, end_ms): (i64, i64)) -> bool {
+        self.max_ms >= start_ms && self.min_ms <= end_ms
+    }
+}
+
 /// Where the values of a chunk stand; a member of a group has its number.
 pub(super) type Values = (Place, Option<u32>);
 

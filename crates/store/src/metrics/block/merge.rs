@@ -8,6 +8,7 @@
 //! to be [`OnDamage::Stop`]: the inputs stay, and nothing is lost that could be read before. With [`OnDamage::LeaveOut`] the
 //! rest is merged.
 
+use super::cache::PageCache;
 use super::error::BlockError;
 use super::meta::{BlockMeta, BlockOptions};
 use super::reader::{Block, BlockSeries};
@@ -17,6 +18,9 @@ use lapwing_types::{Labels, Matcher};
 use std::iter::Peekable;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Of a merge alone: each input is read once, in order, so a page or two of every kind are enough.
+const CACHE_BYTES: usize = 4 << 20;
 
 /// What a merge does when a page of an input is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,8 @@ pub(super) fn for_each_merged(
     on_damage: OnDamage,
     mut visit: impl FnMut(&Labels, &mut SeriesColumns) -> Result<(), BlockError>,
 ) -> Result<(), BlockError> {
+    let cache = PageCache::new(CACHE_BYTES);
+    let blocks: Vec<Block> = blocks.iter().map(|block| block.through(&cache)).collect();
     let mut inputs: Vec<_> = blocks
         .iter()
         .map(|block| {
@@ -86,7 +92,7 @@ pub(super) fn for_each_merged(
     let merged = &mut merged;
     while let Some(labels) = least(&mut inputs)? {
         merged.clear();
-        for (input, block) in inputs.iter_mut().zip(blocks) {
+        for (input, block) in inputs.iter_mut().zip(&blocks) {
             let Some(series) = input.next_if(|s| s.as_ref().is_ok_and(|s| s.labels == labels)) else {
                 continue;
             };

@@ -173,14 +173,14 @@ impl PageWriter {
 /// Reads pages through the cache and verifies each.
 pub(super) struct PageFile {
     path: PathBuf,
-    file: File,
-    slots: Vec<PageSlot>,
+    file: Arc<File>,
+    slots: Arc<[PageSlot]>,
     cache: Arc<PageCache>,
     block: u64,
     /// Pages found damaged, and why: they are not read again.
-    quarantine: Mutex<BTreeMap<u32, &'static str>>,
+    quarantine: Arc<Mutex<BTreeMap<u32, &'static str>>>,
     /// These and the pages whose content makes no sense though their checksum holds: parts of those may serve.
-    faults: Mutex<BTreeMap<u32, &'static str>>,
+    faults: Arc<Mutex<BTreeMap<u32, &'static str>>>,
     pub(super) size_bytes: u64,
     /// The directory was damaged and has been rebuilt from the pages themselves.
     pub(super) directory_rebuilt: bool,
@@ -216,15 +216,29 @@ impl PageFile {
         };
         Ok(PageFile {
             path: path.to_owned(),
-            file,
-            slots,
+            file: Arc::new(file),
+            slots: slots.into(),
             cache: Arc::clone(cache),
             block: cache.register(),
-            quarantine: Mutex::default(),
-            faults: Mutex::default(),
+            quarantine: Arc::default(),
+            faults: Arc::default(),
             size_bytes,
             directory_rebuilt,
         })
+    }
+
+    /// The same pages through another cache; what is found damaged is known to both.
+    pub(super) fn through(&self, cache: &Arc<PageCache>) -> Self {
+        PageFile {
+            path: self.path.clone(),
+            file: Arc::clone(&self.file),
+            slots: Arc::clone(&self.slots),
+            cache: Arc::clone(cache),
+            block: cache.register(),
+            quarantine: Arc::clone(&self.quarantine),
+            faults: Arc::clone(&self.faults),
+            ..*self
+        }
     }
 
     pub(super) fn pages_len(&self) -> u32 {

@@ -31,7 +31,15 @@ pub struct SeriesId(pub u32);
 pub struct BlockSeries {
     pub id: SeriesId,
     pub labels: Labels,
-    pub(super) chunks: Vec<ChunkRef>,
+    pub(super) chunks: Vec<SelectedChunk>,
+}
+
+/// A chunk, and where its times stand: the selection looks that up, and many reads follow it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SelectedChunk {
+    pub(super) chunk: ChunkRef,
+    /// None for extras, and where the entry is damaged, which reading then finds.
+    times: Option<TimesEntry>,
 }
 
 /// A series and its exemplars, each with the time of its sample.
@@ -40,7 +48,7 @@ pub type SeriesExemplars = (Labels, Vec<(i64, Exemplar)>);
 pub struct Block {
     dir: PathBuf,
     pub(super) file: PageFile,
-    pub(super) index: Index,
+    pub(super) index: Arc<Index>,
     meta: BlockMeta,
 }
 
@@ -66,9 +74,19 @@ impl Block {
         Ok(Block {
             dir: dir.to_owned(),
             file,
-            index,
+            index: Arc::new(index),
             meta,
         })
+    }
+
+    /// The same block through another cache: who reads all of it once must not push out what others ask for again.
+    pub(super) fn through(&self, cache: &Arc<PageCache>) -> Self {
+        Block {
+            dir: self.dir.clone(),
+            file: self.file.through(cache),
+            index: Arc::clone(&self.index),
+            meta: self.meta.clone(),
+        }
     }
 
     pub fn dir(&self) -> &Path {
@@ -166,7 +184,7 @@ impl Block {
         let series = BlockSeries {
             id: SeriesId(0),
             labels: labels.clone(),
-            chunks: vec![chunk],
+            chunks: vec![SelectedChunk { chunk, times: None }],
         };
         self.read(&series, (i64::MIN, i64::MAX), &mut SeriesColumns::default())
     }
@@ -180,8 +198,8 @@ impl Block {
         out: &mut SeriesColumns,
     ) -> Result<(), BlockError> {
         let mut table = TimesCursor::new(&self.file, &self.index);
-        for chunk in &series.chunks {
-            self.read_part(chunk, &mut table, (start_ms, end_ms), out)?;
+        for part in &series.chunks {
+            self.read_part(part, &mut table, (start_ms, end_ms), out)?;
         }
         Ok(())
     }
@@ -195,8 +213,8 @@ impl Block {
     ) -> Result<usize, BlockError> {
         let mut table = TimesCursor::new(&self.file, &self.index);
         let mut lost = 0;
-        for chunk in &series.chunks {
-            match self.read_part(chunk, &mut table, range, out) {
+        for part in &series.chunks {
+            match self.read_part(part, &mut table, range, out) {
                 Err(BlockError::Damaged { .. }) => lost += 1,
                 other => other?,
             }
@@ -207,7 +225,7 @@ impl Block {
     /// One chunk's part of the range: wholly, or nothing and an error.
     fn read_part(
         &self,
-        chunk: &ChunkRef,
+        SelectedChunk { chunk, times }: &SelectedChunk,
         table: &mut TimesCursor<'_>,
         (start_ms, end_ms): (i64, i64),
         out: &mut SeriesColumns,
@@ -221,13 +239,17 @@ impl Block {
             out.start_times_ms.append(&mut extra.start_times_ms);
             return Ok(());
         }
-        let entry = table.get(chunk.times)?;
+        let entry = match times {
+            Some(entry) => *entry,
+            None => table.get(chunk.times)?,
+        };
         if entry.max_ms < start_ms || entry.min_ms > end_ms {
             return Ok(());
         }
         let times_ms = self.times(&entry)?;
-        let from = times_ms.partition_point(|t| *t < start_ms);
-        let to = times_ms.partition_point(|t| *t <= end_ms);
+        let from = first_from(&times_ms, start_ms);
+        let behind_ms = end_ms.checked_add(1);
+        let to = behind_ms.map_or(times_ms.len(), |t_ms| first_from(&times_ms, t_ms));
         if from < to {
             self.read_chunk(chunk, &times_ms, from..to, out)?;
         }
@@ -262,8 +284,8 @@ impl Block {
         }
         for series in self.select(matchers, range.0, range.1)? {
             let mut out = SeriesColumns::default();
-            for chunk in series.chunks.iter().filter(|c| c.kind == ChunkKind::Extras) {
-                let read = self.with_column(chunk.place, |bytes| extras::decode(bytes, range, &mut out));
+            for part in series.chunks.iter().filter(|p| p.chunk.kind == ChunkKind::Extras) {
+                let read = self.with_column(part.chunk.place, |bytes| extras::decode(bytes, range, &mut out));
                 readable(read)?;
             }
             if !out.exemplars.is_empty() {
@@ -484,7 +506,7 @@ impl<'b> Walk<'b> {
     fn chunks(&mut self, id: u32) -> Result<bool, BlockError> {
         let (_, chunks) = self.series.get(id)?;
         for chunk in chunks.iter().filter(|c| c.kind != ChunkKind::Extras) {
-            if readable(overlaps(&mut self.times, chunk, self.range))?.unwrap_or(false) {
+            if readable(self.times.get(chunk.times))?.is_some_and(|entry| entry.overlaps(self.range)) {
                 return Ok(true);
             }
         }
@@ -496,12 +518,18 @@ impl<'b> Walk<'b> {
         let (pairs, chunks) = self.series.get(id)?;
         let mut kept = Vec::with_capacity(chunks.len());
         for chunk in chunks {
-            // A chunk whose times are lost has no place in any range.
-            if whole || readable(overlaps(&mut self.times, chunk, self.range))?.unwrap_or(false) {
-                kept.push(*chunk);
-            }
+            let times = match chunk.kind {
+                ChunkKind::Extras => None,
+                _ => match readable(self.times.get(chunk.times))? {
+                    Some(entry) if !entry.overlaps(self.range) => continue,
+                    // A chunk whose times are lost has no place in any range.
+                    None if !whole => continue,
+                    times => times,
+                },
+            };
+            kept.push(SelectedChunk { chunk: *chunk, times });
         }
-        if kept.iter().all(|c| c.kind == ChunkKind::Extras) && !whole {
+        if kept.iter().all(|p| p.chunk.kind == ChunkKind::Extras) && !whole {
             return Ok(None);
         }
         let labels = labels_of(self.block, pairs, (&mut self.pairs, &mut self.text))?;
@@ -513,12 +541,28 @@ impl<'b> Walk<'b> {
     }
 }
 
-fn overlaps(table: &mut TimesCursor<'_>, chunk: &ChunkRef, range: (i64, i64)) -> Result<bool, BlockError> {
-    if chunk.kind == ChunkKind::Extras {
-        return Ok(true);
+/// Where the first time stands that is not before `t_ms`. Scrapes come evenly, so the search begins where it would be if they
+/// were exactly so: a column is read from one or two places instead of six.
+fn first_from(times_ms: &[i64], t_ms: i64) -> usize {
+    let (Some(first), Some(last)) = (times_ms.first(), times_ms.last()) else {
+        return 0;
+    };
+    if t_ms <= *first {
+        return 0;
     }
-    let entry = table.get(chunk.times)?;
-    Ok(entry.max_ms >= range.0 && entry.min_ms <= range.1)
+    if t_ms > *last {
+        return times_ms.len();
+    }
+    let before = |t: &i64| *t < t_ms;
+    let share = t_ms.abs_diff(*first) as f64 / last.abs_diff(*first) as f64;
+    let guess = ((times_ms.len() - 1) as f64 * share) as usize;
+    let near = guess.saturating_sub(1)..(guess + 3).min(times_ms.len());
+    match times_ms.get(near.clone()) {
+        Some([low, .., high]) if before(low) && !before(high) => {
+            near.start + times_ms[near].partition_point(before)
+        }
+        _ => times_ms.partition_point(before),
+    }
 }
 
 /// Values are copied to `text` first, because each may stand in another page.
@@ -545,4 +589,23 @@ fn labels_of(
     Ok(Labels::from_sorted(
         parts.iter().map(|(name, value)| (*name, &text[value.clone()])),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_from;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_guess_finds_what_a_search_finds(first in any::<i64>(), steps in proptest::collection::vec(prop_oneof![4 => Just(15_000i64), 4 => 14_900..15_100i64, 1 => 1..1i64 << 50], 0..200), to in any::<prop::sample::Index>(), off in -2i64..3) {
+            let mut times_ms = vec![first / 2];
+            for step in steps {
+                times_ms.push(times_ms[times_ms.len() - 1] + step);
+            }
+            for t_ms in [i64::MIN, i64::MAX, first, to.get(&times_ms) + off] {
+                prop_assert_eq!(first_from(&times_ms, t_ms), times_ms.partition_point(|t| *t < t_ms));
+            }
+        }
+    }
 }

@@ -330,24 +330,43 @@ fn common_divisor(residuals: &[i64], base: i64) -> u64 {
 /// The width at which packed bits and patches together are least, and that sum in bits.
 fn width_for(residuals: &[i64], base: i64, divisor: u64) -> (u32, usize) {
     let mut by_len = [0usize; 65];
-    let mut len_max = 0;
     for value in residuals {
         let mut distance = value.wrapping_sub(base) as u64;
         if divisor > 1 {
             distance /= divisor;
         }
-        let len = (64 - distance.leading_zeros()) as usize;
-        by_len[len] += 1;
-        len_max = len_max.max(len);
+        by_len[(64 - distance.leading_zeros()) as usize] += 1;
     }
-    let mut best = (len_max as u32, residuals.len() * len_max);
-    for width in 0..len_max {
-        let mut cost = residuals.len() * width;
-        for (len, count) in by_len.iter().enumerate().take(len_max + 1).skip(width + 1) {
-            cost += count * (PATCH_BITS + (len - width).div_ceil(7) * 8);
+    least_cost(residuals.len(), &by_len)
+}
+
+/// From the greatest length down, over those lengths that occur: what is packed shrinks, what is patched grows.
+fn least_cost(count: usize, by_len: &[usize; 65]) -> (u32, usize) {
+    let mut over = [(0usize, 0usize); 65];
+    let mut lens = 0;
+    let mut patched = 0;
+    let mut best = (0, 0);
+    for width in (0..=64).rev() {
+        if lens > 0 {
+            let packed = count * width;
+            // A patch takes its position and at least one byte.
+            if patched * (PATCH_BITS + 8) >= best.1 {
+                break;
+            }
+            let patches =
+                |(len, count): &(usize, usize)| count * (PATCH_BITS + (len - width).div_ceil(7) * 8);
+            let cost = packed + over[..lens].iter().map(patches).sum::<usize>();
+            // Of equals the narrowest, but not for the sake of patches alone.
+            if cost < best.1 || (cost == best.1 && (best.0 as usize) < over[0].0) {
+                best = (width as u32, cost);
+            }
+        } else if by_len[width] > 0 {
+            best = (width as u32, count * width);
         }
-        if cost < best.1 {
-            best = (width as u32, cost);
+        if by_len[width] > 0 {
+            over[lens] = (width, by_len[width]);
+            lens += 1;
+            patched += by_len[width];
         }
     }
     best
@@ -392,7 +411,32 @@ mod tests {
         len
     }
 
+    /// Every width, as the layout says what it costs.
+    fn least_cost_by_trial(count: usize, by_len: &[usize; 65]) -> (u32, usize) {
+        let len_max = (0..65).rev().find(|len| by_len[*len] > 0).unwrap_or(0);
+        let mut best = (len_max as u32, count * len_max);
+        for width in 0..len_max {
+            let patches =
+                (width + 1..=len_max).map(|len| by_len[len] * (PATCH_BITS + (len - width).div_ceil(7) * 8));
+            let cost = count * width + patches.sum::<usize>();
+            if cost < best.1 {
+                best = (width as u32, cost);
+            }
+        }
+        best
+    }
+
     proptest! {
+        #[test]
+        fn no_width_costs_less(lens in proptest::collection::vec((0usize..65, 1usize..90), 0..12)) {
+            let mut by_len = [0; 65];
+            for (len, count) in lens {
+                by_len[len] += count;
+            }
+            let count = by_len.iter().sum();
+            prop_assert_eq!(least_cost(count, &by_len), least_cost_by_trial(count, &by_len));
+        }
+
         #[test]
         fn round_trips(values in column()) {
             check(&values, Effort::Fast);

@@ -1,11 +1,11 @@
-//! Samples of one series and one window, compressed as they arrive, read from the newest back.
+//! The samples of a series that came last, compressed as they arrive, read from the newest back.
 //!
 //! Times: difference of differences, in four sizes. Values: XOR with the value before, as a window of meaningful bits
 //! that is kept while it fits (the scheme of Gorilla). Every bit pattern of f64 returns.
 //!
 //! What is asked most is the newest, so the stream is written to be read from its end: behind the payload stands what says how
 //! long it is, and where the window of meaningful bits changes stands the one that was in force before. The last sample stands
-//! beside the stream; a question about five minutes of a half-hour window decodes five minutes.
+//! beside the stream; a question about five minutes decodes five minutes.
 //!
 //! Layout of the bit stream, most significant bit first; per sample but the first, in this order:
 //!
@@ -16,7 +16,7 @@
 //!
 //! "No window yet" is written as 31 leading zeros and length 64, which no window can be.
 
-use crate::metrics::bytes::{Malformed, Reader, put_f64, put_varint, put_zigzag};
+use crate::metrics::bytes::{Malformed, Reader, put_varint, put_zigzag};
 
 /// Bits of differences of differences before each suffix.
 const SMALL: u32 = 7;
@@ -25,6 +25,14 @@ const LARGE: u32 = 20;
 const NO_WINDOW: u64 = 31 << 6 | 63;
 /// Steps of 64 bytes: doubling would leave a quarter of the head empty.
 const GROWTH_WORDS: usize = 8;
+/// Sealed are so many samples at a time, or a multiple of them,
+const PIECE_SAMPLES: u16 = 60;
+/// once the stream is this long (what costs less than two bytes per sample gains little),
+const PIECE_WORDS_MIN: usize = 16;
+/// or when there are this many of them.
+const SAMPLES_MAX: u16 = 480;
+/// The newest stay as they are: five minutes of a scrape every fifteen seconds are what most questions are about.
+const FRESH_SAMPLES: u16 = 20;
 
 /// A chunk that still grows; the series knows its last sample. Whole 64-bit words are in `words`, the rest in `partial`.
 #[derive(Clone, Debug, Default)]
@@ -165,28 +173,52 @@ impl OpenChunk {
         self.partial_bits = over as u8;
     }
 
-    /// Ends the chunk, whose last sample this is, and leaves an empty one. That keeps the buffer, for it will need as much: buffers
-    /// of all series that grew through every size anew, window after window, would leave the heap full of holes.
-    pub(crate) fn seal(&mut self, (last_t_ms, last_value): (i64, f64)) -> SealedChunk {
-        let open = std::mem::take(self);
-        let has_part = open.partial_bits > 0;
-        let mut words = Vec::with_capacity(open.words.len() + usize::from(has_part));
-        words.extend_from_slice(&open.words);
-        words.extend(has_part.then_some(open.partial));
-        self.words = open.words;
-        self.words.clear();
-        self.words.shrink_to(words.len() + 2 * GROWTH_WORDS);
-        SealedChunk {
-            words: words.into_boxed_slice(),
-            first_t_ms: open.first_t_ms,
-            last_t_ms,
-            last_value,
-            last_delta_ms: open.previous_delta_ms,
-            flush: 0,
-            count: open.count,
-            window: open.window,
-            partial_bits: open.partial_bits,
+    /// How many samples should be sealed before the next one comes: the same for all series of a scrape, and none while the
+    /// stream is small as it is.
+    #[inline]
+    pub(crate) fn due(&self) -> usize {
+        let old = self.count.saturating_sub(FRESH_SAMPLES);
+        if old == 0 || !old.is_multiple_of(PIECE_SAMPLES) {
+            return 0;
         }
+        let is_large = self.words.len() >= PIECE_WORDS_MIN || old >= SAMPLES_MAX;
+        if is_large { usize::from(old) } else { 0 }
+    }
+
+    /// The oldest `old` samples, of which there are more; then the stream goes on without them.
+    pub(crate) fn cut<T>(
+        &mut self,
+        old: usize,
+        last: (i64, f64),
+        seal: impl FnOnce(NewestFirst<'_>) -> T,
+    ) -> T {
+        let fresh = self.count() - old;
+        let mut samples = self.newest_first(last);
+        let first_t_ms = samples
+            .by_ref()
+            .take(fresh)
+            .last()
+            .map_or(self.first_t_ms, |(t, _)| t);
+        // Words that were not even begun hold nothing of what stays.
+        let unread = samples.words.len();
+        let sealed = seal(samples);
+        self.words.drain(..unread);
+        self.first_t_ms = first_t_ms;
+        self.count = fresh as u16;
+        sealed
+    }
+
+    /// Begins anew, and keeps the buffer, for it will need as much: buffers of all series that grew through every size anew,
+    /// window after window, would leave the heap full of holes.
+    pub(crate) fn restart(&mut self) {
+        let len = self.words.len();
+        let mut words = std::mem::take(&mut self.words);
+        words.clear();
+        words.shrink_to(len + 2 * GROWTH_WORDS);
+        *self = OpenChunk {
+            words,
+            ..OpenChunk::default()
+        };
     }
 
     /// Its samples, the last of which this is, from there back.
@@ -228,72 +260,6 @@ impl OpenChunk {
             partial_bits,
             window,
             count,
-        })
-    }
-}
-
-/// A chunk that no longer changes. Of its last word `partial_bits` are used, all of them where that is 0.
-#[derive(Clone, Debug)]
-pub(crate) struct SealedChunk {
-    words: Box<[u64]>,
-    pub(crate) first_t_ms: i64,
-    pub(crate) last_t_ms: i64,
-    last_value: f64,
-    last_delta_ms: i64,
-    /// The flush that copied it, if any.
-    pub(crate) flush: u32,
-    count: u16,
-    window: Window,
-    partial_bits: u8,
-}
-
-impl SealedChunk {
-    #[inline]
-    pub(crate) fn newest_first(&self) -> NewestFirst<'_> {
-        let (words, bits) = match (self.partial_bits, self.words.split_last()) {
-            (used @ 1.., Some((last, whole))) => (whole, Bits::beginning(*last, u32::from(used))),
-            _ => (&*self.words, Bits::default()),
-        };
-        NewestFirst {
-            words,
-            bits,
-            left: self.count,
-            t_ms: self.last_t_ms,
-            delta_ms: self.last_delta_ms,
-            value: self.last_value.to_bits(),
-            window: self.window,
-        }
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        usize::from(self.count)
-    }
-
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.words.len() * 8
-    }
-
-    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
-        put_varint(out, u64::from(self.count));
-        put_zigzag(out, self.first_t_ms);
-        put_zigzag(out, self.last_t_ms);
-        put_f64(out, self.last_value);
-        put_zigzag(out, self.last_delta_ms);
-        out.extend_from_slice(&[self.partial_bits, self.window.leading, self.window.length]);
-        put_words(out, &self.words);
-    }
-
-    pub(crate) fn read_from(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(SealedChunk {
-            count: take_count(reader)?,
-            first_t_ms: reader.zigzag()?,
-            last_t_ms: reader.zigzag()?,
-            last_value: reader.f64()?,
-            last_delta_ms: reader.zigzag()?,
-            partial_bits: take_partial_bits(reader)?,
-            window: Window::read_from(reader)?,
-            words: take_words(reader)?.into_boxed_slice(),
-            flush: 0,
         })
     }
 }
@@ -515,11 +481,25 @@ mod tests {
             open.write_to(&mut out);
             let back = OpenChunk::read_from(&mut Reader::new(&out)).unwrap();
             prop_assert_eq!(&bits(back.newest_first(last)), &samples);
-            let sealed = open.seal(last);
-            prop_assert_eq!(&bits(sealed.newest_first()), &samples);
-            let mut out = Vec::new();
-            sealed.write_to(&mut out);
-            prop_assert_eq!(bits(SealedChunk::read_from(&mut Reader::new(&out)).unwrap().newest_first()), samples);
+            open.restart();
+            prop_assert_eq!(bits(open.newest_first(last)), Vec::new());
+        }
+
+        #[test]
+        fn a_cut_parts_the_old_from_the_new(samples in any_samples(), more in any_samples(), at in any::<prop::sample::Index>()) {
+            prop_assume!(samples.len() > 1);
+            let (mut open, mut last) = filled(&samples);
+            let old = at.index(samples.len() - 1) + 1;
+            prop_assume!(old < samples.len());
+            let sealed = open.cut(old, last, bits);
+            prop_assert_eq!(sealed, samples[..old].to_vec());
+            prop_assert_eq!((open.count(), open.first_t_ms()), (samples.len() - old, samples[old].0));
+            for (t, v) in &more {
+                let sample = (*t, f64::from_bits(*v));
+                open.push(sample, last);
+                last = sample;
+            }
+            prop_assert_eq!(bits(open.newest_first(last)), [&samples[old..], &more[..]].concat());
         }
 
         #[test]
@@ -539,19 +519,6 @@ mod tests {
             if let Ok(chunk) = OpenChunk::read_from(&mut Reader::new(&bytes)) {
                 chunk.newest_first((0, 0.0)).for_each(drop);
             }
-            if let Ok(chunk) = SealedChunk::read_from(&mut Reader::new(&bytes)) {
-                chunk.newest_first().for_each(drop);
-            }
         }
-    }
-
-    #[test]
-    fn a_steady_series_is_small() {
-        let samples: Vec<(i64, u64)> = (0..120)
-            .map(|i| (i * 15_000, f64::from(i as u32 * 3).to_bits()))
-            .collect();
-        let (mut open, last) = filled(&samples);
-        let sealed = open.seal(last);
-        assert!(sealed.heap_bytes() < 250, "{}", sealed.heap_bytes());
     }
 }

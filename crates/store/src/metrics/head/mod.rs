@@ -4,7 +4,7 @@
 //! - `ranks`: the order of series by their labels.
 //! - `postings`: sets of slots, and the four matchers over them.
 //! - `raw_cache`: from the bytes a series arrives with to its slot.
-//! - `shard`, `series`, `chunk`, `extra`: the samples.
+//! - `shard`, `series`, `chunk`, `sealed`, `extra`: the samples.
 //! - `isolation`: which commits a snapshot may see.
 //!
 //! Slots are numbered as series appear, and slot `n` lives in shard `n % SHARDS`: shards are balanced whatever the
@@ -18,6 +18,7 @@ pub(crate) mod isolation;
 pub(crate) mod postings;
 pub(crate) mod ranks;
 pub(crate) mod raw_cache;
+pub(crate) mod sealed;
 pub(crate) mod series;
 pub(crate) mod shard;
 

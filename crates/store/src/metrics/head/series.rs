@@ -1,15 +1,14 @@
 //! One series in the head: its last sample, the chunk that grows, and those of its windows that are not in a block yet.
 
-use super::chunk::{NewestFirst, OpenChunk, SealedChunk};
+use super::chunk::{NewestFirst, OpenChunk};
 use super::extra::{Extra, HistogramSample, Inserted, KeptExemplar, LateSample};
+use super::sealed::{SealedChunk, SharedTimes};
 use lapwing_types::{Exemplar, Histogram};
 
-/// A chunk never holds more, however short the interval.
-const CHUNK_SAMPLES_MAX: usize = 512;
 /// "No sample yet"; as a time it lies before every other one.
 pub(crate) const NEVER_MS: i64 = i64::MIN;
 
-/// About 100 bytes, plus about 200 for the open chunk at an interval of 15 seconds.
+/// About 100 bytes, plus about 250 for the open chunk and one byte and a half per sealed sample.
 #[derive(Debug)]
 pub(crate) struct Series {
     /// Zero while the slot is free.
@@ -66,27 +65,47 @@ impl Series {
     }
 
     #[inline]
-    pub(crate) fn append(&mut self, t_ms: i64, value: f64, bounds: &Bounds) -> Judgement {
+    pub(crate) fn append(
+        &mut self,
+        (t_ms, value): (i64, f64),
+        bounds: &Bounds,
+        shared: &mut SharedTimes,
+    ) -> Judgement {
         if t_ms < bounds.oldest_ms {
             return Judgement::TooOld;
         }
         if t_ms <= self.last_t_ms {
             return self.append_late(t_ms, value, bounds);
         }
-        let count = self.open.count();
-        if count > 0 {
+        if self.open.count() > 0 {
             let first_window = self.open.first_t_ms().div_euclid(bounds.window_ms);
             let next_window_ms = (first_window + 1).saturating_mul(bounds.window_ms);
-            if t_ms >= next_window_ms || count >= CHUNK_SAMPLES_MAX {
-                self.sealed.reserve_exact(1);
-                self.sealed
-                    .push(self.open.seal((self.last_t_ms, self.last_value)));
+            if t_ms >= next_window_ms {
+                self.seal(shared);
+            } else if self.open.due() > 0 {
+                self.seal_old(self.open.due(), shared);
             }
         }
         self.open.push((t_ms, value), (self.last_t_ms, self.last_value));
         self.last_t_ms = t_ms;
         self.last_value = value;
         Judgement::InOrder
+    }
+
+    /// Ends the open chunk, which is not empty.
+    fn seal(&mut self, shared: &mut SharedTimes) {
+        let piece = shared.seal(self.newest_first());
+        self.sealed.reserve_exact(1);
+        self.sealed.push(piece);
+        self.open.restart();
+    }
+
+    #[cold]
+    fn seal_old(&mut self, old: usize, shared: &mut SharedTimes) {
+        let last = (self.last_t_ms, self.last_value);
+        let piece = self.open.cut(old, last, |samples| shared.seal(samples));
+        self.sealed.reserve_exact(1);
+        self.sealed.push(piece);
     }
 
     #[cold]
@@ -114,15 +133,12 @@ impl Series {
     }
 
     fn in_order_at(&self, t_ms: i64) -> Option<f64> {
-        let find =
-            |mut samples: NewestFirst<'_>| samples.find(|(t, _)| *t <= t_ms).filter(|(t, _)| *t == t_ms);
-        let found = if self.open.count() > 0 && t_ms >= self.open.first_t_ms() {
-            find(self.newest_first())
-        } else {
-            let holds = |c: &&SealedChunk| (c.first_t_ms..=c.last_t_ms).contains(&t_ms);
-            find(self.sealed.iter().find(holds)?.newest_first())
-        };
-        found.map(|(_, value)| value)
+        if self.open.count() > 0 && t_ms >= self.open.first_t_ms() {
+            let at = self.newest_first().find(|(t, _)| *t <= t_ms);
+            return at.filter(|(t, _)| *t == t_ms).map(|(_, value)| value);
+        }
+        let holds = |c: &&SealedChunk| (c.first_t_ms()..=c.last_t_ms()).contains(&t_ms);
+        self.sealed.iter().find(holds)?.value_at(t_ms)
     }
 
     /// Samples of the open chunk.
@@ -174,7 +190,7 @@ impl Series {
     /// Oldest time that is still in memory, and whether there is any.
     pub(crate) fn oldest_ms(&self) -> Option<i64> {
         let chunk = match self.sealed.first() {
-            Some(sealed) => Some(sealed.first_t_ms),
+            Some(sealed) => Some(sealed.first_t_ms()),
             None => (self.open.count() > 0).then(|| self.open.first_t_ms()),
         };
         let extra = self.extra.as_ref();
@@ -185,7 +201,12 @@ impl Series {
 
     /// Removes what lies in the range; returns how many samples went. What remains is sealed anew: the open chunk
     /// cannot go on from a sample that is gone.
-    pub(crate) fn delete(&mut self, start_ms: i64, end_ms: i64, window_ms: i64) -> usize {
+    pub(crate) fn delete(
+        &mut self,
+        (start_ms, end_ms): (i64, i64),
+        window_ms: i64,
+        shared: &mut SharedTimes,
+    ) -> usize {
         let gone = |t_ms: i64| (start_ms..=end_ms).contains(&t_ms);
         let mut removed = 0;
         if let Some(extra) = &mut self.extra {
@@ -195,45 +216,45 @@ impl Series {
             extra.exemplars.retain(|e| !gone(e.t_ms));
             removed += before - extra.late.len() - extra.histograms.len();
         }
-        let mut in_order: Vec<(i64, f64)> = self.newest_first().collect();
-        for chunk in self.sealed.iter().rev() {
-            in_order.extend(chunk.newest_first());
+        let (mut times_ms, mut values) = (Vec::new(), Vec::new());
+        let everything_ms = (i64::MIN, i64::MAX);
+        for chunk in &self.sealed {
+            chunk.read(everything_ms, &mut times_ms, &mut values);
         }
-        in_order.reverse();
-        let kept: Vec<(i64, f64)> = in_order.iter().copied().filter(|(t, _)| !gone(*t)).collect();
-        if kept.len() == in_order.len() {
-            return removed;
-        }
+        self.newest_first()
+            .read(everything_ms, &mut times_ms, &mut values);
+        let before = times_ms.len();
         let mut again = Series::new(self.generation);
-        let everything = Bounds {
+        let bounds = Bounds {
             oldest_ms: NEVER_MS,
             ooo_window_ms: i64::MAX,
             window_ms,
             exemplars_max: 0,
             commit: 0,
         };
-        for (t_ms, value) in &kept {
-            again.append(*t_ms, *value, &everything);
+        let mut kept = 0;
+        for sample in times_ms.into_iter().zip(values).filter(|(t, _)| !gone(*t)) {
+            again.append(sample, &bounds, shared);
+            kept += 1;
+        }
+        if kept == before {
+            return removed;
         }
         if again.open.count() > 0 {
-            again
-                .sealed
-                .push(again.open.seal((again.last_t_ms, again.last_value)));
+            again.seal(shared);
         }
         self.open = OpenChunk::default();
         self.sealed = again.sealed;
-        removed + in_order.len() - kept.len()
+        removed + before - kept
     }
 
     /// Ends the open chunk when all of it lies before a time. Whoever wrote nothing since then keeps no buffer either.
-    pub(crate) fn seal_before(&mut self, until_ms: i64) {
+    pub(crate) fn seal_before(&mut self, until_ms: i64, shared: &mut SharedTimes) {
         if self.last_t_ms >= until_ms {
             return;
         }
         if self.open.count() > 0 {
-            self.sealed.reserve_exact(1);
-            self.sealed
-                .push(self.open.seal((self.last_t_ms, self.last_value)));
+            self.seal(shared);
         }
         self.open = OpenChunk::default();
     }
@@ -257,7 +278,7 @@ impl Series {
     /// Drops what lies wholly before a time; returns how many chunks went.
     pub(crate) fn forget_before(&mut self, oldest_ms: i64) -> usize {
         let before = self.sealed.len() + usize::from(self.open.count() > 0);
-        self.sealed.retain(|c| c.last_t_ms >= oldest_ms);
+        self.sealed.retain(|c| c.last_t_ms() >= oldest_ms);
         if self.open.count() > 0 && self.last_t_ms < oldest_ms {
             self.open = OpenChunk::default();
         }

@@ -5,6 +5,7 @@
 //! (no view older than the last commit) nothing is remembered beyond the commit under way.
 
 use super::isolation::{CommitTicket, View};
+use super::sealed::SharedTimes;
 use super::series::{Judgement, Series};
 use super::{SHARDS, position_in_shard};
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub(crate) struct Shard {
     series: Vec<Series>,
+    times: SharedTimes,
     recent: VecDeque<Recent>,
 }
 
@@ -32,9 +34,20 @@ impl Shard {
 
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Series> {
-        self.series
-            .get_mut(position_in_shard(slot))
+        self.with_times(slot).map(|(series, _)| series)
+    }
+
+    /// A series, and the times that its sealed chunks share with others.
+    #[inline]
+    pub(crate) fn with_times(&mut self, slot: u32) -> Option<(&mut Series, &mut SharedTimes)> {
+        let series = self.series.get_mut(position_in_shard(slot));
+        series
             .filter(|s| s.generation != 0)
+            .map(|series| (series, &mut self.times))
+    }
+
+    pub(crate) fn times_mut(&mut self) -> &mut SharedTimes {
+        &mut self.times
     }
 
     /// An empty series in this slot, in place of what was there.
@@ -103,6 +116,7 @@ impl Shard {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.series.capacity() * size_of::<Series>()
             + self.recent.capacity() * size_of::<Recent>()
+            + self.times.heap_bytes()
             + self.series.iter().map(Series::heap_bytes).sum::<usize>()
     }
 }

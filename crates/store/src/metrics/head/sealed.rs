@@ -1,0 +1,298 @@
+//! A piece of a series that no longer changes, as the two columns that a block has: a third of the size of the chunk that grew.
+//!
+//! Series of one scrape share their times: a shard keeps each column of them once, for as long as a piece refers to it.
+
+use super::chunk::NewestFirst;
+use crate::metrics::bytes::{Malformed, Reader, put_bytes, put_varint, put_zigzag};
+use crate::metrics::codec::{Effort, times, values};
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// More than any chunk that grew holds; bounds what a damaged file can make us allocate.
+const SAMPLES_MAX: u64 = 1 << 16;
+
+#[derive(Clone, Debug)]
+pub(crate) struct SealedChunk {
+    times: Arc<TimesColumn>,
+    values: Box<[u8]>,
+    /// The flush that copied it, if any.
+    pub(crate) flush: u32,
+}
+
+#[derive(Debug)]
+struct TimesColumn {
+    first_t_ms: i64,
+    last_t_ms: i64,
+    count: usize,
+    bytes: Box<[u8]>,
+}
+
+impl SealedChunk {
+    pub(crate) fn first_t_ms(&self) -> i64 {
+        self.times.first_t_ms
+    }
+
+    pub(crate) fn last_t_ms(&self) -> i64 {
+        self.times.last_t_ms
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.times.count
+    }
+
+    /// Without its times, which others share.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Appends what lies in the range (both ends included), ascending.
+    pub(crate) fn read(
+        &self,
+        (start_ms, end_ms): (i64, i64),
+        times_ms: &mut Vec<i64>,
+        floats: &mut Vec<f64>,
+    ) {
+        let first = times_ms.len();
+        let count = self.times.count;
+        let read = times::decode(&self.times.bytes, count, times_ms)
+            .and_then(|_| values::decode(&self.values, count, floats));
+        debug_assert!(read.is_ok(), "what was taken in has been decoded once");
+        let len = times_ms.len().min(floats.len());
+        times_ms.truncate(len);
+        floats.truncate(len);
+        let after = first + times_ms[first..].partition_point(|t| *t <= end_ms);
+        times_ms.truncate(after);
+        floats.truncate(after);
+        let before = first + times_ms[first..].partition_point(|t| *t < start_ms);
+        times_ms.drain(first..before);
+        floats.drain(first..before);
+    }
+
+    /// The value at exactly this time.
+    pub(crate) fn value_at(&self, t_ms: i64) -> Option<f64> {
+        let (mut times_ms, mut floats) = (Vec::new(), Vec::new());
+        self.read((t_ms, t_ms), &mut times_ms, &mut floats);
+        floats.first().copied()
+    }
+
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.times.count as u64);
+        put_zigzag(out, self.times.first_t_ms);
+        put_zigzag(out, self.times.last_t_ms);
+        put_bytes(out, &self.times.bytes);
+        put_bytes(out, &self.values);
+    }
+
+    /// Decodes both columns once: what is in memory can be read.
+    pub(crate) fn read_from(reader: &mut Reader<'_>, shared: &mut SharedTimes) -> Result<Self, Malformed> {
+        let malformed = Malformed { what: "sealed chunk" };
+        let count = reader.varint()?;
+        let (first_t_ms, last_t_ms) = (reader.zigzag()?, reader.zigzag()?);
+        let (times_bytes, values_bytes) = (reader.bytes()?, reader.bytes()?);
+        if count == 0 || count > SAMPLES_MAX {
+            return Err(malformed);
+        }
+        let Scratch { times_ms, floats, .. } = &mut shared.scratch;
+        times_ms.clear();
+        floats.clear();
+        times::decode(times_bytes, count as usize, times_ms)?;
+        values::decode(values_bytes, count as usize, floats)?;
+        let ends = (times_ms.first().copied(), times_ms.last().copied());
+        if ends != (Some(first_t_ms), Some(last_t_ms)) || !times_ms.is_sorted_by(|a, b| a < b) {
+            return Err(malformed);
+        }
+        Ok(SealedChunk {
+            times: shared.column(),
+            values: values_bytes.into(),
+            flush: 0,
+        })
+    }
+}
+
+/// The columns of times of one shard's pieces, and room to encode in.
+#[derive(Default)]
+pub(crate) struct SharedTimes {
+    columns: HashTable<(u64, Arc<TimesColumn>)>,
+    hasher: DefaultHashBuilder,
+    scratch: Scratch,
+}
+
+#[derive(Default)]
+struct Scratch {
+    times_ms: Vec<i64>,
+    floats: Vec<f64>,
+    other_ms: Vec<i64>,
+    bytes: Vec<u8>,
+}
+
+impl SharedTimes {
+    /// Of at least one sample, ascending by time.
+    pub(crate) fn seal(&mut self, samples: NewestFirst<'_>) -> SealedChunk {
+        let Scratch {
+            times_ms,
+            floats,
+            bytes,
+            ..
+        } = &mut self.scratch;
+        times_ms.clear();
+        floats.clear();
+        bytes.clear();
+        samples.read((i64::MIN, i64::MAX), times_ms, floats);
+        values::encode(floats, Effort::Fast, bytes);
+        let values = bytes.as_slice().into();
+        SealedChunk {
+            times: self.column(),
+            values,
+            flush: 0,
+        }
+    }
+
+    /// The column of `scratch.times_ms`, which is not empty.
+    fn column(&mut self) -> Arc<TimesColumn> {
+        let Scratch {
+            times_ms,
+            other_ms,
+            bytes,
+            ..
+        } = &mut self.scratch;
+        let hash = self.hasher.hash_one(times_ms.as_slice());
+        let known = self.columns.find(hash, |(_, column)| {
+            other_ms.clear();
+            column.count == times_ms.len()
+                && times::decode(&column.bytes, column.count, other_ms).is_ok()
+                && other_ms == times_ms
+        });
+        if let Some((_, column)) = known {
+            return Arc::clone(column);
+        }
+        bytes.clear();
+        times::encode(times_ms, Effort::Fast, bytes);
+        let column = Arc::new(TimesColumn {
+            first_t_ms: times_ms.first().copied().unwrap_or(0),
+            last_t_ms: times_ms.last().copied().unwrap_or(0),
+            count: times_ms.len(),
+            bytes: bytes.as_slice().into(),
+        });
+        self.columns
+            .insert_unique(hash, (hash, Arc::clone(&column)), |(hash, _)| *hash);
+        column
+    }
+
+    /// Lets go of the columns that no piece refers to any more.
+    pub(crate) fn forget_unused(&mut self) {
+        self.columns.retain(|(_, column)| Arc::strong_count(column) > 1);
+        self.columns.shrink_to(0, |(hash, _)| *hash);
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let column = |(_, c): &(u64, Arc<TimesColumn>)| c.bytes.len() + size_of::<TimesColumn>() + 16;
+        self.columns.capacity() * (size_of::<(u64, Arc<TimesColumn>)>() + 1)
+            + self.columns.iter().map(column).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::head::chunk::OpenChunk;
+    use proptest::prelude::*;
+
+    fn sealed(samples: &[(i64, u64)], shared: &mut SharedTimes) -> SealedChunk {
+        let mut open = OpenChunk::default();
+        let mut last = (0, 0.0);
+        for (t, v) in samples {
+            let sample = (*t, f64::from_bits(*v));
+            open.push(sample, last);
+            last = sample;
+        }
+        shared.seal(open.newest_first(last))
+    }
+
+    fn read(chunk: &SealedChunk, range: (i64, i64)) -> Vec<(i64, u64)> {
+        let (mut times, mut floats) = (vec![7], vec![7.0]);
+        chunk.read(range, &mut times, &mut floats);
+        times[1..]
+            .iter()
+            .copied()
+            .zip(floats[1..].iter().map(|v| v.to_bits()))
+            .collect()
+    }
+
+    fn any_samples() -> impl Strategy<Value = Vec<(i64, u64)>> {
+        let step = prop_oneof![Just(15_000i64), 1i64..40_000, 1i64..1 << 40];
+        let v = prop_oneof![
+            any::<u64>(),
+            (0u32..900).prop_map(|v| (f64::from(v) / 8.0).to_bits())
+        ];
+        proptest::collection::vec((step, v), 1..200).prop_map(|steps| {
+            let mut t_ms = -5_000_000;
+            steps
+                .into_iter()
+                .map(|(step, v)| {
+                    t_ms += step;
+                    (t_ms, v)
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_bit_pattern_returns(samples in any_samples()) {
+            let mut shared = SharedTimes::default();
+            let chunk = sealed(&samples, &mut shared);
+            prop_assert_eq!(&read(&chunk, (i64::MIN, i64::MAX)), &samples);
+            let mut out = Vec::new();
+            chunk.write_to(&mut out);
+            let back = SealedChunk::read_from(&mut Reader::new(&out), &mut shared).unwrap();
+            prop_assert!(Arc::ptr_eq(&back.times, &chunk.times), "one column for equal times");
+            prop_assert_eq!(read(&back, (i64::MIN, i64::MAX)), samples);
+        }
+
+        #[test]
+        fn a_range_is_what_lies_in_it(samples in any_samples(), from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>()) {
+            let chunk = sealed(&samples, &mut SharedTimes::default());
+            let range = (from.get(&samples).0 + 1, to.get(&samples).0);
+            let expect: Vec<(i64, u64)> = samples.iter().copied().filter(|(t, _)| (range.0..=range.1).contains(t)).collect();
+            prop_assert_eq!(read(&chunk, range), expect);
+            for (t, v) in &samples {
+                prop_assert_eq!(chunk.value_at(*t).map(f64::to_bits), Some(*v));
+            }
+            prop_assert_eq!(chunk.value_at(samples[0].0 - 1), None);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(chunk) = SealedChunk::read_from(&mut Reader::new(&bytes), &mut SharedTimes::default()) {
+                prop_assert_eq!(read(&chunk, (i64::MIN, i64::MAX)).len(), chunk.count());
+            }
+        }
+    }
+
+    #[test]
+    fn times_are_kept_once_and_go_with_their_last_piece() {
+        let mut shared = SharedTimes::default();
+        let at =
+            |from: i64| -> Vec<(i64, u64)> { (from..from + 60).map(|i| (i * 15_000 + i % 7, 0)).collect() };
+        let pieces = [0, 0, 60, 0].map(|from| sealed(&at(from), &mut shared));
+        assert_eq!(shared.columns.len(), 2);
+        shared.forget_unused();
+        assert_eq!(shared.columns.len(), 2);
+        let one = pieces.into_iter().next().unwrap();
+        shared.forget_unused();
+        assert_eq!((shared.columns.len(), one.count()), (1, 60));
+        drop(one);
+        shared.forget_unused();
+        assert_eq!(shared.heap_bytes(), 0);
+    }
+
+    #[test]
+    fn a_steady_series_is_small() {
+        let samples: Vec<(i64, u64)> = (0..60)
+            .map(|i| (i * 15_000, f64::from(i as u32 * 3).to_bits()))
+            .collect();
+        let chunk = sealed(&samples, &mut SharedTimes::default());
+        assert!(chunk.heap_bytes() < 40, "{}", chunk.heap_bytes());
+    }
+}
