@@ -9,6 +9,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { healthApi } from './health.mjs'
+import { STORE, systemApi } from './system.mjs'
 import { HOSTILE, METRICS, answer, select } from './world.mjs'
 
 const DIST = fileURLToPath(new URL('../../crates/ui/dist', import.meta.url))
@@ -54,20 +55,12 @@ function ruleGroups(options) {
   return [{ name: 'models', file: 'lapwing.yml', rules: alerting, ...meta }, { name: 'host', file: 'packs/host.yml', rules: recording, ...meta }]
 }
 
-const BOARDS = [{
-  id: 'host', origin: 'pack', yaml: 'title: Host\n',
-  board: {
-    title: 'Host', about: 'one host', needs: 'node_load1', variables: [{ name: 'host', label: 'instance', of: 'node_load1', all: false }],
-    panels: [{ title: 'Disk traffic', unit: 'bytes/s', queries: [{ expr: 'sum(rate(node_disk_read_bytes_total{instance=~"$host"}[$window]))' }] }, { title: 'Load now', kind: 'stat', queries: [{ expr: 'node_load1' }] }],
-  },
-}]
-
 function targets() {
   const make = (job, instance, health, lastError = '') => ({
     discoveredLabels: { __address__: instance, __scheme__: 'http', __metrics_path__: '/metrics', job }, labels: { job, instance }, scrapePool: job,
     scrapeUrl: `http://${instance}/metrics`, globalUrl: `http://${instance}/metrics`, lastError, lastScrape: ago(6), lastScrapeDuration: health === 'up' ? 0.0123 : 10.0004, health, scrapeInterval: '15s', scrapeTimeout: '10s',
   })
-  return { activeTargets: [make('node', '10.0.0.5:9100', 'up'), make('node', '10.0.0.6:9100', 'up'), make('vllm', '10.0.0.5:8000', 'up'), make('vllm', '10.0.0.7:8000', 'down', 'Get "http://10.0.0.7:8000/metrics": dial tcp 10.0.0.7:8000: connect: connection refused')], droppedTargets: [] }
+  return { activeTargets: [make('node', '10.0.0.5:9100', 'up'), make('node', '10.0.0.6:9100', 'up'), make('vllm', '10.0.0.5:8000', 'up'), make('vllm', '10.0.0.7:8000', 'down', 'Get "http://10.0.0.7:8000/metrics": dial tcp 10.0.0.7:8000: connect: connection refused')], droppedTargets: [{ scrapePool: 'node', discoveredLabels: { __address__: '10.0.0.9:22', job: 'node' } }] }
 }
 
 function tsdb() {
@@ -75,7 +68,7 @@ function tsdb() {
   return {
     headStats: { numSeries: 1284, numLabelPairs: 412, chunkCount: 5120, minTime: Date.now() - 7.2e6, maxTime: Date.now() }, seriesCountByMetricName: top,
     labelValueCountByLabelName: [{ name: 'shard', value: 500 }, { name: '__name__', value: Object.keys(METRICS).length }, { name: 'instance', value: 6 }],
-    memoryInBytesByLabelName: [{ name: 'shard', value: 9000 }], seriesCountByLabelValuePair: [{ name: 'instance=10.0.0.5:9100', value: 12 }],
+    memoryInBytesByLabelName: [{ name: 'shard', value: 9000 }], seriesCountByLabelValuePair: [{ name: 'instance=10.0.0.5:9100', value: 12 }], ...STORE,
   }
 }
 
@@ -118,8 +111,7 @@ function api(path, params, request, state) {
     case '/api/v1/decisions': return { status: 200, body: state.decisions.filter((d) => d.fingerprint === params.get('fingerprint')) }
     case '/api/v2/alerts': return { status: 200, body: amAlerts(state) }
     case '/api/v2/silences': return request.method === 'POST' ? addSilence(request.parsed, state) : { status: 200, body: state.silences }
-    case '/api/v1/dashboards': return ok({ writable: false, dashboards: BOARDS })
-    case '/api/v1/ledger': return { status: 200, body: [] }
+    case '/api/v1/ledger': return { status: 200, body: state.ledger }
     case '/api/v2/receivers': return { status: 200, body: [{ name: 'team' }] }
     case '/api/v2/status': return { status: 200, body: { cluster: { status: 'disabled' }, config: { original: '' }, uptime: ago(86400), versionInfo: {} } }
   }
@@ -135,6 +127,8 @@ function api(path, params, request, state) {
     for (const s of state.silences) if (s.id === silence[1]) Object.assign(s, { status: { state: 'expired' }, endsAt: ago(0) })
     return { status: 200, body: {} }
   }
+  const system = systemApi(path, params, request, state)
+  if (system) return system
   const health = healthApi(path, params, request, state, { alerts: amAlerts, hides })
   return health === null ? { status: 404, body: { status: 'error', errorType: 'not_found', error: 'no such endpoint' } } : ok(health)
 }
@@ -188,7 +182,8 @@ async function serve(request, response, state) {
     return
   }
   const form = request.headers['content-type']?.includes('form')
-  if (body && !form) request.parsed = JSON.parse(body)
+  request.text = body
+  if (body && request.headers['content-type']?.includes('json')) request.parsed = JSON.parse(body)
   const params = form ? new URLSearchParams(body) : url.searchParams
   if (state.fault === 'slow') await new Promise((done) => setTimeout(done, 1500))
   const reply = FAULTS[state.fault]?.(url.pathname) ?? api(url.pathname, params, request, state)
@@ -197,7 +192,7 @@ async function serve(request, response, state) {
 
 /** Starts a fake; port 0 takes any free one. */
 export async function start({ port = 0, models = true, alerts: count = 0 } = {}) {
-  const state = { options: { models, alerts: count }, silences: [], acks: new Map(), notes: [], repairs: [], approved: false, decisions: [{ at_ms: Date.now() - 720_000, fingerprint: '0', alertname: 'HighLatency', step: 'send', reason: 'first_notification', detail: 'receiver team' }], fault: null }
+  const state = { options: { models, alerts: count }, silences: [], acks: new Map(), notes: [], repairs: [], savedRules: new Map(), ledger: [], running: [{ id: 7, expr: 'sum(many_series)', started_ms: Date.now() - 4200, age_ms: 4200 }], approved: false, decisions: [{ at_ms: Date.now() - 720_000, fingerprint: '0', alertname: 'HighLatency', step: 'send', reason: 'first_notification', detail: 'receiver team' }], fault: null }
   const server = createServer((request, response) => {
     serve(request, response, state).catch((error) => response.writeHead(500).end(String(error)))
   })

@@ -61,10 +61,6 @@ function report() {
   }
 }
 
-const ROUTE = {
-  id: '0', receiver: 'team', verdict: 'untested', matchers: [], group_by: ['model'], group_wait: '30s', group_interval: '5m', repeat_interval: '4h', continues: false, mute_time_intervals: [], active_time_intervals: [], routes: [],
-}
-
 function preview(request, state, { alerts, hides }) {
   const silence = { ...request.parsed, status: { state: 'active' } }
   const hidden = alerts(state).filter((a) => hides(silence, a.labels)).map(({ fingerprint, labels, annotations }) => ({ fingerprint, labels, annotations }))
@@ -96,8 +92,6 @@ export function healthApi(path, params, request, state, alertsOf) {
     case '/api/v1/performance/report': return report()
     case '/api/v1/oncall': return [{ schedule: 'models', person: 'ana', receiver: 'ana-phone', until_ms: Date.now() + 7_200_000, next: 'bo' }]
     case '/api/v1/escalations': return [{ name: 'critical models', matchers: ['severity="critical"'], steps: [{ after_ms: 300_000, kind: 'schedule', name: 'models', person: 'ana', receiver: 'ana-phone', repeat: 1 }] }]
-    case '/api/v1/routes': return ROUTE
-    case '/api/v1/routes/test': return { receivers: ['team'], silenced_by: [], inhibitable_by: [], told: [], escalations: [], route: { ...ROUTE, verdict: 'taken' } }
     case '/api/v1/silences/preview': return preview(request, state, alertsOf)
   }
   return null

@@ -18,31 +18,41 @@ const PAGES = {
   '/alerts/routing': 'Where would this go?', '/health': 'For others', '/explore': 'Write a query', [`/explore?from=now-12h&q=${P95}`]: '1 series',
   [`/explore?tab=heatmap&from=now-12h&q=${P95}`]: 'most of it between', [`/explore?tab=explain&q=${P95}`]: 'What it costs', '/dashboards': 'Ready',
   '/dashboards/vllm': 'KV cache used', '/dashboards/gpu': 'GPU power', '/rules': 'EngineWedged', '/targets': '503', '/system': 'Running',
-  '/system?tab=cardinality': 'Series by metric', '/system?tab=config': 'Config in force',
+  '/system?tab=cardinality': 'Series by metric', '/system?tab=config': 'command line', '/system?tab=queries': 'Slowest of the last day', '/system?tab=rules': 'slowest rule', '/system?tab=delivery': '410 Gone', '/system?tab=doctor': 'NVML answers|no NVIDIA driver|GPU driver',
+  '/system?tab=ingestion': 'Samples scraped', '/alerts/oncall': 'Who has it now', '/health?tab=events': 'Changes of state', '/health?tab=repairs': 'restart the engine',
 }
 
 for (const [path, text] of Object.entries(PAGES)) {
   for (const scheme of ['light', 'dark']) {
     test(`the demo: ${decodeURIComponent(path)} in ${scheme}`, { skip }, () => real({ scheme, axe: true }, async ({ page, open }) => {
       await open(path)
-      await page.locator('main').getByText(text).first().waitFor()
+      await page.locator('main').getByText(text.includes('|') ? new RegExp(text) : text).first().waitFor()
       assert.deepEqual(await axe(page), [])
     }))
   }
 }
 
 test('the demo: the overview is drawn soon after navigation', { skip }, (t) => real({}, async ({ page, open }) => {
+  await page.addInitScript(() => {
+    const look = () => {
+      const row = document.querySelector('table[aria-label=models] tbody tr')
+      if (row) window.first ??= performance.now()
+      if (row && /\d ?\/s/.test(row.innerText)) window.drawn = performance.now()
+      else requestAnimationFrame(look)
+    }
+    requestAnimationFrame(look)
+  })
   await open('/')
-  await page.getByRole('table', { name: 'models' }).waitFor()
   const times = []
-  for (let i = 0; i < 5; i += 1) {
+  for (let i = 0; i < 6; i += 1) {
     await page.reload()
-    await page.getByRole('table', { name: 'models' }).locator('tbody tr').first().waitFor()
-    times.push(await page.evaluate(() => Math.round(performance.now())))
+    await page.waitForFunction(() => window.drawn)
+    times.push(await page.evaluate(() => [Math.round(window.first), Math.round(window.drawn)]))
   }
-  t.diagnostic(`overview drawn ${Math.min(...times)} to ${Math.max(...times)} ms after navigation (aim: 300)`)
-  // Generous: a shared machine must not fail the test.
-  assert.ok(Math.min(...times) < 5000, String(times))
+  const best = (at) => Math.min(...times.map((time) => time[at]))
+  t.diagnostic(`overview: models listed after ${times.map(([first]) => first).join(', ')} ms, with their figures after ${times.map(([, drawn]) => drawn).join(', ')} ms (aim: 300)`)
+  // Generous: a shared machine and a server built for debugging must not fail the test.
+  assert.ok(best(0) < 1500 && best(1) < 2500, JSON.stringify(times))
 }))
 
 test('the demo: why was embed bad? overview, model, alert, record', { skip }, () => real({}, async ({ page, open }) => {
@@ -85,16 +95,43 @@ test('the demo: where would this go?', { skip }, () => real({}, async ({ page, o
   await open('/alerts/routing')
   await page.getByLabel('labels of an alert').fill('alertname="X" severity="critical" team="search"')
   await page.getByText('It goes to').waitFor()
-  const said = await page.getByText('It goes to').innerText()
+  const said = await page.getByRole('region', { name: 'where would this go' }).innerText()
   assert.match(said, /oncall, search-team, console/)
+  assert.match(said, /after 10m schedule models by/)
+  await page.getByLabel('labels of an alert').fill('alertname="X" severity="warning" model="embed"')
+  await page.getByText('inhibited', { exact: true }).waitFor()
+  await page.getByRole('region', { name: 'where would this go' }).getByRole('link', { name: /EmbedErrors|high_error_rate/ }).first().waitFor()
   await page.getByLabel('labels of an alert').fill('alertname=~"X"')
   await page.getByText('an alert has plain values').waitFor()
 }))
 
-test('the demo: an alert is made of a query', { skip }, () => real({}, async ({ page, open }) => {
+test('the demo: an alert is made of a query, tried on a week, saved, and in force', { skip }, () => real({}, async ({ page, open }) => {
   await open(`/explore?draft=1&limit=12&q=${P95}`)
   await page.getByText('Make an alert of this').waitFor()
   await page.getByText(/It would have fired \d+ time/).waitFor()
+  await page.getByText(/It would have sent \d+ page|Nobody would have been told/).waitFor()
+  await page.getByLabel('Name', { exact: true }).fill('ChatTakesLong')
+  assert.match(await page.getByRole('region', { name: 'what changes' }).innerText(), /\+ +- alert: "ChatTakesLong"/)
+  await page.getByRole('button', { name: 'Save the rule' }).click()
+  await page.getByText('Saved and in force').waitFor()
+  await page.getByRole('link', { name: 'ChatTakesLong' }).click()
+  await page.getByRole('table', { name: 'rules of ChatTakesLong' }).getByText('ChatTakesLong', { exact: true }).waitFor()
+  await page.getByText('chat-takes-long.yml').waitFor()
+}))
+
+test('the demo: a model without a kind of series has no empty panel for it', { skip }, () => real({}, async ({ page, open }) => {
+  await open('/models/rerank')
+  await page.getByRole('heading', { name: 'Share of errors' }).waitFor()
+  await page.getByText('Where its samples come from').waitFor()
+  await page.waitForTimeout(2500)
+  assert.equal(await page.getByText('no data in this range').count(), 0)
+  assert.equal(await page.getByRole('heading', { name: 'KV cache used' }).count(), 0)
+}))
+
+test('the demo: several values of a variable reach the server, and it answers for those', { skip }, () => real({}, async ({ page, open }) => {
+  await open('/dashboards/vllm?var-model=chat&var-model=no.such%22model')
+  await page.getByRole('button', { name: /^model: 2 of/ }).waitFor()
+  await page.getByRole('region', { name: 'Requests per second' }).getByText('chat').waitFor()
 }))
 
 test('the demo: a dashboard is edited, compared, and saved into its file', { skip }, () => real({ tolerate: /400/ }, async ({ page, open }) => {

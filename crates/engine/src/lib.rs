@@ -24,6 +24,7 @@ mod queries;
 mod scraping;
 pub mod sdk;
 mod simulated;
+mod slow_queries;
 mod telling;
 mod upkeep;
 mod work;
@@ -43,6 +44,7 @@ pub use pushed::{Push, PushError, PushMode, Pushed, PushedGroup};
 pub use queries::{Answered, Queries, QueryFailure, QueryLimits, QueryRequest, RunningQuery, StepRange};
 pub use scraping::{LOCAL_JOB, Scraping, ScrapingError};
 pub use sdk::{track, track_async, try_track, try_track_async};
+pub use slow_queries::SlowQuery;
 pub use telling::{Meanwhile, MeanwhileError, Telling, ToldPage, replay_and_tell};
 
 /// The examples of the documentation are tests.

@@ -6,6 +6,7 @@
 use crate::clock::{Clock, Stopwatch, process_nanos};
 use crate::compute::{Compute, ComputeError};
 use crate::meter::{Counter, Latency, Meter};
+use crate::slow_queries::{SlowQueries, SlowQuery};
 use lapwing_query::{Explain, Interrupt, QueryEngine, QueryError, QueryOptions, QueryResult};
 use lapwing_store::metrics::{MetricsStore, Snapshot};
 use std::collections::BTreeMap;
@@ -93,6 +94,7 @@ struct Shared {
     next_id: AtomicU64,
     waiting: AtomicU64,
     running: Mutex<BTreeMap<u64, Entry>>,
+    slow: SlowQueries,
     seconds: Latency,
     failures: Counter,
 }
@@ -130,6 +132,7 @@ impl Queries {
                 next_id: AtomicU64::new(1),
                 waiting: AtomicU64::new(0),
                 running: Mutex::default(),
+                slow: SlowQueries::default(),
                 seconds: meter.latency(
                     "lapwing_query_duration_seconds",
                     "Time one PromQL query took.",
@@ -173,6 +176,11 @@ impl Queries {
             .collect()
     }
 
+    /// Those of the last day that took longest.
+    pub fn slow(&self) -> Vec<SlowQuery> {
+        self.shared.slow.list(self.shared.clock.now_ms())
+    }
+
     /// False when no such query is running.
     pub fn kill(&self, id: u64) -> bool {
         match self.lock().get(&id) {
@@ -202,6 +210,7 @@ impl Queries {
         let asked = Stopwatch::start();
         let interrupt = Interrupt::default();
         let listed = self.list(&request.expr, &interrupt);
+        let expr = request.expr.clone();
         let mut options = limits.options.clone();
         options.interrupt = interrupt.clone();
         if let Some(lookback_ms) = request.lookback_ms {
@@ -235,7 +244,8 @@ impl Queries {
         let deadline = tokio::time::sleep(Duration::from_millis(timeout_ms as u64));
         let outcome = await_with_deadline(evaluation, deadline, &interrupt).await;
         drop(listed);
-        shared.seconds.observe_s(asked.elapsed_s());
+        let took_s = asked.elapsed_s();
+        shared.seconds.observe_s(took_s);
         let flat = match outcome {
             Ok(result) => result.map_err(QueryFailure::Query),
             Err(ComputeError::Panicked) => Err(QueryFailure::Panicked),
@@ -244,6 +254,8 @@ impl Queries {
         if flat.is_err() {
             shared.failures.inc();
         }
+        let failure = flat.as_ref().err().map(ToString::to_string);
+        shared.slow.note(&expr, took_s, failure, shared.clock.now_ms());
         flat
     }
 

@@ -1,12 +1,13 @@
 //! From a configuration to a running program, and back down again: the one place where start and stop order stand.
 
-use crate::config::{self, Config, Watched, WebConfig};
+use crate::config::{self, Config, Origins, Watched, WebConfig};
 use crate::http::{self, AppState, ListenerLimits};
 use crate::live::{Live, LoadConfig, Started};
 use crate::statsd;
 use anyhow::Context;
 use lapwing::Engine;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -47,13 +48,14 @@ impl Launch {
         if self.ends_with_stdin {
             signals.parent_gone = Some(end_of_stdin()?);
         }
-        let (config, watched) = self.first_config()?;
+        let (config, watched, origins) = self.first_config()?;
         if let Some(refusal) = config.web.refusal() {
             return Err(LaunchError::Refused(refusal));
         }
         let started = Started {
             config,
             watched,
+            origins,
             load: self.load,
             is_in_memory: self.is_in_memory,
         };
@@ -61,12 +63,12 @@ impl Launch {
     }
 
     /// Says everything that is wrong on standard error.
-    fn first_config(&self) -> Result<(Config, Watched), LaunchError> {
+    fn first_config(&self) -> Result<(Config, Watched, Option<Arc<Origins>>), LaunchError> {
         let loaded = (self.load)();
         let report = config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok());
         eprint!("{report}");
         match loaded.config {
-            Some(config) => Ok((config, loaded.watched)),
+            Some(config) => Ok((config, loaded.watched, loaded.origins.map(Arc::new))),
             None => Err(LaunchError::Invalid),
         }
     }

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod dashboards;
 mod demo;
+mod doctor;
 mod http;
 mod launch;
 mod live;

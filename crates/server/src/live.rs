@@ -4,7 +4,7 @@
 //! one stays, and the API, two metrics and the log say so. Reloads come one after another, whoever asks for them: a
 //! changed file, SIGHUP, `POST /-/reload`. Handlers take the configuration of the moment once and work with that.
 
-use crate::config::{self, Config, Loaded, Watched};
+use crate::config::{self, Config, Loaded, Origins, Watched};
 use arc_swap::ArcSwap;
 use lapwing::meter::{Gauge, Meter};
 use lapwing::{Engine, ScrapingError};
@@ -40,6 +40,8 @@ pub(crate) struct ReloadStatus {
     pub(crate) needs_restart: Vec<&'static str>,
     /// Whatever the configuration was made of.
     pub(crate) watched: Watched,
+    /// Where each value in force came from.
+    pub(crate) origins: Option<Arc<Origins>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +102,7 @@ impl ReloadSeries {
 pub(crate) struct Started {
     pub(crate) config: Config,
     pub(crate) watched: Watched,
+    pub(crate) origins: Option<Arc<Origins>>,
     pub(crate) load: LoadConfig,
     pub(crate) is_in_memory: bool,
 }
@@ -110,6 +113,7 @@ impl Started {
         Started {
             config: Config::default(),
             watched: Watched::default(),
+            origins: None,
             load: Box::new(Loaded::defaults),
             is_in_memory: true,
         }
@@ -130,6 +134,7 @@ impl Live {
                 status: Mutex::new(ReloadStatus {
                     loaded_at_ms,
                     watched: started.watched,
+                    origins: started.origins,
                     ..ReloadStatus::default()
                 }),
                 series,
@@ -139,6 +144,10 @@ impl Live {
 
     pub(crate) fn config(&self) -> Arc<Config> {
         self.shared.config.load_full()
+    }
+
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.shared.is_in_memory
     }
 
     pub(crate) fn status(&self) -> ReloadStatus {
@@ -156,12 +165,14 @@ impl Live {
             })?;
         // Also after a mistake: the file that holds it is the one to watch.
         self.lock().watched.clone_from(&loaded.watched);
+        let origins = loaded.origins.clone().map(Arc::new);
         let result = self.take_up(engine, loaded).await;
         let now_ms = engine.now_ms();
         let mut status = self.lock();
         match &result {
             Ok(needs_restart) => {
                 status.loaded_at_ms = now_ms;
+                status.origins = origins;
                 status.error = None;
                 status.needs_restart.clone_from(needs_restart);
                 tracing::info!(trigger, "the configuration was reloaded");

@@ -80,3 +80,15 @@ export function matcherText(matcher: Matcher): string {
 export function exactMatchers(labels: Labels): Matcher[] {
   return Object.keys(labels).sort().map((name) => ({ name, value: labels[name]!, isRegex: false, isEqual: true }))
 }
+
+/** What a snooze says of itself: it hides one alert, for a while, without a reason. */
+export const SNOOZED = 'snoozed'
+export const isSnooze = (silence: { comment: string }): boolean => silence.comment === SNOOZED
+
+/** The next time at which the clock of this browser shows that hour. */
+export function nextHour(now: number, hour: number): number {
+  const then = new Date(now)
+  then.setHours(hour, 0, 0, 0)
+  if (then.getTime() <= now) then.setDate(then.getDate() + 1)
+  return then.getTime()
+}

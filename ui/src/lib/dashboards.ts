@@ -1,63 +1,46 @@
 // Dashboards as the server reads them out of their YAML files. Pure.
 
+import type { Board, BoardThreshold, BoardVariable } from './api/types.gen'
 import type { Unit } from './format'
 import { quote } from './labels'
 
-export type Variable = { name: string; label: string; of?: string; all?: boolean }
-export type BoardPanel = {
-  title: string
-  kind?: 'stat' | 'gauge' | 'bar' | 'heatmap' | 'table' | 'states' | 'text'
-  unit?: string
-  queries?: { expr: string; name?: string }[]
-  thresholds?: { value: number; tone: 'info' | 'warn' | 'crit' }[]
-  text?: string
-}
-export type Board = { title: string; about?: string; needs?: string; variables?: Variable[]; panels: BoardPanel[] }
+export type { Board, BoardPanel, BoardThreshold, BoardVariable } from './api/types.gen'
+
+/** What is chosen of a variable; null is everything. */
+export type Choice = string[] | null
+export type Choices = Record<string, Choice>
 export type Listed = { id: string; origin: 'pack' | 'folder'; yaml: string; board?: Board; error?: string }
+
+/** The tone of the highest threshold that the value has reached; empty below all of them. */
+export function toneAt(thresholds: BoardThreshold[], value: number): BoardThreshold['tone'] | '' {
+  return [...thresholds].sort((a, b) => b.value - a.value).find((t) => value >= t.value)?.tone ?? ''
+}
 
 const UNITS: Unit[] = ['short', 'ratio', 'percent', 'bytes', 'bytes/s', 'seconds', 'per-second', 'tokens/s', 'celsius', 'watts', 'bool']
 export const unitOf = (text: string | undefined): Unit => UNITS.find((unit) => unit === text) ?? 'short'
 
 const escapeRegex = (text: string) => text.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&')
 
-/** The expression as it is asked: `$window` and the chosen values in their places. A value goes in as a regular expression, inside quotes. */
-export function fill(expr: string, values: Record<string, string | null>, window: string): string {
-  const names = Object.keys(values).sort((a, b) => b.length - a.length)
-  let out = expr.replaceAll('$window', window)
-  for (const name of names) {
-    const value = values[name]
-    // Quoted as a PromQL string, without the quotes that the expression has already.
-    const text = value === null || value === undefined ? '.*' : quote(escapeRegex(value)).slice(1, -1)
-    out = out.replaceAll(`$${name}`, () => text)
-  }
-  return out
+/** A choice as a regular expression: one value as itself, several in brackets, so that what stands around them holds for each. */
+function pattern(choice: Choice): string {
+  if (choice === null || choice.length === 0) return '.*'
+  const escaped = choice.map(escapeRegex)
+  return escaped.length === 1 ? escaped[0]! : `(${escaped.join('|')})`
 }
 
-export type DiffLine = { sign: ' ' | '+' | '-'; text: string }
-const DIFF_LINES_MAX = 1500
+/** The expression as it is asked: `$window` and the chosen values in their places, as regular expressions inside of quotes. */
+export function fill(expr: string, choices: Choices, window: string): string {
+  // The longest name first, and all in one pass: what is put in is not looked through again.
+  const names = ['window', ...Object.keys(choices)].sort((a, b) => b.length - a.length)
+  return expr.replace(new RegExp(`\\$(${names.join('|')})`, 'g'), (_, name: string) =>
+    // Quoted as a PromQL string, without the quotes that the expression has already.
+    name === 'window' ? window : quote(pattern(choices[name]!)).slice(1, -1))
+}
 
-/** Lines kept, added and taken away, by their longest common subsequence. */
-export function diff(before: string, after: string): DiffLine[] {
-  const a = before.replace(/\n$/, '').split('\n').slice(0, DIFF_LINES_MAX)
-  const b = after.replace(/\n$/, '').split('\n').slice(0, DIFF_LINES_MAX)
-  const length = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1))
-  for (let i = a.length - 1; i >= 0; i -= 1)
-    for (let j = b.length - 1; j >= 0; j -= 1) length[i]![j] = a[i] === b[j] ? length[i + 1]![j + 1]! + 1 : Math.max(length[i + 1]![j]!, length[i]![j + 1]!)
-  const out: DiffLine[] = []
-  let i = 0
-  let j = 0
-  while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) {
-      out.push({ sign: ' ', text: a[i]! })
-      i += 1
-      j += 1
-    } else if (i < a.length && (j >= b.length || length[i + 1]![j]! >= length[i]![j + 1]!)) {
-      out.push({ sign: '-', text: a[i]! })
-      i += 1
-    } else {
-      out.push({ sign: '+', text: b[j]! })
-      j += 1
-    }
-  }
-  return out
+/** What the address says of a variable, within what the variable allows; `all` and `several` hold where they are not written. */
+export function choiceOf(variable: BoardVariable, written: string[], options: string[] | undefined): Choice {
+  const chosen = written.filter((value) => value !== '')
+  if (chosen.length) return variable.several === false ? chosen.slice(0, 1) : chosen
+  if (variable.all !== false) return null
+  return options?.[0] === undefined ? null : [options[0]]
 }

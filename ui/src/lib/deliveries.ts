@@ -54,3 +54,19 @@ export function isAbout(group: string, labels: Labels): boolean {
   const { matchers, error } = parseFilter(group)
   return error === null && matchers.length > 0 && matchers.every((m) => matches(labels, m))
 }
+
+export type ReceiverRow = { id: string; receiver: string; channel: string; delivered: number; again: number; dead: number; lastMs: number; lastState: DeliveryState }
+
+/** One row per receiver and channel; those that lost a page first, then by name. Takes what `deliveries` gives: newest first. */
+export function byReceiver(all: Delivery[]): ReceiverRow[] {
+  const rows = new Map<string, ReceiverRow>()
+  for (const d of all) {
+    const id = `${d.receiver} ${d.channel}`
+    const row = rows.get(id) ?? { id, receiver: d.receiver, channel: d.channel, delivered: 0, again: 0, dead: 0, lastMs: d.endedMs, lastState: d.state }
+    row.delivered += Number(d.state === 'delivered')
+    row.dead += Number(d.state === 'dead letter')
+    row.again += Math.max(0, d.attempts - 1)
+    rows.set(id, row)
+  }
+  return [...rows.values()].sort((a, b) => Number(b.dead > 0) - Number(a.dead > 0) || a.receiver.localeCompare(b.receiver))
+}

@@ -2,7 +2,7 @@
 
 use super::serve::LogFormat;
 use super::{Exit, complain};
-use crate::config::{self, Config, Loaded, Watched};
+use crate::config::{self, Config, Loaded, Origins, Watched};
 use crate::demo::{Page, Stage, Story, World, fill, play_programs, write_files};
 use crate::launch::{Signals, serve};
 use crate::live::Started;
@@ -10,6 +10,7 @@ use anyhow::Context;
 use lapwing::clock::Stopwatch;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 #[derive(Debug, clap::Args)]
@@ -74,7 +75,7 @@ async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
         let (data, listen, path) = (dir.join("data"), args.listen, path);
         move || load(&path, &data, listen)
     };
-    let (config, watched) = read(loaded())?;
+    let (config, watched, origins) = read(loaded())?;
 
     let story = Story::new(args.seed, started_ms);
     let mut world = World::new(story);
@@ -91,6 +92,7 @@ async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
     let started = Started {
         config,
         watched,
+        origins,
         load: Box::new(loaded),
         is_in_memory: false,
     };
@@ -104,14 +106,16 @@ async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
 /// The demo's own file, with its directory and address on top; they hold over reloads.
 fn load(path: &Path, data: &Path, listen: SocketAddr) -> Loaded {
     let mut loaded = config::load(path, &|_| None);
-    if let Some(config) = &mut loaded.config {
+    if let (Some(config), Some(origins)) = (&mut loaded.config, &mut loaded.origins) {
         config.store.data = data.to_owned();
+        origins.flag("store.data", data.display().to_string(), "--dir");
         config.web.listen = listen;
+        origins.flag("web.listen", listen.to_string(), "--listen");
     }
     loaded
 }
 
-fn read(loaded: Loaded) -> anyhow::Result<(Config, Watched)> {
+fn read(loaded: Loaded) -> anyhow::Result<(Config, Watched, Option<Arc<Origins>>)> {
     let mistakes = config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok());
     let config = loaded
         .config
@@ -119,7 +123,7 @@ fn read(loaded: Loaded) -> anyhow::Result<(Config, Watched)> {
     if let Some(refusal) = config.web.refusal() {
         anyhow::bail!("refusing to start: {refusal}");
     }
-    Ok((config, loaded.watched))
+    Ok((config, loaded.watched, loaded.origins.map(Arc::new)))
 }
 
 async fn print_pages(mut pages: mpsc::UnboundedReceiver<Page>) {

@@ -1,16 +1,11 @@
 //! `lapwing doctor`: looks at everything that a start with the same flags would meet, and says what to do.
 //!
-//! Nothing is changed and nobody is paged: targets are asked once, receivers are only connected to. One file per kind of
-//! thing that is looked at; a new check is one function and one line in [`examine`].
-
-mod machine;
-mod receivers;
-mod sources;
+//! What is looked at stands in [`crate::doctor`]; the API tells the same of a Lapwing that runs.
 
 use super::Exit;
 use super::serve::{self, ServeArgs};
-use crate::config::{self, Config};
-use std::path::Path;
+use crate::config;
+use crate::doctor::{Finding, Place, Verdict, examine};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DoctorArgs {
@@ -19,52 +14,6 @@ pub(crate) struct DoctorArgs {
     /// As JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Verdict {
-    Fine,
-    Warning,
-    Error,
-}
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Finding {
-    check: &'static str,
-    verdict: Verdict,
-    message: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<String>,
-}
-
-impl Finding {
-    fn fine(check: &'static str, message: impl Into<String>) -> Self {
-        Finding {
-            check,
-            verdict: Verdict::Fine,
-            message: message.into(),
-            advice: None,
-        }
-    }
-
-    fn warning(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Finding {
-            check,
-            verdict: Verdict::Warning,
-            message: message.into(),
-            advice: Some(advice.into()),
-        }
-    }
-
-    fn error(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Finding {
-            verdict: Verdict::Error,
-            ..Finding::warning(check, message, advice)
-        }
-    }
 }
 
 /// 0 when nothing is an error, 1 when something is, 2 when the configuration is.
@@ -83,7 +32,18 @@ pub(crate) fn run(args: &DoctorArgs) -> Exit {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let findings = match runtime {
-        Ok(runtime) => runtime.block_on(examine(&config, loaded.files.len(), args.serve.is_in_memory())),
+        Ok(runtime) => {
+            let place = Place {
+                is_in_memory: args.serve.is_in_memory(),
+                is_running: false,
+            };
+            let mut findings = vec![Finding::fine(
+                "config",
+                format!("{} file(s) read, no mistakes", loaded.files.len()),
+            )];
+            findings.extend(runtime.block_on(examine(&config, place)));
+            findings
+        }
         Err(error) => vec![Finding::error(
             "threads",
             format!("no threads can be started: {error}"),
@@ -96,24 +56,6 @@ pub(crate) fn run(args: &DoctorArgs) -> Exit {
     } else {
         Exit::Fine
     }
-}
-
-async fn examine(config: &Config, files: usize, is_in_memory: bool) -> Vec<Finding> {
-    let mut findings = vec![Finding::fine(
-        "config",
-        format!("{files} file(s) read, no mistakes"),
-    )];
-    findings.push(machine::clock());
-    if !is_in_memory {
-        findings.push(machine::disk(&config.store.data));
-    }
-    findings.push(machine::open_files(config.limits.connections_max));
-    findings.push(machine::memory(config));
-    findings.push(machine::port(config).await);
-    findings.push(machine::gpu());
-    findings.extend(sources::examine(config).await);
-    findings.extend(receivers::examine(config).await);
-    findings
 }
 
 fn show(findings: &[Finding], json: bool) {
@@ -135,38 +77,5 @@ fn show(findings: &[Finding], json: bool) {
         if let Some(advice) = &finding.advice {
             println!("{:>20}do: {advice}", "");
         }
-    }
-}
-
-/// The nearest folder that exists, for a data directory that is made only at the first start.
-fn existing(path: &Path) -> &Path {
-    let mut here = path;
-    while !here.exists() {
-        match here.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => here = parent,
-            _ => return Path::new("."),
-        }
-    }
-    here
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_folder_that_will_hold_the_data_is_looked_at() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(existing(&dir.path().join("a/b")), dir.path());
-        assert_eq!(existing(Path::new("not-there-yet")), Path::new("."));
-    }
-
-    #[test]
-    fn a_finding_as_json_leaves_out_what_it_has_not() {
-        let fine = serde_json::to_value(Finding::fine("clock", "ticks")).unwrap();
-        assert_eq!(
-            fine,
-            serde_json::json!({ "check": "clock", "verdict": "fine", "message": "ticks" })
-        );
     }
 }

@@ -95,12 +95,14 @@ pub(super) fn load(args: &ServeArgs) -> Loaded {
         None => Loaded::defaults(),
         Some(path) => config::load(path, &|name| std::env::var(name).ok()),
     };
-    if let Some(config) = &mut loaded.config {
+    if let (Some(config), Some(origins)) = (&mut loaded.config, &mut loaded.origins) {
         if let Some(data) = &args.data {
             config.store.data.clone_from(data);
+            origins.flag("store.data", data.display().to_string(), "--data");
         }
         if let Some(listen) = args.listen {
             config.web.listen = listen;
+            origins.flag("web.listen", listen.to_string(), "--listen");
         }
     }
     loaded

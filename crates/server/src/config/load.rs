@@ -2,6 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, Level};
 use super::expand::{Lookup, expand};
+use super::origins::Origins;
 use super::sections::Config;
 use super::watched::Watched;
 use super::yaml::{Node, Position, Value, parse};
@@ -15,6 +16,8 @@ pub(crate) struct Loaded {
     pub(crate) files: Vec<PathBuf>,
     /// What to look at to learn that it may have changed.
     pub(crate) watched: Watched,
+    /// Where each value came from; none where the file is a peer's.
+    pub(crate) origins: Option<Origins>,
 }
 
 impl Loaded {
@@ -30,6 +33,7 @@ impl Loaded {
             diagnostics: Vec::new(),
             files: Vec::new(),
             watched: Watched::default(),
+            origins: Some(Origins::default()),
         }
     }
 }
@@ -43,6 +47,7 @@ pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
         Err(error) => return unreadable(path, &error),
     };
     let mut root: Option<Node> = None;
+    let mut origins = Origins::default();
     for file in &files {
         notes.watch(file);
         notes.file = file.display().to_string();
@@ -50,7 +55,7 @@ pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
             Ok(text) => text,
             Err(error) => return unreadable(file, &error),
         };
-        if let Some(node) = read_tree(&text, env, &mut notes) {
+        if let Some(node) = read_tree((&text, &mut origins), env, &mut notes) {
             root = Some(match root {
                 None => node,
                 Some(so_far) => merge(so_far, node, &mut notes),
@@ -59,7 +64,10 @@ pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
     }
     // A section of one file is read with that file's name; with several, the last name stands for the whole.
     let config = root.map(|node| Config::read(&node, &mut notes));
-    finish(config, notes, files)
+    Loaded {
+        origins: Some(origins),
+        ..finish(config, notes, files)
+    }
 }
 
 /// One file as a tree, without variables: the peers do not expand them.
@@ -84,8 +92,13 @@ pub(crate) fn read_file_tree(path: &Path, notes: &mut Diagnostics) -> Option<Nod
 /// The same from text.
 pub(crate) fn load_text(name: &str, text: &str, env: Lookup<'_>) -> Loaded {
     let mut notes = Diagnostics::new(name);
-    let config = read_tree(text, env, &mut notes).map(|node| Config::read(&node, &mut notes));
-    finish(config, notes, Vec::new())
+    let mut origins = Origins::default();
+    let tree = read_tree((text, &mut origins), env, &mut notes);
+    let config = tree.map(|node| Config::read(&node, &mut notes));
+    Loaded {
+        origins: Some(origins),
+        ..finish(config, notes, Vec::new())
+    }
 }
 
 fn finish(config: Option<Config>, mut notes: Diagnostics, files: Vec<PathBuf>) -> Loaded {
@@ -97,13 +110,20 @@ fn finish(config: Option<Config>, mut notes: Diagnostics, files: Vec<PathBuf>) -
         diagnostics: notes.found,
         files,
         watched: notes.watched,
+        origins: None,
     }
 }
 
-fn read_tree(text: &str, env: Lookup<'_>, notes: &mut Diagnostics) -> Option<Node> {
+fn read_tree(
+    (text, origins): (&str, &mut Origins),
+    env: Lookup<'_>,
+    notes: &mut Diagnostics,
+) -> Option<Node> {
     match parse(text) {
-        Ok(mut node) => {
+        Ok(raw) => {
+            let mut node = raw.clone();
             expand(&mut node, "", env, notes);
+            origins.note(&notes.file, &raw, &node);
             Some(node)
         }
         Err(error) => {
@@ -172,6 +192,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Loaded {
         }],
         files: Vec::new(),
         watched: only(path),
+        origins: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod diagnostic;
 mod expand;
 mod import;
 mod load;
+mod origins;
 mod peer;
 mod reader;
 mod resolved;
@@ -23,6 +24,7 @@ pub(crate) use import::import;
 #[cfg(test)]
 pub(crate) use load::load_text;
 pub(crate) use load::{Loaded, load};
+pub(crate) use origins::Origins;
 pub(crate) use peer::{AlertmanagerFile, PrometheusFile, load_alertmanager, load_either, load_prometheus};
 pub(crate) use schema::schema;
 pub(crate) use sections::{

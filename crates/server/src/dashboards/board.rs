@@ -1,7 +1,7 @@
 //! What a dashboard's file says.
 //!
-//! `$window` in an expression is the window for `rate()` that fits the page's range; `$name` is the chosen value of a
-//! variable, as a regular expression, so that "all" is `.*`.
+//! `$window` in an expression is the window for `rate()` that fits the page's range; `$name` is what is chosen of a
+//! variable, as a regular expression: "all" is `.*`, several values are `(a|b)`, so an expression compares with `=~`.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,9 @@ pub(crate) struct Variable {
     /// Whether "all" can be chosen, and is at first.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub(crate) all: bool,
+    /// Whether several values can be chosen at once.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub(crate) several: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

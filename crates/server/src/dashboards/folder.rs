@@ -1,4 +1,4 @@
-//! The folder of dashboards: `ID.yml` each.
+//! A folder of files that people write in the pages, dashboards or rules: `ID.yml` each.
 //!
 //! A file is replaced by writing a new one beside it and renaming it, so that a reader sees the old or the new one.
 //! An id is made of letters, digits, `-` and `_`: it can never lead out of the folder.
@@ -14,7 +14,7 @@ const ID_CHARS_MAX: usize = 80;
 pub(crate) enum FolderError {
     #[error("no folder of dashboards is configured; add `dashboards: {{ dir: dashboards }}` to lapwing.yml")]
     NotConfigured,
-    #[error("{id:?} is not the id of a dashboard: letters, digits, - and _ make one")]
+    #[error("{id:?} cannot be the name of a file: letters, digits, - and _ make one")]
     BadId { id: String },
     #[error("cannot read or write {path}")]
     Io {
@@ -59,15 +59,41 @@ impl Folder {
     }
 
     pub(crate) fn write(&self, id: &str, text: &str) -> Result<PathBuf, FolderError> {
-        if !is_id(id) {
-            return Err(FolderError::BadId { id: id.to_owned() });
-        }
+        let path = self.path(id)?;
         std::fs::create_dir_all(&self.dir).map_err(|e| self.failed(&self.dir, e))?;
-        let path = self.dir.join(format!("{id}.yml"));
         let fresh = self.dir.join(format!(".{id}.yml.new"));
         std::fs::write(&fresh, text).map_err(|e| self.failed(&fresh, e))?;
         std::fs::rename(&fresh, &path).map_err(|e| self.failed(&path, e))?;
         Ok(path)
+    }
+
+    /// None when there is no such file.
+    pub(crate) fn read(&self, id: &str) -> Result<Option<String>, FolderError> {
+        let path = self.path(id)?;
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(self.failed(&path, source)),
+        }
+    }
+
+    /// As it was before: with this text, or not there.
+    pub(crate) fn put_back(&self, id: &str, before: Option<&str>) -> Result<(), FolderError> {
+        match before {
+            Some(text) => self.write(id, text).map(|_| ()),
+            None => {
+                let path = self.path(id)?;
+                std::fs::remove_file(&path).map_err(|e| self.failed(&path, e))
+            }
+        }
+    }
+
+    fn path(&self, id: &str) -> Result<PathBuf, FolderError> {
+        if is_id(id) {
+            Ok(self.dir.join(format!("{id}.yml")))
+        } else {
+            Err(FolderError::BadId { id: id.to_owned() })
+        }
     }
 
     fn failed(&self, path: &Path, source: io::Error) -> FolderError {
@@ -98,6 +124,10 @@ mod tests {
         let listed = folder.list().unwrap();
         assert_eq!(listed[1], ("b".to_owned(), "title: b2".to_owned()));
         assert_eq!(listed.len(), 2);
+        assert_eq!(folder.read("a").unwrap().as_deref(), Some("title: a"));
+        folder.put_back("a", None).unwrap();
+        folder.put_back("b", Some("title: b")).unwrap();
+        assert_eq!(folder.list().unwrap(), [("b".to_owned(), "title: b".to_owned())]);
         for id in ["../x", "", "a/b", ".hidden", "a.yml", "ä"] {
             assert!(
                 matches!(folder.write(id, ""), Err(FolderError::BadId { .. })),

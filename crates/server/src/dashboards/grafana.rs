@@ -66,6 +66,7 @@ fn variable_of(variable: &Value) -> Option<Variable> {
         label: label.trim().to_owned(),
         of: of.to_owned(),
         all: true,
+        several: true,
     })
 }
 

@@ -81,7 +81,8 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/metrics/job",
         "/opentelemetry.proto",
     ];
-    const READS_BY_POST: [&str; 10] = [
+    const READS_BY_POST: [&str; 11] = [
+        "/api/v1/targets/relabel",
         "/api/v1/rules/backtest",
         "/api/v1/query",
         "/api/v1/series",

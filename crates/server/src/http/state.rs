@@ -4,10 +4,14 @@ use super::Gate;
 use super::auth::Logins;
 use super::web::Pulse;
 use crate::config::Config;
+use crate::doctor::Finding;
 use crate::live::Live;
 use lapwing::Engine;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// When the doctor looked, and what he found.
+pub(crate) type Examined = (i64, Vec<Finding>);
 
 #[derive(Clone)]
 pub(crate) struct AppState {
@@ -16,6 +20,8 @@ pub(crate) struct AppState {
     pub(crate) gate: Gate,
     pub(crate) logins: Logins,
     pub(crate) pulse: Pulse,
+    /// What the doctor last said, and when; held while he looks, so that he looks once at a time.
+    pub(crate) doctor: Arc<tokio::sync::Mutex<Option<Examined>>>,
     /// Turns true when the doors close: what would never end by itself ends then.
     pub(crate) closing: watch::Receiver<bool>,
 }
@@ -28,6 +34,7 @@ impl AppState {
             live,
             logins: Logins::default(),
             pulse: Pulse::default(),
+            doctor: Arc::default(),
             closing,
         }
     }

@@ -64,7 +64,9 @@ fn pages_and_journeys_against_the_fake_backend() {
         eprintln!("SKIPPED pages_and_journeys_against_the_fake_backend: {why}");
         return;
     }
-    run("fake", &["tests/pages.test.mjs", "tests/journeys.test.mjs"], None);
+    let areas =
+        ["pages", "journeys", "panels", "keyboard", "speed"].map(|area| format!("tests/{area}.test.mjs"));
+    run("fake", &areas.each_ref().map(String::as_str), None);
 }
 
 #[test]

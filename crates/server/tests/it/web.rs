@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 const CONFIG: &str = r#"
 host: { enabled: false }
 dashboards: { dir: boards }
+saved_rules: { dir: saved }
 notify:
   route:
     receiver: nobody
@@ -167,6 +168,100 @@ fn a_dashboard_is_read_checked_and_replaced() {
 }
 
 #[test]
+fn a_rule_is_checked_saved_and_counts_at_once_or_nothing_changes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = start(dir.path());
+    let put = |id: &str, yaml: &str| {
+        let text = [("Content-Type", "text/plain")];
+        let answer = server.request(
+            "PUT",
+            &format!("/api/v1/rules/saved/{id}"),
+            &text,
+            yaml.as_bytes(),
+        );
+        (answer.status, answer.body)
+    };
+    let rule = |name: &str| {
+        format!("groups: [{{ name: saved, rules: [{{ alert: {name}, expr: 'tokens_total > 5' }}] }}]\n")
+    };
+    let file = dir.path().join("saved/hot.yml");
+    assert_eq!(put("hot?check=1", &rule("Hot")).0, 200);
+    assert!(!file.exists(), "a check writes nothing");
+    for (yaml, expect) in [
+        (
+            "groups: [{ name: a, rules: [{ alert: A, expr: 'rate(' }] }]",
+            "unclosed left parenthesis",
+        ),
+        (
+            "groups: [{ name: a, rules: [{ record: 'a:b', expr: up }] }]",
+            "no rule of these alerts",
+        ),
+    ] {
+        let (status, said) = put("hot", yaml);
+        assert!(status == 400 && said.contains(expect), "{status} {said}");
+    }
+    assert_eq!(put("..%2Fescape", &rule("Hot")).0, 400);
+
+    let (status, said) = put("hot", &rule("Hot"));
+    assert_eq!(status, 200, "{said}");
+    server.until("/api/v1/rules", |answer| answer.body.contains("\"Hot\""));
+    let listed = server.get("/api/v1/rules/saved").json();
+    assert_eq!(listed["data"]["files"][0]["yaml"], rule("Hot"));
+
+    // Something else is wrong by now: the click must not be lost in that, and the file is as it was.
+    let config = dir.path().join("lapwing.yml");
+    let good = std::fs::read_to_string(&config).expect("the file");
+    std::fs::write(&config, format!("{good}nonsense: 1\n")).expect("a file");
+    let (status, said) = put("hot", &rule("Hotter"));
+    assert!(status == 400 && said.contains("nonsense"), "{status} {said}");
+    assert_eq!(std::fs::read_to_string(&file).expect("the file"), rule("Hot"));
+    assert_eq!(put("new", &rule("New")).0, 400);
+    assert!(!dir.path().join("saved/new.yml").exists());
+}
+
+#[test]
+fn the_system_page_is_told_what_costs_and_where_each_value_comes_from() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = start(dir.path());
+    for expr in [
+        "sum(tokens_total)",
+        "sum(tokens_total)",
+        "tokens_total%20%2B%20on()%20group_left%20up",
+    ] {
+        server.get(&format!("/api/v1/query?query={expr}"));
+    }
+    let slow = server.get("/api/v1/queries/slow").json();
+    let rows = slow["data"].as_array().expect("rows");
+    let found = |expr: &str| rows.iter().find(|row| row["expr"] == expr);
+    assert_eq!(found("sum(tokens_total)").expect("it was asked")["runs"], 2);
+
+    let settings = server.get("/api/v1/status/settings").json();
+    let setting = |key: &str| {
+        let all = settings["data"].as_array().expect("settings");
+        all.iter()
+            .find(|s| s["key"] == key)
+            .unwrap_or_else(|| panic!("{key}"))
+            .clone()
+    };
+    assert_eq!(setting("host.enabled")["value"], "false");
+    let place = setting("host.enabled")["place"].to_string();
+    assert!(place.contains("lapwing.yml:2"), "{place}");
+    assert_eq!(setting("store.data")["origin"], "flag");
+    assert_eq!(setting("global.scrape_interval")["origin"], "default");
+
+    let doctor = server.get("/api/v1/status/doctor").json();
+    let findings = doctor["data"]["findings"].as_array().expect("findings");
+    assert_eq!(
+        (findings[0]["check"].as_str(), findings[0]["verdict"].as_str()),
+        (Some("config"), Some("fine"))
+    );
+    assert!(
+        findings.iter().all(|f| f["check"] != "port"),
+        "its own port is not in its way: {doctor}"
+    );
+}
+
+#[test]
 fn an_open_page_is_told_of_changes_and_holds_nothing_up() {
     let dir = tempfile::tempdir().expect("a folder");
     let server = start(dir.path());
@@ -198,4 +293,44 @@ fn an_open_page_is_told_of_changes_and_holds_nothing_up() {
         watch.elapsed_s() < 8.0,
         "the open page held it up for the whole grace"
     );
+}
+
+#[test]
+fn a_target_says_how_its_labels_came_about() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = dir.path().join("lapwing.yml");
+    let text = r"
+host: { enabled: false }
+scrape_configs:
+  - job_name: app
+    static_configs: [{ targets: ['127.0.0.1:1', '127.0.0.1:22'] }]
+    relabel_configs:
+      - { source_labels: [__address__], regex: '(.*):.*', target_label: machine }
+      - { source_labels: [__address__], regex: '.*:22', action: drop }
+";
+    std::fs::write(&config, text).expect("a file");
+    let server = Server::start(
+        &dir.path().join("data"),
+        &["--config", &config.display().to_string()],
+    );
+    let json = [("Content-Type", "application/json")];
+    let ask = |job: &str, address: &str| {
+        let body = serde_json::json!({ "job": job, "labels": { "__address__": address } });
+        server.post("/api/v1/targets/relabel", &json, body.to_string().as_bytes())
+    };
+    let steps = ask("app", "127.0.0.1:22").json();
+    assert_eq!(steps["data"][0]["outcome"], "changed", "{steps}");
+    assert_eq!(steps["data"][0]["labels"]["machine"], "127.0.0.1");
+    assert_eq!(steps["data"][1]["outcome"], "dropped");
+    let rule = steps["data"][1]["rule"].as_str().unwrap_or("");
+    assert!(rule.contains("drop") && !rule.contains("separator"), "{rule}");
+    assert_eq!(
+        ask("app", "127.0.0.1:1").json()["data"][1]["outcome"],
+        "unchanged"
+    );
+    assert_eq!(ask("nobody", "x").status, 404);
+    let dropped = server.until("/api/v1/targets?state=dropped", |a| {
+        a.body.contains("127.0.0.1:22")
+    });
+    assert_eq!(dropped.json()["data"]["droppedTargets"][0]["scrapePool"], "app");
 }

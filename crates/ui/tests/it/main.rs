@@ -1,2 +1,3 @@
+mod dist;
 mod shapes;
 mod types;

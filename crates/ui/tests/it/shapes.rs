@@ -124,7 +124,7 @@ fn of_enum(item: &ItemEnum, names: &Names<'_>) -> Result<String, String> {
             (Fields::Unit, Some(tag)) => format!("{{ {tag}: '{word}' }}"),
             (Fields::Named(_), tag) => {
                 let inner = of_fields(&variant.fields, None, names)?;
-                let inner = inner.split_whitespace().collect::<Vec<_>>().join(" ");
+                let inner = on_one_line(&inner);
                 match tag {
                     Some(tag) => format!("({{ {tag}: '{word}' }} & {inner})"),
                     None => format!("{{ {word}: {inner} }}"),
@@ -138,6 +138,18 @@ fn of_enum(item: &ItemEnum, names: &Names<'_>) -> Result<String, String> {
         parts.push(part);
     }
     Ok(parts.join(" | "))
+}
+
+/// `{ a: number; b: string }` out of a declaration with one field on each line.
+fn on_one_line(fields: &str) -> String {
+    let lines: Vec<&str> = fields
+        .trim()
+        .trim_start_matches('{')
+        .trim_end_matches('}')
+        .lines()
+        .collect();
+    let fields: Vec<&str> = lines.iter().map(|l| l.trim()).filter(|l| !l.is_empty()).collect();
+    format!("{{ {} }}", fields.join("; "))
 }
 
 /// `words! { Name { Variant = "word", … } }`.

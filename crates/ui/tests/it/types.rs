@@ -93,6 +93,29 @@ const ITEMS: &[(&str, &[&str])] = &[
         &["FiredView", "PageView", "Backtest"],
     ),
     (
+        "server/src/http/prometheus/targets.rs",
+        &["RelabelStepView as RelabelStep"],
+    ),
+    ("judge/src/pipelines/baseline.rs", &["Compared"]),
+    (
+        "judge/src/pipelines/health.rs",
+        &[
+            "Health as PipelineState",
+            "Reason as PipelineReason",
+            "PipelineHealth",
+            "HealthReport as PipelineReport",
+        ],
+    ),
+    ("collect/src/relabel/action.rs", &["StepOutcome"]),
+    ("judge/src/direction.rs", &["Direction"]),
+    ("engine/src/queries.rs", &["RunningQuery"]),
+    ("engine/src/slow_queries.rs", &["SlowQuery"]),
+    (
+        "server/src/doctor/mod.rs",
+        &["Verdict as FindingVerdict", "Finding"],
+    ),
+    ("server/src/config/origins.rs", &["Origin", "Setting"]),
+    (
         "server/src/dashboards/board.rs",
         &[
             "Query as BoardQuery",

@@ -34,13 +34,13 @@ export async function get<T>(path: string, params: Params = {}, signal?: AbortSi
   return call<T>(query ? `${path}?${query}` : path, {}, signal)
 }
 
-export async function send<T>(method: 'POST' | 'DELETE' | 'PUT', path: string, body?: unknown): Promise<Reply<T>> {
+export async function send<T>(method: 'POST' | 'DELETE' | 'PUT', path: string, body?: unknown, signal?: AbortSignal): Promise<Reply<T>> {
   const init: RequestInit = { method }
   if (body !== undefined) {
     init.body = JSON.stringify(body)
     init.headers = { 'content-type': 'application/json' }
   }
-  return call<T>(path, init)
+  return call<T>(path, init, signal)
 }
 
 /** A text as it stands, such as the YAML of a file. */

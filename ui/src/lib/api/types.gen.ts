@@ -443,6 +443,85 @@ export type Backtest = {
   yaml: string
 }
 
+// crates/server/src/http/prometheus/targets.rs
+export type RelabelStep = {
+  rule: string
+  outcome: StepOutcome
+  labels: Record<string, string>
+}
+
+// crates/judge/src/pipelines/baseline.rs
+export type Compared = {
+  metric: string
+  value: number
+  baseline: number
+  direction: Direction
+  worsening: number | null
+  degraded: boolean
+}
+
+// crates/judge/src/pipelines/health.rs
+export type PipelineState = 'healthy' | 'degraded' | 'critical'
+export type PipelineReason = ({ reason: 'error_rate' } & { error_rate: number; threshold: number }) | ({ reason: 'failures_in_row' } & { failures: number }) | ({ reason: 'slower_than_baseline' } & { compared: Compared })
+export type PipelineHealth = {
+  health: PipelineState
+  total_executions: number
+  failed_executions: number
+  success_rate: number
+  duration_s: Spread
+  last_error: string | null
+  reasons: PipelineReason[]
+}
+export type PipelineReport = {
+  window: Window
+  overall_health: PipelineState
+  pipelines: Record<string, PipelineHealth>
+}
+
+// crates/collect/src/relabel/action.rs
+export type StepOutcome = 'unchanged' | 'changed' | 'dropped'
+
+// crates/judge/src/direction.rs
+export type Direction = 'lower' | 'higher' | 'info'
+
+// crates/engine/src/queries.rs
+export type RunningQuery = {
+  id: number
+  expr: string
+  started_ms: number
+  age_ms: number
+}
+
+// crates/engine/src/slow_queries.rs
+export type SlowQuery = {
+  expr: string
+  runs: number
+  worst_s: number
+  worst_at_ms: number
+  last_s: number
+  last_ms: number
+  failure: string | null
+}
+
+// crates/server/src/doctor/mod.rs
+export type FindingVerdict = 'fine' | 'warning' | 'error'
+export type Finding = {
+  check: string
+  verdict: FindingVerdict
+  message: string
+  advice?: string
+}
+
+// crates/server/src/config/origins.rs
+export type Origin = 'default' | 'file' | 'environment' | 'flag'
+export type Setting = {
+  key: string
+  value: string
+  origin: Origin
+  place: string
+  about: string
+}
+
 // crates/server/src/dashboards/board.rs
 export type BoardQuery = {
   expr: string
@@ -467,6 +546,7 @@ export type BoardVariable = {
   label: string
   of?: string
   all?: boolean
+  several?: boolean
 }
 export type Board = {
   title: string

@@ -68,15 +68,26 @@ export type Target = {
   scrapeInterval?: string
   scrapeTimeout?: string
 }
-export type Targets = { activeTargets: Target[]; droppedTargets?: { discoveredLabels: Labels }[] }
+export type Targets = { activeTargets: Target[]; droppedTargets?: { discoveredLabels: Labels; scrapePool?: string }[] }
 
 export type NameCount = { name: string; value: number }
+/** Of the store. What stands after the first lines only Lapwing tells. */
 export type TsdbStatus = {
   headStats?: { numSeries: number; numLabelPairs?: number; chunkCount: number; minTime: number; maxTime: number }
   seriesCountByMetricName: NameCount[]
   labelValueCountByLabelName: NameCount[]
   memoryInBytesByLabelName?: NameCount[]
   seriesCountByLabelValuePair: NameCount[]
+  memory?: { indexBytes: number; rawCacheBytes: number; samplesBytes: number; limitBytes: number }
+  blocks?: { count: number; sizeBytes: number; samples: number; tierCount: number; tierSizeBytes: number }
+  damage?: {
+    log: { file: string; start: number; end: number; lostFrom: number; lostTo: number }[]
+    blocksUnreadable: { block: string; reason: string }[]
+    pagesQuarantined: { block: string; page: number; reason: string }[]
+    lostCount: number
+    lost: { block: string; series: string | null; start: number; end: number; reason: string }[]
+  }
+  refused?: Record<string, number>
 }
 
 export type Silence = {

@@ -4,6 +4,7 @@ import type { Line } from '../api/prom'
 import type { Labels } from '../api/types'
 import { formatUnit, type Unit } from '../format'
 import { shortNames } from '../labels'
+import type { Sheet } from '../table/export'
 import type { Span } from '../time/range'
 
 export type Stats = { min: number | null; max: number | null; avg: number | null; last: number | null }
@@ -43,6 +44,12 @@ export function stats(values: (number | null)[]): Stats {
     last = value
   }
   return count ? { min, max, avg: sum / count, last } : { min: null, max: null, avg: null, last: null }
+}
+
+/** A frame as the rows of a table: one per time, oldest first. */
+export function sheetOf(data: Frame): Sheet {
+  const rows = data.times.map((time, at) => ({ time: new Date(time * 1000).toISOString(), ...Object.fromEntries(data.series.map((s) => [s.name, s.values[at]])) }))
+  return { columns: ['time', ...data.series.map((s) => s.name)], rows }
 }
 
 /** One sentence for those who cannot see the lines. */

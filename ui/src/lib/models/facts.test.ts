@@ -46,3 +46,10 @@ test('every snippet names the address of the page', () => {
     if (snippet.id !== 'scrape') expect(snippet.text).toContain('lapwing.example:9595')
   }
 })
+
+test('cost and GPU are known where a series of the model tells them, and else not asked for', () => {
+  const found = available({ model: ['litellm_spend_metric_total', 'model_gpu_utilization_ratio'], model_name: [] })
+  expect(factQuery(found, 'cost', '5m', 'chat')).toBe('max by (model) (3600 * sum by (model) (rate(litellm_spend_metric_total{model="chat"}[5m])))')
+  expect(factQuery(found, 'gpu', '5m')).toContain('model_gpu_utilization_ratio')
+  expect(factQuery(available({ model: [], model_name: [] }), 'cost', '5m')).toBe(null)
+})

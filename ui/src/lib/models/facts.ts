@@ -3,7 +3,7 @@
 
 import { quote } from '../labels'
 
-export type FactId = 'traffic' | 'errors' | 'p95' | 'tokens' | 'running' | 'waiting' | 'cache' | 'ttft'
+export type FactId = 'traffic' | 'errors' | 'p95' | 'tokens' | 'running' | 'waiting' | 'cache' | 'ttft' | 'gpu' | 'cost'
 
 export type Source = {
   fact: FactId
@@ -18,6 +18,7 @@ type Shape = (metric: string, label: string) => Source['expr']
 
 const rate: Shape = (metric, label) => (sel, w) => `sum by (${label}) (rate(${metric}${sel}[${w}]))`
 const p95: Shape = (metric, label) => (sel, w) => `histogram_quantile(0.95, sum by (${label}, le) (rate(${metric}${sel}[${w}])))`
+const perHour: Shape = (metric, label) => (sel, w) => `3600 * sum by (${label}) (rate(${metric}${sel}[${w}]))`
 const sum: Shape = (metric, label) => (sel) => `sum by (${label}) (${metric}${sel})`
 const avg: Shape = (metric, label) => (sel) => `avg by (${label}) (${metric}${sel})`
 const share = (bad: string, all: string): Shape => (_, label) => (sel, w) =>
@@ -68,11 +69,15 @@ export const SOURCES: Source[] = [
   source('traffic', 'litellm_proxy_total_requests_metric_total', 'model', rate),
   source('errors', 'litellm_proxy_failure_requests_metric_total', 'model', share('litellm_proxy_failure_requests_metric_total', 'litellm_proxy_total_requests_metric_total')),
   source('p95', 'litellm_request_total_latency_metric_bucket', 'model', p95),
+  // Spent in the last hour, in whatever money the source counts.
+  source('cost', 'litellm_spend_metric_total', 'model', perHour),
 ]
 
 const TOTALS = /(^|_)(requests|predictions|inferences|inference_requests|request_count)_total$/
 const FAILURES = /(^|_)(errors|failures|failed_requests|request_errors|request_failures)_total$/
 const LATENCIES = /(^|_)(request|inference|prediction|response|operation)?_?(latency|duration)_seconds_bucket$/
+const GPUS = /(^|_)gpu_(usage|utilization|util)(_ratio)?$/
+const COSTS = /(^|_)(cost|spend)(_usd|_eur|_dollars)?_total$/
 const TOKENS = /(^|_)(generation|output|completion|generated)_tokens_total$/
 
 /** Sources for metrics that nobody listed here but that are named as people name them and carry a `model` label. */
@@ -83,11 +88,15 @@ export function guessed(metrics: string[]): Source[] {
   const failed = free.find((name) => FAILURES.test(name))
   const latency = free.find((name) => LATENCIES.test(name))
   const tokens = free.find((name) => TOKENS.test(name))
+  const gpu = free.find((name) => GPUS.test(name))
+  const cost = free.find((name) => COSTS.test(name))
   const found: Source[] = []
   if (total) found.push(source('traffic', total, 'model', rate))
   if (failed && total) found.push(source('errors', failed, 'model', share(failed, total)))
   if (latency) found.push(source('p95', latency, 'model', p95))
   if (tokens) found.push(source('tokens', tokens, 'model', rate))
+  if (gpu) found.push(source('gpu', gpu, 'model', avg))
+  if (cost) found.push(source('cost', cost, 'model', perHour))
   return found
 }
 

@@ -25,6 +25,15 @@ export function ofHealth(line: Line | undefined, span: Span, step: number): Stre
   return onGrid(span, step, (t) => HEALTH[String(by.get(t))] ?? { tone: 'none', word: 'no data' })
 }
 
+/** Any series, by what its value means. */
+export function ofThresholds(line: Line, span: Span, step: number, say: (value: number) => { tone: Tone; word: string }): Stretch[] {
+  const by = new Map(line.times.map((t, i) => [Math.round(t), line.values[i]!]))
+  return onGrid(span, step, (t) => {
+    const value = by.get(t)
+    return value === undefined ? { tone: 'none', word: 'no data' } : say(value)
+  })
+}
+
 /** The worst alert that fired at each point, of series of `ALERTS`. Where nothing at all was measured, that is said. */
 export function ofAlerts(firing: Line[], measured: Line | undefined, span: Span, step: number): Stretch[] {
   const rank = (line: Line) => (/^(critical|page|error)$/.test(line.labels.severity ?? '') ? 2 : 1)

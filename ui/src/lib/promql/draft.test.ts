@@ -1,28 +1,17 @@
 import { expect, test } from 'vitest'
-import { episodes, toYaml, type Operator } from './draft'
-
-const line = (values: (number | null)[]) => ({
-  times: values.flatMap((v, i) => (v === null ? [] : [i * 60])), values: values.filter((v) => v !== null) as number[],
-})
-const run = (values: (number | null)[], operator: Operator, limit: number, minutes: number) =>
-  episodes(line(values), { operator, limit, forMs: minutes * 60_000 }, 60_000).map((e) => [e.start / 60_000, e.end / 60_000])
-
-test.each([
-  [[0, 5, 5, 0], '>', 3, 0, [[1, 2]]],
-  [[0, 5, 5, 5, 0], '>', 3, 2, [[3, 3]]],
-  [[5, 0, 5, 0, 5], '>', 3, 1, []],
-  [[5, 5, null, 5, 5], '>', 3, 1, [[1, 1], [4, 4]]],
-  [[5, 5, null, 5, 5], '>', 3, 2, []],
-  [[NaN, NaN], '>', 3, 0, []],
-  [[1, 1], '<=', 1, 0, [[0, 1]]],
-  [[], '>', 3, 0, []],
-] as const)('episodes of %j %s %s for %s min', (values, operator, limit, minutes, expected) => {
-  expect(run([...values], operator, limit, minutes)).toEqual(expected)
-})
+import { fileOf, toYaml } from './draft'
 
 test('the rule is written with its query as it is, and hostile names quoted', () => {
-  const yaml = toYaml({ name: 'a: "b"\n- c', expr: 'sum by (x) (\n  rate(y[5m])\n)', operator: '>', limit: 0.5, forMs: 300_000, severity: 'critical' })
+  const yaml = toYaml({ name: 'a: "b"\n- c', expr: 'sum by (x) (\n  rate(y[5m])\n)', operator: '>', limit: 0.5, forMs: 300_000, severity: 'critical', summary: '' })
   expect(yaml).toContain('      - alert: "a: \\"b\\"\\n- c"\n')
   expect(yaml).toContain('        expr: |-\n          sum by (x) (\n            rate(y[5m])\n          ) > 0.5\n        for: 5m\n')
-  expect(toYaml({ name: 'n', expr: 'up', operator: '==', limit: 0, forMs: 0, severity: 'info' })).not.toContain('for:')
+  expect(toYaml({ name: 'n', expr: 'up', operator: '==', limit: 0, forMs: 0, severity: 'info', summary: 'it {{ $value }}' })).not.toContain('for:')
 })
+
+test.each([
+  ['up', 'up > 1'], ['sum by (x) (rate(y{a="b > c"}[5m]))', 'sum by (x) (rate(y{a="b > c"}[5m])) > 1'], ['a or b', '(a or b) > 1'], ['a / b', 'a / b > 1'], ['a > 2', '(a > 2) > 1'], ['sum(a or b)', '(sum(a or b)) > 1'],
+])('the limit holds for the whole of %s', (expr, expected) => {
+  expect(toYaml({ name: 'n', expr, operator: '>', limit: 1, forMs: 0, severity: 'info', summary: '' })).toContain(`expr: |-\n          ${expected}\n`)
+})
+
+test.each([['HighLatency', 'high-latency'], ['a b/../c', 'a-b-c'], ['Ä', ''], ['p95 > 3', 'p95-3']])('the file of %s', (name, expected) => expect(fileOf(name)).toBe(expected))

@@ -28,6 +28,14 @@ const MODEL: Page = {
   id: 'models', path: '/models', title: 'Model', icon: 'overview', key: '', hint: '', load: () => import('../../pages/Model.svelte'),
 }
 
+/** What a person under pressure opens next is fetched while nothing else is to do; not where bytes are to be saved. */
+export function fetchAhead() {
+  const saves = (navigator as { connection?: { saveData?: boolean } }).connection?.saveData === true
+  const ahead = PAGES.filter((page) => page.id === 'alerts' || page.id === 'health').concat(MODEL)
+  if (!saves) setTimeout(() => ahead.forEach((page) => void page.load().catch(() => undefined)), AHEAD_AFTER_MS)
+}
+const AHEAD_AFTER_MS = 1200
+
 /** The page of a path; null when there is none. */
 export function pageOf(parts: string[]): Page | null {
   const head = parts[0]

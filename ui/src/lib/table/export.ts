@@ -3,6 +3,14 @@
 export type Cell = string | number | null | undefined
 export type Row = Record<string, Cell>
 
+/** A table that can leave: its columns in their order, and what stands below them. */
+export type Sheet = { columns: string[]; rows: Row[] }
+
+export function save(kind: 'csv' | 'json', name: string, { columns, rows }: Sheet) {
+  if (kind === 'csv') download(`${name}.csv`, 'text/csv', toCsv(columns, rows))
+  else download(`${name}.json`, 'application/json', toJson(columns, rows))
+}
+
 export function toCsv(columns: string[], rows: Row[]): string {
   return [columns, ...rows.map((row) => columns.map((name) => row[name]))].map((cells) => cells.map(csvCell).join(',')).join('\r\n') + '\r\n'
 }
@@ -18,7 +26,7 @@ export function toJson(columns: string[], rows: Row[]): string {
   return JSON.stringify(rows.map((row) => Object.fromEntries(columns.map((name) => [name, row[name] ?? null]))), null, 2) + '\n'
 }
 
-export function download(name: string, type: string, text: string) {
+function download(name: string, type: string, text: string) {
   const url = URL.createObjectURL(new Blob([text], { type }))
   const anchor = document.createElement('a')
   anchor.href = url

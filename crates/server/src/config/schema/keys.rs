@@ -354,6 +354,12 @@ pub(crate) const KEYS: &[Described] = &[
         "the folder of dashboards as files; without it none can be saved",
     ),
     (
+        "saved_rules.dir",
+        Text,
+        "",
+        "the folder of rule files that the pages write; without it they cannot save a rule",
+    ),
+    (
         "models[].name",
         Text,
         "",

@@ -11,7 +11,7 @@ use super::decode::{STRANGE_KEY, keys_named};
 use super::diagnostic::Diagnostics;
 use super::sections::{Config, foreign_keys};
 use super::yaml::parse;
-use keys::{Described, Kind, described};
+use keys::{Described, KEYS, Kind, described};
 use lapwing_collect::probe::Probe;
 use lapwing_collect::scrape::ScrapeConfig;
 use lapwing_judge::packs::PACKS;
@@ -28,6 +28,7 @@ limits: { query: {} }
 receive: { pushgateway: {}, statsd: {} }
 otlp: {}
 dashboards: {}
+saved_rules: {}
 models:
   - endpoints: [{}]
     fallbacks: [{}]
@@ -92,6 +93,14 @@ pub(crate) fn schema() -> Value {
         root["properties"][section]["description"] = json!(about);
     }
     root
+}
+
+/// Keys that stand once in a file, with what holds when they are not written, and what they are.
+pub(crate) fn plain_keys() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let plain = KEYS
+        .iter()
+        .filter(|(path, ..)| !path.contains("[]") && path.contains('.'));
+    plain.map(|(path, _, default, about)| (*path, *default, *about))
 }
 
 /// What each section that is no map of single keys is for.

@@ -26,6 +26,8 @@ pub(crate) struct AlertingConfig {
     pub(crate) paging: PagingOptions,
     /// As they are written, for `rules explain` and back-tests: the file's own, then those of the packs.
     pub(crate) own_rules: Vec<OwnRule>,
+    /// Where the pages may write rules; none, and they may not.
+    pub(crate) saved_dir: Option<PathBuf>,
     /// The notification part without its secrets.
     pub(crate) notify_shown: String,
 }
@@ -55,6 +57,8 @@ pub(crate) fn read(
         ..RulesOptions::default()
     };
     let mut groups = rule_files(map, &rules, notes);
+    let (saved_dir, saved) = saved_rules(map, &rules, notes);
+    groups.extend(saved);
     let (own, mut written) = own_rules(map, &rules, notes);
     groups.extend(own);
     groups.extend(objectives::rules(models, &rules, (&mut written, notes)));
@@ -72,6 +76,7 @@ pub(crate) fn read(
             notify,
         },
         own_rules: written,
+        saved_dir,
         notify_shown,
     }
 }
@@ -200,6 +205,7 @@ pub(crate) fn read_rule_files(
     AlertingConfig {
         paging,
         own_rules: Vec::new(),
+        saved_dir: None,
         notify_shown: String::new(),
     }
 }
@@ -335,18 +341,54 @@ fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagn
             notes.warning(node.at, &path, format!("no file matches {pattern:?}"));
         }
         for file in files {
-            notes.watch(&file);
-            let name = file.display().to_string();
-            match std::fs::read_to_string(&file) {
-                Err(error) => notes.error(node.at, &path, format!("cannot read {name}: {error}")),
-                Ok(text) => match load_rule_file(&name, &text, options, &check_expr) {
-                    Ok(found) => groups.extend(found),
-                    Err(errors) => errors.iter().for_each(|e| note_rule_file(e, notes)),
-                },
-            }
+            groups.extend(rule_file(&file, options, (node.at, &path), notes));
         }
     }
     groups
+}
+
+fn rule_file(
+    file: &Path,
+    options: &RulesOptions,
+    (at, path): (Position, &str),
+    notes: &mut Diagnostics,
+) -> Vec<RuleGroup> {
+    notes.watch(file);
+    let name = file.display().to_string();
+    match std::fs::read_to_string(file) {
+        Err(error) => notes.error(at, path, format!("cannot read {name}: {error}")),
+        Ok(text) => match load_rule_file(&name, &text, options, &check_expr) {
+            Ok(found) => return found,
+            Err(errors) => errors.iter().for_each(|e| note_rule_file(e, notes)),
+        },
+    }
+    Vec::new()
+}
+
+/// `saved_rules: { dir: rules }`: rule files that the pages write, which count like those of `rule_files:`. The folder appears
+/// with the first of them.
+fn saved_rules(
+    map: &mut MapReader<'_>,
+    options: &RulesOptions,
+    notes: &mut Diagnostics,
+) -> (Option<PathBuf>, Vec<RuleGroup>) {
+    let Some(node) = map.node("saved_rules") else {
+        return (None, Vec::new());
+    };
+    let mut section = MapReader::new(node, "saved_rules", notes);
+    let dir = section.text("dir", notes);
+    section.finish(notes);
+    let Some(dir) = dir.map(|dir| base_dir(notes).join(dir)) else {
+        return (None, Vec::new());
+    };
+    notes.watch(&dir);
+    let files = expand_glob(&dir.join("*.yml"));
+    let at = (node.at, "saved_rules.dir");
+    let groups = files
+        .iter()
+        .flat_map(|file| rule_file(file, options, at, notes))
+        .collect();
+    (Some(dir), groups)
 }
 
 /// A mistake in a rule file is shown in that file, not in the one that names it.

@@ -67,6 +67,7 @@ pub(crate) fn read_alertmanager(root: &Node, external_url: &str, notes: &mut Dia
             ..PagingOptions::default()
         },
         own_rules: Vec::new(),
+        saved_dir: None,
         notify_shown,
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/alertmanagers", get(rules::alertmanagers))
         .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/targets/relabel", post(targets::relabel))
         .route("/api/v1/targets/metadata", get(targets::metadata))
         .route("/api/v1/scrape_pools", get(targets::scrape_pools))
         .route("/api/v1/found", get(targets::found))
@@ -51,6 +52,8 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/status/runtimeinfo", get(status::runtimeinfo))
         .route("/api/v1/status/config", get(status::config))
         .route("/api/v1/status/flags", get(status::flags))
+        .route("/api/v1/status/settings", get(status::settings))
+        .route("/api/v1/status/doctor", get(status::doctor))
         .route("/api/v1/status/tsdb", get(status::tsdb))
         .route("/api/v1/status/walreplay", get(status::walreplay))
         .route(
@@ -66,5 +69,6 @@ pub(crate) fn routes() -> Router<AppState> {
             post(admin::snapshot).put(admin::snapshot),
         )
         .route("/api/v1/queries", get(query::running))
+        .route("/api/v1/queries/slow", get(query::slow))
         .route("/api/v1/queries/{id}/kill", post(query::kill))
 }

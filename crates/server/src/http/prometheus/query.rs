@@ -130,6 +130,11 @@ pub(crate) async fn running(State(state): State<AppState>) -> Result<Success, Ap
     Success::json(&state.engine.queries().running())
 }
 
+/// The slowest of the last day, whoever asked them.
+pub(crate) async fn slow(State(state): State<AppState>) -> Result<Success, ApiError> {
+    Success::json(&state.engine.queries().slow())
+}
+
 pub(crate) async fn kill(State(state): State<AppState>, Path(id): Path<u64>) -> Result<Success, ApiError> {
     if state.engine.queries().kill(id) {
         Success::json(&serde_json::json!({ "killed": id }))

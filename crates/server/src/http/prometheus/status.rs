@@ -2,12 +2,18 @@
 
 use super::envelope::{ApiError, Success};
 use super::params::Params;
+use crate::config::Config;
+use crate::doctor::{Finding, Place, examine};
 use crate::http::AppState;
 use axum::extract::State;
 use lapwing_store::metrics::StoreStats;
 use lapwing_types::format_duration_ms;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Targets and receivers are asked at most so often, however many people look.
+const DOCTOR_KEPT_MS: i64 = 60_000;
 
 /// The Prometheus whose API and language this is; Grafana chooses its calls by it.
 const PROMETHEUS_VERSION: &str = "3.5.0";
@@ -57,6 +63,56 @@ pub(crate) async fn flags(State(state): State<AppState>) -> Result<Success, ApiE
         "storage.tsdb.path": config.store.data.display().to_string(),
         "storage.tsdb.retention.time": format_duration_ms(config.store.retention_ms),
     }))
+}
+
+/// Every key with its value and where it came from; null where the file is a peer's.
+pub(crate) async fn settings(State(state): State<AppState>) -> Result<Success, ApiError> {
+    Success::json(&state.live.status().origins.map(|origins| origins.settings()))
+}
+
+/// What `lapwing doctor` says, of the Lapwing that runs.
+pub(crate) async fn doctor(State(state): State<AppState>) -> Result<Success, ApiError> {
+    let now_ms = state.engine.now_ms();
+    let mut last = state.doctor.lock().await;
+    let (at_ms, findings) = match last.take() {
+        Some((at_ms, findings)) if now_ms - at_ms < DOCTOR_KEPT_MS => (at_ms, findings),
+        _ => {
+            let place = Place {
+                is_in_memory: state.live.is_in_memory(),
+                is_running: true,
+            };
+            let mut findings = vec![config_finding(&state)];
+            findings.extend(examined(state.config(), place).await?);
+            (now_ms, findings)
+        }
+    };
+    *last = Some((at_ms, findings.clone()));
+    Success::json(&json!({ "at_ms": at_ms, "findings": findings }))
+}
+
+/// On a thread of its own: the channels that are looked at may be used by one thread only.
+async fn examined(config: Arc<Config>, place: Place) -> Result<Vec<Finding>, ApiError> {
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(examine(&config, place)))
+        .await
+        .map_err(|e| ApiError::internal(e.to_string()))
+}
+
+fn config_finding(state: &AppState) -> Finding {
+    let status = state.live.status();
+    match (status.error, status.needs_restart.is_empty()) {
+        (Some(error), _) => Finding::error(
+            "config",
+            format!("what is written now is not in force: {error}"),
+            "put right what is named and save the file, or ask for a reload",
+        ),
+        (None, false) => Finding::warning(
+            "config",
+            format!("counts only after a restart: {}", status.needs_restart.join(", ")),
+            "restart Lapwing when that suits you",
+        ),
+        (None, true) => Finding::fine("config", "what is written is in force"),
+    }
 }
 
 /// How full the head is, and of what.

@@ -1,13 +1,16 @@
 //! `targets` and its relatives: whom Lapwing pulls from, how that goes, and whom it found by itself.
 
-use super::envelope::{ApiError, Success};
+use super::envelope::{ApiError, ErrorClass, Success};
 use super::params::Params;
 use super::selector;
 use crate::http::{AppState, with_causes};
+use axum::Json;
 use axum::extract::State;
 use lapwing_collect::discovery::FoundKind;
+use lapwing_collect::relabel::{RelabelConfig, RelabelRules, StepOutcome};
 use lapwing_collect::scrape::TargetStatus;
-use lapwing_types::format_duration_ms;
+use lapwing_types::{Labels, format_duration_ms};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +44,61 @@ pub(crate) async fn targets(State(state): State<AppState>, params: Params) -> Re
         answer["droppedTargets"] = rows.into();
     }
     Success::json(&answer)
+}
+
+/// A label set as discovery gave it, and the job whose rules are asked about.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RelabelAsked {
+    job: String,
+    labels: Labels,
+}
+
+/// What one rule made of the labels.
+#[derive(Debug, Serialize)]
+pub(crate) struct RelabelStepView {
+    /// As it stands in the file, without what is as it is by default.
+    rule: String,
+    outcome: StepOutcome,
+    labels: Labels,
+}
+
+/// How the labels of a target came about, rule by rule; the last step is the one that dropped it, if one did.
+pub(crate) async fn relabel(
+    State(state): State<AppState>,
+    Json(asked): Json<RelabelAsked>,
+) -> Result<Success, ApiError> {
+    let config = state.config();
+    let job = config.scrape_configs.iter().find(|c| c.job_name == asked.job);
+    let job = job.ok_or_else(|| {
+        ApiError::new(
+            ErrorClass::NotFound,
+            format!("no job {:?} is configured", asked.job),
+        )
+    })?;
+    let rules = RelabelRules::new(&job.relabel_configs).map_err(|e| ApiError::internal(with_causes(&e)))?;
+    let steps: Vec<RelabelStepView> = rules
+        .steps(&asked.labels)
+        .into_iter()
+        .map(|step| RelabelStepView {
+            rule: rule_text(&step.rule),
+            outcome: step.outcome,
+            labels: step.labels,
+        })
+        .collect();
+    Success::json(&steps)
+}
+
+fn rule_text(rule: &RelabelConfig) -> String {
+    let default = serde_json::to_value(RelabelConfig::default()).unwrap_or_default();
+    let Ok(Value::Object(map)) = serde_json::to_value(rule) else {
+        return String::new();
+    };
+    let said: serde_json::Map<String, Value> = map
+        .into_iter()
+        .filter(|(key, value)| key == "action" || default.get(key) != Some(value))
+        .collect();
+    serde_saphyr::to_string(&said).unwrap_or_default()
 }
 
 /// What the pages of the targets say about their families.

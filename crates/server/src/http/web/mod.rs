@@ -13,6 +13,7 @@ mod models;
 mod plain;
 mod render;
 mod routing;
+mod saved_rules;
 
 pub(super) use badge::badge as badge_by_alerts;
 pub(crate) use events::Pulse;
@@ -30,6 +31,8 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/api/v1/routes", get(routing::tree))
         .route("/api/v1/routes/test", post(routing::test))
         .route("/api/v1/escalations", get(escalations::list))
+        .route("/api/v1/rules/saved", get(saved_rules::list))
+        .route("/api/v1/rules/saved/{id}", put(saved_rules::put))
         .route("/api/v1/dashboards", get(dashboards::list))
         .route("/api/v1/dashboards/import", post(dashboards::import))
         .route("/api/v1/dashboards/{id}", put(dashboards::put))

@@ -1,0 +1,100 @@
+// The journeys without a mouse: whoever cannot use one, and whoever has both hands on the keys at night.
+
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { closeBrowser, visit } from './browser.mjs'
+
+after(closeBrowser)
+
+const TABS_MAX = 120
+
+/** Presses Tab until what has the focus is the wanted control; so it can be reached, and the focus is never lost on the way. */
+async function tabTo(page, wanted) {
+  for (let i = 0; i < TABS_MAX; i += 1) {
+    await page.keyboard.press('Tab')
+    const said = await page.evaluate(() => {
+      const now = document.activeElement
+      const style = now ? getComputedStyle(now) : null
+      return { text: `${now?.getAttribute('aria-label') ?? ''} ${now?.labels?.[0]?.textContent ?? ''} ${now?.textContent ?? ''}`.replace(/\s+/g, ' ').trim(), seen: !!now?.getClientRects().length && style?.visibility !== 'hidden', body: now === document.body }
+    })
+    if (!said.body) assert.ok(said.seen, `the focus is on something that nobody sees: ${said.text.slice(0, 80)}`)
+    if (wanted.test(said.text)) return
+  }
+  assert.fail(`${wanted} was not reached with ${TABS_MAX} tabs`)
+}
+
+test('keys alone: why is the model slow', () => visit({}, async ({ page, open }) => {
+  await open('/')
+  await page.getByRole('table', { name: 'models' }).waitFor()
+  await tabTo(page, /^to the content$/)
+  await page.keyboard.press('Enter')
+  await tabTo(page, /^chat$/)
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/\/models\/chat/)
+  await page.getByRole('heading', { name: 'Latency, p95' }).waitFor()
+  await tabTo(page, /^more about Latency, p95/)
+  await page.keyboard.press('Enter')
+  await tabTo(page, /^Open in Explore$/)
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/\/explore\?q=.*histogram_quantile/)
+  await page.getByText('1 series').waitFor()
+}))
+
+test('keys alone: an alert is acknowledged, then silenced', () => visit({}, async ({ page, open }) => {
+  await open('/')
+  await page.keyboard.press('g')
+  await page.keyboard.press('a')
+  await page.waitForURL(/\/alerts/)
+  await page.getByRole('link', { name: 'HighLatency' }).waitFor()
+  await tabTo(page, /^HighLatency$/)
+  await page.keyboard.press('Enter')
+  await page.getByText('Value against its limit').waitFor()
+  await tabTo(page, /^Acknowledge$/)
+  await page.keyboard.press('Enter')
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Who').waitFor()
+  await page.waitForFunction(() => document.activeElement?.tagName === 'INPUT')
+  await page.keyboard.type('night shift')
+  await page.keyboard.press('Tab')
+  await page.keyboard.type('looking at it')
+  await page.keyboard.press('Enter')
+  await page.getByText('night shift has it.').waitFor()
+  await tabTo(page, /^Silence$/)
+  await page.keyboard.press('Enter')
+  await dialog.getByText('1 firing alert is hidden by it now').waitFor()
+  await page.waitForFunction(() => document.activeElement?.tagName === 'INPUT')
+  await page.keyboard.type('known')
+  await page.keyboard.press('Enter')
+  await page.getByText(/Silenced by\s+night shift/).waitFor()
+}))
+
+test('keys alone: a query is written, made an alert and saved', () => visit({}, async ({ page, fake, open }) => {
+  await open('/explore')
+  await page.locator('.cm-content').first().waitFor()
+  await tabTo(page, /^query A/)
+  await page.keyboard.type('cpu_usage > 0.6')
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Enter')
+  await page.getByText('2 series').waitFor()
+  await tabTo(page, /^Alert$/)
+  await page.keyboard.press('Enter')
+  await page.getByText(/It would have fired/).waitFor()
+  await tabTo(page, /^Save the rule$/)
+  await page.keyboard.press('Enter')
+  await page.getByText('Saved and in force').waitFor()
+  assert.equal(fake.state.savedRules.size, 1)
+}))
+
+test('keys alone: a dashboard, several values, the cursor, the table', () => visit({}, async ({ page, open }) => {
+  await open('/dashboards/kinds')
+  await tabTo(page, /^host: all/)
+  await page.keyboard.press('Enter')
+  await tabTo(page, /10\.0\.0\.5:9100/)
+  await page.keyboard.press('Space')
+  await page.waitForURL(/var-host=10\.0\.0\.5/)
+  await page.keyboard.press('Escape')
+  await page.getByRole('group', { name: /^Lines:/ }).waitFor()
+  await tabTo(page, /^Lines:/)
+  await page.keyboard.press('ArrowLeft')
+  await page.getByRole('group', { name: /^Lines:/ }).getByText(/\d{4}-\d{2}-\d{2} /).waitFor()
+}))
