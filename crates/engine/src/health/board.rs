@@ -78,7 +78,9 @@ pub(super) struct Board {
     pub(super) effects: Vec<Effect>,
     /// Events whose diagnosis is still to be gathered.
     pub(super) undiagnosed: BTreeSet<u64>,
-    /// Of those, how many were forgotten before their turn, since this was last asked.
+    /// The last event whose cause was looked for.
+    pub(super) judged_up_to: u64,
+    /// How many diagnoses were forgotten before their turn, since this was last asked.
     pub(super) undiagnosed_lost: u64,
     pub(super) graph: DependencyGraph,
     pub(super) causes: BTreeMap<String, Cause>,
@@ -115,6 +117,7 @@ impl Board {
             repairs: BTreeMap::new(),
             effects: Vec::new(),
             undiagnosed: BTreeSet::new(),
+            judged_up_to: 0,
             undiagnosed_lost: 0,
             graph: DependencyGraph::default(),
             causes: BTreeMap::new(),

@@ -19,6 +19,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 const HOUR_MS: i64 = 3_600_000;
+/// Pings of one host, or connections to one port, from which dependencies are learned: more of them say the same.
+const BASES_MAX: usize = 4;
 
 impl Board {
     pub(super) fn exchange(&mut self, options: Arc<HealthOptions>, now_ms: i64) {
@@ -152,7 +154,14 @@ impl Board {
             if let Some(place) = &self.checks[i].place
                 && matches!(spec.what.kind(), "icmp" | "tcp")
             {
-                bases.entry(&place.host).or_default().push(i);
+                let known = bases.entry(&place.host).or_default();
+                let is_alike = |at: &&usize| {
+                    self.checks[**at].place == self.checks[i].place
+                        && options.checks[**at].what.kind() == spec.what.kind()
+                };
+                if known.iter().filter(is_alike).count() < BASES_MAX {
+                    known.push(i);
+                }
             }
         }
         for (child, live) in options.checks.iter().zip(&self.checks) {

@@ -217,8 +217,10 @@ impl Health {
                 "too many changes of state at once: the diagnoses of the least of them are left out"
             );
         }
+        // In this order: what a query shows outlives a crash.
+        let kept = self.shared.state.commit(&rows);
         append(engine, &batch, now_ms);
-        match self.shared.state.commit(&rows) {
+        match kept {
             Ok(()) => effects,
             Err(error) => {
                 tracing::error!(%error, "health could not be written; nothing is repaired on the strength of it");

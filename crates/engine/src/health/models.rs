@@ -83,6 +83,7 @@ impl Board {
         }
         self.judge_whole(now_ms);
         self.find_causes(now_ms);
+        self.judged_up_to = self.next_id;
         self.decide_repairs(now_ms);
         if now_ms - self.written_ms >= WRITE_PERIOD_MS {
             let since_ms = now_ms - self.written_ms;

@@ -96,6 +96,11 @@ pub(super) fn push(
     (t_ms, value): (i64, f64),
 ) {
     let known = cache.known(name, extra);
+    // A look and what follows from it may fall on the same millisecond: the later word is to stand.
+    let t_ms = match known.written_ms {
+        Some(last_ms) if last_ms == t_ms => t_ms + 1,
+        _ => t_ms,
+    };
     known.written_ms = Some(t_ms);
     batch.series.push(one_sample(&known.labels, (t_ms, value)));
 }

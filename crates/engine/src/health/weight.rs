@@ -71,15 +71,13 @@ impl Board {
         if self.undiagnosed.is_empty() {
             return None;
         }
-        let waiting = self.events.iter().filter(|e| self.undiagnosed.contains(&e.id));
+        // Of what came after the last judgement nobody knows yet what caused it.
+        let judged = self.events.iter().take_while(|e| e.id <= self.judged_up_to);
+        let waiting = judged.filter(|e| self.undiagnosed.contains(&e.id));
         let chosen = waiting
             .map(|e| (self.weight_of(e), e))
             .max_by_key(|(weight, e)| (*weight, std::cmp::Reverse(e.id)));
-        let Some((weight, event)) = chosen else {
-            self.undiagnosed.clear();
-            return None;
-        };
-        let event = event.clone();
+        let (weight, event) = chosen.map(|(weight, e)| (weight, e.clone()))?;
         self.undiagnosed.remove(&event.id);
         Some((event, weight))
     }
@@ -91,6 +89,7 @@ impl Board {
             .iter()
             .filter(|e| e.diagnosis.is_null() && now_ms - e.at_ms < FRESH_MS);
         self.undiagnosed = fresh.map(|e| e.id).collect();
+        self.judged_up_to = self.next_id;
     }
 
     /// Forgets the oldest of the lightest where there are too many events.
