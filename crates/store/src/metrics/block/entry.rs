@@ -56,6 +56,12 @@ pub(super) struct Place {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Previous {
     pairs: Vec<u32>,
+    chunk: PreviousChunk,
+}
+
+/// What a chunk is relative to: of a block that is written, chunks are encoded long before the pairs have their numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PreviousChunk {
     place: Place,
     times: u32,
 }
@@ -72,11 +78,11 @@ impl Previous {
 
     pub(super) fn reset(&mut self) {
         self.pairs.clear();
-        self.place = Place::default();
-        self.times = 0;
+        self.chunk = PreviousChunk::default();
     }
 
-    pub(super) fn put(&mut self, pairs: &[u32], chunks: &[ChunkRef], out: &mut Vec<u8>) {
+    /// The first half of an entry; [`PreviousChunk::put`] gives the other.
+    pub(super) fn put_pairs(&mut self, pairs: &[u32], out: &mut Vec<u8>) {
         let shared = pairs.iter().zip(&self.pairs).take_while(|(a, b)| a == b).count();
         put_varint(out, shared as u64);
         put_varint(out, (pairs.len() - shared) as u64);
@@ -87,6 +93,43 @@ impl Previous {
         }
         self.pairs.clear();
         self.pairs.extend_from_slice(pairs);
+    }
+
+    /// Reads the next entry; its pairs are then [`Previous::pairs`].
+    pub(super) fn take(
+        &mut self,
+        reader: &mut Reader<'_>,
+        chunks: &mut Vec<ChunkRef>,
+    ) -> Result<(), Malformed> {
+        let shared = reader.varint()?;
+        if shared > self.pairs.len() as u64 {
+            return Err(Malformed { what: "shared pairs" });
+        }
+        self.pairs.truncate(shared as usize);
+        let rest = reader.count(1)?;
+        let mut next = self.pairs.last().map_or(Some(0), |p| p.checked_add(1));
+        for _ in 0..rest {
+            let distance = reader.varint_u32()?;
+            let pair = next
+                .and_then(|next| next.checked_add(distance))
+                .ok_or(Malformed { what: "pair number" })?;
+            self.pairs.push(pair);
+            next = pair.checked_add(1);
+        }
+        let count = reader.count(2)?;
+        if count > CHUNKS_MAX {
+            return Err(Malformed { what: "chunk count" });
+        }
+        chunks.clear();
+        for _ in 0..count {
+            chunks.push(self.chunk.take_chunk(reader)?);
+        }
+        Ok(())
+    }
+}
+
+impl PreviousChunk {
+    pub(super) fn put(&mut self, chunks: &[ChunkRef], out: &mut Vec<u8>) {
         put_varint(out, chunks.len() as u64);
         for chunk in chunks {
             self.put_chunk(chunk, out);
@@ -126,38 +169,6 @@ impl Previous {
             put_varint(out, u64::from(member));
         }
         self.place = chunk.place;
-    }
-
-    /// Reads the next entry; its pairs are then [`Previous::pairs`].
-    pub(super) fn take(
-        &mut self,
-        reader: &mut Reader<'_>,
-        chunks: &mut Vec<ChunkRef>,
-    ) -> Result<(), Malformed> {
-        let shared = reader.varint()?;
-        if shared > self.pairs.len() as u64 {
-            return Err(Malformed { what: "shared pairs" });
-        }
-        self.pairs.truncate(shared as usize);
-        let rest = reader.count(1)?;
-        let mut next = self.pairs.last().map_or(Some(0), |p| p.checked_add(1));
-        for _ in 0..rest {
-            let distance = reader.varint_u32()?;
-            let pair = next
-                .and_then(|next| next.checked_add(distance))
-                .ok_or(Malformed { what: "pair number" })?;
-            self.pairs.push(pair);
-            next = pair.checked_add(1);
-        }
-        let count = reader.count(2)?;
-        if count > CHUNKS_MAX {
-            return Err(Malformed { what: "chunk count" });
-        }
-        chunks.clear();
-        for _ in 0..count {
-            chunks.push(self.take_chunk(reader)?);
-        }
-        Ok(())
     }
 
     fn take_chunk(&mut self, reader: &mut Reader<'_>) -> Result<ChunkRef, Malformed> {
@@ -245,9 +256,10 @@ mod tests {
                 (proptest::collection::btree_set(0u32..40, 0..6), proptest::collection::vec(chunk(), 0..4)), 1..10),
         ) {
             let mut out = Vec::new();
-            let mut writer = Previous::default();
+            let (mut writer, mut chunk_writer) = (Previous::default(), PreviousChunk::default());
             for (pairs, chunks) in &entries {
-                writer.put(&pairs.iter().copied().collect::<Vec<_>>(), chunks, &mut out);
+                writer.put_pairs(&pairs.iter().copied().collect::<Vec<_>>(), &mut out);
+                chunk_writer.put(chunks, &mut out);
             }
             let mut reader = Reader::new(&out);
             let mut previous = Previous::default();

@@ -16,7 +16,7 @@
 //! ```
 
 use super::columns_writer::{OpenPage, TimesEntry};
-use super::entry::{ChunkRef, Previous, RESTART};
+use super::entry::{ChunkRef, Previous, PreviousChunk, RESTART};
 use super::error::BlockError;
 use super::pages::{PAGE_LEN_TARGET, PageKind, PageWriter};
 use crate::metrics::bytes::{put_text, put_varint};
@@ -42,8 +42,10 @@ pub(super) struct IndexWriter {
     /// Provisional pair numbers of all series, and how many each has.
     series_pairs: Vec<u32>,
     series_pairs_len: Vec<u16>,
-    chunks: Vec<ChunkRef>,
+    /// The second halves of all entries, and how long each is.
+    chunks: Vec<u8>,
     chunks_len: Vec<u32>,
+    previous_chunk: PreviousChunk,
 }
 
 impl IndexWriter {
@@ -74,8 +76,12 @@ impl IndexWriter {
             count += 1;
         }
         self.series_pairs_len.push(count);
-        self.chunks.extend_from_slice(chunks);
-        self.chunks_len.push(chunks.len() as u32);
+        if self.chunks_len.len().is_multiple_of(RESTART) {
+            self.previous_chunk = PreviousChunk::default();
+        }
+        let start = self.chunks.len();
+        self.previous_chunk.put(chunks, &mut self.chunks);
+        self.chunks_len.push((self.chunks.len() - start) as u32);
         Ok(())
     }
 
@@ -120,11 +126,9 @@ impl IndexWriter {
                 page.starts.push(page.entries.len() as u32);
                 previous.reset();
             }
-            previous.put(
-                &self.series_pairs[pair_at..pair_at + pairs],
-                &self.chunks[chunk_at..chunk_at + chunks],
-                &mut page.entries,
-            );
+            previous.put_pairs(&self.series_pairs[pair_at..pair_at + pairs], &mut page.entries);
+            page.entries
+                .extend_from_slice(&self.chunks[chunk_at..chunk_at + chunks]);
             page.count += 1;
             pair_at += pairs;
             chunk_at += chunks;

@@ -1,7 +1,7 @@
 //! Writes a block: series in, in ascending order of their labels, then `finish`.
 //!
-//! Memory while writing: four bytes per label and some forty per chunk, 40 bytes per distinct column, the distinct label
-//! texts, and of cold blocks the series of one classic histogram.
+//! Memory while writing: four bytes per label and some six per chunk, ten megabytes of columns that may come again, the distinct
+//! label texts, and of cold blocks the series of one classic histogram.
 
 use super::buckets::{Pending, PendingSeries};
 use super::columns_writer::ColumnsWriter;
