@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What Prometheus and Alertmanager read, and nothing else; `server`'s test of peers asks them the same.
+    /// What Prometheus and Alertmanager read, and nothing else.
     #[test]
     fn there_is_one_grammar() {
         let day_ms = 86_400_000;

@@ -14,10 +14,15 @@ function on(instance: string | null): string {
 
 export const cpu = (i: string | null, w: string) => `1 - avg by (instance) (rate(node_cpu_seconds_total{${on(i)}mode="idle"}[${w}]))`
 export const memory = (i: string | null) => `1 - node_memory_MemAvailable_bytes{${on(i)}} / node_memory_MemTotal_bytes{${on(i)}}`
-export const disk = (i: string | null) =>
-  `max by (instance) (1 - node_filesystem_avail_bytes{${on(i)}${REAL_DISKS}} / node_filesystem_size_bytes{${on(i)}${REAL_DISKS}})`
-export const disks = (i: string | null) =>
-  `max by (instance, mountpoint) (1 - node_filesystem_avail_bytes{${on(i)}${REAL_DISKS}} / node_filesystem_size_bytes{${on(i)}${REAL_DISKS}})`
+/** As `df` shows it: what root keeps back counts as neither used nor free. */
+function usedShare(i: string | null): string {
+  const of = (what: string) => `node_filesystem_${what}_bytes{${on(i)}${REAL_DISKS}}`
+  const used = `(${of('size')} - ${of('free')})`
+  return `${used} / (${used} + ${of('avail')})`
+}
+
+export const disk = (i: string | null) => `max by (instance) (${usedShare(i)})`
+export const disks = (i: string | null) => `max by (instance, mountpoint) (${usedShare(i)})`
 export const load = (i: string | null) => `node_load1{${on(i)}}`
 export const cores = (i: string | null) => `count by (instance) (count by (instance, cpu) (node_cpu_seconds_total{${on(i)}}))`
 
