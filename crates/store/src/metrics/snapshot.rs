@@ -144,8 +144,8 @@ fn look(slot: u32, series: &Series, hidden_after_ms: Option<i64>, selection: &Se
         (Some(bound), None) => bound,
         _ => series.newest_ms(),
     };
-    let oldest_ms = series.oldest_ms()?;
-    if oldest_ms > selection.end_ms || newest_ms < selection.start_ms || newest_ms < oldest_ms {
+    let first_ms = newest_ms.min(selection.end_ms);
+    if newest_ms < selection.start_ms || !series.begins_by(first_ms) {
         return None;
     }
     let histograms = series.extra.as_ref().is_some_and(|e| !e.histograms.is_empty());
@@ -295,7 +295,7 @@ impl SeriesReader for HeadReader {
         let first = out.times_ms.len();
         let last_ms = end_ms.min(until_ms);
         for chunk in series
-            .sealed
+            .sealed_since(start_ms)
             .iter()
             .filter(|c| c.first_t_ms() <= last_ms && c.last_t_ms() >= start_ms)
         {

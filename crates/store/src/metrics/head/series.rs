@@ -199,6 +199,21 @@ impl Series {
         [chunk, late, histogram].into_iter().flatten().min()
     }
 
+    /// Whether there is a sample that is not after this time. Most questions are about the open chunk: sealed ones, each somewhere
+    /// else in memory, are looked at last.
+    pub(crate) fn begins_by(&self, t_ms: i64) -> bool {
+        let begins_open = self.open.count() > 0 && self.open.first_t_ms() <= t_ms;
+        begins_open || self.oldest_ms().is_some_and(|oldest_ms| oldest_ms <= t_ms)
+    }
+
+    /// Sealed chunks that may hold something from this time on: none where the open one goes back that far.
+    pub(crate) fn sealed_since(&self, start_ms: i64) -> &[SealedChunk] {
+        if self.open.count() > 0 && self.open.first_t_ms() <= start_ms {
+            return &[];
+        }
+        &self.sealed
+    }
+
     /// Removes what lies in the range; returns how many samples went. What remains is sealed anew: the open chunk
     /// cannot go on from a sample that is gone.
     pub(crate) fn delete(
