@@ -17,6 +17,7 @@ mod hosts;
 mod job;
 mod models;
 mod objectives;
+mod pulse;
 mod quiet;
 mod repair;
 mod runner;

@@ -76,7 +76,7 @@ impl ModelLive {
 impl Board {
     /// Everything that follows from time alone, and from the states of the parts.
     pub(super) fn tick(&mut self, now_ms: i64) {
-        self.look_at_network(now_ms);
+        self.look_at_network(None, now_ms);
         self.expire(now_ms);
         for m in 0..self.models.len() {
             self.judge_model(m, now_ms);
