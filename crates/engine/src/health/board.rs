@@ -306,10 +306,18 @@ impl Board {
         }
     }
 
-    pub(super) fn diagnosed(&mut self, id: u64, diagnosis: Value) {
-        let Some(event) = self.events.iter_mut().find(|e| e.id == id) else {
+    pub(super) fn diagnosed(&mut self, id: u64, mut diagnosis: Value) {
+        let Some(at) = self.events.iter().position(|e| e.id == id) else {
             return;
         };
+        // Of an event that another followed since, today's cause is not the cause.
+        let subject = &self.events[at].subject;
+        let is_newest = !self.events.iter().skip(at + 1).any(|e| e.subject == *subject);
+        let cause = self.cause_of(&self.events[at]).filter(|_| is_newest);
+        if let (Value::Object(found), Some(root)) = (&mut diagnosis, cause) {
+            found.insert("cause".to_owned(), Value::String(root.to_owned()));
+        }
+        let event = &mut self.events[at];
         event.diagnosis = diagnosis;
         self.rows.insert(
             format!("event/{id:016}"),

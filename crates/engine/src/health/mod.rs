@@ -8,6 +8,7 @@
 
 mod adopted;
 mod annotate;
+mod blame;
 mod board;
 mod changes;
 mod diagnosis;
