@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::sync::mpsc::Receiver;
 
 /// Alerts leave one by one and at once, so that each page is about one thing.
-fn telling(url: &str) -> String {
+pub(crate) fn telling(url: &str) -> String {
     format!(
         "global: {{ evaluation_interval: 1s }}\n\
          route: {{ receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s }}\n\
@@ -17,7 +17,7 @@ fn telling(url: &str) -> String {
 }
 
 /// Pages until one is of this alert in this status; those in between are of other alerts.
-fn page_of(pages: &Receiver<String>, alert: &str, status: &str) -> Value {
+pub(crate) fn page_of(pages: &Receiver<String>, alert: &str, status: &str) -> Value {
     let mut passed = Vec::new();
     loop {
         let page = pages
@@ -32,11 +32,11 @@ fn page_of(pages: &Receiver<String>, alert: &str, status: &str) -> Value {
     }
 }
 
-fn text<'v>(alert: &'v Value, annotation: &str) -> &'v str {
+pub(crate) fn text<'v>(alert: &'v Value, annotation: &str) -> &'v str {
     alert["annotations"][annotation].as_str().unwrap_or("")
 }
 
-fn repair_steps(server: &Server) -> Vec<String> {
+pub(crate) fn repair_steps(server: &Server) -> Vec<String> {
     let audit = server.get("/api/v1/health/repairs").json();
     let entries = audit["data"].as_array().unwrap().clone();
     let steps = entries
