@@ -2,6 +2,7 @@
 // address of a running `lapwing demo`. Without an address there is nothing to test and every test is skipped.
 
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
 import { accessible, closeBrowser, eventually, visit } from './browser.mjs'
 
@@ -135,6 +136,14 @@ test('the demo: several values of a variable reach the server, and it answers fo
   await open('/dashboards/vllm?var-model=chat&var-model=no.such%22model')
   await page.getByRole('button', { name: /^model: 2 of/ }).waitFor()
   await page.getByRole('region', { name: 'Requests per second' }).getByText('chat').waitFor()
+}))
+
+test('the demo: a graph is saved as a PDF', { skip }, () => real({}, async ({ page, open }) => {
+  await open('/models/chat')
+  await page.getByRole('button', { name: 'more about Latency, p95' }).click()
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Save as PDF' }).click()])
+  assert.equal(file.suggestedFilename(), 'Latency, p95.pdf')
+  assert.match(await readFile(await file.path(), 'latin1'), /^%PDF-1\.7[\s\S]*\/FontFile3[\s\S]*%%EOF$/)
 }))
 
 test('the demo: a dashboard is edited, compared, and saved into its file', { skip }, () => real({ tolerate: /400/ }, async ({ page, open }) => {

@@ -48,6 +48,21 @@ for (const kind of KINDS) {
   }))
 }
 
+test('a graph leaves as a picture that the server draws', () => visit({}, async ({ page, open }) => {
+  for (const [path, menu] of [[BOARD, 'more about Lines'], ['/explore?q=cpu_usage&refresh=off', 'save the graph'], ['/alerts', 'more about Value against its limit']]) {
+    await open(path)
+    if (path === '/alerts') await page.getByRole('link', { name: 'HighLatency' }).click()
+    for (const [kind, begins] of [['SVG', '<svg'], ['PNG', '\ufffdPNG'], ['PDF', '%PDF-1.7']]) {
+      await page.getByRole('button', { name: menu }).click()
+      const link = page.getByRole('link', { name: `Save as ${kind}` })
+      const asked = new URL(await link.getAttribute('href'), page.url()).searchParams
+      assert.ok(asked.get('query') && Number(asked.get('end')) > Number(asked.get('start')) && asked.get('format') === kind.toLowerCase(), String(asked))
+      assert.ok((await saved(page, () => link.click())).startsWith(begins), kind)
+      await link.waitFor({ state: 'detached' })
+    }
+  }
+}))
+
 test('each graph has a cursor for the keyboard', () => visit({}, async ({ page, open }) => {
   await open(BOARD)
   for (const [title, says, keys, shows] of [
