@@ -96,3 +96,29 @@ test('the overview asks what it can at once, and its models first', () => visit(
   assert.ok(at('by+(model)') < at('node_load1'), order.join('\n'))
   assert.equal(asked, 4)
 }))
+
+test('who was there before waits once: names and figures are asked together, and all of it in few questions', () => visit({}, async ({ page, open, settled }) => {
+  await open('/?refresh=off')
+  await page.getByRole('table', { name: 'models' }).locator('tbody tr').first().waitFor()
+  await settled()
+  const asked = []
+  let figures
+  const heard = new Promise((done) => { figures = done })
+  page.on('request', (request) => {
+    if (!request.url().includes('/api/v1/')) return
+    asked.push(decodeURIComponent(request.url()))
+    if (request.url().includes('__asked__')) figures()
+  })
+  // The names are told only after the figures have been asked for: whoever waits for the names first waits for ever.
+  await page.route('**/api/v1/label/**', async (route) => {
+    await heard
+    await route.continue().catch(() => undefined)
+  })
+  await page.reload()
+  await page.getByRole('table', { name: 'models' }).getByText(/\d ?\/s/).first().waitFor()
+  await settled()
+  const api = asked.filter((url) => !url.endsWith('/events'))
+  assert.ok(api.length <= 14, `${api.length} questions:\n${api.join('\n')}`)
+  const twice = api.filter((url, i) => api.indexOf(url) < i)
+  assert.deepEqual(twice, [], 'nothing is asked twice')
+}))

@@ -9,6 +9,8 @@ use pdf_writer::{Content, Name, Str, TextStr};
 pub(super) const FACE_NAME: Name<'static> = Name(b"F");
 /// How far the handles of a quarter of a circle stand from its ends, for a radius of one.
 const QUARTER: f32 = 0.552_285;
+/// The box for a character without a glyph, in parts of the size: space before it, width, height.
+const BOX: (f64, f64, f64) = (0.07, 0.56, 0.72);
 const DASH: [f32; 2] = [5.0, 4.0];
 
 /// Opacities below one, in per mille and in the order in which they came.
@@ -212,6 +214,14 @@ impl Pen<'_> {
             .end_text();
         if line.says_less {
             out.end_marked_content();
+        }
+        if !line.boxes_em.is_empty() {
+            out.set_stroke_rgb(r, g, b).set_line_width(px(size * 0.06));
+        }
+        for at in &line.boxes_em {
+            let left = x + (at + BOX.0) * size;
+            out.rect(px(left), px(y - BOX.2 * size), px(BOX.1 * size), px(BOX.2 * size))
+                .stroke();
         }
     }
 }

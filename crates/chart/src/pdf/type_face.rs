@@ -21,6 +21,8 @@ const SYSTEM: SystemInfo<'static> = SystemInfo {
     ordering: Str(b"Identity"),
     supplement: 0,
 };
+/// How wide the box is that stands for a character without a glyph; the font itself leaves a hole there.
+const BOX_PER_MILLE: f32 = 700.0;
 /// How thick upright strokes are; viewers use it where they must do without the font.
 const STEM: f32 = 80.0;
 
@@ -37,8 +39,10 @@ pub(super) struct TypeFace {
 pub(super) struct Line {
     pub(super) glyphs: Vec<u8>,
     pub(super) width_em: f64,
-    /// A glyph of it means another character or is the box for what the font lacks, so the text must be told beside it.
+    /// A glyph of it means another character or is missing, so the text must be told beside it.
     pub(super) says_less: bool,
+    /// Where a box stands for what the font lacks, from the beginning of the line.
+    pub(super) boxes_em: Vec<f64>,
 }
 
 impl TypeFace {
@@ -68,10 +72,16 @@ impl TypeFace {
             glyphs: Vec::with_capacity(text.len() * 2),
             width_em: 0.0,
             says_less: false,
+            boxes_em: Vec::new(),
         };
         for c in text.chars() {
             let glyph = self.charmap.map(c).unwrap_or(GlyphId::NOTDEF);
-            let width = self.per_mille(self.widths.advance_width(glyph).unwrap_or(0.0));
+            let width = if glyph == GlyphId::NOTDEF {
+                line.boxes_em.push(line.width_em);
+                BOX_PER_MILLE
+            } else {
+                self.per_mille(self.widths.advance_width(glyph).unwrap_or(0.0))
+            };
             let number = self.numbers.remap(u16::try_from(glyph.to_u32()).unwrap_or(0));
             let (meant, _) = *self.used.entry(number).or_insert((c, width));
             line.says_less |= number == 0 || meant != c;

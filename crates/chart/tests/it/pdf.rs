@@ -1,7 +1,7 @@
 //! Needs: pdftotext, pdftoppm
 //!
 //! PDFs as another program reads them: the same picture as the PNG, and texts that can be selected. `CHART_PDF_DIR=somewhere`
-//! leaves each scene of the gallery there.
+//! leaves them there to be looked at.
 
 use crate::gallery::gallery;
 use lapwing_chart::{Color, Frame, Mark, Scene, Size, Tone, to_pdf, to_png};
@@ -70,17 +70,21 @@ fn streams(pdf: &[u8]) -> String {
     out
 }
 
+/// Leaves a document where somebody wants to look at it.
+fn keep(name: &str, pdf: &[u8]) {
+    if let Some(folder) = std::env::var_os("CHART_PDF_DIR").map(PathBuf::from) {
+        std::fs::write(folder.join(format!("{name}.pdf")), pdf).expect("the folder is there");
+    }
+}
+
 #[test]
 fn every_mark_looks_as_in_the_picture() {
-    let folder = std::env::var_os("CHART_PDF_DIR").map(PathBuf::from);
     for (name, scene) in gallery() {
         let pdf = to_pdf(&scene).expect("it can be drawn");
         assert!(pdf.starts_with(b"%PDF-1.7") && pdf.ends_with(b"%%EOF"), "{name}");
         assert_eq!(pdf, to_pdf(&scene).expect("again"), "{name}: the same bytes");
         assert!(pdf.len() < 60_000, "{name}: {} bytes", pdf.len());
-        if let Some(folder) = &folder {
-            std::fs::write(folder.join(format!("{name}.pdf")), &pdf).expect("the folder is there");
-        }
+        keep(name, &pdf);
         let png = Pixmap::decode_png(&to_png(&scene, 1.0).expect("a picture")).expect("a PNG");
         let Some((width, height, drawn)) = pixels(&pdf) else {
             return;
@@ -134,6 +138,10 @@ fn what_the_font_lacks_is_told_all_the_same() {
         tone: Tone::Bad,
     });
     let pdf = to_pdf(&scene).expect("it can be drawn");
+    keep("scripts", &pdf);
+    // Five characters and five more have no glyph; each is a box, so that nobody takes the name for a shorter one.
+    let boxes = streams(&pdf).matches(" re\nS").count();
+    assert_eq!(boxes, 10);
     let Some(said) = texts(&pdf) else { return };
     for part in ["модель αβγ ñø", "模型の名前", "граница A"] {
         assert!(said.contains(part), "{part:?} is not in {said}");
