@@ -105,6 +105,19 @@ export async function processorOf(page) {
   }
 }
 
+/** How much longer work takes than it would on an idle machine, 1 for no longer: what others leave of the processor. */
+export function crowding() {
+  const WORK_MS = 50
+  const from = performance.now()
+  const before = process.cpuUsage()
+  let used = 0
+  while (used < WORK_MS) {
+    const { user, system } = process.cpuUsage(before)
+    used = (user + system) / 1000
+  }
+  return Math.max(1, (performance.now() - from) / used)
+}
+
 /** Fails on findings of axe that are serious or worse. A page that fades something in is looked at again. */
 export async function accessible(page) {
   await page.waitForFunction(() => document.getAnimations().every((one) => one.playState !== 'running' || one.effect?.getComputedTiming().endTime === Infinity))

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
-import { accessible, closeBrowser, eventually, visit } from './browser.mjs'
+import { accessible, closeBrowser, crowding, eventually, processorOf, visit } from './browser.mjs'
 
 after(closeBrowser)
 
@@ -44,17 +44,23 @@ test('the demo: the overview is drawn soon after navigation', { skip }, (t) => r
     }
     requestAnimationFrame(look)
   })
+  const busy = await processorOf(page)
   await open('/')
   const times = []
+  const work = []
+  let crowd = crowding()
   for (let i = 0; i < 6; i += 1) {
     await page.reload()
     await page.waitForFunction(() => window.drawn)
+    work.push(Math.round(await busy()))
+    crowd = Math.max(crowd, crowding())
     times.push(await page.evaluate(() => [Math.round(window.first), Math.round(window.drawn)]))
   }
   const best = (at) => Math.min(...times.map((time) => time[at]))
-  t.diagnostic(`overview: models listed after ${times.map(([first]) => first).join(', ')} ms, with their figures after ${times.map(([, drawn]) => drawn).join(', ')} ms (aim: 300)`)
-  // Generous: a shared machine and a server built for debugging must not fail the test.
-  assert.ok(best(0) < 1500 && best(1) < 2500, JSON.stringify(times))
+  t.diagnostic(`overview: models listed after ${times.map(([first]) => first).join(', ')} ms, with their figures after ${times.map(([, drawn]) => drawn).join(', ')} ms (aim: 300), ${work.join(', ')} ms of them work of the page; the machine gives ${Math.round(100 / crowd)} % of itself`)
+  // Generous, for a server built for debugging, and more so where others take the machine's time.
+  assert.ok(Math.min(...work) < 1000, String(work))
+  assert.ok(best(0) < 1500 * crowd && best(1) < 2500 * crowd, `${JSON.stringify(times)} ${crowd}`)
 }))
 
 test('the demo: why was embed bad? overview, model, alert, record', { skip }, () => real({}, async ({ page, open }) => {
@@ -142,7 +148,7 @@ test('the demo: a graph is saved as a PDF', { skip }, () => real({}, async ({ pa
   await open('/models/chat')
   await page.getByRole('button', { name: 'more about Latency, p95' }).click()
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Save as PDF' }).click()])
-  assert.equal(file.suggestedFilename(), 'Latency, p95.pdf')
+  assert.equal(file.suggestedFilename(), 'Latency-p95.pdf')
   assert.match(await readFile(await file.path(), 'latin1'), /^%PDF-1\.7[\s\S]*\/FontFile3[\s\S]*%%EOF$/)
 }))
 
