@@ -39,6 +39,9 @@ impl Answer {
 /// A start takes milliseconds, the demo of a debug build half a minute, and on two loaded cores three; who waits gets this long.
 const READY_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// Who asks without a pause takes the processor from the one who is to answer.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(20);
+
 /// A crash run's whole matrix is the largest answer.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
 
@@ -95,14 +98,10 @@ impl Server {
         let url = wait
             .recv_timeout(READY_TIMEOUT)
             .expect("the server becomes ready");
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
-            .build();
         Server {
             child,
             url,
-            agent: config.into(),
+            agent: agent(),
         }
     }
 
@@ -124,7 +123,7 @@ impl Server {
                 "{path} never became as wanted: {}",
                 answer.body
             );
-            std::thread::yield_now();
+            std::thread::park_timeout(BETWEEN_QUESTIONS);
         }
     }
 
@@ -225,9 +224,31 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("the process can be told");
     }
 
+    /// SIGSTOP, and SIGCONT after this time: it does not get to run meanwhile.
+    pub(crate) fn pause(&mut self, time: Duration) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let tell = |signal| rustix::process::kill_process(pid, signal).expect("the process can be told");
+        tell(rustix::process::Signal::STOP);
+        let watch = lapwing::clock::Stopwatch::start();
+        while watch.elapsed() < time {
+            std::thread::park_timeout(time.saturating_sub(watch.elapsed()));
+        }
+        tell(rustix::process::Signal::CONT);
+        // Its first act is to close the connections that were silent for so long.
+        self.agent = agent();
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build();
+    config.into()
 }
 
 impl Drop for Server {
