@@ -72,6 +72,9 @@ fn run(args: &[String]) -> Result<()> {
     for skip in &tally.skips {
         println!("{skip}");
     }
+    for flaky in &tally.flaky {
+        println!("{flaky}");
+    }
     // To the runner a skipped test has passed.
     println!(
         "{} passed, {} failed, {} skipped",

@@ -37,7 +37,7 @@ pub(super) fn run(setup: Setup) -> Tally {
             // A test that could not be set up is skipped, and under CI=true that is a failure.
             succeeded: true,
             passed: 1,
-            failed: 0,
+            ..Tally::default()
         },
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Tally {
     pub(super) failed: usize,
     /// Whole lines `SKIPPED name: reason`.
     pub(super) skips: Vec<String>,
+    /// Whole lines `FLAKY 2/3 [0.5s] binary test`: passed, but not at once.
+    pub(super) flaky: Vec<String>,
     pub(super) succeeded: bool,
 }
 
@@ -34,6 +36,8 @@ pub(super) fn run(env: &[(String, PathBuf)], passed_on: &[String]) -> Result<Tal
             "slow",
             "--success-output",
             "final",
+            "--final-status-level",
+            "flaky",
             "--hide-progress-bar",
         ]);
     } else {
@@ -150,6 +154,9 @@ impl Filter {
             "failures:" if self.runner == Runner::Plain => self.hushed = false,
             _ => {}
         }
+        if self.hushed && self.runner == Runner::Nextest && text.starts_with("FLAKY ") {
+            self.tally.flaky.push(text.to_owned());
+        }
         let loud = self.runner == Runner::Nextest && VERDICTS.iter().any(|v| text.starts_with(v));
         if self.hushed && !loud { Show::No } else { Show::Yes }
     }
@@ -230,6 +237,25 @@ mod tests {
             (2, 1),
             &["SKIPPED peer: prometheus is missing"],
         );
+    }
+
+    #[test]
+    fn a_test_that_needed_a_second_try_is_remembered_once() {
+        let mut filter = Filter {
+            runner: Runner::Nextest,
+            tally: Tally::default(),
+            hushed: false,
+        };
+        let flaky = "FLAKY 2/3 [   0.02s] a b::d";
+        for line in [
+            "  TRY 1 FAIL [   0.01s] a b::d",
+            "     Summary [   0.51s] 2 tests run: 2 passed (1 flaky), 0 skipped",
+            &format!("   {flaky}"),
+        ] {
+            filter.take(line);
+        }
+        assert_eq!(filter.tally.flaky, [flaky]);
+        assert_eq!((filter.tally.passed, filter.tally.failed), (2, 0));
     }
 
     #[test]
