@@ -73,8 +73,9 @@ fn prometheus_and_amtool_see_an_alertmanager() {
         format!("--config.file={}", dir.path().join("prometheus.yml").display()),
         format!("--storage.tsdb.path={}", dir.path().join("tsdb").display()),
         format!("--web.listen-address=127.0.0.1:{}", free_port()),
-        // An alert ends by itself after four of these: a machine that stands still for seconds must not end it.
-        "--rules.alert.resend-delay=30s".to_owned(),
+        // What is sent before it has found us is lost, and said again after this; and an alert ends by itself after four of
+        // these, so a machine that stands still for seconds must not end it.
+        "--rules.alert.resend-delay=5s".to_owned(),
     ];
     let Some(_prometheus) = Peer::start("prometheus", &arguments) else {
         eprintln!("SKIPPED prometheus_and_amtool_see_an_alertmanager: prometheus is not installed");
