@@ -39,8 +39,8 @@ impl Answer {
 /// A start takes milliseconds, the demo of a debug build half a minute, and on two loaded cores three; who waits gets this long.
 const READY_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Who asks without a pause takes the processor from the one who is to answer.
-const BETWEEN_QUESTIONS: Duration = Duration::from_millis(20);
+/// What is waited for is asked for again after this.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A crash run's whole matrix is the largest answer.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
@@ -123,7 +123,8 @@ impl Server {
                 "{path} never became as wanted: {}",
                 answer.body
             );
-            std::thread::park_timeout(BETWEEN_QUESTIONS);
+            // Asking without a pause would take the processor from the one that is asked.
+            std::thread::park_timeout(ASK_AGAIN);
         }
     }
 
