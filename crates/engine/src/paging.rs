@@ -310,14 +310,14 @@ impl Paging {
             let picture = self.shared.graphs.draw(self, &notification).await;
             notification.picture = picture.map(Arc::new);
         }
-        let templates = self.dispatch().config().templates.clone();
+        let config = self.dispatch().config().clone();
         let watch = crate::clock::Stopwatch::start();
         let Attempt {
             sent,
             failed_templates,
             posted,
             album,
-        } = self.shared.transport.send(&notification, &templates).await;
+        } = self.shared.transport.send(&notification, &config.templates).await;
         self.shared
             .numbers
             .note_sent(&notification, &sent, watch.elapsed_s());

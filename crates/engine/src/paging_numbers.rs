@@ -6,7 +6,7 @@
 use crate::meter::{Counter, Gauge, Latency, Meter};
 use lapwing_notify::channels::Sent;
 use lapwing_notify::config::NotifyConfig;
-use lapwing_notify::dispatch::{AlertFilter, Dispatcher, SilenceState};
+use lapwing_notify::dispatch::{Dispatcher, SilenceState};
 use lapwing_notify::message::Notification;
 use lapwing_types::{Alert, Decision, DecisionReason};
 
@@ -191,10 +191,9 @@ impl PagingNumbers {
 
     /// Reads off what stands now.
     pub(crate) fn look_at(&self, dispatch: &Dispatcher, now_ms: i64) {
-        let alerts = dispatch.alerts_view(&AlertFilter::default(), now_ms);
-        let active = alerts.iter().filter(|a| a.status.state == "active").count();
+        let (active, suppressed) = dispatch.count_alerts(now_ms);
         self.alerts_active.set(active as f64);
-        self.alerts_suppressed.set((alerts.len() - active) as f64);
+        self.alerts_suppressed.set(suppressed as f64);
         for (state, gauge) in &self.silences {
             gauge.set(dispatch.count_silences(*state, now_ms) as f64);
         }

@@ -3,7 +3,8 @@
 use super::condition::{Condition, NoData};
 use super::group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
 use super::keys::unknown_keys;
-use super::template;
+use super::tree::Tree;
+use super::{mistyped, template};
 use lapwing_types::parse_duration_ms;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -18,37 +19,37 @@ pub struct RuleFileError {
     pub reason: String,
 }
 
-#[derive(Deserialize)]
-struct RawFile {
+#[derive(Default, Deserialize)]
+pub(super) struct RawFile {
     #[serde(default)]
-    groups: Vec<Spanned<RawGroup>>,
+    pub(super) groups: Vec<Spanned<RawGroup>>,
 }
 
 #[derive(Deserialize)]
-struct RawGroup {
-    name: Spanned<String>,
-    interval: Option<Spanned<String>>,
-    query_offset: Option<Spanned<String>>,
+pub(super) struct RawGroup {
+    pub(super) name: Spanned<String>,
+    pub(super) interval: Option<Spanned<String>>,
+    pub(super) query_offset: Option<Spanned<String>>,
     #[serde(default)]
-    limit: i64,
+    pub(super) limit: i64,
     #[serde(default)]
-    labels: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
     #[serde(default)]
-    rules: Vec<Spanned<RawRule>>,
+    pub(super) rules: Vec<Spanned<RawRule>>,
 }
 
 #[derive(Deserialize)]
-struct RawRule {
-    record: Option<Spanned<String>>,
-    alert: Option<Spanned<String>>,
-    expr: Option<Spanned<String>>,
+pub(super) struct RawRule {
+    pub(super) record: Option<Spanned<String>>,
+    pub(super) alert: Option<Spanned<String>>,
+    pub(super) expr: Option<Spanned<String>>,
     #[serde(rename = "for")]
-    for_: Option<Spanned<String>>,
-    keep_firing_for: Option<Spanned<String>>,
+    pub(super) for_: Option<Spanned<String>>,
+    pub(super) keep_firing_for: Option<Spanned<String>>,
     #[serde(default)]
-    labels: BTreeMap<String, Spanned<String>>,
+    pub(super) labels: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
-    annotations: BTreeMap<String, Spanned<String>>,
+    pub(super) annotations: BTreeMap<String, Spanned<String>>,
 }
 
 /// Reads one file. `check` tells whether an expression is PromQL (the query engine's own parser).
@@ -67,13 +68,20 @@ pub fn load_rule_file(
         column,
         reason,
     };
-    let mut errors: Vec<RuleFileError> = unknown_keys(text).into_iter().map(wrong).collect();
+    let tree = Tree::of(text);
+    let strange = tree.as_ref().map(|tree| unknown_keys(&tree.value));
+    let mut errors: Vec<RuleFileError> = strange.into_iter().flatten().map(wrong).collect();
     let raw: RawFile = match serde_saphyr::from_str(text) {
         Ok(raw) => raw,
         Err(e) => {
+            let (raw, mistyped) = tree.as_ref().map_or_else(Default::default, mistyped::read);
             let (line, column) = e.location().map_or((1, 1), |at| (at.line(), at.column()));
-            errors.push(wrong((line, column, first_line(&e.to_string()))));
-            return Err(in_order(errors));
+            // What stopped the reading is one of them, or something that they are not.
+            if mistyped.iter().all(|(l, _, _)| *l != line) {
+                errors.push(wrong((line, column, first_line(&e.to_string()))));
+            }
+            errors.extend(mistyped.into_iter().map(wrong));
+            raw
         }
     };
     let mut reader = Reader {

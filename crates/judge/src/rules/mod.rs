@@ -15,6 +15,7 @@ mod evaluate;
 mod file;
 mod group;
 mod keys;
+mod mistyped;
 mod names;
 mod overlay;
 mod own;
@@ -26,6 +27,7 @@ mod shapes;
 mod state;
 mod template;
 mod tick;
+mod tree;
 mod trend;
 mod view;
 

@@ -124,3 +124,67 @@ groupz: []
     let lines: Vec<u64> = errors.iter().map(|e| e.line).collect();
     assert_eq!(lines, [3, 4], "{errors:#?}");
 }
+
+#[test]
+fn every_value_of_the_wrong_kind_is_said_and_hides_nothing() {
+    let text = r#"groups:
+  - name: a
+    interval: [1m]
+    limit: many
+    labels: [team]
+    rules:
+      - alert: X
+        expr: {query: up}
+        for: 1.5
+        labels: {severity: [page], team: x}
+      - alert: Y
+        expr: sum(
+        annotations: soon
+      - just a text
+      - record: [a]
+        expr: up
+        keep_firing_for: {}
+  - name: {}
+    rules: none
+  - name: {}
+    query_offset: soon
+"#;
+    let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
+    let said: Vec<String> = errors
+        .iter()
+        .map(|e| format!("{}:{} {}", e.line, e.column, e.reason))
+        .collect();
+    let expect = [
+        "3:15 interval must be a text, and not a list",
+        "4:12 limit must be a whole number, and not \"many\"",
+        "5:13 labels must be a mapping of names to texts, and not a list",
+        "8:15 expr must be a text, and not a mapping",
+        "9:14 \"1.5\" is not a duration",
+        "10:28 severity in labels must be a text, and not a list",
+        "12:15 could not parse expression",
+        "13:22 annotations must be a mapping of names to texts, and not \"soon\"",
+        "14:9 a rule must be a mapping, and not \"just a text\"",
+        "15:17 record must be a text, and not a list",
+        "17:26 keep_firing_for must be a text, and not a mapping",
+        "18:11 name must be a text, and not a mapping",
+        "19:12 rules must be a list, and not \"none\"",
+        "20:11 name must be a text, and not a mapping",
+        "21:19 \"soon\" is not a duration",
+    ];
+    assert_eq!(said.len(), expect.len(), "{said:#?}");
+    for (said, expect) in said.iter().zip(expect) {
+        assert!(said.starts_with(expect), "{said} is not {expect}");
+    }
+    let check_one = |text: &str, expect: &str| {
+        let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:#?}");
+        assert!(errors[0].to_string().starts_with(expect), "{}", errors[0]);
+    };
+    check_one(
+        "- groups\n",
+        "f.yml:1:1: the file must be a mapping with the key \"groups\", and not a list",
+    );
+    // What is no YAML at all, and what is a mistake of another sort, are said as before.
+    check_one("groups: [\n", "f.yml:1:9: ");
+    check_one("groups: []\ngroups: []\n", "f.yml:2:1: ");
+}

@@ -4,6 +4,7 @@ mod alerting;
 mod files;
 mod lint;
 mod packs;
+mod parallel;
 mod prometheus;
 mod promql;
 mod seeds;

@@ -1,8 +1,8 @@
 //! Has this channel heard it already?
 
 use super::state::Lane;
+use super::suppress::Weighed;
 use lapwing_types::{Alert, DecisionReason, Fingerprint};
-use std::collections::BTreeSet;
 
 /// What a channel has to hear, in the order in which it must hear it.
 #[derive(Debug, Default, PartialEq)]
@@ -24,11 +24,8 @@ pub(super) enum Answer {
 
 pub(super) struct Question<'a> {
     pub(super) lane: &'a Lane,
-    pub(super) firing: &'a [Alert],
-    pub(super) resolved: &'a [Alert],
+    pub(super) weighed: &'a Weighed,
     pub(super) send_resolved: bool,
-    /// Which of the resolved ones deserve a page of their own.
-    pub(super) deserving: &'a BTreeSet<Fingerprint>,
     pub(super) repeat_interval_ms: i64,
     /// Everything that fires is acknowledged.
     pub(super) all_acked: bool,
@@ -36,22 +33,18 @@ pub(super) struct Question<'a> {
 }
 
 pub(super) fn dedupe(q: &Question<'_>) -> Telling {
-    let told = |alert: &&Alert| q.lane.firing.contains(&alert.fingerprint());
-    let is_new = q.firing.iter().any(|a| !told(&a));
+    let weighed = q.weighed;
+    let told = |print: &Fingerprint| q.lane.firing.contains(print);
+    let is_new = weighed.firing_prints.iter().any(|print| !told(print));
+    let of_resolved = |wanted: &dyn Fn(&Fingerprint) -> bool| -> Vec<Alert> {
+        let both = weighed.resolved.iter().zip(&weighed.resolved_prints);
+        both.filter(|(_, print)| wanted(print))
+            .map(|(alert, _)| alert.clone())
+            .collect()
+    };
     // It lasted long enough to deserve a page, and got none.
-    let missed: Vec<Alert> = q
-        .resolved
-        .iter()
-        .filter(|a| !told(a))
-        .filter(|a| q.deserving.contains(&a.fingerprint()))
-        .cloned()
-        .collect();
-    let ended: Vec<Alert> = q
-        .resolved
-        .iter()
-        .filter(|a| told(a) || q.deserving.contains(&a.fingerprint()))
-        .cloned()
-        .collect();
+    let missed = of_resolved(&|print| !told(print) && weighed.deserving.contains(print));
+    let ended = of_resolved(&|print| told(print) || weighed.deserving.contains(print));
     let is_due = q
         .lane
         .told_at_ms
@@ -60,9 +53,9 @@ pub(super) fn dedupe(q: &Question<'_>) -> Telling {
         Answer::Tell(DecisionReason::Notify)
     } else if !ended.is_empty() && q.send_resolved {
         Answer::Tell(DecisionReason::Resolved)
-    } else if !ended.is_empty() && q.firing.is_empty() {
+    } else if !ended.is_empty() && weighed.firing.is_empty() {
         Answer::Not(DecisionReason::ResolvedNotWanted)
-    } else if q.firing.is_empty() {
+    } else if weighed.firing.is_empty() {
         Answer::Not(DecisionReason::NeverNotified)
     } else if is_due && q.all_acked {
         Answer::Not(DecisionReason::Acknowledged)
@@ -71,7 +64,7 @@ pub(super) fn dedupe(q: &Question<'_>) -> Telling {
     } else {
         Answer::Not(DecisionReason::AlreadyNotified)
     };
-    let mut alerts = q.firing.to_vec();
+    let mut alerts = weighed.firing.clone();
     if q.send_resolved {
         alerts.extend(ended);
     }
@@ -85,10 +78,11 @@ pub(super) fn dedupe(q: &Question<'_>) -> Telling {
 /// What the lane remembers afterwards.
 pub(super) fn remember(q: &Question<'_>, told: bool) -> Lane {
     let mut lane = q.lane.clone();
-    let ended: BTreeSet<Fingerprint> = q.resolved.iter().map(Alert::fingerprint).collect();
-    lane.firing.retain(|print| !ended.contains(print));
+    for print in &q.weighed.resolved_prints {
+        lane.firing.remove(print);
+    }
     if told {
-        lane.firing.extend(q.firing.iter().map(Alert::fingerprint));
+        lane.firing.extend(&q.weighed.firing_prints);
         lane.told_at_ms = Some(q.now_ms);
     }
     lane

@@ -192,6 +192,7 @@ impl Dispatcher {
     /// The row is gone, and its lane goes on.
     pub(super) fn drop_delivery(&mut self, id: &str) -> Option<Delivery> {
         self.leave_lane(id);
+        self.state.under_way.remove(id);
         self.state.deliveries.remove(id)
     }
 
@@ -208,7 +209,7 @@ impl Dispatcher {
             return None;
         }
         let config = self.config.clone();
-        let delivery = self.state.deliveries.get(id)?.clone();
+        let delivery = self.state.deliveries.get(id)?;
         let receiver = config.receivers.get(&delivery.receiver);
         let channel = receiver.and_then(|r| r.channel(&delivery.kind, delivery.channel));
         let Some(channel) = channel else {
@@ -216,13 +217,17 @@ impl Dispatcher {
             self.refused(id, reason, now_ms);
             return None;
         };
-        let row = self.state.deliveries.get_mut(id)?;
+        let row = if delivery.why == Why::Storm {
+            let row = self.state.deliveries.get_mut(id)?;
+            row.alerts = merged(&std::mem::take(&mut row.alerts), Vec::new());
+            row
+        } else {
+            self.state.deliveries.get_amend(id)?
+        };
         row.status = DeliveryStatus::InFlight;
         row.attempts += 1;
-        if row.why == Why::Storm {
-            row.alerts = merged(&std::mem::take(&mut row.alerts), Vec::new());
-        }
         let row = row.clone();
+        self.state.under_way.insert(id, row.attempts);
         let continues = self.continued(&row);
         self.requeue(id);
         self.log(&row, LedgerEvent::Attempted, String::new(), now_ms);

@@ -163,9 +163,20 @@ impl Dispatcher {
         step: DecisionStep,
         why: (DecisionReason, String),
     ) {
+        self.decide_of(at_ms, (alert.fingerprint(), alert), step, why);
+    }
+
+    /// Where the fingerprint is at hand: a hash of every label is a good part of what an alert costs in a storm.
+    pub(crate) fn decide_of(
+        &mut self,
+        at_ms: i64,
+        (fingerprint, alert): (Fingerprint, &Alert),
+        step: DecisionStep,
+        why: (DecisionReason, String),
+    ) {
         self.decisions.push(Decision {
             at_ms,
-            fingerprint: alert.fingerprint(),
+            fingerprint,
             alertname: alert.name().to_owned(),
             step,
             reason: why.0,
@@ -181,13 +192,14 @@ impl Dispatcher {
         step: DecisionStep,
         why: (DecisionReason, String),
     ) {
-        let told = self.last_reason.entry(alert.fingerprint()).or_default();
+        let print = alert.fingerprint();
+        let told = self.last_reason.entry(print).or_default();
         match told.iter_mut().find(|(g, _)| g == group) {
             Some((_, last)) if *last == why.0 => return,
             Some((_, last)) => *last = why.0,
             None => told.push((group.to_owned(), why.0)),
         }
-        self.decide(at_ms, alert, step, why);
+        self.decide_of(at_ms, (print, alert), step, why);
     }
 
     /// An id that no other call returns: in the shape of a UUID, from what is being identified, the time and a counter.

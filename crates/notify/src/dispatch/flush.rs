@@ -62,10 +62,8 @@ impl Dispatcher {
             self.take_over(&name, &group.labels, weighed, &mut lane);
             let question = Question {
                 lane: &lane,
-                firing: &weighed.firing,
-                resolved: &weighed.resolved,
+                weighed,
                 send_resolved: channel.sends_resolved(),
-                deserving: &weighed.deserving,
                 repeat_interval_ms: route.repeat_interval_ms,
                 all_acked,
                 now_ms,
@@ -86,12 +84,9 @@ impl Dispatcher {
                         DecisionReason::RepeatDue => Why::Repeat,
                         _ => Why::Firing,
                     };
-                    let new: Vec<Alert> = question
-                        .firing
-                        .iter()
-                        .filter(|a| !lane.firing.contains(&a.fingerprint()))
-                        .cloned()
-                        .collect();
+                    let firing = weighed.firing.iter().zip(&weighed.firing_prints);
+                    let (new, news): (Vec<&Alert>, _) =
+                        firing.filter(|(_, print)| !lane.firing.contains(print)).unzip();
                     let mut intent = Intent {
                         group_key: key.to_owned(),
                         group_labels: group.labels.clone(),
@@ -101,7 +96,7 @@ impl Dispatcher {
                         alerts: telling.alerts,
                         why,
                         fallback_of: Vec::new(),
-                        news: new.iter().map(Alert::fingerprint).collect(),
+                        news,
                     };
                     if !telling.missed.is_empty() {
                         let mut first = intent.clone();
@@ -112,7 +107,7 @@ impl Dispatcher {
                             .extend(telling.missed.iter().cloned().map(still_open));
                         self.intend(first, now_ms);
                     }
-                    for alert in new.iter().chain(&telling.missed) {
+                    for alert in new.into_iter().chain(&telling.missed) {
                         self.decide_once(
                             (now_ms, key),
                             alert,
@@ -141,7 +136,7 @@ impl Dispatcher {
     /// Ended alerts leave the group, unless a channel that heard of their beginning has yet to hear of their end.
     fn leave(&self, next: &mut Group, weighed: &Weighed, now_ms: i64) {
         let mut gone: BTreeSet<Fingerprint> = weighed.unknown.iter().copied().collect();
-        gone.extend(weighed.resolved.iter().map(Alert::fingerprint));
+        gone.extend(&weighed.resolved_prints);
         for print in &weighed.suppressed_resolved {
             let owed = next.lanes.values().any(|lane| lane.firing.contains(print));
             let row = self.state.alerts.get(&print.to_string());

@@ -97,7 +97,7 @@ impl Dispatcher {
         if was_firing == is_resolved {
             self.note_change(print, now_ms);
             let detail = format!("received, severity {}", alert.severity());
-            self.decide(now_ms, &alert, DecisionStep::Receive, (reason, detail));
+            self.decide_of(now_ms, (print, &alert), DecisionStep::Receive, (reason, detail));
         }
         let unseen_ms = self.state.alerts.get(&key).map_or(0, |old| {
             let lasted_ms = if old.is_resolved { lasted_ms(&old.alert) } else { 0 };
@@ -145,14 +145,14 @@ impl Dispatcher {
             let is_new = open.is_none();
             let detail = format!("route {:?}, receiver {:?}", route.id, route.receiver);
             let why = (DecisionReason::RouteMatched, detail);
-            self.decide(now_ms, &row.alert, DecisionStep::Route, why);
+            self.decide_of(now_ms, (print, &row.alert), DecisionStep::Route, why);
             let why = if is_new {
                 let detail = format!("group {key}, first page in {} ms", first_flush_ms - now_ms);
                 (DecisionReason::GroupOpened, detail)
             } else {
                 (DecisionReason::GroupJoined, format!("group {key}"))
             };
-            self.decide(now_ms, &row.alert, DecisionStep::Group, why);
+            self.decide_of(now_ms, (print, &row.alert), DecisionStep::Group, why);
             if let Some(group) = self.state.groups.get_mut(&key) {
                 group.members.insert(print);
                 if !group.was_flushed && overdue {

@@ -78,6 +78,7 @@ impl Dispatcher {
         if !falls_back {
             wait_ms = wait_ms.min(to_fallback_ms);
         }
+        self.state.under_way.remove(&delivery.id);
         if let Some(row) = self.state.deliveries.get_mut(&delivery.id) {
             row.status = DeliveryStatus::Waiting;
             row.next_attempt_ms = now_ms + wait_ms;
@@ -136,6 +137,7 @@ impl Dispatcher {
     /// A dead letter stays to be looked at, and is itself an alert.
     fn bury(&mut self, id: &str, reason: String, now_ms: i64) {
         self.leave_lane(id);
+        self.state.under_way.remove(id);
         let Some(row) = self.state.deliveries.get_mut(id) else {
             return;
         };
@@ -167,6 +169,14 @@ impl Dispatcher {
 
     /// What was under way when the process ended may or may not have arrived: it is sent again.
     pub(super) fn recover_deliveries(&mut self, now_ms: i64) {
+        let ids: Vec<String> = self.state.under_way.keys().map(str::to_owned).collect();
+        for id in ids {
+            let attempts = self.state.under_way.remove(&id);
+            if let (Some(row), Some(attempts)) = (self.state.deliveries.get_mut(&id), attempts) {
+                row.status = DeliveryStatus::InFlight;
+                row.attempts = attempts;
+            }
+        }
         let interrupted: Vec<String> = self
             .state
             .deliveries

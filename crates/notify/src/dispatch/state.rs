@@ -51,6 +51,8 @@ pub struct DispatchState {
     pub(crate) alerts: Kept<KeptAlert>,
     pub(crate) groups: Kept<Group>,
     pub(crate) deliveries: Kept<Delivery>,
+    /// The attempts of those that are under way, by delivery: a page of many alerts need not be written again to leave.
+    pub(crate) under_way: Kept<u32>,
     pub(crate) silences: Kept<Silence>,
     pub(crate) acks: Kept<Ack>,
     pub(crate) escalations: Kept<Escalation>,
@@ -81,6 +83,7 @@ impl DispatchState {
             alerts: load!(StateKind::Alert),
             groups: load!(StateKind::AlertGroup),
             deliveries: load!(StateKind::Delivery),
+            under_way: load!(StateKind::UnderWay),
             silences: load!(StateKind::Silence),
             acks: load!(StateKind::Ack),
             escalations: load!(StateKind::Escalation),
@@ -96,6 +99,7 @@ impl DispatchState {
         let mut changes = self.alerts.take_changes();
         changes.extend(self.groups.take_changes());
         changes.extend(self.deliveries.take_changes());
+        changes.extend(self.under_way.take_changes());
         changes.extend(self.silences.take_changes());
         changes.extend(self.acks.take_changes());
         changes.extend(self.escalations.take_changes());

@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 pub(super) struct Weighed {
     pub(super) firing: Vec<Alert>,
     pub(super) resolved: Vec<Alert>,
+    /// Of the same alerts in the same order.
+    pub(super) firing_prints: Vec<Fingerprint>,
+    pub(super) resolved_prints: Vec<Fingerprint>,
     pub(super) suppressed: BTreeSet<Fingerprint>,
     /// Of those suppressed: which have ended.
     pub(super) suppressed_resolved: BTreeSet<Fingerprint>,
@@ -33,6 +36,7 @@ pub(super) struct Suppression {
 impl Dispatcher {
     pub(super) fn weigh(&mut self, (key, group): (&str, &Group), route: &Route, now_ms: i64) -> Weighed {
         let mut weighed = Weighed::default();
+        let (mut firing, mut resolved) = (Vec::new(), Vec::new());
         let by_time = self.muted_by_time(route, now_ms);
         for print in &group.members {
             let Some(row) = self.state.alerts.get(&print.to_string()) else {
@@ -64,15 +68,17 @@ impl Dispatcher {
                     if lasted_ms >= route.group_wait_ms {
                         weighed.deserving.insert(*print);
                     }
-                    weighed.resolved.push(alert);
+                    resolved.push((alert, *print));
                 }
-                None => weighed.firing.push(alert),
+                None => firing.push((alert, *print)),
             }
         }
         // The same order in every page, the oldest first.
-        for list in [&mut weighed.firing, &mut weighed.resolved] {
-            list.sort_by(|a, b| (a.starts_at_ms, &a.labels).cmp(&(b.starts_at_ms, &b.labels)));
+        for list in [&mut firing, &mut resolved] {
+            list.sort_by(|(a, _), (b, _)| (a.starts_at_ms, &a.labels).cmp(&(b.starts_at_ms, &b.labels)));
         }
+        (weighed.firing, weighed.firing_prints) = firing.into_iter().unzip();
+        (weighed.resolved, weighed.resolved_prints) = resolved.into_iter().unzip();
         weighed
     }
 

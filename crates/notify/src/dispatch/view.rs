@@ -164,6 +164,18 @@ impl Dispatcher {
             .collect()
     }
 
+    /// How many fire and may be told, and how many are kept quiet: what the views say, without making them.
+    pub fn count_alerts(&self, now_ms: i64) -> (usize, usize) {
+        let firing = self.state.alerts.values().filter(|a| !a.is_resolved);
+        let rules = &self.config.inhibit_rules;
+        let is_quiet = |row: &&KeptAlert| {
+            let labels = &row.alert.labels;
+            self.inhibition.source_of(rules, labels).is_some() || !self.silences_of(labels, now_ms).is_empty()
+        };
+        let (quiet, active): (Vec<_>, Vec<_>) = firing.partition(is_quiet);
+        (active.len(), quiet.len())
+    }
+
     pub fn groups_view(&self, filter: &AlertFilter, now_ms: i64) -> Vec<GroupView> {
         let mut groups: Vec<GroupView> = self
             .state

@@ -8,12 +8,13 @@ use super::templates::Templates;
 use crate::config::Secret;
 use lapwing_template::{Escape, Value};
 use lapwing_types::Alert;
-use std::cell::RefCell;
+use std::cell::{LazyCell, RefCell};
 
 pub struct Context<'a> {
     pub notification: &'a Notification,
     templates: &'a Templates,
-    data: Value,
+    /// Made for the first template: most channels have none.
+    data: LazyCell<Value, Box<dyn FnOnce() -> Value + 'a>>,
     read_file: &'a dyn Fn(&str) -> Result<String, String>,
     failures: RefCell<Vec<String>>,
 }
@@ -28,7 +29,7 @@ impl<'a> Context<'a> {
         read_file: &'a dyn Fn(&str) -> Result<String, String>,
     ) -> Self {
         Context {
-            data: notification.data(),
+            data: LazyCell::new(Box::new(|| notification.data())),
             notification,
             templates,
             read_file,

@@ -111,7 +111,10 @@ pub(crate) const ZERO_TIME_MS: i64 = -62_135_596_800_000;
 
 /// RFC 3339 with milliseconds, as Alertmanager's payloads show times.
 pub(crate) fn rfc3339(ms: i64) -> String {
-    GoTime::from_ms(ms).format("2006-01-02T15:04:05.999Z07:00")
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(at) if ms >= ZERO_TIME_MS => at.to_string(),
+        _ => GoTime::from_ms(ms).format("2006-01-02T15:04:05.999Z07:00"),
+    }
 }
 
 fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> BTreeMap<String, String> {
@@ -127,4 +130,28 @@ fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> BTreeMap<String, St
         }
     }
     shared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_stand_as_go_writes_them() {
+        for ms in [
+            ZERO_TIME_MS,
+            ZERO_TIME_MS - 1,
+            i64::MIN,
+            i64::MAX,
+            -1,
+            0,
+            1_700_000_000_000,
+            1_700_000_000_001,
+            1_700_000_000_100,
+            1_700_000_000_120,
+        ] {
+            let expect = GoTime::from_ms(ms).format("2006-01-02T15:04:05.999Z07:00");
+            assert_eq!(rfc3339(ms), expect, "{ms}");
+        }
+    }
 }

@@ -71,6 +71,49 @@ fn the_three_timers_of_a_group() {
     );
 }
 
+/// The ends of a storm come over many requests: nobody is told of each.
+#[test]
+fn ends_that_come_one_by_one_are_told_together() {
+    let mut w = World::new(BASIC);
+    for i in ["1", "2", "3"] {
+        w.fire(&[("alertname", "X"), ("i", i)]);
+    }
+    w.pass(30);
+    assert_eq!(w.told().len(), 1);
+    for i in ["1", "2", "3"] {
+        w.pass(90);
+        w.resolve(&[("alertname", "X"), ("i", i)]);
+    }
+    assert!(w.told().is_empty(), "all have ended, and their time has not come");
+    w.pass(seconds("5m") - 270);
+    assert_eq!(
+        w.told(),
+        ["a: -{alertname=\"X\", i=\"1\"} -{alertname=\"X\", i=\"2\"} -{alertname=\"X\", i=\"3\"}"]
+    );
+}
+
+/// The attempt is a row of its own beside the page, and outlives the process as the page does.
+#[test]
+fn a_page_under_way_at_a_kill_is_sent_again_and_the_ledger_says_so() {
+    let mut w = World::new(BASIC);
+    w.fire(&[("alertname", "X")]);
+    w.now_ms += 30_000;
+    assert_eq!(w.dispatcher.due(w.now_ms)[0].attempt, 1);
+    w.commit();
+    w.kill();
+    let again = w.dispatcher.due(w.now_ms);
+    assert_eq!((again.len(), again[0].attempt), (1, 2));
+    w.commit();
+    let events: Vec<&str> = w.ledger.iter().map(|e| e.event.as_str()).collect();
+    assert_eq!(events, ["intended", "attempted", "interrupted", "attempted"]);
+    w.kill();
+    w.round();
+    assert_eq!(w.told(), ["a: +{alertname=\"X\"}"]);
+    w.kill();
+    w.round();
+    assert!(w.told().is_empty() && w.dispatcher.pending().is_empty());
+}
+
 #[test]
 fn a_resolved_alert_is_told_even_within_a_cooldown_and_leaves_the_active_ones() {
     // Seed 0 looked for the end only after the cooldown, told nobody of it, and kept the alert in its dict.

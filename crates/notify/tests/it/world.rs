@@ -174,6 +174,6 @@ impl World {
 
     pub(crate) fn reasons(&self, alertname: &str) -> Vec<String> {
         let of = self.decisions.iter().filter(|d| d.alertname == alertname);
-        of.map(|d| d.reason.as_str()).collect()
+        of.map(|d| d.reason.as_str().to_owned()).collect()
     }
 }

@@ -5,31 +5,12 @@ use super::memory::{MemorySource, Value};
 use lapwing_query::promql::{ParseOptions, parse_with};
 use lapwing_query::{Interrupt, QueryEngine, QueryError, QueryOptions};
 use lapwing_types::{FloatHistogram, Labels, Span};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use std::path::Path;
 use std::sync::Arc;
 
 const ROUNDS: u64 = 6000;
-
-/// Splitmix64: small, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, count: usize) -> usize {
-        (self.next() % count.max(1) as u64) as usize
-    }
-
-    fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[self.below(list.len())]
-    }
-}
 
 /// The expressions of the project's own scripts.
 fn expressions() -> Vec<String> {
@@ -90,25 +71,29 @@ const ODD: [&str; 24] = [
     "{{}}",
 ];
 
+fn of<'a, T>(dice: &mut SmallRng, list: &'a [T]) -> &'a T {
+    &list[dice.random_range(0..list.len())]
+}
+
 /// One expression changed at a few places, with pieces of another.
-fn changed(dice: &mut Dice, seeds: &[String]) -> String {
-    let mut list = tokens(dice.of::<String>(seeds));
-    let other = tokens(dice.of::<String>(seeds));
-    for _ in 0..=dice.below(3) {
-        let at = dice.below(list.len());
-        match dice.below(6) {
+fn changed(dice: &mut SmallRng, seeds: &[String]) -> String {
+    let mut list = tokens(of::<String>(dice, seeds));
+    let other = tokens(of::<String>(dice, seeds));
+    for _ in 0..=dice.random_range(0..3) {
+        let at = dice.random_range(0..list.len());
+        match dice.random_range(0..6) {
             0 => {
                 list.remove(at);
             }
-            1 => list[at] = (*dice.of(&ODD)).to_owned(),
-            2 => list.insert(at, format!(" {} ", dice.of(&ODD))),
-            3 => list[at].clone_from(dice.of(&other)),
+            1 => list[at] = (*of(dice, &ODD)).to_owned(),
+            2 => list.insert(at, format!(" {} ", of(dice, &ODD))),
+            3 => list[at].clone_from(of(dice, &other)),
             4 => list.insert(at, format!(" ({}) ", other.concat())),
             _ => list.insert(
                 at,
                 format!(
                     " {} ",
-                    dice.of(&["+", "==", "and", "> bool", "/ on ()", "</", "[1m]"])
+                    of(dice, &["+", "==", "and", "> bool", "/ on ()", "</", "[1m]"])
                 ),
             ),
         }
@@ -188,7 +173,7 @@ fn options() -> QueryOptions {
 fn nothing_panics() {
     let seed = std::env::var("LAPWING_SEED").map_or(7, |text| text.parse().unwrap());
     let (seeds, source, engine) = (expressions(), source(), QueryEngine::new());
-    let mut dice = Dice(seed);
+    let mut dice = SmallRng::seed_from_u64(seed);
     let times = [
         0,
         100_000,
@@ -219,14 +204,18 @@ fn nothing_panics() {
         assert!(!reads_back || printed == again.to_string(), "{printed}");
         let _ = parsed.to_json();
         let options = QueryOptions {
-            delayed_name_removal: dice.below(2) == 0,
-            type_and_unit_labels: dice.below(2) == 0,
+            delayed_name_removal: dice.random(),
+            type_and_unit_labels: dice.random(),
             ..options()
         };
-        answers += usize::from(engine.instant(&source, &text, *dice.of(&times), &options).is_ok());
-        let start = *dice.of(&times);
-        let step = *dice.of(&steps);
-        let end = start.saturating_add(step.saturating_mul(dice.below(8) as i64));
+        answers += usize::from(
+            engine
+                .instant(&source, &text, *of(&mut dice, &times), &options)
+                .is_ok(),
+        );
+        let start = *of(&mut dice, &times);
+        let step = *of(&mut dice, &steps);
+        let end = start.saturating_add(step.saturating_mul(dice.random_range(0..8)));
         answers += usize::from(engine.range(&source, &text, (start, end, step), &options).is_ok());
     }
     assert!(answers > 500, "only {answers} of the expressions have answers");

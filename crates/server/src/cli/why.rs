@@ -146,8 +146,8 @@ fn table(decisions: &[&Decision]) -> Table {
     for d in decisions {
         table.add_row([
             time(d.at_ms),
-            d.step.as_str(),
-            d.reason.as_str(),
+            d.step.as_str().to_owned(),
+            d.reason.as_str().to_owned(),
             d.detail.clone(),
         ]);
     }

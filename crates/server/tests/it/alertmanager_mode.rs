@@ -73,7 +73,9 @@ fn prometheus_and_amtool_see_an_alertmanager() {
         format!("--config.file={}", dir.path().join("prometheus.yml").display()),
         format!("--storage.tsdb.path={}", dir.path().join("tsdb").display()),
         format!("--web.listen-address=127.0.0.1:{}", free_port()),
-        "--rules.alert.resend-delay=1s".to_owned(),
+        // What is sent before it has found us is lost, and said again after this; and an alert ends by itself after four of
+        // these, so a machine that stands still for seconds must not end it.
+        "--rules.alert.resend-delay=5s".to_owned(),
     ];
     let Some(_prometheus) = Peer::start("prometheus", &arguments) else {
         eprintln!("SKIPPED prometheus_and_amtool_see_an_alertmanager: prometheus is not installed");
@@ -187,23 +189,15 @@ fn the_silences_of_the_alertmanager_before_hold_on() {
     let dir = tempfile::tempdir().unwrap();
     let door = webhook();
     write(dir.path(), &config(&door.url));
-    let address = format!("127.0.0.1:{}", free_port());
-    let arguments = [
-        format!("--config.file={}", dir.path().join("alertmanager.yml").display()),
-        format!("--storage.path={}", dir.path().join("data").display()),
-        format!("--web.listen-address={address}"),
-        "--cluster.listen-address=".to_owned(),
-    ];
-    let Some(before) = Peer::start("prometheus-alertmanager", &arguments) else {
-        eprintln!(
-            "SKIPPED the_silences_of_the_alertmanager_before_hold_on: prometheus-alertmanager is not installed"
-        );
+    let Some((before, url)) =
+        alertmanager_before(dir.path(), "the_silences_of_the_alertmanager_before_hold_on")
+    else {
         return;
     };
     let body = r#"{"matchers": [{"name": "alertname", "value": "High.*", "isRegex": true, "isEqual": true},
         {"name": "zone", "value": "x", "isRegex": false, "isEqual": false}],
         "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2999-01-01T00:00:00Z", "createdBy": "ann", "comment": "new weights"}"#;
-    let answer = post_when_up(&format!("http://{address}/api/v2/silences"), body);
+    let answer = post_when_up(&format!("{url}/api/v2/silences"), body);
     let answer: serde_json::Value = serde_json::from_str(&answer.expect("it takes the silence")).unwrap();
     let id = answer["silenceID"].as_str().unwrap();
     before.terminate();
@@ -238,6 +232,22 @@ fn the_silences_of_the_alertmanager_before_hold_on() {
     assert!(kept.contains("expired"), "{kept}");
 }
 
+/// A real Alertmanager on the file and the folder that Lapwing is to take over, and where it listens.
+fn alertmanager_before(dir: &Path, test: &str) -> Option<(Peer, String)> {
+    let address = format!("127.0.0.1:{}", free_port());
+    let arguments = [
+        format!("--config.file={}", dir.join("alertmanager.yml").display()),
+        format!("--storage.path={}", dir.join("data").display()),
+        format!("--web.listen-address={address}"),
+        "--cluster.listen-address=".to_owned(),
+    ];
+    let peer = Peer::start("prometheus-alertmanager", &arguments);
+    if peer.is_none() {
+        eprintln!("SKIPPED {test}: prometheus-alertmanager is not installed");
+    }
+    Some((peer?, format!("http://{address}")))
+}
+
 /// Posts to the API of whoever listens there, as soon as somebody does.
 fn post_when_up(url: &str, body: &str) -> Option<String> {
     for _ in 0..600 {
@@ -260,24 +270,16 @@ fn what_the_alertmanager_before_told_is_not_told_again() {
         dir.path(),
         &config(&door.url).replace("group_interval: 5s", "group_interval: 1s"),
     );
-    let address = format!("127.0.0.1:{}", free_port());
-    let arguments = [
-        format!("--config.file={}", dir.path().join("alertmanager.yml").display()),
-        format!("--storage.path={}", dir.path().join("data").display()),
-        format!("--web.listen-address={address}"),
-        "--cluster.listen-address=".to_owned(),
-    ];
-    let Some(before) = Peer::start("prometheus-alertmanager", &arguments) else {
-        eprintln!(
-            "SKIPPED what_the_alertmanager_before_told_is_not_told_again: prometheus-alertmanager is not installed"
-        );
+    let Some((before, url)) =
+        alertmanager_before(dir.path(), "what_the_alertmanager_before_told_is_not_told_again")
+    else {
         return;
     };
     let one = |name: &str, ends: &str| {
         format!(r#"{{"labels": {{"alertname": "{name}"}}, "startsAt": "2020-01-01T00:00:00Z"{ends}}}"#)
     };
     let both = format!("[{}, {}]", one("Slow", ""), one("Full", ""));
-    post_when_up(&format!("http://{address}/api/v2/alerts"), &both).expect("it takes alerts");
+    post_when_up(&format!("{url}/api/v2/alerts"), &both).expect("it takes alerts");
     let pages = std::cell::RefCell::new(Vec::new());
     let told = |name: &str, status: &str| {
         let mut pages = pages.borrow_mut();

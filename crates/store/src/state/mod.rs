@@ -6,7 +6,10 @@
 //! Useful for: surviving kill -9, reload and upgrade; "why was I, or was I not, paged?".
 //! Not for: samples (`metrics`), and not for deciding anything.
 
+mod current;
+mod history;
 mod memory;
+mod pack;
 mod queries;
 mod schema;
 mod sqlite;

@@ -4,14 +4,17 @@
 //! fails its checksums and is ignored when the database is opened again. So after kill -9 or a power cut the database is as
 //! the last successful `commit` left it. With `synchronous=FULL` (not `NORMAL`) that holds for power cuts too.
 //!
+//! What changes and what was decided is written as whole sets (`current`, `history`), because SQLite writes whole pages: rows of
+//! their own, each at the place of its key, would be seven hundred pages for one request of 256 alerts.
+//!
 //! Invariant: after a failed commit nothing more is written (`Poisoned`), because a failed sync may have thrown pages away
 //! that a later sync would not report again.
 
+use super::current::{self, Current};
+use super::history::{self, History};
 use super::queries::{DecisionQuery, LedgerQuery, rows};
 use super::{StateError, StateStore, schema};
-use lapwing_types::{
-    Decision, DecisionReason, DecisionStep, Fingerprint, LedgerEntry, LedgerEvent, StateBatch, StateKind,
-};
+use lapwing_types::{Decision, LedgerEntry, LedgerEvent, StateBatch, StateKind};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use std::path::Path;
@@ -23,14 +26,11 @@ pub struct SqliteState {
 
 struct Inner {
     connection: Connection,
+    current: Current,
+    history: History,
     poisoned: Option<String>,
 }
 
-/// The version of rows written by this program.
-const ROW_VERSION: i64 = 1;
-
-/// The pages that a storm touches again and again: SQLite's own 2 MiB would be read and written anew with every commit.
-const CACHE_KIBIBYTES: i64 = 8 << 10;
 /// Pages in the log (16 MiB of them) before it is moved into the database: a page that changes with every commit is moved once.
 const LOG_PAGES_MAX: i64 = 4_096;
 /// What of the log's file stays when it starts anew.
@@ -62,9 +62,6 @@ impl SqliteState {
             .pragma_update(None, "busy_timeout", 5_000)
             .map_err(&wrong)?;
         connection
-            .pragma_update(None, "cache_size", -CACHE_KIBIBYTES)
-            .map_err(&wrong)?;
-        connection
             .pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)
             .map_err(&wrong)?;
         connection
@@ -73,6 +70,8 @@ impl SqliteState {
         schema::migrate(&mut connection)?;
         Ok(SqliteState {
             inner: Mutex::new(Inner {
+                current: Current::open(&connection).map_err(&wrong)?,
+                history: History::open(&connection).map_err(&wrong)?,
                 connection,
                 poisoned: None,
             }),
@@ -86,16 +85,9 @@ impl SqliteState {
 
 impl StateStore for SqliteState {
     fn load(&self, kind: StateKind) -> Result<Vec<(String, String)>, StateError> {
-        let wrong = failed("reading state");
         let inner = self.lock();
-        let mut statement = inner
-            .connection
-            .prepare_cached("SELECT key, json FROM state WHERE kind = ?1 ORDER BY key")
-            .map_err(&wrong)?;
-        let found = statement
-            .query_map([kind.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-            .map_err(&wrong)?;
-        found.collect::<Result<_, _>>().map_err(&wrong)
+        let found = current::load(&inner.connection, kind.as_str()).map_err(failed("reading state"))?;
+        Ok(found.into_iter().collect())
     }
 
     fn commit(&self, batch: &StateBatch) -> Result<(), StateError> {
@@ -108,7 +100,7 @@ impl StateStore for SqliteState {
                 reason: reason.clone(),
             });
         }
-        write(&mut inner.connection, batch).map_err(|source| {
+        inner.write(batch).map_err(|source| {
             inner.poisoned = Some(source.to_string());
             StateError::Database {
                 what: "writing state",
@@ -118,18 +110,8 @@ impl StateStore for SqliteState {
     }
 
     fn decisions(&self, query: &DecisionQuery) -> Result<Vec<Decision>, StateError> {
-        let mut filter = Filter::new(query.from_ms, query.until_ms);
-        if let Some(print) = query.fingerprint {
-            filter.add("fingerprint = ?", print.0.cast_signed());
-        }
-        if let Some(name) = &query.alertname {
-            filter.add("alertname = ?", name.clone());
-        }
-        let sql = filter.sql(
-            "SELECT at_ms, fingerprint, alertname, step, reason, detail FROM decision",
-            query.limit,
-        );
-        self.select(&sql, &filter, decision)
+        let inner = self.lock();
+        history::decisions(&inner.connection, query).map_err(failed("reading decisions"))
     }
 
     fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerEntry>, StateError> {
@@ -152,16 +134,10 @@ impl StateStore for SqliteState {
     }
 
     fn forget_before(&self, before_ms: i64) -> Result<u64, StateError> {
-        let wrong = failed("forgetting old history");
-        let inner = self.lock();
-        let mut gone = 0;
-        for sql in [
-            "DELETE FROM decision WHERE at_ms < ?1",
-            "DELETE FROM ledger WHERE at_ms < ?1",
-        ] {
-            gone += inner.connection.execute(sql, [before_ms]).map_err(&wrong)?;
-        }
-        Ok(gone as u64)
+        let mut inner = self.lock();
+        inner
+            .forget_before(before_ms)
+            .map_err(failed("forgetting old history"))
     }
 }
 
@@ -225,66 +201,42 @@ impl Filter {
     }
 }
 
-fn write(connection: &mut Connection, batch: &StateBatch) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
-    {
-        let mut put = transaction.prepare_cached(
-            "INSERT INTO state (kind, key, json, version) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (kind, key) DO UPDATE SET json = excluded.json, version = excluded.version",
-        )?;
-        let mut remove = transaction.prepare_cached("DELETE FROM state WHERE kind = ?1 AND key = ?2")?;
-        for change in &batch.changes {
-            match &change.json {
-                Some(json) => put.execute(params![change.kind.as_str(), change.key, json, ROW_VERSION])?,
-                None => remove.execute(params![change.kind.as_str(), change.key])?,
-            };
-        }
-        let mut decide = transaction.prepare_cached(
-            "INSERT INTO decision (at_ms, fingerprint, alertname, step, reason, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?;
-        for d in &batch.decisions {
-            decide.execute(params![
-                d.at_ms,
-                d.fingerprint.0.cast_signed(),
-                d.alertname,
-                d.step.as_str(),
-                d.reason.as_str(),
-                d.detail
-            ])?;
-        }
-        let mut log = transaction.prepare_cached(
-            "INSERT INTO ledger (at_ms, delivery, event, group_key, receiver, channel, attempt, detail) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?;
-        for e in &batch.ledger {
-            log.execute(params![
-                e.at_ms,
-                e.delivery,
-                e.event.as_str(),
-                e.group_key,
-                e.receiver,
-                e.channel,
-                e.attempt,
-                e.detail
-            ])?;
-        }
+impl Inner {
+    fn write(&mut self, batch: &StateBatch) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        self.current.write(&transaction, &batch.changes)?;
+        self.history.write(&transaction, &batch.decisions)?;
+        log(&transaction, &batch.ledger)?;
+        transaction.commit()
     }
-    transaction.commit()
+
+    fn forget_before(&mut self, before_ms: i64) -> rusqlite::Result<u64> {
+        let transaction = self.connection.transaction()?;
+        let decisions = self.history.forget_before(&transaction, before_ms)?;
+        let entries = transaction.execute("DELETE FROM ledger WHERE at_ms < ?1", [before_ms])?;
+        transaction.commit()?;
+        Ok(decisions + entries as u64)
+    }
 }
 
-fn decision(row: &Row<'_>) -> rusqlite::Result<Option<Decision>> {
-    let (step, reason): (String, String) = (row.get(3)?, row.get(4)?);
-    let (Some(step), Some(reason)) = (DecisionStep::parse(&step), DecisionReason::parse(&reason)) else {
-        return Ok(None);
-    };
-    Ok(Some(Decision {
-        at_ms: row.get(0)?,
-        fingerprint: Fingerprint(row.get::<_, i64>(1)?.cast_unsigned()),
-        alertname: row.get(2)?,
-        step,
-        reason,
-        detail: row.get(5)?,
-    }))
+fn log(connection: &Connection, entries: &[LedgerEntry]) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO ledger (at_ms, delivery, event, group_key, receiver, channel, attempt, detail) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for e in entries {
+        insert.execute(params![
+            e.at_ms,
+            e.delivery,
+            e.event.as_str(),
+            e.group_key,
+            e.receiver,
+            e.channel,
+            e.attempt,
+            e.detail
+        ])?;
+    }
+    Ok(())
 }
 
 fn ledger_entry(row: &Row<'_>) -> rusqlite::Result<Option<LedgerEntry>> {

@@ -3,90 +3,96 @@
 use crate::Fingerprint;
 use serde::{Deserialize, Serialize};
 
-/// Where on its way the alert was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DecisionStep {
-    /// What health knows, before any rule.
-    Health,
-    Rule,
-    Receive,
-    Route,
-    Group,
-    Inhibit,
-    Silence,
-    Time,
-    Ack,
-    Cooldown,
-    Flap,
-    Storm,
-    Dedupe,
-    Escalate,
-    Send,
-}
+/// An enum whose words stand in the API and in the database; a storm writes hundreds of thousands of them.
+macro_rules! words {
+    ($(#[$about:meta])* pub enum $name:ident { $($(#[$why:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$why])* #[serde(rename = $word)] $variant,)+
+        }
 
-/// What was decided there. Each is a word an operator can search for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DecisionReason {
-    /// It fails because something fails that it depends on.
-    DependencyFailed,
-    PlannedWork,
-    Pending,
-    PendingEnded,
-    Firing,
-    Resolved,
-    RuleRemoved,
-    Kept,
-    Held,
-    /// The sender did not repeat the alert in time.
-    SenderSilent,
-    RouteMatched,
-    GroupOpened,
-    GroupJoined,
-    Inhibited,
-    Silenced,
-    OutsideActiveTime,
-    MutedByTime,
-    Acknowledged,
-    AckExpired,
-    CoolingDown,
-    Flapping,
-    StormCollapsed,
-    AlreadyNotified,
-    ResolvedNotWanted,
-    NeverNotified,
-    Notify,
-    RepeatDue,
-    Escalated,
-    SendIntended,
-    Delivered,
-    RetryLater,
-    FallbackUsed,
-    DeadLetter,
-    TemplateFailed,
-}
-
-macro_rules! named {
-    ($type:ty) => {
-        impl $type {
+        impl $name {
             /// The word in the API and in the database.
-            pub fn as_str(self) -> String {
-                serde_json::to_value(self)
-                    .ok()
-                    .and_then(|v| v.as_str().map(str::to_owned))
-                    .unwrap_or_default()
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($name::$variant => $word,)+
+                }
             }
 
             pub fn parse(word: &str) -> Option<Self> {
-                serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
+                match word {
+                    $($word => Some($name::$variant),)+
+                    _ => None,
+                }
             }
         }
     };
 }
 
-named!(DecisionStep);
-named!(DecisionReason);
+words! {
+    /// Where on its way the alert was.
+    pub enum DecisionStep {
+        /// What health knows, before any rule.
+        Health = "health",
+        Rule = "rule",
+        Receive = "receive",
+        Route = "route",
+        Group = "group",
+        Inhibit = "inhibit",
+        Silence = "silence",
+        Time = "time",
+        Ack = "ack",
+        Cooldown = "cooldown",
+        Flap = "flap",
+        Storm = "storm",
+        Dedupe = "dedupe",
+        Escalate = "escalate",
+        Send = "send",
+    }
+}
+
+words! {
+    /// What was decided there. Each is a word an operator can search for.
+    pub enum DecisionReason {
+        /// It fails because something fails that it depends on.
+        DependencyFailed = "dependency_failed",
+        PlannedWork = "planned_work",
+        Pending = "pending",
+        PendingEnded = "pending_ended",
+        Firing = "firing",
+        Resolved = "resolved",
+        RuleRemoved = "rule_removed",
+        Kept = "kept",
+        Held = "held",
+        /// The sender did not repeat the alert in time.
+        SenderSilent = "sender_silent",
+        RouteMatched = "route_matched",
+        GroupOpened = "group_opened",
+        GroupJoined = "group_joined",
+        Inhibited = "inhibited",
+        Silenced = "silenced",
+        OutsideActiveTime = "outside_active_time",
+        MutedByTime = "muted_by_time",
+        Acknowledged = "acknowledged",
+        AckExpired = "ack_expired",
+        CoolingDown = "cooling_down",
+        Flapping = "flapping",
+        StormCollapsed = "storm_collapsed",
+        AlreadyNotified = "already_notified",
+        ResolvedNotWanted = "resolved_not_wanted",
+        NeverNotified = "never_notified",
+        Notify = "notify",
+        RepeatDue = "repeat_due",
+        Escalated = "escalated",
+        SendIntended = "send_intended",
+        Delivered = "delivered",
+        RetryLater = "retry_later",
+        FallbackUsed = "fallback_used",
+        DeadLetter = "dead_letter",
+        TemplateFailed = "template_failed",
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -111,5 +117,6 @@ mod tests {
             Some(DecisionReason::CoolingDown)
         );
         assert_eq!(DecisionStep::parse("nowhere"), None);
+        assert_eq!(serde_json::to_string(&DecisionStep::Send).unwrap(), "\"send\"");
     }
 }

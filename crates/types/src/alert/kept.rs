@@ -19,6 +19,8 @@ pub enum StateKind {
     Alert,
     AlertGroup,
     Delivery,
+    /// Which attempts are under way: beside the delivery, whose page would be written again.
+    UnderWay,
     Silence,
     Ack,
     Escalation,
@@ -34,12 +36,13 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    pub const ALL: [StateKind; 14] = [
+    pub const ALL: [StateKind; 15] = [
         StateKind::RuleGroup,
         StateKind::Rule,
         StateKind::Alert,
         StateKind::AlertGroup,
         StateKind::Delivery,
+        StateKind::UnderWay,
         StateKind::Silence,
         StateKind::Ack,
         StateKind::Escalation,
@@ -58,6 +61,7 @@ impl StateKind {
             StateKind::Alert => "alert",
             StateKind::AlertGroup => "alert_group",
             StateKind::Delivery => "delivery",
+            StateKind::UnderWay => "under_way",
             StateKind::Silence => "silence",
             StateKind::Ack => "ack",
             StateKind::Escalation => "escalation",
@@ -215,6 +219,11 @@ impl<V: Serialize + DeserializeOwned> Kept<V> {
         }
     }
 
+    /// For changing a row in a way that needs not outlive the process, as [`Kept::amend`].
+    pub fn get_amend(&mut self, key: &str) -> Option<&mut V> {
+        self.rows.get_mut(key)
+    }
+
     /// The row of this key, made with `make` where there was none; it counts as changed.
     pub fn entry(&mut self, key: &str, make: impl FnOnce() -> V) -> &mut V {
         self.touched.insert(key.to_owned());
@@ -296,6 +305,7 @@ mod tests {
             expect
         );
         kept.amend("a", 10);
+        *kept.get_amend("a").unwrap() = 10;
         assert!(kept.take_changes().is_empty());
         assert_eq!((kept.get("a"), kept.contains("never there")), (Some(&10), false));
     }

@@ -1,8 +1,9 @@
 //! `/api/v1/dashboards`: the ones that come with Lapwing and the ones in the folder; one is replaced by its YAML.
 
+use super::files::{in_folder, refusal};
 use crate::dashboards::{Board, Folder, FolderError, from_grafana, packs};
-use crate::http::prometheus::{ApiError, ErrorClass, Success};
-use crate::http::{AppState, with_causes};
+use crate::http::AppState;
+use crate::http::prometheus::{ApiError, Success};
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
@@ -40,12 +41,7 @@ impl Listed {
 /// A file of the folder stands before a pack of the same id.
 pub(super) async fn list(State(state): State<AppState>) -> Result<Success, ApiError> {
     let folder = folder(&state).ok();
-    let files = state
-        .engine
-        .compute_queries(move || folder.map_or(Ok(Vec::new()), |f| f.list()))
-        .await
-        .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(|e| refusal(&e))?;
+    let files = in_folder(&state, move || folder.map_or(Ok(Vec::new()), |f| f.list())).await?;
     let mut all: Vec<Listed> = files
         .into_iter()
         .map(|(id, yaml)| Listed::of(&id, "folder", yaml))
@@ -71,12 +67,7 @@ pub(super) async fn put(
         return Success::json(&json!({ "board": board }));
     }
     let folder = folder(&state).map_err(|e| refusal(&e))?;
-    let path = state
-        .engine
-        .compute_queries(move || folder.write(&id, &yaml))
-        .await
-        .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(|e| refusal(&e))?;
+    let path = in_folder(&state, move || folder.write(&id, &yaml)).await?;
     Success::json(&json!({ "board": board, "file": path.display().to_string() }))
 }
 
@@ -98,12 +89,4 @@ fn folder(state: &AppState) -> Result<Folder, FolderError> {
     let config = state.config();
     let dir = config.dashboards.dir.as_deref();
     dir.map(Folder::new).ok_or(FolderError::NotConfigured)
-}
-
-fn refusal(error: &FolderError) -> ApiError {
-    let class = match error {
-        FolderError::NotConfigured | FolderError::BadId { .. } => ErrorClass::BadData,
-        FolderError::Io { .. } => ErrorClass::Internal,
-    };
-    ApiError::new(class, with_causes(error))
 }

@@ -9,6 +9,7 @@ mod badge;
 mod dashboards;
 mod escalations;
 mod events;
+mod files;
 mod models;
 mod plain;
 mod render;

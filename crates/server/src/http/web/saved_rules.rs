@@ -3,9 +3,10 @@
 //! A file is checked before it is written and counts at once: the configuration is read anew. If that fails, what stood
 //! there before is put back, so that no click can leave a configuration that does not start.
 
-use crate::dashboards::{Folder, FolderError};
-use crate::http::prometheus::{ApiError, ErrorClass, Success};
-use crate::http::{AppState, with_causes};
+use super::files::in_folder;
+use crate::dashboards::Folder;
+use crate::http::AppState;
+use crate::http::prometheus::{ApiError, Success};
 use axum::extract::{Path, RawQuery, State};
 use lapwing_judge::rules::{RuleKind, check_expr, load_rule_file};
 use serde_json::json;
@@ -14,12 +15,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Success, ApiEr
     let Some(folder) = folder(&state) else {
         return Success::json(&json!({ "writable": false, "files": [] }));
     };
-    let files = state
-        .engine
-        .compute_queries(move || folder.list())
-        .await
-        .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(|e| refusal(&e))?;
+    let files = in_folder(&state, move || folder.list()).await?;
     let files: Vec<_> = files
         .iter()
         .map(|(id, yaml)| json!({ "id": id, "yaml": yaml }))
@@ -48,19 +44,9 @@ pub(super) async fn put(
         let before = writing.read(&name)?;
         writing.write(&name, &yaml).map(|path| (before, path))
     };
-    let (before, path) = state
-        .engine
-        .compute_queries(work)
-        .await
-        .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(|e| refusal(&e))?;
+    let (before, path) = in_folder(&state, work).await?;
     if let Err(error) = state.live.reload(&state.engine, "a rule was saved").await {
-        let undone = state
-            .engine
-            .compute_queries(move || folder.put_back(&id, before.as_deref()))
-            .await
-            .map_err(|e| ApiError::internal(e.to_string()))?;
-        undone.map_err(|e| refusal(&e))?;
+        in_folder(&state, move || folder.put_back(&id, before.as_deref())).await?;
         return Err(ApiError::bad_data(format!("nothing was saved: {}", error.full())));
     }
     Success::json(&json!({ "saved": true, "file": path.display().to_string() }))
@@ -84,12 +70,4 @@ fn check(state: &AppState, id: &str, yaml: &str) -> Result<(), ApiError> {
 
 fn folder(state: &AppState) -> Option<Folder> {
     state.config().alerting.saved_dir.as_deref().map(Folder::new)
-}
-
-fn refusal(error: &FolderError) -> ApiError {
-    let class = match error {
-        FolderError::NotConfigured | FolderError::BadId { .. } => ErrorClass::BadData,
-        FolderError::Io { .. } => ErrorClass::Internal,
-    };
-    ApiError::new(class, with_causes(error))
 }
