@@ -37,6 +37,9 @@ impl Answer {
 }
 
 /// A start takes milliseconds, the demo seconds; a machine under load gets this long.
+const START_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What is waited for of a server that runs takes seconds; a machine under load gets this long.
 const READY_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// What is waited for is asked for again after this.
@@ -96,7 +99,7 @@ impl Server {
             }
         });
         let url = wait
-            .recv_timeout(READY_TIMEOUT)
+            .recv_timeout(START_TIMEOUT)
             .expect("the server becomes ready");
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
