@@ -181,6 +181,11 @@ async function serve(request, response, state) {
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write('event: hello\ndata: {}\n\n')
     return
   }
+  if (url.pathname === '/api/v1/render') {
+    const kind = url.searchParams.get('format')
+    const [type, begins] = { svg: ['image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg"/>'], png: ['image/png', '\x89PNG'], pdf: ['application/pdf', '%PDF-1.7'] }[kind]
+    return response.writeHead(200, { 'content-type': type }).end(Buffer.from(begins, 'latin1'))
+  }
   const form = request.headers['content-type']?.includes('form')
   request.text = body
   if (body && request.headers['content-type']?.includes('json')) request.parsed = JSON.parse(body)

@@ -111,6 +111,9 @@ export function select(query, withModels) {
 
 /** The series that answer a query: by meaning where a page asks, else the metric it names. */
 export function answer(query, withModels) {
+  // Several questions in one, each marked with its name.
+  const parts = [...query.matchAll(/label_replace\(\(([\s\S]*?)\), "__asked__", "(\w+)", "", ""\)/g)]
+  if (parts.length) return parts.flatMap(([, inner, name]) => answer(inner, withModels).map((s) => ({ ...s, labels: { ...s.labels, __asked__: name } })))
   const scalar = Number(query)
   if (query.trim() !== '' && !Number.isNaN(scalar)) return [{ labels: {}, fn: () => scalar }]
   if (/^ALERTS\{/.test(query)) return firings(matchers(query).find((m) => m.name === 'alertname')?.value)

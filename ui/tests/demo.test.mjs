@@ -2,8 +2,9 @@
 // address of a running `lapwing demo`. Without an address there is nothing to test and every test is skipped.
 
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
-import { axe, closeBrowser, visit } from './browser.mjs'
+import { accessible, closeBrowser, crowding, eventually, processorOf, visit } from './browser.mjs'
 
 after(closeBrowser)
 
@@ -24,10 +25,11 @@ const PAGES = {
 
 for (const [path, text] of Object.entries(PAGES)) {
   for (const scheme of ['light', 'dark']) {
-    test(`the demo: ${decodeURIComponent(path)} in ${scheme}`, { skip }, () => real({ scheme, axe: true }, async ({ page, open }) => {
+    test(`the demo: ${decodeURIComponent(path)} in ${scheme}`, { skip }, () => real({ scheme, axe: true }, async ({ page, open, settled }) => {
       await open(path)
       await page.locator('main').getByText(text.includes('|') ? new RegExp(text) : text).first().waitFor()
-      assert.deepEqual(await axe(page), [])
+      await settled()
+      await accessible(page)
     }))
   }
 }
@@ -42,24 +44,30 @@ test('the demo: the overview is drawn soon after navigation', { skip }, (t) => r
     }
     requestAnimationFrame(look)
   })
+  const busy = await processorOf(page)
   await open('/')
   const times = []
+  const work = []
+  let crowd = crowding()
   for (let i = 0; i < 6; i += 1) {
     await page.reload()
     await page.waitForFunction(() => window.drawn)
+    work.push(Math.round(await busy()))
+    crowd = Math.max(crowd, crowding())
     times.push(await page.evaluate(() => [Math.round(window.first), Math.round(window.drawn)]))
   }
   const best = (at) => Math.min(...times.map((time) => time[at]))
-  t.diagnostic(`overview: models listed after ${times.map(([first]) => first).join(', ')} ms, with their figures after ${times.map(([, drawn]) => drawn).join(', ')} ms (aim: 300)`)
-  // Generous: a shared machine and a server built for debugging must not fail the test.
-  assert.ok(best(0) < 1500 && best(1) < 2500, JSON.stringify(times))
+  t.diagnostic(`overview: models listed after ${times.map(([first]) => first).join(', ')} ms, with their figures after ${times.map(([, drawn]) => drawn).join(', ')} ms (aim: 300), ${work.join(', ')} ms of them work of the page; the machine gives ${Math.round(100 / crowd)} % of itself`)
+  // Generous, for a server built for debugging, and more so where others take the machine's time.
+  assert.ok(Math.min(...work) < 1000, String(work))
+  assert.ok(best(0) < 1500 * crowd && best(1) < 2500 * crowd, `${JSON.stringify(times)} ${crowd}`)
 }))
 
 test('the demo: why was embed bad? overview, model, alert, record', { skip }, () => real({}, async ({ page, open }) => {
   await open('/')
   const first = page.getByRole('table', { name: 'models' }).locator('tbody tr').first()
   await first.getByText('critical').waitFor()
-  assert.match(await first.innerText(), /embed/)
+  await eventually(async () => assert.match(await first.innerText(), /embed/))
   await first.getByRole('link', { name: 'embed', exact: true }).click()
   await page.getByRole('link', { name: 'EmbedErrors' }).first().click()
   await page.getByText('Value against its limit').waitFor()
@@ -84,9 +92,9 @@ test('the demo: acknowledge and silence, and the page hears of it by itself', { 
     const reply = await fetch('/api/v2/silences', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
     return (await reply.json()).silenceID
   })
-  await page.getByText('Silenced by').waitFor({ timeout: 20_000 })
+  await page.getByText('Silenced by').waitFor()
   await page.evaluate((silence) => fetch(`/api/v2/silence/${silence}`, { method: 'DELETE' }), id)
-  await page.getByText('Silenced by').waitFor({ state: 'detached', timeout: 20_000 })
+  await page.getByText('Silenced by').waitFor({ state: 'detached' })
   await page.getByRole('button', { name: 'Give it back' }).click()
   await page.getByRole('button', { name: 'Acknowledge' }).waitFor()
 }))
@@ -95,9 +103,11 @@ test('the demo: where would this go?', { skip }, () => real({}, async ({ page, o
   await open('/alerts/routing')
   await page.getByLabel('labels of an alert').fill('alertname="X" severity="critical" team="search"')
   await page.getByText('It goes to').waitFor()
-  const said = await page.getByRole('region', { name: 'where would this go' }).innerText()
-  assert.match(said, /oncall, search-team, console/)
-  assert.match(said, /after 10m schedule models by/)
+  const said = page.getByRole('region', { name: 'where would this go' })
+  await eventually(async () => {
+    assert.match(await said.innerText(), /oncall, search-team, console/)
+    assert.match(await said.innerText(), /after 10m schedule models by/)
+  })
   await page.getByLabel('labels of an alert').fill('alertname="X" severity="warning" model="embed"')
   await page.getByText('inhibited', { exact: true }).waitFor()
   await page.getByRole('region', { name: 'where would this go' }).getByRole('link', { name: /EmbedErrors|high_error_rate/ }).first().waitFor()
@@ -111,7 +121,7 @@ test('the demo: an alert is made of a query, tried on a week, saved, and in forc
   await page.getByText(/It would have fired \d+ time/).waitFor()
   await page.getByText(/It would have sent \d+ page|Nobody would have been told/).waitFor()
   await page.getByLabel('Name', { exact: true }).fill('ChatTakesLong')
-  assert.match(await page.getByRole('region', { name: 'what changes' }).innerText(), /\+ +- alert: "ChatTakesLong"/)
+  await eventually(async () => assert.match(await page.getByRole('region', { name: 'what changes' }).innerText(), /\+ +- alert: "ChatTakesLong"/))
   await page.getByRole('button', { name: 'Save the rule' }).click()
   await page.getByText('Saved and in force').waitFor()
   await page.getByRole('link', { name: 'ChatTakesLong' }).click()
@@ -119,11 +129,11 @@ test('the demo: an alert is made of a query, tried on a week, saved, and in forc
   await page.getByText('chat-takes-long.yml').waitFor()
 }))
 
-test('the demo: a model without a kind of series has no empty panel for it', { skip }, () => real({}, async ({ page, open }) => {
+test('the demo: a model without a kind of series has no empty panel for it', { skip }, () => real({}, async ({ page, open, settled }) => {
   await open('/models/rerank')
   await page.getByRole('heading', { name: 'Share of errors' }).waitFor()
   await page.getByText('Where its samples come from').waitFor()
-  await page.waitForTimeout(2500)
+  await settled()
   assert.equal(await page.getByText('no data in this range').count(), 0)
   assert.equal(await page.getByRole('heading', { name: 'KV cache used' }).count(), 0)
 }))
@@ -134,11 +144,20 @@ test('the demo: several values of a variable reach the server, and it answers fo
   await page.getByRole('region', { name: 'Requests per second' }).getByText('chat').waitFor()
 }))
 
+test('the demo: a graph is saved as a PDF', { skip }, () => real({}, async ({ page, open }) => {
+  await open('/models/chat')
+  await page.getByRole('button', { name: 'more about Latency, p95' }).click()
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Save as PDF' }).click()])
+  assert.equal(file.suggestedFilename(), 'Latency-p95.pdf')
+  assert.match(await readFile(await file.path(), 'latin1'), /^%PDF-1\.7[\s\S]*\/FontFile3[\s\S]*%%EOF$/)
+}))
+
 test('the demo: a dashboard is edited, compared, and saved into its file', { skip }, () => real({ tolerate: /400/ }, async ({ page, open }) => {
   await open('/dashboards/vllm')
   await page.getByText('KV cache used').first().waitFor()
   await page.getByRole('button', { name: 'Edit' }).click()
   const text = page.getByLabel('YAML of the dashboard')
+  await eventually(async () => assert.match(await text.inputValue(), /title: Requests finished/))
   const yaml = await text.inputValue()
   await text.fill(yaml.replace('expr: ', 'expression: '))
   await page.getByRole('alert').getByText('expression').waitFor()

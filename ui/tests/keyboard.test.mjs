@@ -9,7 +9,8 @@ after(closeBrowser)
 const TABS_MAX = 120
 
 /** Presses Tab until what has the focus is the wanted control; so it can be reached, and the focus is never lost on the way. */
-async function tabTo(page, wanted) {
+async function tabTo(page, wanted, settled) {
+  await settled()
   for (let i = 0; i < TABS_MAX; i += 1) {
     await page.keyboard.press('Tab')
     const said = await page.evaluate(() => {
@@ -23,78 +24,81 @@ async function tabTo(page, wanted) {
   assert.fail(`${wanted} was not reached with ${TABS_MAX} tabs`)
 }
 
-test('keys alone: why is the model slow', () => visit({}, async ({ page, open }) => {
+/** Waits until the control of this label has the focus; a dialog gives it after it has been drawn. */
+const focused = (page, label) => page.waitForFunction((text) => document.activeElement?.labels?.[0]?.textContent.includes(text), label)
+
+test('keys alone: why is the model slow', () => visit({}, async ({ page, open, settled }) => {
   await open('/')
   await page.getByRole('table', { name: 'models' }).waitFor()
-  await tabTo(page, /^to the content$/)
+  await tabTo(page, /^to the content$/, settled)
   await page.keyboard.press('Enter')
-  await tabTo(page, /^chat$/)
+  await tabTo(page, /^chat$/, settled)
   await page.keyboard.press('Enter')
   await page.waitForURL(/\/models\/chat/)
   await page.getByRole('heading', { name: 'Latency, p95' }).waitFor()
-  await tabTo(page, /^more about Latency, p95/)
+  await tabTo(page, /^more about Latency, p95/, settled)
   await page.keyboard.press('Enter')
-  await tabTo(page, /^Open in Explore$/)
+  await tabTo(page, /^Open in Explore$/, settled)
   await page.keyboard.press('Enter')
   await page.waitForURL(/\/explore\?q=.*histogram_quantile/)
   await page.getByText('1 series').waitFor()
 }))
 
-test('keys alone: an alert is acknowledged, then silenced', () => visit({}, async ({ page, open }) => {
+test('keys alone: an alert is acknowledged, then silenced', () => visit({}, async ({ page, open, settled }) => {
   await open('/')
   await page.keyboard.press('g')
   await page.keyboard.press('a')
   await page.waitForURL(/\/alerts/)
   await page.getByRole('link', { name: 'HighLatency' }).waitFor()
-  await tabTo(page, /^HighLatency$/)
+  await tabTo(page, /^HighLatency$/, settled)
   await page.keyboard.press('Enter')
   await page.getByText('Value against its limit').waitFor()
-  await tabTo(page, /^Acknowledge$/)
+  await tabTo(page, /^Acknowledge$/, settled)
   await page.keyboard.press('Enter')
   const dialog = page.getByRole('dialog')
   await dialog.getByLabel('Who').waitFor()
-  await page.waitForFunction(() => document.activeElement?.tagName === 'INPUT')
+  await focused(page, 'Who')
   await page.keyboard.type('night shift')
   await page.keyboard.press('Tab')
   await page.keyboard.type('looking at it')
   await page.keyboard.press('Enter')
   await page.getByText('night shift has it.').waitFor()
-  await tabTo(page, /^Silence$/)
+  await tabTo(page, /^Silence$/, settled)
   await page.keyboard.press('Enter')
   await dialog.getByText('1 firing alert is hidden by it now').waitFor()
-  await page.waitForFunction(() => document.activeElement?.tagName === 'INPUT')
+  await focused(page, 'Why')
   await page.keyboard.type('known')
   await page.keyboard.press('Enter')
   await page.getByText(/Silenced by\s+night shift/).waitFor()
 }))
 
-test('keys alone: a query is written, made an alert and saved', () => visit({}, async ({ page, fake, open }) => {
+test('keys alone: a query is written, made an alert and saved', () => visit({}, async ({ page, fake, open, settled }) => {
   await open('/explore')
   await page.locator('.cm-content').first().waitFor()
-  await tabTo(page, /^query A/)
+  await tabTo(page, /^query A/, settled)
   await page.keyboard.type('cpu_usage > 0.6')
   await page.keyboard.press('Escape')
   await page.keyboard.press('Enter')
   await page.getByText('2 series').waitFor()
-  await tabTo(page, /^Alert$/)
+  await tabTo(page, /^Alert$/, settled)
   await page.keyboard.press('Enter')
   await page.getByText(/It would have fired/).waitFor()
-  await tabTo(page, /^Save the rule$/)
+  await tabTo(page, /^Save the rule$/, settled)
   await page.keyboard.press('Enter')
   await page.getByText('Saved and in force').waitFor()
   assert.equal(fake.state.savedRules.size, 1)
 }))
 
-test('keys alone: a dashboard, several values, the cursor, the table', () => visit({}, async ({ page, open }) => {
+test('keys alone: a dashboard, several values, the cursor, the table', () => visit({}, async ({ page, open, settled }) => {
   await open('/dashboards/kinds')
-  await tabTo(page, /^host: all/)
+  await tabTo(page, /^host: all/, settled)
   await page.keyboard.press('Enter')
-  await tabTo(page, /10\.0\.0\.5:9100/)
+  await tabTo(page, /10\.0\.0\.5:9100/, settled)
   await page.keyboard.press('Space')
   await page.waitForURL(/var-host=10\.0\.0\.5/)
   await page.keyboard.press('Escape')
   await page.getByRole('group', { name: /^Lines:/ }).waitFor()
-  await tabTo(page, /^Lines:/)
+  await tabTo(page, /^Lines:/, settled)
   await page.keyboard.press('ArrowLeft')
   await page.getByRole('group', { name: /^Lines:/ }).getByText(/\d{4}-\d{2}-\d{2} /).waitFor()
 }))

@@ -1,7 +1,7 @@
 //! DRAW: one [`Scene`], several writers.
 //!
 //! - A [`Scene`] says what is shown: axes and [`Mark`]s in units of the data. [`scene`], [`scale`], [`value`].
-//! - [`paint`] turns it into a handful of shapes in pixels; [`to_svg`] and [`to_png`] write those.
+//! - [`paint`] turns it into a handful of shapes in pixels; [`to_svg`], [`to_png`] and [`to_pdf`] write those.
 //! - [`to_terminal`] draws the same scene in braille dots and blocks; [`summary`] says it in a sentence.
 //! - [`alert_graph`] and [`sparkline`] are scenes that several places need.
 //!
@@ -9,10 +9,12 @@
 //! in the browser), knowing what a query is, reading a clock, a disk or a network.
 
 mod alert;
+mod font;
 mod frame;
 mod marks;
 mod paint;
 mod palette;
+mod pdf;
 mod png;
 mod scale;
 mod scene;
@@ -24,6 +26,7 @@ mod value;
 
 pub use alert::{AlertGraph, alert_graph, sparkline};
 pub use palette::{Theme, series_color};
+pub use pdf::{PdfError, to_pdf};
 pub use png::{PngError, to_png};
 pub use scale::{Tick, nice_ticks, time_ticks};
 pub use scene::{Bin, Cell, Color, Frame, Mark, Point, Scene, Size, Span, Tone, XAxis, YAxis};

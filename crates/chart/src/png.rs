@@ -1,13 +1,11 @@
 //! The same picture as pixels, drawn by resvg with the one font that is embedded: the same bytes on every machine.
 
+use crate::font::{FAMILY, FONT};
 use crate::scene::Scene;
 use crate::svg::to_svg;
 use resvg::{tiny_skia, usvg};
 use std::sync::{Arc, OnceLock};
 
-/// Inter, cut down to Latin, Greek and Cyrillic; SIL Open Font License 1.1, see `font/OFL.txt`.
-const FONT: &[u8] = include_bytes!("../font/Inter-subset.otf");
-const FAMILY: &str = "Inter";
 /// Sharper than screens of today need, and small enough for a chat.
 const SCALE_MAX: f32 = 3.0;
 /// More pixels than this are refused: 64 MB in memory.

@@ -44,7 +44,7 @@ impl Graphs {
     pub(crate) fn new(queries: Queries) -> Self {
         Graphs {
             queries,
-            pool: Compute::new(1),
+            pool: Compute::new("graph", 1),
         }
     }
 

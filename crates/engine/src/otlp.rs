@@ -7,7 +7,9 @@
 
 use lapwing_store::metrics::{AppendError, AppendOutcome, MetricsStore};
 use lapwing_store::{Journal, JournalError};
-use lapwing_wire::otlp::{DeltaState, MetricsRequest, OtlpOptions, RejectReason, Rejection, translate};
+use lapwing_wire::otlp::{
+    DeltaState, KnownLabels, MetricsRequest, OtlpOptions, RejectReason, Rejection, translate_known,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +30,8 @@ pub(crate) struct OtlpIngest {
 
 struct Deltas {
     totals: DeltaState,
+    /// Beside the totals, for whoever translates holds their lock anyway.
+    known: KnownLabels,
     /// Absent for an engine in memory.
     journal: Option<Journal>,
     /// Of the journal when it was last written as a whole.
@@ -71,6 +75,7 @@ impl OtlpIngest {
             options: Mutex::new(Arc::new(options)),
             deltas: Mutex::new(Deltas {
                 totals,
+                known: KnownLabels::default(),
                 whole_bytes: journal.as_ref().map_or(0, Journal::size_bytes),
                 journal,
             }),
@@ -95,7 +100,8 @@ impl OtlpIngest {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let mut deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
-        let translated = translate(request, &options, &deltas.totals);
+        let Deltas { totals, known, .. } = &mut *deltas;
+        let translated = translate_known(request, &options, totals, known);
         // Requests without deltas have nothing to order and do not wait for each other.
         let held = if translated.delta_changes.is_empty() {
             drop(deltas);

@@ -164,7 +164,7 @@ impl Paging {
             ended: Mutex::new(Vec::new()),
             wake: Notify::new(),
             sends: Arc::new(Semaphore::new(SENDS_MAX)),
-            writing: Compute::new(1),
+            writing: Compute::new("pages", 1),
             numbers,
             graphs: Graphs::new(queries.clone()),
         };

@@ -109,7 +109,7 @@ struct Bounds {
 impl Bounds {
     fn new(limits: &QueryLimits) -> Self {
         Bounds {
-            pool: Compute::new(limits.concurrency_max),
+            pool: Compute::new("query", limits.concurrency_max),
             limits: Arc::new(limits.clone()),
         }
     }
@@ -250,6 +250,7 @@ impl Queries {
             Ok(result) => result.map_err(QueryFailure::Query),
             Err(ComputeError::Panicked) => Err(QueryFailure::Panicked),
             Err(ComputeError::Stopping) => Err(QueryFailure::Stopping),
+            Err(ComputeError::NoThread { .. }) => Err(QueryFailure::Busy),
         };
         if flat.is_err() {
             shared.failures.inc();

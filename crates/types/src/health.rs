@@ -123,6 +123,7 @@ words! {
         Traffic = "traffic",
         NotPermitted = "not_permitted",
         OwnNetwork = "own_network",
+        OwnDelay = "own_delay",
         Config = "config",
         Internal = "internal",
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use lapwing_types::{Labels, Sample, SeriesWrite, WriteBatch};
-use lapwing_wire::otlp::{DeltaState, OtlpOptions, decode_proto, translate};
+use lapwing_wire::otlp::{DeltaState, KnownLabels, OtlpOptions, decode_proto, translate, translate_known};
 use lapwing_wire::protobuf::Writer;
 use lapwing_wire::remote_write::{encode_v1, encode_v2, v1, v2};
 use lapwing_wire::snappy::{Decompressor, compress};
@@ -51,6 +51,17 @@ fn main() {
         let request = decode_proto(&body).unwrap();
         let state = DeltaState::new(SERIES);
         black_box(translate(&request, &OtlpOptions::default(), &state));
+    });
+    let mut known = KnownLabels::default();
+    measure("OTLP, to series that came before", SERIES, || {
+        let request = decode_proto(&body).unwrap();
+        let state = DeltaState::new(SERIES);
+        black_box(translate_known(
+            &request,
+            &OtlpOptions::default(),
+            &state,
+            &mut known,
+        ));
     });
 }
 

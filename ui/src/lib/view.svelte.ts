@@ -29,6 +29,8 @@ class View {
   step = $derived(stepSeconds(this.#raw))
   span = $derived(align(this.#raw, this.step))
   window = $derived(rateWindow(this.step))
+  /** All that a question about this moment and this range needs. */
+  asked = $derived({ now: this.live ? this.now : this.span.end, span: this.span, step: this.step, window: this.window })
   /** Ranges to go back to after zooming. */
   back = $state.raw<Range[]>([])
 

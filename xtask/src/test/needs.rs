@@ -84,6 +84,16 @@ const TABLE: &[Tool] = &[
         baseline: false,
     },
     Tool {
+        program: "pdftotext",
+        package: "poppler-utils",
+        baseline: false,
+    },
+    Tool {
+        program: "pdftoppm",
+        package: "poppler-utils",
+        baseline: false,
+    },
+    Tool {
         program: "chromium",
         package: "chromium",
         baseline: false,

@@ -1,8 +1,8 @@
 //! Names, sizes and values that nobody should send, and somebody will.
 
 use lapwing_chart::{
-    Bin, Cell, Color, Frame, Mark, Scene, Size, Span, TerminalSize, Tone, Unit, summary, to_png, to_svg,
-    to_terminal,
+    Bin, Cell, Color, Frame, Mark, Scene, Size, Span, TerminalSize, Tone, Unit, summary, to_pdf, to_png,
+    to_svg, to_terminal,
 };
 use proptest::prelude::*;
 
@@ -158,5 +158,6 @@ proptest! {
         prop_assert!(!drawn.contains("NaN\"") && !drawn.contains("inf\"") && !drawn.contains("NaN "), "{svg}");
         to_terminal(&scene, TerminalSize { columns: 20, rows: 4 });
         summary(&scene);
+        prop_assert!(to_pdf(&scene).is_ok());
     }
 }

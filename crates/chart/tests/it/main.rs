@@ -3,3 +3,4 @@
 mod gallery;
 mod golden;
 mod hostile;
+mod pdf;

@@ -162,6 +162,7 @@ impl Probe {
             Probe::Websocket(p) => p.check(),
             Probe::Process(p) => p.check(),
             Probe::Resources(p) => p.check(),
+            Probe::Postgres(p) => p.check(),
             Probe::Command(p) => p.check(),
             Probe::Artifact(p) => p.check(),
             Probe::OpenaiChat(p) | Probe::OpenaiCompletion(p) | Probe::OpenaiEmbedding(p) => p.check(),
@@ -169,7 +170,6 @@ impl Probe {
             Probe::Tls(_)
             | Probe::Icmp(_)
             | Probe::Grpc(_)
-            | Probe::Postgres(_)
             | Probe::Mysql(_)
             | Probe::Redis(_)
             | Probe::Smtp(_)

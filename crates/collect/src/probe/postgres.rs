@@ -6,9 +6,10 @@
 use super::dial::{Address, Stream, TlsOptions, connect, secure};
 use super::line::Talk;
 use super::look::{Fault, Found, Look};
+use super::resources::Thresholds;
 use super::scram::Scram;
 use super::tcp::host_port;
-use crate::http::Secret;
+use crate::http::{Millis, Secret};
 use lapwing_types::{Phase, ProbeReason};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
@@ -33,9 +34,23 @@ pub struct PostgresProbe {
     pub query: Option<String>,
     /// The first column of the first row must be this.
     pub expect: Option<String>,
+    /// Login and query together; more is degraded.
+    pub degraded_above: Option<Millis>,
+    /// Of the connections that the server takes, how many are taken, ours included. It is not asked for without it.
+    pub connections: Option<Thresholds>,
 }
 
+/// Whoever may log in sees how many others there are, if not who.
+const CONNECTIONS: &str = "SELECT 100.0 * count(*) / current_setting('max_connections')::int \
+    FROM pg_catalog.pg_stat_activity WHERE backend_type IN ('client backend', 'walsender')";
+/// SQLSTATE of a server that takes no more connections.
+const TOO_MANY_CONNECTIONS: &str = "53300";
+
 impl PostgresProbe {
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.connections.map_or(Ok(()), Thresholds::check)
+    }
+
     pub(super) async fn look(&self, look: &Look) -> Found {
         let (host, port) = host_port(look, self.address.as_deref(), Some(POSTGRES_PORT))?;
         let tcp = connect(look, &Address { host: &host, port }).await?;
@@ -60,9 +75,24 @@ impl PostgresProbe {
             body.extend(text.as_bytes());
             body.push(0);
         }
+        let began = look.nanos();
         talk.send(&framed(None, &body)).await?;
         self.log_in(look, &mut talk, user).await?;
-        self.query(look, &mut talk).await
+        let mut found = self.query(&mut talk).await;
+        let took_ms = look.seconds_since(began) * 1000.0;
+        if let (Ok(()), Some(limits)) = (&found, self.connections) {
+            found = connections_used(look, &mut talk, limits).await;
+        }
+        look.leave();
+        let _ = talk.send(&framed(Some(b'X'), &[])).await;
+        found?;
+        match self.degraded_above {
+            Some(limit) if took_ms > limit.0 as f64 => {
+                let detail = format!("it took {took_ms:.0} ms, {} are allowed", limit.0);
+                Err(Fault::degraded(ProbeReason::Latency, detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn begin_tls(
@@ -91,7 +121,13 @@ impl PostgresProbe {
                 }
                 b'S' => note_parameter(look, &body),
                 b'Z' => return Ok(()),
-                b'E' => return Err(Fault::new(ProbeReason::Auth, error_text(&body))),
+                b'E' => {
+                    let reason = match field(&body, 'C').as_str() {
+                        TOO_MANY_CONNECTIONS => ProbeReason::Threshold,
+                        _ => ProbeReason::Auth,
+                    };
+                    return Err(Fault::new(reason, error_text(&body)));
+                }
                 b'K' | b'N' => {}
                 other => return Err(unexpected(other)),
             }
@@ -175,35 +211,43 @@ impl PostgresProbe {
             .map_err(|e| Fault::config(format!("cannot read the password: {e}")))
     }
 
-    async fn query(&self, look: &Look, talk: &mut Talk) -> Found {
+    async fn query(&self, talk: &mut Talk) -> Found {
         let query = self.query.as_deref().unwrap_or("SELECT 1");
-        talk.send(&framed(Some(b'Q'), &[query.as_bytes(), &[0]].concat()))
-            .await?;
-        let mut first: Option<String> = None;
-        for _ in 0..MESSAGES_MAX {
-            let (kind, body) = message(talk).await?;
-            match kind {
-                b'D' if first.is_none() => first = Some(first_column(&body).unwrap_or_default()),
-                b'E' => return Err(Fault::new(ProbeReason::Answer, error_text(&body))),
-                b'Z' => {
-                    look.leave();
-                    let _ = talk.send(&framed(Some(b'X'), &[])).await;
-                    return match (&self.expect, first) {
-                        (Some(wanted), found) if found.as_deref() != Some(wanted) => {
-                            let said = found.unwrap_or_else(|| "nothing".to_owned());
-                            Err(Fault::new(
-                                ProbeReason::Answer,
-                                format!("the query gives {said:?}, not {wanted:?}"),
-                            ))
-                        }
-                        _ => Ok(()),
-                    };
-                }
-                _ => {}
-            }
+        let found = first_value(talk, query).await?;
+        let Some(wanted) = &self.expect else { return Ok(()) };
+        if found.as_deref() == Some(wanted) {
+            return Ok(());
         }
-        Err(Fault::new(ProbeReason::TooLarge, "the query gives too many rows"))
+        let said = found.unwrap_or_else(|| "nothing".to_owned());
+        let detail = format!("the query gives {said:?}, not {wanted:?}");
+        Err(Fault::new(ProbeReason::Answer, detail))
     }
+}
+
+async fn connections_used(look: &Look, talk: &mut Talk, limits: Thresholds) -> Found {
+    let found = first_value(talk, CONNECTIONS).await?;
+    let Some(percent) = found.and_then(|text| text.parse::<f64>().ok()) else {
+        return Err(Fault::protocol("it does not say how many connections there are"));
+    };
+    look.measure("probe_postgres_connections_used_ratio", percent / 100.0);
+    limits.judge("the limit of connections", percent)
+}
+
+/// The first column of the first row, if there is one.
+async fn first_value(talk: &mut Talk, query: &str) -> Result<Option<String>, Fault> {
+    talk.send(&framed(Some(b'Q'), &[query.as_bytes(), &[0]].concat()))
+        .await?;
+    let mut first: Option<String> = None;
+    for _ in 0..MESSAGES_MAX {
+        let (kind, body) = message(talk).await?;
+        match kind {
+            b'D' if first.is_none() => first = Some(first_column(&body).unwrap_or_default()),
+            b'E' => return Err(Fault::new(ProbeReason::Answer, error_text(&body))),
+            b'Z' => return Ok(first),
+            _ => {}
+        }
+    }
+    Err(Fault::new(ProbeReason::TooLarge, "the query gives too many rows"))
 }
 
 fn framed(kind: Option<u8>, body: &[u8]) -> Vec<u8> {
@@ -235,14 +279,13 @@ fn note_parameter(look: &Look, body: &[u8]) {
 
 /// `FATAL: password authentication failed` of the fields of an error.
 fn error_text(body: &[u8]) -> String {
+    format!("{}: {}", field(body, 'S'), field(body, 'M'))
+}
+
+fn field(body: &[u8], code: char) -> String {
     let text = String::from_utf8_lossy(body);
-    let field = |code: char| {
-        text.split('\0')
-            .find_map(|f| f.strip_prefix(code))
-            .unwrap_or("")
-            .to_owned()
-    };
-    format!("{}: {}", field('S'), field('M'))
+    let found = text.split('\0').find_map(|f| f.strip_prefix(code));
+    found.unwrap_or("").to_owned()
 }
 
 fn first_column(body: &[u8]) -> Option<String> {

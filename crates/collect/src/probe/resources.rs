@@ -48,7 +48,17 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
-    fn judge(self, what: &str, percent: f64) -> Found {
+    pub(super) fn check(self) -> Result<(), String> {
+        match self.degraded > self.unhealthy {
+            true => Err(format!(
+                "degraded at {} % lies above unhealthy at {} %",
+                self.degraded, self.unhealthy
+            )),
+            false => Ok(()),
+        }
+    }
+
+    pub(super) fn judge(self, what: &str, percent: f64) -> Found {
         let said = |limit: f64| format!("{what} is used to {percent:.1} %, above {limit} %");
         if percent > self.unhealthy {
             Err(Fault::new(ProbeReason::Threshold, said(self.unhealthy)))
@@ -63,13 +73,7 @@ impl Thresholds {
 impl ResourcesProbe {
     pub(super) fn check(&self) -> Result<(), String> {
         let all = [self.cpu, self.memory, self.disk];
-        match all.iter().flatten().find(|t| t.degraded > t.unhealthy) {
-            Some(t) => Err(format!(
-                "degraded at {} % lies above unhealthy at {} %",
-                t.degraded, t.unhealthy
-            )),
-            None => Ok(()),
-        }
+        all.iter().flatten().try_for_each(|t| t.check())
     }
 
     /// The worst of them decides; all are measured.

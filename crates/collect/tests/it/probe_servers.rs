@@ -178,6 +178,39 @@ async fn postgres_with_scram() {
         Some(ProbeReason::Answer),
     )
     .await;
+    // One of its hundred connections is ours; whatever time it takes is more than none.
+    let with = |settings: Value| {
+        let mut probe = at("ann", "hush", ("SELECT 1", "1"));
+        probe["postgres"]
+            .as_object_mut()
+            .unwrap()
+            .extend(settings.as_object().unwrap().clone());
+        probe
+    };
+    for (settings, verdict, reason) in [
+        (
+            json!({ "degraded_above": "1m", "connections": {} }),
+            Verdict::Pass,
+            None,
+        ),
+        (
+            json!({ "degraded_above": "0s" }),
+            Verdict::Degraded,
+            Some(ProbeReason::Latency),
+        ),
+        (
+            json!({ "connections": { "degraded": 0.5 } }),
+            Verdict::Degraded,
+            Some(ProbeReason::Threshold),
+        ),
+        (
+            json!({ "degraded_above": "0s", "connections": { "degraded": 0.1, "unhealthy": 0.5 } }),
+            Verdict::Fail,
+            Some(ProbeReason::Threshold),
+        ),
+    ] {
+        check(with(settings), verdict, reason).await;
+    }
     drop(server);
 }
 

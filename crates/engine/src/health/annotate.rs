@@ -21,7 +21,7 @@ const STEPS_MAX: usize = 6;
 const RECENT_MS: i64 = 3_600_000;
 
 /// Of whom an alert speaks.
-struct Subject {
+pub(super) struct Subject {
     /// `model/NAME` or `check/NAME`.
     node: String,
     checks: Vec<usize>,
@@ -49,7 +49,7 @@ impl Health {
 }
 
 impl Board {
-    fn subject_of(&self, labels: &Labels) -> Option<Subject> {
+    pub(super) fn subject_of(&self, labels: &Labels) -> Option<Subject> {
         if let Some(name) = labels.get("check").filter(|n| !n.is_empty()) {
             let i = *self.by_name.get(name)?;
             return Some(Subject {
@@ -67,12 +67,25 @@ impl Board {
         })
     }
 
-    fn tell(&self, subject: &Subject, kind: AlertEventKind, now_ms: i64) -> Vec<(&'static str, String)> {
+    pub(super) fn tell(
+        &self,
+        subject: &Subject,
+        kind: AlertEventKind,
+        now_ms: i64,
+    ) -> Vec<(&'static str, String)> {
         let mut told = Vec::new();
         let is_over = matches!(kind, AlertEventKind::Resolved | AlertEventKind::RuleRemoved);
         if !is_over && subject.state >= HealthState::Degraded {
             told.push((DIAGNOSIS, self.diagnosis_text(subject, now_ms)));
             told.push((CONSEQUENCES, self.consequences_text(&subject.node)));
+        }
+        if is_over
+            && subject.state.is_failing()
+            && let Some(Cause::ConsequenceOf { root }) = self.causes.get(&subject.node)
+        {
+            let name = subject.node.split_once('/').map_or("", |(_, name)| name);
+            let text = format!("{name} still fails: it follows from {root}, which is told instead");
+            told.push((DIAGNOSIS, text));
         }
         told.push((REPAIRS, self.repairs_text(&subject.node, now_ms)));
         told.retain(|(_, text)| !text.is_empty());

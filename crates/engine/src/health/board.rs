@@ -24,6 +24,10 @@ use std::sync::Arc;
 
 const AUDIT_MAX: usize = 1000;
 const NOTES_MAX: usize = 200;
+/// With so few checks the network is looked at before each of them fails.
+const NETWORK_LOOKED_AT_ALWAYS_MAX: usize = 1000;
+/// With more of them only this often: in a storm that would be as many times as there are checks, and each goes through all.
+const NETWORK_LOOKED_AT_MS: i64 = 100;
 
 /// One result, as short as a person needs it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +93,7 @@ pub(super) struct Board {
     pub(super) decisions: Vec<Decision>,
     pub(super) batch: WriteBatch,
     pub(super) is_network_down: bool,
+    pub(super) network_looked_ms: i64,
     /// Whether any check or model may not page now.
     pub(super) has_suppressed: bool,
     pub(super) system: (HealthState, i64),
@@ -125,6 +130,7 @@ impl Board {
             decisions: Vec::new(),
             batch: WriteBatch::default(),
             is_network_down: false,
+            network_looked_ms: 0,
             has_suppressed: false,
             system: (HealthState::Unknown, now_ms),
             system_labels: LabelCache::of(&[("scope", "system")]),
@@ -187,6 +193,9 @@ impl Board {
         self.checks[i].is_under_way = false;
         let is_remote = self.checks[i].place.as_ref().is_some_and(|p| !p.is_loopback());
         let is_silent = outcome.reason.is_some_and(ProbeReason::is_network);
+        if is_remote && is_silent && !self.is_network_down && self.is_about_to_fail(i) {
+            self.look_at_network_before(i, t_ms);
+        }
         if self.is_network_down && is_remote && is_silent {
             let detail = format!("our own network is down ({})", outcome.detail);
             outcome.verdict = Verdict::Unjudged;
@@ -297,10 +306,18 @@ impl Board {
         }
     }
 
-    pub(super) fn diagnosed(&mut self, id: u64, diagnosis: Value) {
-        let Some(event) = self.events.iter_mut().find(|e| e.id == id) else {
+    pub(super) fn diagnosed(&mut self, id: u64, mut diagnosis: Value) {
+        let Some(at) = self.events.iter().position(|e| e.id == id) else {
             return;
         };
+        // Of an event that another followed since, today's cause is not the cause.
+        let subject = &self.events[at].subject;
+        let is_newest = !self.events.iter().skip(at + 1).any(|e| e.subject == *subject);
+        let cause = self.cause_of(&self.events[at]).filter(|_| is_newest);
+        if let (Value::Object(found), Some(root)) = (&mut diagnosis, cause) {
+            found.insert("cause".to_owned(), Value::String(root.to_owned()));
+        }
+        let event = &mut self.events[at];
         event.diagnosis = diagnosis;
         self.rows.insert(
             format!("event/{id:016}"),
@@ -344,20 +361,40 @@ impl Board {
         }
     }
 
-    /// Whether nothing outside of this machine answers.
-    pub(super) fn look_at_network(&mut self, now_ms: i64) {
+    /// One more failure and it is unhealthy.
+    fn is_about_to_fail(&self, i: usize) -> bool {
+        let state = &self.checks[i].row.state;
+        !state.state.is_failing() && state.failing + 1 >= self.options.checks[i].policy.failures
+    }
+
+    /// The last chance not to blame this check: the next tick may come after its failure was written.
+    fn look_at_network_before(&mut self, i: usize, now_ms: i64) {
+        let is_small = self.checks.len() <= NETWORK_LOOKED_AT_ALWAYS_MAX;
+        if is_small || (now_ms - self.network_looked_ms).abs() >= NETWORK_LOOKED_AT_MS {
+            self.look_at_network(Some(i), now_ms);
+        }
+    }
+
+    /// Whether nothing outside of this machine answers. `silent` has just not answered, which its last look does not show yet.
+    pub(super) fn look_at_network(&mut self, silent: Option<usize>, now_ms: i64) {
+        self.network_looked_ms = now_ms;
         let options = self.options.clone();
-        let fresh = |at_ms: i64, spec: &CheckSpec| now_ms - at_ms <= 3 * spec.interval_ms;
+        let fresh = |at_ms: i64, spec: &CheckSpec| now_ms - at_ms <= 3 * spec.interval_ms + spec.timeout_ms;
         let looks = options
             .checks
             .iter()
             .zip(&self.checks)
-            .filter_map(|(spec, live)| {
-                let (place, last) = (live.place.as_ref()?, live.last.as_ref()?);
-                let is_silent = last
-                    .reason
-                    .is_some_and(|r| r.is_network() || r == ProbeReason::OwnNetwork);
-                (!place.is_loopback() && fresh(last.at_ms, spec)).then_some(NetworkLook {
+            .enumerate()
+            .filter_map(|(at, (spec, live))| {
+                let place = live.place.as_ref().filter(|place| !place.is_loopback())?;
+                let is_silent = match &live.last {
+                    _ if silent == Some(at) => true,
+                    Some(last) if fresh(last.at_ms, spec) => last
+                        .reason
+                        .is_some_and(|r| r.is_network() || r == ProbeReason::OwnNetwork),
+                    _ => return None,
+                };
+                Some(NetworkLook {
                     host: &place.host,
                     is_canary: spec.is_canary,
                     is_silent,

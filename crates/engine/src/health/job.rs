@@ -8,6 +8,7 @@
 
 use super::board::Board;
 use super::event::HealthNote;
+use super::pulse::{Pulse, discount};
 use super::repair::Effect;
 use super::slots::Slots;
 use super::spec::{CheckKind, HealthOptions};
@@ -50,6 +51,8 @@ struct Shared {
     undiagnosed: Counter,
     done: Counter,
     late: Latency,
+    pulse: Pulse,
+    discounted: Counter,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +93,16 @@ impl Health {
                 late: meter.latency(
                     "lapwing_probe_lateness_seconds",
                     "How long after its slot a look began.",
+                    &[],
+                ),
+                pulse: Pulse::new(meter.latency(
+                    "lapwing_beat_lateness_seconds",
+                    "How late a timer that beats 20 times a second came: time in which Lapwing did not get to run.",
+                    &[],
+                )),
+                discounted: meter.counter(
+                    "lapwing_probes_discounted_total",
+                    "Looks that ran out of time while Lapwing itself did not get to run; their targets are not blamed.",
                     &[],
                 ),
             }),
@@ -149,6 +162,10 @@ impl Health {
         })
     }
 
+    fn lost_ns(&self) -> u64 {
+        self.shared.pulse.lost_ns(crate::clock::process_nanos())
+    }
+
     fn board(&self) -> MutexGuard<'_, Board> {
         self.shared.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,13 +195,18 @@ impl Health {
                     now_ms,
                     crate::clock::process_nanos,
                 );
+                let lost_ns = self.lost_ns();
                 let what = what.clone();
                 // On a task of its own: a probe that panicked is a finding, not the end of the check.
                 let looked = tokio::spawn(async move { probe(&what, &look).await }).await;
-                let outcome = looked.unwrap_or_else(|error| {
+                let mut outcome = looked.unwrap_or_else(|error| {
                     let detail = format!("the probe broke: {error}");
                     ProbeOutcome::fault(Verdict::Unjudged, ProbeReason::Internal, detail)
                 });
+                let lost_ns = self.lost_ns().saturating_sub(lost_ns);
+                if discount(&mut outcome, lost_ns as f64 / 1e9) {
+                    self.shared.discounted.inc();
+                }
                 self.change(|board| {
                     if let Some(i) = board.now_at(&options, i) {
                         board.finish(i, outcome, slot_ms);
@@ -338,8 +360,15 @@ fn start_writing(jobs: &mut Jobs, engine: &Engine, health: &Health) {
 /// The slots of all checks follow from their names, so a restart or a reload changes nobody's.
 pub(crate) fn start_probes(jobs: &mut Jobs, engine: &Engine) {
     let (health, engine) = (engine.health().clone(), engine.clone());
+    let beating = health.clone();
     jobs.spawn("probes", move |stopped| async move {
         run(&health, &engine, stopped).await;
+    });
+    jobs.spawn("pulse", move |mut stopped| async move {
+        tokio::select! {
+            () = beating.shared.pulse.run() => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
     });
 }
 
@@ -351,6 +380,7 @@ async fn run(health: &Health, engine: &Engine, mut stopped: watch::Receiver<bool
         let options = health.options();
         if !Arc::ptr_eq(&options, &slots.options) {
             slots.follow(options, now_ms);
+            health.shared.pulse.want(!slots.options.checks.is_empty());
         }
         if now_ms < last_ms {
             slots.rewind(now_ms);

@@ -8,6 +8,7 @@
 
 mod adopted;
 mod annotate;
+mod blame;
 mod board;
 mod changes;
 mod diagnosis;
@@ -17,6 +18,7 @@ mod hosts;
 mod job;
 mod models;
 mod objectives;
+mod pulse;
 mod quiet;
 mod repair;
 mod runner;

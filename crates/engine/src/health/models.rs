@@ -76,7 +76,7 @@ impl ModelLive {
 impl Board {
     /// Everything that follows from time alone, and from the states of the parts.
     pub(super) fn tick(&mut self, now_ms: i64) {
-        self.look_at_network(now_ms);
+        self.look_at_network(None, now_ms);
         self.expire(now_ms);
         for m in 0..self.models.len() {
             self.judge_model(m, now_ms);
@@ -218,7 +218,8 @@ impl Board {
                 failing.insert(live.node.clone(), state);
             }
         }
-        self.causes = self.graph.causes(&failing);
+        let before = std::mem::replace(&mut self.causes, self.graph.causes(&failing));
+        self.tell_of_causes(&before);
         let is_planned = options.windows.iter().any(|w| w.when.until_ms(now_ms).is_some());
         if self.causes.is_empty() && !is_planned && !self.has_suppressed {
             return;
@@ -270,7 +271,12 @@ impl Board {
                 let detail = format!("{node}: because {root} fails");
                 Some((DecisionReason::DependencyFailed, detail))
             }
-            _ => None,
+            Some(Cause::Root) => {
+                let parent = self.wavering_parent(node, now_ms)?;
+                let detail = format!("{node}: {parent} has begun to fail as well, and is decided first");
+                Some((DecisionReason::DependencyFailed, detail))
+            }
+            None => None,
         }
     }
 

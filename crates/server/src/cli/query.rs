@@ -1,5 +1,5 @@
-//! `lapwing query`: a question in PromQL, of a running server or of a data directory, answered as a table, CSV, JSON or
-//! a plot in the terminal.
+//! `lapwing query`: a question in PromQL, of a running server or of a data directory, answered as a table, CSV, JSON, a
+//! plot in the terminal or a picture in a file.
 
 mod answer;
 mod explained;
@@ -17,6 +17,7 @@ use std::path::PathBuf;
     lapwing query up\n  \
     lapwing query 'topk(5, rate(node_cpu_seconds_total[5m]))' --format csv\n  \
     lapwing query cpu_usage --since 1h --plot\n  \
+    lapwing query cpu_usage --since 1d --picture cpu.pdf\n  \
     lapwing query 'sum(rate(x[5m]))' --explain            (what each part costs)\n  \
     lapwing query up --data ./lapwing-data          (without a server)")]
 pub(crate) struct QueryArgs {
@@ -60,8 +61,11 @@ pub(crate) struct QueryArgs {
     /// The same as --format plot
     #[arg(long)]
     plot: bool,
+    /// Draw the answer into this file as well: .svg, .png or .pdf
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Show what each part of the expression cost instead of the answer
-    #[arg(long, conflicts_with_all = ["plot", "format"])]
+    #[arg(long, conflicts_with_all = ["plot", "format", "picture"])]
     explain: bool,
 }
 
@@ -78,6 +82,10 @@ const STEPS_DEFAULT: i64 = 100;
 
 pub(crate) fn run(args: &QueryArgs) -> Exit {
     let now_ms = lapwing::Clock::system().now_ms();
+    if let Some(Err(message)) = args.picture.as_deref().map(plot::kind_of) {
+        eprintln!("lapwing: {message}");
+        return Exit::Usage;
+    }
     let question = match question_of(args, now_ms) {
         Ok(question) => question,
         Err(message) => {
@@ -160,6 +168,12 @@ fn show(args: &QueryArgs, body: &str) -> Exit {
         Format::Table => print!("{}", answer.table()),
         Format::Plot => print!("{}", plot::plot(&args.expr, &answer)),
     }
+    if let Some(path) = args.picture.as_deref().filter(|_| !answer.is_empty())
+        && let Err(error) = plot::picture(&args.expr, &answer, path)
+    {
+        complain(&error.into());
+        return Exit::Failed;
+    }
     if answer.is_empty() {
         if format != Format::Json {
             eprintln!("no data");
@@ -185,7 +199,9 @@ fn question_of(args: &QueryArgs, now_ms: i64) -> Result<Question, String> {
     let start_ms = match (time(&args.start)?, duration("--since", &args.since)?) {
         (Some(start_ms), _) => Some(start_ms),
         (None, Some(since_ms)) => Some(end_ms - since_ms),
-        (None, None) if args.plot || args.format == Format::Plot => Some(end_ms - 3_600_000),
+        (None, None) if args.plot || args.format == Format::Plot || args.picture.is_some() => {
+            Some(end_ms - 3_600_000)
+        }
         (None, None) => None,
     };
     let Some(start_ms) = start_ms else {

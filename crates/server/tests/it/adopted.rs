@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-const OFTEN: &str = "health: { interval: 200ms, timeout: 190ms, failures: 2 }\n";
+const OFTEN: &str = "health: { interval: 200ms, timeout: 5s, failures: 2 }\n";
 
 fn config(model: &Model, more: &str) -> String {
     format!(

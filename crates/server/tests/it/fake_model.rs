@@ -3,8 +3,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,13 +21,40 @@ pub(crate) enum Mood {
     Gone,
 }
 
-/// How long a slow one takes: more than the tests' `degraded_above`, less than their timeouts.
-const SLOW: Duration = Duration::from_millis(300);
+/// How long a slow one takes: a second more than the tests' `degraded_above`, and three less than their timeouts, so that no
+/// hiccup of a busy machine makes the one or the other of it.
+const SLOW: Duration = Duration::from_secs(2);
+/// Nobody forgets a restart for longer than a test waits.
+const HELD_MAX: Duration = Duration::from_secs(180);
 
 pub(crate) struct Model {
     pub(crate) url: String,
     mood: Arc<AtomicU8>,
     restarts: Arc<AtomicU32>,
+    held: Arc<Held>,
+    in_hand: Arc<AtomicU32>,
+}
+
+/// Restarts that do not begin before the test says so.
+#[derive(Default)]
+struct Held {
+    is_held: Mutex<bool>,
+    released: Condvar,
+}
+
+impl Held {
+    fn wait(&self) {
+        let held = self.is_held.lock().unwrap();
+        let _ = self
+            .released
+            .wait_timeout_while(held, HELD_MAX, |held| *held)
+            .unwrap();
+    }
+
+    fn set(&self, is_held: bool) {
+        *self.is_held.lock().unwrap() = is_held;
+        self.released.notify_all();
+    }
 }
 
 impl Model {
@@ -35,17 +62,26 @@ impl Model {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (mood, restarts) = (Arc::new(AtomicU8::new(0)), Arc::new(AtomicU32::new(0)));
-        let (of, count) = (mood.clone(), restarts.clone());
+        let (held, in_hand) = (Arc::new(Held::default()), Arc::new(AtomicU32::new(0)));
+        let (of, count, holding) = (mood.clone(), restarts.clone(), held.clone());
+        let slow = in_hand.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if of.load(Ordering::SeqCst) == Mood::Gone as u8 {
                     return;
                 }
-                let (of, count) = (of.clone(), count.clone());
-                std::thread::spawn(move || answer(stream, &of, &count));
+                let (of, count, holding) = (of.clone(), count.clone(), holding.clone());
+                let slow = slow.clone();
+                std::thread::spawn(move || answer(stream, (&of, &slow), (&count, &holding)));
             }
         });
-        Model { url, mood, restarts }
+        Model {
+            url,
+            mood,
+            restarts,
+            held,
+            in_hand,
+        }
     }
 
     pub(crate) fn is(&self, mood: Mood) {
@@ -60,12 +96,34 @@ impl Model {
         self.url.rsplit(':').next().unwrap_or("")
     }
 
+    /// A restart that is asked for now waits for [`Model::let_restart`]: what is told meanwhile is told of a model that fails.
+    pub(crate) fn hold_restarts(&self) {
+        self.held.set(true);
+    }
+
+    pub(crate) fn let_restart(&self) {
+        self.held.set(false);
+    }
+
+    /// Until it has begun with a request that it is slow about.
+    pub(crate) fn wait_until_asked(&self) {
+        let watch = lapwing::clock::Stopwatch::start();
+        while self.in_hand.load(Ordering::SeqCst) == 0 {
+            assert!(watch.elapsed() < HELD_MAX, "nobody asks the model");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
     pub(crate) fn restarts(&self) -> u32 {
         self.restarts.load(Ordering::SeqCst)
     }
 }
 
-fn answer(stream: TcpStream, mood: &AtomicU8, restarts: &AtomicU32) {
+fn answer(
+    stream: TcpStream,
+    (mood, in_hand): (&AtomicU8, &AtomicU32),
+    (restarts, held): (&AtomicU32, &Held),
+) {
     let mut reader = BufReader::new(stream);
     let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
     if reader.read_line(&mut first).is_err() {
@@ -81,6 +139,7 @@ fn answer(stream: TcpStream, mood: &AtomicU8, restarts: &AtomicU32) {
     let _ = reader.read_exact(&mut body);
     if first.contains("/restart") {
         restarts.fetch_add(1, Ordering::SeqCst);
+        held.wait();
         mood.store(Mood::Well as u8, Ordering::SeqCst);
     }
     let mood = mood.load(Ordering::SeqCst);
@@ -93,7 +152,9 @@ fn answer(stream: TcpStream, mood: &AtomicU8, restarts: &AtomicU32) {
     if is(Mood::Slow) {
         // A read that nobody answers is a pause that ends early when the asker leaves.
         let _ = reader.get_ref().set_read_timeout(Some(SLOW));
+        in_hand.fetch_add(1, Ordering::SeqCst);
         let _ = reader.read(&mut [0; 1]);
+        in_hand.fetch_sub(1, Ordering::SeqCst);
     }
     let path = first.split(' ').nth(1).unwrap_or("/");
     let (kind, body) = said(path, mood);

@@ -18,9 +18,11 @@ pub(crate) fn model_state(server: &Server, name: &str, state: &str) -> serde_jso
     answer.json()["data"].clone()
 }
 
+/// Looks are frequent, for a test waits for streaks of them; their timeout is generous, for a machine under load answers late. It is
+/// waited for only where a model hangs.
 pub(crate) fn chat(model: &Model, more: &str) -> String {
     format!(
-        "models:\n  - name: chat\n    endpoints: ['{}']\n    health:\n      interval: 200ms\n      timeout: 190ms\n      \
+        "models:\n  - name: chat\n    endpoints: ['{}']\n    health:\n      interval: 200ms\n      timeout: 5s\n      \
          failures: 2\n      passes: 2\n      probes:\n        - openai_chat: {{ model: chat, prompt: '2+2?', \
          expect: {{ contains: '4' }} }}\n{more}",
         model.url
@@ -165,7 +167,7 @@ fn a_shard_on_old_weights_does_not_serve() {
     let (one, two) = (Model::start(), Model::start());
     let config = format!(
         "models:\n  - name: chat\n    expected_version: v2\n    endpoints: ['{}', '{}']\n    health:\n      \
-         interval: 200ms\n      timeout: 190ms\n      failures: 2\n      probes:\n        \
+         interval: 200ms\n      timeout: 5s\n      failures: 2\n      probes:\n        \
          - http: {{ path: /version, version: version }}\n",
         one.url, two.url
     );
@@ -210,8 +212,8 @@ fn a_parent_that_fails_names_its_children_as_consequences() {
     let dir = tempfile::tempdir().unwrap();
     let model = Model::start();
     let config = format!(
-        "checks:\n  - {{ name: gateway, interval: 200ms, timeout: 190ms, failures: 2, http: {{ url: '{0}/' }} }}\n  \
-         - {{ name: search, interval: 200ms, timeout: 190ms, failures: 8, depends_on: gateway, http: {{ url: '{0}/s' }} }}\n",
+        "checks:\n  - {{ name: gateway, interval: 200ms, timeout: 5s, failures: 2, http: {{ url: '{0}/' }} }}\n  \
+         - {{ name: search, interval: 200ms, timeout: 5s, failures: 8, depends_on: gateway, http: {{ url: '{0}/s' }} }}\n",
         model.url
     );
     let server = serve(dir.path(), &config);
@@ -266,7 +268,7 @@ fn a_parent_that_fails_names_its_children_as_consequences() {
 #[test]
 fn a_job_that_does_not_report_is_overdue() {
     let dir = tempfile::tempdir().unwrap();
-    let server = serve(dir.path(), "checks:\n  - { name: nightly, check_in: 2s }\n");
+    let server = serve(dir.path(), "checks:\n  - { name: nightly, check_in: 6s }\n");
     let state = |wanted: &'static str| {
         server.until("/api/v1/health", move |a| {
             a.json()["data"]["checks"][0]["state"] == wanted

@@ -6,7 +6,7 @@ use crate::support::{Answer, Server};
 use serde_json::{Value, json};
 
 const YAML: [(&str, &str); 1] = [("Content-Type", "application/yaml")];
-const TIMING: &str = "health: { interval: 200ms, timeout: 190ms, failures: 2, passes: 2";
+const TIMING: &str = "health: { interval: 200ms, timeout: 5s, failures: 2, passes: 2";
 
 fn put(server: &Server, document: &str) -> Answer {
     server.post("/api/v1/models", &YAML, document.as_bytes())
@@ -204,8 +204,8 @@ fn latency_and_quality_are_promises_too() {
     let dir = tempfile::tempdir().unwrap();
     let (model, asked) = (Model::start(), Model::start());
     let config = format!(
-        "models:\n  - name: looked\n    endpoints: ['{}']\n    objectives: {{ p95_latency: 100ms, quality: 90%, availability: 99% }}\n    \
-         health:\n      interval: 1s\n      timeout: 900ms\n      probes: [{{ openai_chat: {{ model: chat, prompt: '2+2?', expect: {{ contains: '4' }} }} }}]\n  \
+        "models:\n  - name: looked\n    endpoints: ['{}']\n    objectives: {{ p95_latency: 1s, quality: 90%, availability: 99% }}\n    \
+         health:\n      interval: 200ms\n      timeout: 5s\n      probes: [{{ openai_chat: {{ model: chat, prompt: '2+2?', expect: {{ contains: '4' }} }} }}]\n  \
          - name: told\n    endpoints: ['{}']\n    objectives: {{ p95_latency: 1s, quality: 90%, latency_from: 'vector(0.8)', quality_from: 'vector(0.95)' }}\n    {TIMING} }}\n",
         model.url, asked.url
     );
@@ -272,7 +272,7 @@ fn what_is_approved_and_noted_bears_the_callers_name() {
                 return answer;
             }
             assert!(watch.elapsed().as_secs() < 120, "{path}: {}", answer.body);
-            std::thread::yield_now();
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
     };
     until("/api/v1/health/repairs", "approval_asked");

@@ -8,7 +8,7 @@ use std::path::Path;
 
 fn check_line(name: &str, url: &str, more: &str) -> String {
     format!(
-        "  - {{ name: {name}, interval: 200ms, timeout: 190ms, failures: 3, http: {{ url: '{url}/' }}{more} }}\n"
+        "  - {{ name: {name}, interval: 200ms, timeout: 5s, failures: 3, http: {{ url: '{url}/' }}{more} }}\n"
     )
 }
 
@@ -37,10 +37,13 @@ fn until_check(server: &Server, name: &str, wanted: impl Fn(&Value) -> bool) -> 
     check_of(server, name).unwrap()
 }
 
-fn count(server: &Server, expr: &str) -> usize {
+/// Until so many series are found: what ends is written with the next batch.
+fn until_count(server: &Server, expr: &str, wanted: usize) {
     let text = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect::<String>();
-    let found = server.get(&format!("/api/v1/query?query={text}")).json();
-    found["data"]["result"].as_array().unwrap().len()
+    server.until(&format!("/api/v1/query?query={text}"), |a| {
+        let found = a.json()["data"]["result"].as_array().map(Vec::len);
+        found == Some(wanted)
+    });
 }
 
 #[test]
@@ -82,19 +85,10 @@ fn added_changed_and_removed_checks_take_effect_and_the_rest_keep_their_state() 
     server.until("/api/v1/query?query=probe_success", |a| {
         a.body.contains("comes") && a.body.contains("\"team\":\"b\"")
     });
-    server.until("/api/v1/query?query=probe_success%7Bcheck%3D%22goes%22%7D", |a| {
-        a.json()["data"]["result"] == Value::Array(vec![])
-    });
-    assert_eq!(
-        count(&server, "probe_success{check='turns'}"),
-        1,
-        "the old labels ended"
-    );
-    assert_eq!(count(&server, "{check='goes'}"), 0, "every series of it ended");
-    assert!(
-        count(&server, "last_over_time(probe_success{check='goes'}[5m])") > 0,
-        "its history stays"
-    );
+    // The old labels ended, every series of what is gone did, and its history stays.
+    until_count(&server, "probe_success{check='turns'}", 1);
+    until_count(&server, "{check='goes'}", 0);
+    until_count(&server, "last_over_time(probe_success{check='goes'}[5m])", 1);
 
     let stays = until_check(&server, "stays", |c| c["state"] == "unhealthy");
     assert_ne!(stays["since_ms"], since);
@@ -106,7 +100,7 @@ fn added_changed_and_removed_checks_take_effect_and_the_rest_keep_their_state() 
     assert_eq!(check_of(&server, "stays").unwrap()["since_ms"], stays["since_ms"]);
     reload(&server, dir.path(), "{}\n");
     server.until("/api/v1/health", |a| a.json()["data"]["state"] == "unknown");
-    assert_eq!(count(&server, "{check!=''}"), 0);
+    until_count(&server, "{check!=''}", 0);
 }
 
 #[test]
@@ -115,7 +109,7 @@ fn models_come_and_go_by_a_changed_file_and_by_sighup() {
     let (one, two) = (Model::start(), Model::start());
     let model = |name: &str, url: &str, more: &str| {
         format!(
-            "  - name: {name}\n    endpoints: ['{url}']\n{more}    health: {{ interval: 200ms, timeout: 190ms, failures: 2 }}\n"
+            "  - name: {name}\n    endpoints: ['{url}']\n{more}    health: {{ interval: 200ms, timeout: 5s, failures: 2 }}\n"
         )
     };
     // Without anything to watch at the start.

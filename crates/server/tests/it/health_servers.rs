@@ -154,7 +154,7 @@ fn config(dir: &Path, (hook, tls): (&str, &str), servers: &[Real], warn_days: u3
          - {{ name: down, condition: 'lapwing_health_state{{scope=\"check\"}} >= 2', severity: critical }}\n  \
          - {{ name: soon, condition: 'lapwing_health_state{{scope=\"check\"}} == 1', severity: warning }}\nchecks:\n"
     );
-    let timing = "interval: 500ms, timeout: 450ms, failures: 2, passes: 2";
+    let timing = "interval: 500ms, timeout: 5s, failures: 2, passes: 2";
     for server in servers {
         // Whoever looks after the server sees the file and starts it again.
         let wish = dir.join(server.name).display().to_string();

@@ -16,6 +16,7 @@ mod gate;
 mod health;
 mod health_models;
 mod health_pages;
+mod health_postgres;
 mod health_reload;
 mod health_servers;
 mod import_data;

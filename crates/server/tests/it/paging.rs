@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// A page takes milliseconds; a machine under load gets this long.
-pub(crate) const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const PAGE_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A webhook receiver that takes every page and hands its body on.
 pub(crate) fn receiver() -> (String, Receiver<String>) {

@@ -38,7 +38,7 @@ fn a_stop_under_load_loses_nothing_acknowledged() {
             });
         }
         while acknowledged.lock().unwrap().len() < BEFORE {
-            std::thread::yield_now();
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
         }
         is_stopping.store(true, Ordering::SeqCst);
         server.tell_to_stop()

@@ -60,6 +60,23 @@ fn pictures_pages_and_badges_show_hostile_names_as_text() {
         svg.body
     );
     assert!(!svg.body.contains("<img"), "{}", svg.body);
+    let pdf = server.get("/api/v1/render?query=tokens_total&query=up&name=tokens&title=What%20was%20said&format=pdf&offset_s=7200");
+    assert_eq!(pdf.status, 200, "{}", pdf.body);
+    assert_eq!(pdf.header("content-type"), Some("application/pdf"));
+    assert_eq!(
+        pdf.header("content-disposition"),
+        Some("inline; filename=\"What-was-said.pdf\"")
+    );
+    assert!(pdf.body.starts_with("%PDF-1.7"), "{}", pdf.body);
+    for wrong in [
+        "offset_s=90000",
+        "format=doc",
+        "query=up(",
+        &"query=up&".repeat(20),
+    ] {
+        let answer = server.get(&format!("/api/v1/render?{wrong}&query=tokens_total&format=pdf"));
+        assert_eq!(answer.status, 400, "{wrong}: {}", answer.body);
+    }
     let wrong = server.get("/api/v1/render?query=tokens_total&format=gif");
     assert_eq!(wrong.status, 400, "{}", wrong.body);
 

@@ -4,10 +4,12 @@
 //! attributes whose names become equal are joined by `;`; other attributes of the resource are labels only when they are
 //! promoted, and live in `target_info` otherwise.
 
+use super::known::{KnownLabels, push_part};
 use super::model::{Attribute, PointExemplar, ResourceMetrics, ScopeMetrics};
 use super::translate::OtlpOptions;
 use lapwing_types::{Exemplar, Labels, LabelsError, METRIC_NAME};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 const SERVICE_NAME: &str = "service.name";
 const SERVICE_NAMESPACE: &str = "service.namespace";
@@ -24,6 +26,8 @@ pub(super) struct Context<'a> {
     identity: Pairs<'a>,
     /// Promoted attributes and the scope: attributes of the same name win over them.
     promoted: Pairs<'a>,
+    /// Both, as the beginning of a key of [`KnownLabels`].
+    key: Vec<u8>,
 }
 
 impl<'a> Context<'a> {
@@ -60,18 +64,35 @@ impl<'a> Context<'a> {
                 promoted.push((Cow::Owned(name), attribute.value.to_text()));
             }
         }
+        let identity = identity(resource);
+        let mut key = (identity.len() as u32).to_le_bytes().to_vec();
+        key.extend((promoted.len() as u32).to_le_bytes());
+        for (name, value) in identity.iter().chain(&promoted) {
+            push_part(&mut key, name);
+            push_part(&mut key, value);
+        }
         Context {
-            identity: identity(resource),
+            identity,
             promoted,
+            key,
         }
     }
 
-    /// The labels of a point, without a name.
+    /// The labels of a point, without a name. Nothing is made before it is asked for.
     pub(super) fn point<'p>(
         &'p self,
-        attributes: &'p [Attribute<'_>],
-        options: &OtlpOptions,
+        attributes: &'p [Attribute<'p>],
+        options: &'p OtlpOptions,
     ) -> PointLabels<'p> {
+        PointLabels {
+            context: self,
+            attributes,
+            options,
+            pairs: OnceCell::new(),
+        }
+    }
+
+    fn pairs<'p>(&'p self, attributes: &'p [Attribute<'p>], options: &OtlpOptions) -> Pairs<'p> {
         let mut pairs = Vec::with_capacity(attributes.len() + 4);
         for attribute in attributes {
             let name = options.names.label_name(&attribute.key);
@@ -88,19 +109,45 @@ impl<'a> Context<'a> {
             pairs.retain(|(n, _)| n != name);
             pairs.push((Cow::Borrowed(name.as_ref()), Cow::Borrowed(value.as_ref())));
         }
-        PointLabels { pairs }
+        pairs
     }
 }
 
 pub(super) struct PointLabels<'p> {
-    pairs: Pairs<'p>,
+    context: &'p Context<'p>,
+    attributes: &'p [Attribute<'p>],
+    options: &'p OtlpOptions,
+    /// Made once where a point has several series that are not known.
+    pairs: OnceCell<Pairs<'p>>,
 }
 
 impl PointLabels<'_> {
     /// One series of the point. `bound` is `le` or `quantile`, and wins over an attribute of that name.
-    pub(super) fn named(&self, name: &str, bound: Option<(&str, &str)>) -> Result<Labels, LabelsError> {
-        let own = self
+    pub(super) fn named(
+        &self,
+        (name, suffix): (&str, &str),
+        bound: Option<(&str, &str)>,
+        known: &mut KnownLabels,
+    ) -> Result<Labels, LabelsError> {
+        let write_key = |key: &mut Vec<u8>| {
+            key.extend_from_slice(&self.context.key);
+            let (label, value) = bound.unwrap_or_default();
+            for part in [name, suffix, label, value] {
+                push_part(key, part);
+            }
+            for attribute in self.attributes {
+                push_part(key, &attribute.key);
+                push_part(key, &attribute.value.to_text());
+            }
+        };
+        known.find_or_make(write_key, || self.make(&format!("{name}{suffix}"), bound))
+    }
+
+    fn make(&self, name: &str, bound: Option<(&str, &str)>) -> Result<Labels, LabelsError> {
+        let pairs = self
             .pairs
+            .get_or_init(|| self.context.pairs(self.attributes, self.options));
+        let own = pairs
             .iter()
             .map(|(n, v)| (n.as_ref(), v.as_ref()))
             .filter(|(n, _)| bound.is_none_or(|(label, _)| *n != label));

@@ -10,6 +10,7 @@ use super::delta::{DeltaChanges, DeltaState, Interval, Total};
 use super::error::{OtlpError, RejectReason, Rejection};
 use super::exponential::Exponential;
 use super::histogram::Explicit;
+use super::known::KnownLabels;
 use super::labels::{self, Context, PointLabels};
 use super::model::{
     Data, ExponentialPoint, HistogramPoint, Metric, MetricsRequest, NumberPoint, PointExemplar, PointHead,
@@ -59,10 +60,23 @@ pub fn decode_json(bytes: &[u8]) -> Result<MetricsRequest<'_>, OtlpError> {
     json::decode(bytes)
 }
 
+/// A single request; who takes many of the same sender uses [`translate_known`].
 pub fn translate(request: &MetricsRequest<'_>, options: &OtlpOptions, state: &DeltaState) -> Translated {
+    translate_known(request, options, state, &mut KnownLabels::default())
+}
+
+/// The same series, and cheaper for those that `known` has seen before.
+pub fn translate_known(
+    request: &MetricsRequest<'_>,
+    options: &OtlpOptions,
+    state: &DeltaState,
+    known: &mut KnownLabels,
+) -> Translated {
+    known.begin(options);
     let mut translator = Translator {
         options,
         state,
+        known,
         out: Translated::default(),
         newest_ms: None,
     };
@@ -75,6 +89,7 @@ pub fn translate(request: &MetricsRequest<'_>, options: &OtlpOptions, state: &De
 struct Translator<'o> {
     options: &'o OtlpOptions,
     state: &'o DeltaState,
+    known: &'o mut KnownLabels,
     out: Translated,
     newest_ms: Option<i64>,
 }
@@ -109,7 +124,7 @@ impl From<LabelsError> for RejectReason {
     }
 }
 
-impl Translator<'_> {
+impl<'o> Translator<'o> {
     fn resource(&mut self, resource: &ResourceMetrics<'_>) {
         self.newest_ms = None;
         for scope in &resource.scopes {
@@ -231,7 +246,10 @@ impl Translator<'_> {
         }
     }
 
-    fn point<'p>(&self, name: &'p str, context: &'p Context<'_>, head: &'p PointHead<'_>) -> Point<'p> {
+    fn point<'p>(&self, name: &'p str, context: &'p Context<'p>, head: &'p PointHead<'p>) -> Point<'p>
+    where
+        'o: 'p,
+    {
         Point {
             name,
             labels: context.point(&head.attributes, self.options),
@@ -384,7 +402,7 @@ impl Translator<'_> {
         if sum.is_some_and(|sum| !sum.is_finite()) {
             return Err(RejectReason::DeltaNotFinite);
         }
-        let labels = point.labels.named(point.name, None)?;
+        let labels = point.labels.named((point.name, ""), None, self.known)?;
         self.out
             .delta_changes
             .add(self.state, &labels, point.interval(), delta)
@@ -397,11 +415,7 @@ impl Translator<'_> {
         bound: Option<(&str, &str)>,
         value: f64,
     ) -> Result<&mut SeriesWrite, RejectReason> {
-        let labels = if suffix.is_empty() {
-            point.labels.named(point.name, bound)?
-        } else {
-            point.labels.named(&format!("{}{suffix}", point.name), bound)?
-        };
+        let labels = point.labels.named((point.name, suffix), bound, self.known)?;
         self.seen(point.t_ms);
         self.out.batch.series.push(SeriesWrite {
             labels,
@@ -423,7 +437,7 @@ impl Translator<'_> {
         exemplars: Vec<Exemplar>,
     ) -> Accepted {
         histogram.sum = point.or_stale(histogram.sum);
-        let labels = point.labels.named(point.name, None)?;
+        let labels = point.labels.named((point.name, ""), None, self.known)?;
         self.seen(point.t_ms);
         self.out.batch.series.push(SeriesWrite {
             labels,

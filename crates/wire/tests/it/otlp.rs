@@ -2,9 +2,9 @@ use crate::cases::{cases, chain, summary};
 use crate::notation;
 use lapwing_types::{Counts, WriteBatch};
 use lapwing_wire::otlp::{
-    DeltaState, MetricsRequest, NameTranslation, OtlpError, OtlpOptions, RejectReason, Translated,
-    decode_json, decode_proto, encode_response_json, encode_response_proto, encode_status_json,
-    encode_status_proto, translate,
+    DeltaState, KnownLabels, MetricsRequest, NameTranslation, OtlpError, OtlpOptions, RejectReason,
+    Translated, decode_json, decode_proto, encode_response_json, encode_response_proto, encode_status_json,
+    encode_status_proto, translate, translate_known,
 };
 use lapwing_wire::protobuf::{Reader, Writer, zigzag};
 use proptest::prelude::*;
@@ -37,7 +37,14 @@ fn shown(request: Result<MetricsRequest<'_>, OtlpError>) -> String {
         Err(error) => return chain(&error),
         Ok(request) => request,
     };
-    let result = translate(&request, &OtlpOptions::default(), &DeltaState::new(SERIES_MAX));
+    let (options, state) = (OtlpOptions::default(), DeltaState::new(SERIES_MAX));
+    let result = translate(&request, &options, &state);
+    let mut known = KnownLabels::default();
+    for time in ["the first time", "again"] {
+        let found = translate_known(&request, &options, &state, &mut known);
+        assert_eq!(summary(&found.batch), summary(&result.batch), "{time}");
+        assert_eq!(found.rejections, result.rejections, "{time}");
+    }
     let mut lines = vec![summary(&result.batch)];
     for r in &result.rejections {
         lines.push(format!("rejected {} {}: {}", r.points_count, r.metric, r.reason));

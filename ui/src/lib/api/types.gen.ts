@@ -3,7 +3,7 @@
 // crates/types/src/health.rs
 export type HealthState = 'healthy' | 'unknown' | 'degraded' | 'unhealthy' | 'critical'
 export type LookVerdict = 'pass' | 'degraded' | 'fail' | 'unjudged'
-export type ProbeReason = 'timeout' | 'refused' | 'closed' | 'unreachable' | 'dns' | 'tls' | 'certificate_expired' | 'certificate_untrusted' | 'certificate_name' | 'certificate_expiring' | 'redirects' | 'too_large' | 'protocol' | 'status' | 'header' | 'body' | 'json_path' | 'latency' | 'answer' | 'empty' | 'stale_weights' | 'auth' | 'not_found' | 'not_running' | 'exit_code' | 'overdue' | 'threshold' | 'artifact' | 'traffic' | 'not_permitted' | 'own_network' | 'config' | 'internal'
+export type ProbeReason = 'timeout' | 'refused' | 'closed' | 'unreachable' | 'dns' | 'tls' | 'certificate_expired' | 'certificate_untrusted' | 'certificate_name' | 'certificate_expiring' | 'redirects' | 'too_large' | 'protocol' | 'status' | 'header' | 'body' | 'json_path' | 'latency' | 'answer' | 'empty' | 'stale_weights' | 'auth' | 'not_found' | 'not_running' | 'exit_code' | 'overdue' | 'threshold' | 'artifact' | 'traffic' | 'not_permitted' | 'own_network' | 'own_delay' | 'config' | 'internal'
 
 // crates/types/src/alert/decision.rs
 export type DecisionStep = 'health' | 'rule' | 'receive' | 'route' | 'group' | 'inhibit' | 'silence' | 'time' | 'ack' | 'cooldown' | 'flap' | 'storm' | 'dedupe' | 'escalate' | 'send'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { available, factQuery } from './facts'
-import { judge, worstFirst } from './rank'
+import { judge, seenOf, worstFirst } from './rank'
 import { snippets } from './snippets'
 
 test('only metrics that exist are asked for', () => {
@@ -33,7 +33,13 @@ const alert = (severity: string, state: 'firing' | 'pending' = 'firing') => ({ l
 test.each([
   [[], {}, true, 'ok'], [[alert('critical')], {}, true, 'critical'], [[alert('warning')], {}, true, 'warning'], [[alert('warning', 'pending')], {}, true, 'pending'],
   [[], {}, false, 'silent'], [[], { waiting: 3, running: 0 }, true, 'stuck'], [[alert('info')], {}, true, 'info'], [[alert('info')], {}, false, 'silent'],
-])('the state of a model', (alerts, facts, seen, word) => expect(judge('m', facts, alerts, seen).word).toBe(word))
+  [[], {}, 'asking', '…'], [[], {}, 'failed', 'unknown'], [[alert('critical')], {}, 'failed', 'critical'],
+] as const)('the state of a model', (alerts, facts, seen, word) => expect(judge('m', facts, [...alerts], seen).word).toBe(word))
+
+test('nothing is fine before alerts and figures are there', () => {
+  expect([seenOf(true, [], false), seenOf(false, [], true), seenOf(undefined, [], false), seenOf(true, undefined, false), seenOf(undefined, [], true), seenOf(true, undefined, true)])
+    .toEqual([true, false, 'asking', 'asking', 'failed', 'failed'])
+})
 
 test('alerts of others do not count, and the worst stands first', () => {
   expect(judge('other', {}, [alert('critical')], true).word).toBe('ok')

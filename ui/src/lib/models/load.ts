@@ -1,13 +1,14 @@
-// Asks for the models and for what is known of them.
+// Asks for the models and for what is known of them: one round trip for the names, one for the facts.
 
-import { instant, labelValues, range, type Line, type Point } from '../api/prom'
+import { labelValues, range, type Line, type Point } from '../api/prom'
+import { together } from '../api/together'
 import type { Span } from '../time/range'
 import { available, factQuery, type FactId, type Known, type Source } from './facts'
 
 /** How far back a model without fresh samples is still listed. */
 const REMEMBERED_MS = 24 * 3_600_000
 
-export type Names = { models: string[]; sources: Source[] }
+export type Names = { models: string[]; known: Known; sources: Source[] }
 
 export async function modelNames(now: number, signal?: AbortSignal): Promise<Names> {
   const span: Span = { start: now - REMEMBERED_MS, end: now }
@@ -16,32 +17,39 @@ export async function modelNames(now: number, signal?: AbortSignal): Promise<Nam
   const [ours, theirs, model, modelName] = await Promise.all([
     labelValues('model', [], span, signal), labelValues('model_name', [], span, signal), metrics('model'), metrics('model_name'),
   ])
-  const known: Known = { model, model_name: modelName }
   const models = [...new Set([...ours, ...theirs])].filter((name) => name !== '').sort()
-  return { models, sources: available(known) }
+  return namesOf(models, { model, model_name: modelName })
+}
+
+export function namesOf(models: string[], known: Known): Names {
+  return { models, known, sources: available(known) }
+}
+
+/** What the facts depend on: as long as it is the same, other names are no reason to ask again. */
+export function keyOfNames(names: Names | undefined): string {
+  return names ? JSON.stringify([names.models, names.sources.map((s) => s.metric)]) : ''
 }
 
 export const TABLE_FACTS: FactId[] = ['traffic', 'errors', 'p95', 'tokens', 'running', 'waiting', 'cache', 'gpu', 'cost']
 
 export type ModelFacts = { now: Map<string, Partial<Record<FactId, number>>>; traffic: Map<string, Line>; seen: Set<string> }
+export type Asked = { now: number; span: Span; step: number; window: string }
 
-export async function modelFacts(names: Names, asked: { now: number; span: Span; step: number; window: string }, signal?: AbortSignal): Promise<ModelFacts> {
+/** Models of which a sample came within the last five minutes. */
+const fresh = (label: string) => `count by (${label}) ({${label}!="", __name__!~"ALERTS|ALERTS_FOR_STATE"})`
+
+export async function modelFacts(names: Names, asked: Asked, signal?: AbortSignal): Promise<ModelFacts> {
   const out: ModelFacts = { now: new Map(), traffic: new Map(), seen: new Set() }
   if (names.models.length === 0) return out
-  const jobs: Promise<unknown>[] = TABLE_FACTS.map(async (fact) => {
-    const query = factQuery(names.sources, fact, asked.window)
-    if (!query) return
-    for (const point of (await instant(query, asked.now, signal)).rows) put(out, fact, point)
-  })
-  const traffic = factQuery(names.sources, 'traffic', asked.window)
-  if (traffic) {
-    jobs.push(range(traffic, asked.span, asked.step, signal).then((reply) => {
-      for (const line of reply.rows) out.traffic.set(line.labels.model ?? '', line)
-    }))
-  }
-  jobs.push(fresh('model', asked.now, signal).then((list) => list.forEach((name) => out.seen.add(name))))
-  jobs.push(fresh('model_name', asked.now, signal).then((list) => list.forEach((name) => out.seen.add(name))))
-  await Promise.all(jobs)
+  const query = (fact: FactId) => factQuery(names.sources, fact, asked.window)
+  const traffic = query('traffic')
+  const [facts, lines] = await Promise.all([
+    together({ ...Object.fromEntries(TABLE_FACTS.map((fact) => [fact, query(fact)])), model: fresh('model'), model_name: fresh('model_name') } as Record<FactId | keyof Known, string | null>, asked.now, signal),
+    traffic ? range(traffic, asked.span, asked.step, signal).then((reply) => reply.rows) : [],
+  ])
+  for (const fact of TABLE_FACTS) for (const point of facts.get(fact) ?? []) put(out, fact, point)
+  for (const line of lines) out.traffic.set(line.labels.model ?? '', line)
+  for (const label of ['model', 'model_name'] as const) for (const point of facts.get(label) ?? []) out.seen.add(point.labels[label] ?? '')
   return out
 }
 
@@ -49,10 +57,4 @@ function put(out: ModelFacts, fact: FactId, point: Point) {
   const name = point.labels.model
   if (name === undefined || Number.isNaN(point.value)) return
   out.now.set(name, { ...out.now.get(name), [fact]: point.value })
-}
-
-/** Models of which a sample came within the last five minutes. */
-async function fresh(label: string, now: number, signal?: AbortSignal): Promise<string[]> {
-  const reply = await instant(`count by (${label}) ({${label}!="", __name__!~"ALERTS|ALERTS_FOR_STATE"})`, now, signal)
-  return reply.rows.map((row) => row.labels[label] ?? '')
 }

@@ -20,8 +20,16 @@ export function alertsOf(model: string, alerts: ActiveAlert[]): ActiveAlert[] {
   return alerts.filter((alert) => alert.labels.model === model || alert.labels.model_name === model)
 }
 
+/** Whether samples came of late, or why that is not known: nothing is called fine before the server has said so. */
+export type Seen = boolean | 'asking' | 'failed'
+
+/** What is known of a model's samples once both its alerts and its figures have been asked for. */
+export function seenOf(has: boolean | undefined, alerts: unknown, failed: boolean): Seen {
+  return has !== undefined && alerts !== undefined ? has : failed ? 'failed' : 'asking'
+}
+
 /** Only what is measured or has been judged decides: alerts, silence of the source, requests that wait while none runs. */
-export function judge(name: string, facts: Facts, alerts: ActiveAlert[], seen: boolean): ModelRow {
+export function judge(name: string, facts: Facts, alerts: ActiveAlert[], seen: Seen): ModelRow {
   const mine = alertsOf(name, alerts)
   const firing = mine.filter((alert) => alert.state === 'firing').sort((a, b) => severityOf(a.labels).rank - severityOf(b.labels).rank)
   const worst = firing[0]
@@ -32,6 +40,8 @@ export function judge(name: string, facts: Facts, alerts: ActiveAlert[], seen: b
     if (severity.tone === 'crit') return row('crit', severity.name, why, 0)
     if (severity.tone === 'warn') return row('warn', severity.name, why, 2)
   }
+  if (seen === 'failed') return row('none', 'unknown', 'the server did not tell', 4)
+  if (seen === 'asking') return row('none', '…', 'being asked', 5)
   if (!seen) return row('warn', 'silent', 'no sample for 5 minutes', 1)
   if ((facts.waiting ?? 0) > 0 && facts.running === 0) return row('warn', 'stuck', 'requests wait while none runs', 2)
   if (mine.some((alert) => alert.state === 'pending')) return row('info', 'pending', 'an alert is about to fire', 4)

@@ -4,7 +4,8 @@ import { align, describe, isLive, parseDuration, parseTime, rateWindow, resolve,
 const NOW = Date.UTC(2026, 10, 21, 3, 0, 0)
 
 test.each([
-  ['5m', 300_000], ['1h30m', 5_400_000], ['1.5h', 5_400_000], ['250ms', 250], ['', null], ['h', null], ['5', null], ['5m x', null],
+  ['5m', 300_000], ['1h30m', 5_400_000], ['250ms', 250], ['1m250ms', 60_250], ['1s500ms', 1500], ['1y1w1d', 32_227_200_000], ['0', 0], ['0s', 0], ['05m', 300_000], ['292y', 9_208_512_000_000],
+  ['', null], ['h', null], ['5', null], ['5m x', null], ['1.5h', null], ['30m1h', null], ['1h1h', null], ['-5m', null], ['+5m', null], ['5M', null], [' 5m', null], ['300y', null], ['99999999999999999999s', null],
 ])('the duration %s', (text, expected) => expect(parseDuration(text)).toBe(expected))
 
 test.each([

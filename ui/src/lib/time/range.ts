@@ -20,23 +20,21 @@ export const PRESETS: { label: string; from: string }[] = [
   { label: '90 days', from: 'now-90d' },
 ]
 
-const UNIT_MS: Record<string, number> = {
-  ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000, y: 31_536_000_000,
-}
+const UNITS_MS = [31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1000, 1]
+const DURATION = /^(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?$/
+/** 292 years: what the server can count in nanoseconds. */
+const DURATION_MAX_MS = 9_223_372_036_854
 
-/** `1h30m` in milliseconds, or null. */
+/**
+ * `1h30m` in milliseconds, or null. The grammar is the server's: whole numbers with units that descend, each at most once, and
+ * `0`, which needs no unit. So nothing is accepted here that is refused when it is sent.
+ */
 export function parseDuration(text: string): number | null {
-  const pattern = /(\d+(?:\.\d+)?)(ms|[smhdwy])/y
-  let total = 0
-  let at = 0
-  while (at < text.length) {
-    pattern.lastIndex = at
-    const match = pattern.exec(text)
-    if (!match) return null
-    total += Number(match[1]) * UNIT_MS[match[2]!]!
-    at = pattern.lastIndex
-  }
-  return at > 0 ? total : null
+  if (text === '0') return 0
+  const parts = text === '' ? null : DURATION.exec(text)
+  if (!parts) return null
+  const total = UNITS_MS.reduce((sum, unit, i) => sum + Number(parts[i + 1] ?? 0) * unit, 0)
+  return total <= DURATION_MAX_MS ? total : null
 }
 
 /** One end of a range in epoch milliseconds, or null when the text means nothing. */

@@ -1,16 +1,14 @@
 // What the alert pages ask for, again with every tick: alerts of both APIs, their rules, the silences.
 
+import { activeAlerts } from '../../lib/active.svelte'
 import { ApiError, get } from '../../lib/api/client'
-import type { ActiveAlert, GettableAlert, Labels, Rule, RuleGroup, Silence } from '../../lib/api/types'
+import type { GettableAlert, Labels, Rule, RuleGroup, Silence } from '../../lib/api/types'
 import { merge } from '../../lib/alertlist'
 import { resource } from '../../lib/resource.svelte'
 import { view } from '../../lib/view.svelte'
 
 export function alertBook() {
-  const active = resource((signal) => {
-    void view.now
-    return get<{ alerts: ActiveAlert[] }>('/api/v1/alerts', {}, signal).then((reply) => reply.data.alerts ?? [])
-  })
+  const active = activeAlerts()
   const rules = resource((signal) => {
     void view.now
     return get<{ groups: RuleGroup[] }>('/api/v1/rules', { type: 'alert' }, signal).then((reply) => reply.data.groups)

@@ -1,23 +1,84 @@
-//! A plot in the terminal: the answer as a scene.
+//! The answer as a scene: in the terminal, or in a file.
 
 use super::answer::{Answer, Row};
 use crate::http::unit_of;
-use lapwing_chart::{Color, Mark, Point, Scene, TerminalSize, to_terminal};
+use lapwing_chart::{Color, Mark, Point, Scene, TerminalSize, to_pdf, to_png, to_svg, to_terminal};
+use std::path::{Path, PathBuf};
 
-/// A range as lines over time; an instant, which has one point a row, as bars.
+/// Twice the pixels, for screens that have them.
+const PNG_SCALE: f32 = 2.0;
+
+/// Which writer draws a file, by its extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Svg,
+    Png,
+    Pdf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PictureError {
+    #[error("--picture: {path:?} ends in none of .svg, .png, .pdf", path = path.display().to_string())]
+    Kind { path: PathBuf },
+    #[error("nothing of the answer is a number that could be drawn")]
+    Nothing,
+    #[error("the picture could not be drawn")]
+    Png(#[from] lapwing_chart::PngError),
+    #[error("the picture could not be drawn")]
+    Pdf(#[from] lapwing_chart::PdfError),
+    #[error("{} could not be written", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+pub(super) fn kind_of(path: &Path) -> Result<Kind, PictureError> {
+    let extension = path.extension().map(|e| e.to_ascii_lowercase());
+    match extension.as_deref().and_then(|e| e.to_str()) {
+        Some("svg") => Ok(Kind::Svg),
+        Some("png") => Ok(Kind::Png),
+        Some("pdf") => Ok(Kind::Pdf),
+        _ => Err(PictureError::Kind {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// The answer drawn into a file, with the expression as its title.
+pub(super) fn picture(expr: &str, answer: &Answer, path: &Path) -> Result<(), PictureError> {
+    let mut scene = scene_of(expr, answer).ok_or(PictureError::Nothing)?;
+    scene.title = expr.to_owned();
+    let bytes = match kind_of(path)? {
+        Kind::Svg => to_svg(&scene).into_bytes(),
+        Kind::Png => to_png(&scene, PNG_SCALE)?,
+        Kind::Pdf => to_pdf(&scene)?,
+    };
+    std::fs::write(path, bytes).map_err(|source| PictureError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 pub(super) fn plot(expr: &str, answer: &Answer) -> String {
+    let scene = scene_of(expr, answer);
+    scene.map_or_else(String::new, |scene| to_terminal(&scene, TerminalSize::default()))
+}
+
+/// A range as lines over time; an instant, which has one point a row, as bars. Nothing where nothing is finite.
+fn scene_of(expr: &str, answer: &Answer) -> Option<Scene> {
     let lines: Vec<Vec<Point>> = answer.rows.iter().map(points).collect();
     let times = || lines.iter().flatten().map(|p| p.0);
     let first = times().fold(f64::INFINITY, f64::min);
     let last = times().fold(f64::NEG_INFINITY, f64::max);
     if !(first.is_finite() && last.is_finite()) {
-        return String::new();
+        return None;
     }
-    let mut scene = if first < last {
-        Scene::over_time("", first as i64, last as i64)
-    } else {
-        return to_terminal(&bars(answer, &lines, expr), TerminalSize::default());
-    };
+    if first >= last {
+        return Some(bars(answer, &lines, expr));
+    }
+    let mut scene = Scene::over_time("", first as i64, last as i64);
     scene.y.unit = unit_of(expr);
     for (i, (row, points)) in answer.rows.iter().zip(lines).enumerate() {
         scene.marks.push(Mark::Line {
@@ -27,7 +88,7 @@ pub(super) fn plot(expr: &str, answer: &Answer) -> String {
             gap: None,
         });
     }
-    to_terminal(&scene, TerminalSize::default())
+    Some(scene)
 }
 
 fn bars(answer: &Answer, lines: &[Vec<Point>], expr: &str) -> Scene {
@@ -80,6 +141,30 @@ mod tests {
             {"metric":{"a":"1"},"value":[10,"4"]},{"metric":{"a":"2"},"value":[10,"8"]}]}}"#;
         let drawn = plot("x", &Answer::parse(body).unwrap());
         assert!(drawn.contains('█'), "{drawn}");
+    }
+
+    #[test]
+    fn the_extension_says_which_picture() {
+        let folder = tempfile::tempdir().unwrap();
+        let body = r#"{"data":{"resultType":"matrix","result":[
+            {"metric":{"__name__":"x"},"values":[[0,"0"],[10,"1"],[20,"NaN"],[30,"3"]]}]}}"#;
+        let answer = Answer::parse(body).unwrap();
+        for (name, begins) in [
+            ("a.svg", &b"<svg"[..]),
+            ("a.PNG", b"\x89PNG"),
+            ("a.pdf", b"%PDF-1.7"),
+        ] {
+            let path = folder.path().join(name);
+            picture("x", &answer, &path).unwrap();
+            assert!(std::fs::read(&path).unwrap().starts_with(begins), "{name}");
+        }
+        let error = picture("x", &answer, Path::new("a.gif")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--picture: \"a.gif\" ends in none of .svg, .png, .pdf"
+        );
+        let gone = picture("x", &answer, &folder.path().join("no/a.pdf")).unwrap_err();
+        assert!(matches!(gone, PictureError::Write { .. }));
     }
 
     #[test]

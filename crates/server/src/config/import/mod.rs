@@ -194,8 +194,12 @@ mod tests {
         let (yaml, report) = imported(&format!(
             "monitoring:\n  health_checks: {{check_interval: 5, timeout: 10}}\n{service}"
         ));
-        assert!(yaml.contains("    interval: 5s\n    timeout: 5s\n"), "{yaml}");
-        assert!(report[0].contains("shortened to 5s"), "{report:#?}");
+        assert!(yaml.contains("    interval: 5s\n    timeout: 10s\n"), "{yaml}");
+        assert_eq!(
+            report,
+            [report[0].as_str()],
+            "only the service without an address is named"
+        );
         let (_, report) = imported("monitoring:\n  health_checks: {check_interval: soon}\n");
         assert_eq!(
             report,

@@ -89,17 +89,7 @@ impl Timing {
                 .and_then(|n| seconds(n, &format!("{path}.{key}"), notes));
             *into = read.unwrap_or_else(|| std::mem::take(into));
         }
-        let at = map.at;
         as_warnings(notes, |notes| map.finish(notes));
-        let ms = |text: &str| lapwing_types::parse_duration_ms(text).unwrap_or(0);
-        if ms(&timing.timeout) > ms(&timing.interval) {
-            let message = format!(
-                "shortened to {}: the timeout was longer than the interval",
-                timing.interval
-            );
-            notes.warning(at, &format!("{path}.timeout"), message);
-            timing.timeout = timing.interval.clone();
-        }
         timing
     }
 }

@@ -231,16 +231,42 @@ fn own_rules(
         Ok(group) => Some(group),
         Err(errors) => {
             for error in errors {
-                let at = Position {
-                    line: error.line as usize,
-                    column: error.column as usize,
-                };
-                notes.error(at, "rules", error.reason);
+                let (at, path) = place_of(&items, &error);
+                notes.error(at, &path, error.reason);
             }
             None
         }
     };
     (group, written)
+}
+
+/// Where in the file: the condition, where that is what is not understood, or the rule.
+fn place_of(items: &[(&Node, String)], error: &RuleFileError) -> (Position, String) {
+    let is_it = |node: &Node| {
+        let said = |name: &str| error.reason.starts_with(&format!("rule {name:?}: "));
+        node.at.line as u64 == error.line
+            && matches!(part(node, "name").map(|n| &n.value), Some(Value::Text(name)) if said(name))
+    };
+    let Some((node, path)) = items.iter().find(|(node, _)| is_it(node)) else {
+        let at = Position {
+            line: error.line as usize,
+            column: error.column as usize,
+        };
+        return (at, "rules".to_owned());
+    };
+    match part(node, "condition") {
+        Some(condition) if error.reason.contains(": condition ") => {
+            (condition.at, format!("{path}.condition"))
+        }
+        _ => (node.at, path.clone()),
+    }
+}
+
+fn part<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    let Value::Map(pairs) = &node.value else {
+        return None;
+    };
+    pairs.iter().find(|(k, _)| k.text == key).map(|(_, value)| value)
 }
 
 fn alert_names(groups: &[RuleGroup]) -> HashSet<String> {
@@ -507,6 +533,19 @@ mod tests {
         assert_eq!(rules, [("lapwing.yml", "high_memory_usage")]);
         let written = alerting.own_rules.iter();
         assert_eq!(written.filter(|r| r.name == "high_memory_usage").count(), 1);
+    }
+
+    #[test]
+    fn a_condition_that_is_not_understood_is_pointed_at() {
+        let text = "rules:\n  - name: a\n    severity: critical\n    condition: rate(x[5m]) > foo(\n  \
+                    - { name: b, condition: y >> 3 }\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        let found: Vec<String> = loaded
+            .diagnostics
+            .iter()
+            .map(|d| format!("{}:{} {}", d.line, d.column, d.path))
+            .collect();
+        assert_eq!(found, ["4:16 rules[0].condition", "5:27 rules[1].condition"]);
     }
 
     #[test]

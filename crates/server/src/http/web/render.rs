@@ -1,17 +1,21 @@
-//! `/api/v1/render`: a range query as a picture, for chats, documents, `/plain` and notebooks.
+//! `/api/v1/render`: range queries as a picture, for chats, documents, `/plain`, notebooks and the panels of the web UI.
 
 use crate::http::AppState;
 use crate::http::prometheus::{ApiError, ErrorClass, Params, range_of, request_of, run_range};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use lapwing::StepRange;
-use lapwing_chart::{Color, Mark, Scene, Size, Theme, Tone, Unit, to_png, to_svg};
+use lapwing::{QueryRequest, StepRange};
+use lapwing_chart::{Color, Mark, Scene, Size, Theme, Tone, Unit, XAxis, to_pdf, to_png, to_svg};
 use lapwing_query::{QueryValue, Series};
 use lapwing_types::{Labels, METRIC_NAME};
 
 /// More lines than this are counted, not drawn.
 const SERIES_MAX: usize = 40;
+/// As many questions as a panel asks, and some more.
+const QUERIES_MAX: usize = 20;
+/// No place on earth is further from UTC.
+const OFFSET_MAX_S: i32 = 18 * 3600;
 const HOUR_MS: i64 = 3_600_000;
 /// About one point for three pixels of a picture of usual width.
 const POINTS: i64 = 240;
@@ -20,15 +24,18 @@ const POINTS: i64 = 240;
 enum Format {
     Svg,
     Png,
+    Pdf,
 }
 
 /// `query`, `start`, `end`, `step` as in `query_range` (all but the first may be left out: the last hour), `format`
-/// svg or png, `width`, `height`, `theme` light or dark, `title`, `unit`, `threshold`, `legend`.
+/// svg, png or pdf, `width`, `height`, `theme` light or dark, `title`, `unit`, `threshold`, `offset_s` (how far the reader's
+/// clock is ahead of UTC). `query` may stand several times, and `name` beside each: what the legend calls its series.
 pub(super) async fn render(State(state): State<AppState>, params: Params) -> Result<Response, ApiError> {
     let format = match params.get("format") {
         None | Some("svg") => Format::Svg,
         Some("png") => Format::Png,
-        Some(other) => return Err(bad("format", &format!("{other:?} is neither svg nor png"))),
+        Some("pdf") => Format::Pdf,
+        Some(other) => return Err(bad("format", &format!("{other:?} is none of svg, png, pdf"))),
     };
     let range = match params.get("start") {
         Some(_) => with_step(&params)?,
@@ -37,8 +44,16 @@ pub(super) async fn render(State(state): State<AppState>, params: Params) -> Res
     let expr = params.require("query")?.to_owned();
     let mut scene = Scene::over_time(params.get("title").unwrap_or(&expr), range.start_ms, range.end_ms);
     style(&mut scene, &params, &expr)?;
-    let result = run_range(&state, request_of(&params)?, range).await?;
-    draw(&mut scene, result.result.value, range.step_ms);
+    let mut series = Vec::new();
+    for (expr, name) in asked(&params)? {
+        let request = QueryRequest {
+            expr,
+            ..request_of(&params)?
+        };
+        let answer = run_range(&state, request, range).await?;
+        series.extend(named(answer.result.value, &name));
+    }
+    draw(&mut scene, series, range.step_ms);
     if let Some(text) = params.get("threshold") {
         let value = text
             .parse()
@@ -57,7 +72,53 @@ pub(super) async fn render(State(state): State<AppState>, params: Params) -> Res
             let png = drawn.map_err(|e| ApiError::new(ErrorClass::BadData, crate::http::with_causes(&e)))?;
             Ok(picture("image/png", png))
         }
+        Format::Pdf => {
+            let name = file_name(&scene.title);
+            let drawn = state.engine.compute_queries(move || to_pdf(&scene)).await;
+            let drawn = drawn.map_err(|e| ApiError::internal(e.to_string()))?;
+            let pdf = drawn.map_err(|e| ApiError::internal(crate::http::with_causes(&e)))?;
+            Ok(document(&name, pdf))
+        }
     }
+}
+
+/// The queries and how each is called in the legend; a name that is absent or empty leaves it to the labels.
+fn asked(params: &Params) -> Result<Vec<(String, String)>, ApiError> {
+    params.require("query")?;
+    let names = params.all("name").chain(std::iter::repeat(""));
+    let all: Vec<_> = params
+        .all("query")
+        .zip(names)
+        .map(|(expr, name)| (expr.to_owned(), name.to_owned()))
+        .collect();
+    if all.len() > QUERIES_MAX {
+        let why = format!("a picture takes {QUERIES_MAX} queries, not {}", all.len());
+        return Err(bad("query", &why));
+    }
+    Ok(all)
+}
+
+/// What a file of this title is called: letters and digits of ASCII, the rest as single hyphens.
+fn file_name(title: &str) -> String {
+    let words = title.split(|c: char| !c.is_ascii_alphanumeric());
+    let joined = words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join("-");
+    let short: String = joined.chars().take(60).collect();
+    if short.is_empty() {
+        "chart".to_owned()
+    } else {
+        short
+    }
+}
+
+/// Without the policy of the drawings: viewers of PDFs are pages themselves, which it would keep from showing anything.
+fn document(name: &str, bytes: Vec<u8>) -> Response {
+    let mut response = picture("application/pdf", bytes);
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_SECURITY_POLICY);
+    if let Ok(value) = HeaderValue::from_str(&format!("inline; filename=\"{name}.pdf\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
 }
 
 fn picture(content_type: &'static str, bytes: Vec<u8>) -> Response {
@@ -140,7 +201,13 @@ fn style(scene: &mut Scene, params: &Params, expr: &str) -> Result<(), ApiError>
             ));
         }
     };
-    if params.get("title").is_some() {
+    if let (Some(text), XAxis::Time { offset_s, .. }) = (params.get("offset_s"), &mut scene.x) {
+        let seconds = text.parse::<i32>().ok().filter(|s| s.abs() <= OFFSET_MAX_S);
+        *offset_s =
+            seconds.ok_or_else(|| bad("offset_s", &format!("{text:?} is no offset from UTC in seconds")))?;
+    }
+    // Several queries are what the title says; one is worth reading.
+    if params.get("title").is_some() && params.all("query").count() == 1 {
         scene.note = expr.to_owned();
     }
     Ok(())
@@ -150,29 +217,36 @@ pub(crate) fn unit_of(expr: &str) -> Unit {
     Unit::of_expr(expr)
 }
 
-fn draw(scene: &mut Scene, value: QueryValue, step_ms: i64) {
+/// The series of one answer, each with what the legend calls it.
+fn named(value: QueryValue, name: &str) -> Vec<(String, Series)> {
     let QueryValue::Matrix(series) = value else {
-        return;
+        return Vec::new();
     };
+    let own = names_of(&series);
+    let many = series.len() > 1;
+    let called = own.into_iter().map(|own| match (name.is_empty(), many) {
+        (true, _) => own,
+        (false, true) => format!("{name} {own}"),
+        (false, false) => name.to_owned(),
+    });
+    called.zip(series).collect()
+}
+
+fn draw(scene: &mut Scene, series: Vec<(String, Series)>, step_ms: i64) {
     if series.len() > SERIES_MAX {
         scene.note = format!("{} of {} series are drawn", SERIES_MAX, series.len());
     }
-    scene.marks.extend(lines(&series, step_ms));
+    scene.marks.extend(lines(series, step_ms));
 }
 
-/// A line per series, named by what tells the series apart.
-fn lines(series: &[Series], step_ms: i64) -> Vec<Mark> {
-    let shown = &series[..series.len().min(SERIES_MAX)];
-    let names = names_of(shown);
-    let marks = shown.iter().zip(names).enumerate();
-    marks
-        .map(|(i, (one, name))| Mark::Line {
-            name,
-            color: Color::Series(i),
-            points: one.floats.iter().map(|(t, v)| (*t as f64, *v)).collect(),
-            gap: Some(step_ms as f64 * 1.5),
-        })
-        .collect()
+fn lines(series: Vec<(String, Series)>, step_ms: i64) -> impl Iterator<Item = Mark> {
+    let shown = series.into_iter().take(SERIES_MAX).enumerate();
+    shown.map(move |(i, (name, one))| Mark::Line {
+        name,
+        color: Color::Series(i),
+        points: one.floats.iter().map(|(t, v)| (*t as f64, *v)).collect(),
+        gap: Some(step_ms as f64 * 1.5),
+    })
 }
 
 /// Labels that all series share say nothing in a legend.
@@ -222,6 +296,13 @@ mod tests {
         assert_eq!(names_of(&two), ["a", "b"]);
         assert_eq!(names_of(&two[..1]), ["instance=x, job=a"]);
         assert_eq!(names_of(&[series(&[])]), ["value"]);
+    }
+
+    #[test]
+    fn a_document_is_called_after_its_title() {
+        assert_eq!(file_name("CPU busy, \"all\" hosts\r\n"), "CPU-busy-all-hosts");
+        assert_eq!(file_name("模型"), "chart");
+        assert_eq!(file_name(&"x".repeat(9000)).len(), 60);
     }
 
     #[test]

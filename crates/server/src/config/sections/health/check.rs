@@ -12,6 +12,7 @@ use lapwing_judge::health::CheckPolicy;
 const INTERVAL_MS: i64 = 30_000;
 const INTERVAL_MS_MIN: i64 = 100;
 const TIMEOUT_MS: i64 = 5_000;
+const TIMEOUT_MS_MAX: i64 = 3_600_000;
 /// A job that reports is judged by its deadline alone, looked at this often at most.
 const CHECK_IN_LOOK_MS: i64 = 60_000;
 
@@ -20,6 +21,8 @@ const CHECK_IN_LOOK_MS: i64 = 60_000;
 pub(super) struct Defaults {
     pub(super) interval_ms: i64,
     pub(super) timeout_ms: i64,
+    /// What nobody said is no longer than the interval.
+    pub(super) is_timeout_said: bool,
     pub(super) policy: CheckPolicy,
 }
 
@@ -28,6 +31,7 @@ impl Default for Defaults {
         Defaults {
             interval_ms: INTERVAL_MS,
             timeout_ms: TIMEOUT_MS,
+            is_timeout_said: false,
             policy: CheckPolicy::default(),
         }
     }
@@ -38,7 +42,12 @@ impl Defaults {
         let interval = map.duration_ms("interval", notes);
         let timeout = map.duration_ms("timeout", notes);
         self.interval_ms = interval.unwrap_or(self.interval_ms);
-        self.timeout_ms = timeout.unwrap_or(self.timeout_ms.min(self.interval_ms));
+        self.is_timeout_said |= timeout.is_some();
+        self.timeout_ms = match timeout {
+            Some(said_ms) => said_ms,
+            None if self.is_timeout_said => self.timeout_ms,
+            None => self.timeout_ms.min(self.interval_ms),
+        };
         if self.interval_ms < INTERVAL_MS_MIN {
             notes.error(
                 map.at,
@@ -46,18 +55,21 @@ impl Defaults {
                 "a check is looked at ten times a second at most",
             );
         }
-        if self.timeout_ms > self.interval_ms {
+        if self.timeout_ms > TIMEOUT_MS_MAX {
             notes.error(
                 map.at,
                 &map.path.clone(),
-                "the timeout is longer than the interval",
+                "a look takes an hour at most: the timeout is longer",
             );
         }
         let count = |n: Option<u64>, default: u32| n.map_or(default, |n| n.clamp(1, 1000) as u32);
         self.policy.failures = count(map.count("failures", notes), self.policy.failures);
         self.policy.passes = count(map.count("passes", notes), self.policy.passes);
         let stale_ms = map.duration_ms("unknown_after", notes);
-        self.policy.stale_after_ms = stale_ms.unwrap_or_else(|| (5 * self.interval_ms).max(60_000));
+        // A look that hangs says so at the end of its timeout, of the moment at which it began: two of them are not silence.
+        let two_looks_ms = 2 * self.timeout_ms + self.interval_ms;
+        let unknown_after_ms = (5 * self.interval_ms).max(60_000).max(two_looks_ms);
+        self.policy.stale_after_ms = stale_ms.unwrap_or(unknown_after_ms);
         self
     }
 }
