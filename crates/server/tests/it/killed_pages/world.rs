@@ -254,9 +254,11 @@ impl<'a> World<'a> {
 
     /// No kills any more: what is owed arrives.
     pub(super) fn end(mut self, is_complete: impl Fn(&World<'_>) -> bool) -> Lived {
-        self.bury();
-        self.dice = None;
-        self.start_in_peace();
+        // In peace nobody is killed, not even now: what is on its way would be interrupted.
+        if self.dice.take().is_some() {
+            self.bury();
+            self.start_in_peace();
+        }
         let watch = Stopwatch::start();
         let mut ledger = self.ledger();
         while !(is_complete(&self) && nothing_is_owed(&ledger)) {
