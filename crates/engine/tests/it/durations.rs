@@ -81,11 +81,7 @@ fn ask(program: &str, arguments: &[&str], file: &Path, text: &str) -> Option<Out
 }
 
 /// For each text: a file that holds it, what they say of it, and what we say.
-fn compare(
-    program: &str,
-    arguments: &[&str],
-    (file_of, ours): (&dyn Fn(&str) -> String, &dyn Fn(&str) -> bool),
-) {
+fn compare(program: &str, arguments: &[&str], file_of: &dyn Fn(&str) -> String, ours: &dyn Fn(&str) -> bool) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file.yml");
     let mut differ = Vec::new();
@@ -118,7 +114,7 @@ fn rule_files_take_the_durations_that_promtool_takes() {
             format!("groups: [{{ name: g, rules: [{{ alert: A, expr: up, {place}: \"{text}\" }}] }}]\n")
         };
         let ours = |yaml: &str| load_rule_file("f", yaml, &RulesOptions::default(), &check_expr).is_ok();
-        compare("promtool", &["check", "rules"], (&file_of, &ours));
+        compare("promtool", &["check", "rules"], &file_of, &ours);
     }
 }
 
@@ -128,5 +124,5 @@ fn routes_take_the_durations_that_amtool_takes() {
         format!("route: {{ receiver: r, group_wait: \"{text}\" }}\nreceivers: [{{ name: r }}]\n")
     };
     let ours = |yaml: &str| load_notify_config(yaml, &[], "").is_ok();
-    compare("amtool", &["check-config"], (&file_of, &ours));
+    compare("amtool", &["check-config"], &file_of, &ours);
 }
