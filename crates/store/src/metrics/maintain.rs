@@ -130,18 +130,31 @@ impl Upkeep {
         now_ms: i64,
         report: &mut MaintenanceReport,
     ) -> Result<(), OpenError> {
-        if let Some(done) = self.flushed.take_if(|f| core.isolation.all_gone_before(f.mark)) {
-            report.chunks_dropped = drop_flushed(core, self.flushes);
-            report.blocks_written = done.blocks.len();
-            self.manifest
-                .blocks
-                .extend(done.blocks.into_iter().map(|b| b.name));
-            report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
-        }
+        self.end_flush(core, disk, report)?;
         self.flush(core, disk, now_ms, &mut report.failures)?;
+        // At once where nobody reads: merging takes seconds, in which the head would hold all of it as well.
+        self.end_flush(core, disk, report)?;
         self.tidy_blocks(core, disk, now_ms, report)?;
         let log_bytes = core.log.as_ref().map_or(0, |l| l.status().size_since_cut_bytes);
         if log_bytes > core.options.log_size_max_bytes {
+            report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
+        }
+        Ok(())
+    }
+
+    /// What was flushed leaves the head, when no snapshot from before is left.
+    fn end_flush(
+        &mut self,
+        core: &Core,
+        disk: &Disk,
+        report: &mut MaintenanceReport,
+    ) -> Result<(), OpenError> {
+        if let Some(done) = self.flushed.take_if(|f| core.isolation.all_gone_before(f.mark)) {
+            report.chunks_dropped += drop_flushed(core, self.flushes);
+            report.blocks_written += done.blocks.len();
+            self.manifest
+                .blocks
+                .extend(done.blocks.into_iter().map(|b| b.name));
             report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
         }
         Ok(())
