@@ -111,7 +111,8 @@ impl Default for MetricsOptions {
             ooo_window_ms: 3_600_000,
             future_max_ms: 600_000,
             window_ms: 1_800_000,
-            window_slack_ms: 120_000,
+            // Longer than the five minutes that most questions are about: what is flushed is not in the way of them.
+            window_slack_ms: 310_000,
             retention: Retention::default(),
             tiers: TierPolicy::defaults(),
             label_limits: LabelLimits::default(),

@@ -44,6 +44,8 @@ pub(crate) struct OpenChunk {
     partial_bits: u8,
     window: Window,
     count: u16,
+    /// How many of the first belong to a stretch that is over: they are sealed apart from the rest.
+    over: u16,
 }
 
 /// Where the meaningful bits of a difference stand.
@@ -173,10 +175,26 @@ impl OpenChunk {
         self.partial_bits = over as u8;
     }
 
+    /// What came until now belongs to a stretch that is over. Its newest samples stay as they are for as long as they are fresh,
+    /// or else every question about five minutes would decode whole pieces for the first five of each window.
+    pub(crate) fn end_stretch(&mut self) {
+        self.over = self.count;
+    }
+
+    /// How many of the first samples belong to a stretch that is over.
+    #[inline]
+    pub(crate) fn over(&self) -> usize {
+        usize::from(self.over)
+    }
+
     /// How many samples should be sealed before the next one comes: the same for all series of a scrape, and none while the
     /// stream is small as it is.
     #[inline]
     pub(crate) fn due(&self) -> usize {
+        if self.over > 0 {
+            let is_old = self.count - self.over >= FRESH_SAMPLES;
+            return if is_old { usize::from(self.over) } else { 0 };
+        }
         let old = self.count.saturating_sub(FRESH_SAMPLES);
         if old == 0 || !old.is_multiple_of(PIECE_SAMPLES) {
             return 0;
@@ -205,6 +223,7 @@ impl OpenChunk {
         self.words.drain(..unread);
         self.first_t_ms = first_t_ms;
         self.count = fresh as u16;
+        self.over = self.over.saturating_sub(old as u16);
         sealed
     }
 
@@ -237,6 +256,7 @@ impl OpenChunk {
 
     pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
         put_varint(out, u64::from(self.count));
+        put_varint(out, u64::from(self.over));
         put_zigzag(out, self.first_t_ms);
         put_zigzag(out, self.previous_delta_ms);
         out.extend_from_slice(&[self.partial_bits, self.window.leading, self.window.length]);
@@ -246,6 +266,10 @@ impl OpenChunk {
 
     pub(crate) fn read_from(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let count = take_count(reader)?;
+        let over = take_count(reader)?;
+        if over > count || over == count && count > 0 {
+            return Err(Malformed { what: "chunk state" });
+        }
         let first_t_ms = reader.zigzag()?;
         let previous_delta_ms = reader.zigzag()?;
         let partial_bits = take_partial_bits(reader)?;
@@ -260,6 +284,7 @@ impl OpenChunk {
             partial_bits,
             window,
             count,
+            over,
         })
     }
 }

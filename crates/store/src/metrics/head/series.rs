@@ -78,10 +78,10 @@ impl Series {
             return self.append_late(t_ms, value, bounds);
         }
         if self.open.count() > 0 {
-            let first_window = self.open.first_t_ms().div_euclid(bounds.window_ms);
-            let next_window_ms = (first_window + 1).saturating_mul(bounds.window_ms);
+            let last_window = self.last_t_ms.div_euclid(bounds.window_ms);
+            let next_window_ms = (last_window + 1).saturating_mul(bounds.window_ms);
             if t_ms >= next_window_ms {
-                self.seal(shared);
+                self.end_window(shared);
             } else if self.open.due() > 0 {
                 self.seal_old(self.open.due(), shared);
             }
@@ -92,8 +92,20 @@ impl Series {
         Judgement::InOrder
     }
 
+    /// The window of the last sample is over. No piece spans two windows: what is left of the one before goes first.
+    #[cold]
+    fn end_window(&mut self, shared: &mut SharedTimes) {
+        if self.open.over() > 0 {
+            self.seal_old(self.open.over(), shared);
+        }
+        self.open.end_stretch();
+    }
+
     /// Ends the open chunk, which is not empty.
     fn seal(&mut self, shared: &mut SharedTimes) {
+        if self.open.over() > 0 && self.open.over() < self.open.count() {
+            self.seal_old(self.open.over(), shared);
+        }
         let piece = shared.seal(self.newest_first());
         self.sealed.reserve_exact(1);
         self.sealed.push(piece);
@@ -211,7 +223,8 @@ impl Series {
         if self.open.count() > 0 && self.open.first_t_ms() <= start_ms {
             return &[];
         }
-        &self.sealed
+        let earlier = self.sealed.iter().rposition(|c| c.last_t_ms() < start_ms);
+        &self.sealed[earlier.map_or(0, |at| at + 1)..]
     }
 
     /// Removes what lies in the range; returns how many samples went. What remains is sealed anew: the open chunk
@@ -263,9 +276,12 @@ impl Series {
         removed + before - kept
     }
 
-    /// Ends the open chunk when all of it lies before a time. Whoever wrote nothing since then keeps no buffer either.
+    /// Seals what lies before the beginning of a window. Whoever wrote nothing since then keeps no buffer either.
     pub(crate) fn seal_before(&mut self, until_ms: i64, shared: &mut SharedTimes) {
         if self.last_t_ms >= until_ms {
+            if self.open.over() > 0 && self.open.first_t_ms() < until_ms {
+                self.seal_old(self.open.over(), shared);
+            }
             return;
         }
         if self.open.count() > 0 {
@@ -320,5 +336,81 @@ impl Series {
                 .extra
                 .as_ref()
                 .map_or(0, |e| e.heap_bytes() + size_of::<Extra>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WINDOW_MS: i64 = 1_800_000;
+
+    fn all_of(series: &Series) -> Vec<i64> {
+        let (mut times_ms, mut values) = (Vec::new(), Vec::new());
+        for piece in &series.sealed {
+            piece.read((i64::MIN, i64::MAX), &mut times_ms, &mut values);
+        }
+        series
+            .newest_first()
+            .read((i64::MIN, i64::MAX), &mut times_ms, &mut values);
+        times_ms
+    }
+
+    fn window_of(t_ms: i64) -> i64 {
+        t_ms.div_euclid(WINDOW_MS)
+    }
+
+    proptest! {
+        #[test]
+        fn no_piece_spans_two_windows_and_the_newest_stay_fresh(
+            steps_ms in proptest::collection::vec(prop_oneof![8 => Just(15_000i64), 4 => 14_990..15_010i64, 1 => 1..4_000_000i64], 1..700),
+        ) {
+            let bounds = Bounds {
+                oldest_ms: NEVER_MS,
+                ooo_window_ms: 0,
+                window_ms: WINDOW_MS,
+                exemplars_max: 0,
+                commit: 0,
+            };
+            let (mut series, mut shared) = (Series::new(1), SharedTimes::default());
+            let (mut t_ms, mut sent_ms) = (0, Vec::new());
+            for (n, step_ms) in steps_ms.into_iter().enumerate() {
+                t_ms += step_ms;
+                // Incompressible, so that pieces are as large as they become.
+                let value = f64::from_bits((n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2);
+                prop_assert_eq!(series.append((t_ms, value), &bounds, &mut shared), Judgement::InOrder);
+                sent_ms.push(t_ms);
+                let in_window = sent_ms.iter().filter(|t| window_of(**t) == window_of(t_ms)).count();
+                prop_assert!(series.open.count() >= in_window.min(20));
+            }
+            prop_assert_eq!(all_of(&series), sent_ms.clone());
+            for piece in &series.sealed {
+                prop_assert_eq!(window_of(piece.first_t_ms()), window_of(piece.last_t_ms()));
+            }
+            let until_ms = window_of(t_ms) * WINDOW_MS;
+            series.seal_before(until_ms, &mut shared);
+            prop_assert!(series.open.count() == 0 || series.open.first_t_ms() >= until_ms);
+            prop_assert_eq!(all_of(&series), sent_ms);
+        }
+    }
+
+    #[test]
+    fn the_last_five_minutes_are_open_across_the_end_of_a_window() {
+        let bounds = Bounds {
+            oldest_ms: NEVER_MS,
+            ooo_window_ms: 0,
+            window_ms: WINDOW_MS,
+            exemplars_max: 0,
+            commit: 0,
+        };
+        let (mut series, mut shared) = (Series::new(1), SharedTimes::default());
+        for n in 0..1000i64 {
+            let value = f64::from_bits((n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2);
+            series.append((n * 15_000, value), &bounds, &mut shared);
+            assert!(series.open.count() as i64 > 20.min(n), "{n}");
+            assert!(series.open.count() <= 81, "{n}");
+            assert!(series.sealed_since((n - 20) * 15_000).is_empty(), "{n}");
+        }
     }
 }
