@@ -77,16 +77,21 @@ impl Compute {
         self.threads
             .start(work)
             .map_err(|source| ComputeError::NoThread { source })?;
-        match answer.await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(_)) => Err(ComputeError::Panicked),
-            Err(_) => Err(ComputeError::Stopping),
-        }
+        outcome(answer).await
     }
 
     /// How many more pieces of work could start at once.
     pub fn free(&self) -> usize {
         self.slots.available_permits()
+    }
+}
+
+/// What became of work on another thread, which sends it unless it ends without having run.
+async fn outcome<T>(answer: oneshot::Receiver<std::thread::Result<T>>) -> Result<T, ComputeError> {
+    match answer.await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(_)) => Err(ComputeError::Panicked),
+        Err(_) => Err(ComputeError::Stopping),
     }
 }
 
@@ -184,7 +189,7 @@ fn work_on(pool: &Weak<Threads>, first: Job, jobs: &Receiver<Job>) {
 /// wait for compaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Background {
-    work: std::sync::mpsc::Sender<Box<dyn FnOnce() + Send>>,
+    work: Sender<Box<dyn FnOnce() + Send>>,
 }
 
 /// By how much the thread is nicer than the others: it gets a third of their share of a busy processor. Much nicer would
@@ -193,7 +198,7 @@ const NICENESS: i32 = 5;
 
 impl Background {
     pub(crate) fn start(name: &str) -> std::io::Result<Self> {
-        let (work, waiting) = std::sync::mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let (work, waiting) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             // Of the calling thread alone. Where it is refused, the work goes on at the ordinary pace.
             let _ = rustix::process::nice(NICENESS);
@@ -208,17 +213,13 @@ impl Background {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ComputeError> {
-        let (done, answer) = tokio::sync::oneshot::channel();
+        let (done, answer) = oneshot::channel();
         let run = Box::new(move || {
             // Whoever asked may be gone.
-            let _ = done.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
+            let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
         });
         self.work.send(run).map_err(|_| ComputeError::Stopping)?;
-        match answer.await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(_)) => Err(ComputeError::Panicked),
-            Err(_) => Err(ComputeError::Stopping),
-        }
+        outcome(answer).await
     }
 }
 
@@ -296,7 +297,7 @@ mod tests {
         let pool = Compute::new("test", 2);
         let inside = pool.run(|| Handle::try_current().is_ok()).await.unwrap();
         assert!(inside);
-        struct Says(std::sync::mpsc::Sender<()>);
+        struct Says(Sender<()>);
         impl Drop for Says {
             fn drop(&mut self) {
                 let _ = self.0.send(());

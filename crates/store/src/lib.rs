@@ -5,6 +5,7 @@
 //!
 //! Only this crate touches the data directory. No clock is read here: `now_ms` is an argument.
 
+mod bytes;
 mod journal;
 pub mod metrics;
 mod source;

@@ -106,17 +106,13 @@ impl Pen<'_> {
                 stroke,
                 dashed,
                 fill,
-            } if *fill > 0.0 => {
-                let _ = (stroke, dashed);
-                self.filled(points, color, *fill);
+            } => {
+                if *fill > 0.0 {
+                    self.filled(points, color, *fill);
+                } else {
+                    self.stroked(points, color, (*stroke, *dashed));
+                }
             }
-            Shape::Path {
-                points,
-                color,
-                stroke,
-                dashed,
-                ..
-            } => self.stroked(points, color, (*stroke, *dashed)),
             Shape::Rect {
                 x,
                 y,

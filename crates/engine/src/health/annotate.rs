@@ -59,7 +59,7 @@ impl Board {
             });
         }
         let name = labels.get("model").filter(|n| !n.is_empty())?;
-        let m = self.options.models.iter().position(|s| s.name == name)?;
+        let m = self.model_at(name)?;
         Some(Subject {
             node: format!("model/{name}"),
             checks: self.models[m].checks.clone(),

@@ -22,7 +22,7 @@ impl Board {
             .parents(node)
             .find(|parent| match parent.split_once('/') {
                 Some(("model", name)) => {
-                    let model = self.options.models.iter().position(|m| m.name == name);
+                    let model = self.model_at(name);
                     model.is_some_and(|m| self.models[m].checks.iter().any(is_wavering))
                 }
                 Some((_, name)) => self.by_name.get(name).is_some_and(is_wavering),
@@ -33,7 +33,7 @@ impl Board {
     fn failing_since_ms(&self, node: &str) -> Option<i64> {
         let (kind, name) = node.split_once('/')?;
         if kind == "model" {
-            let m = self.options.models.iter().position(|m| m.name == name)?;
+            let m = self.model_at(name)?;
             return Some(self.models[m].row.since_ms);
         }
         Some(self.checks[*self.by_name.get(name)?].row.state.since_ms)
@@ -92,9 +92,7 @@ impl Board {
             return;
         }
         diagnosis.insert("cause".to_owned(), Value::String(root));
-        let row = serde_json::to_value(&*event).unwrap_or_default();
-        let key = format!("event/{:016}", event.id);
-        self.rows.insert(key, row);
+        self.keep_event(at);
     }
 
     /// What was found out while the causes may have changed.

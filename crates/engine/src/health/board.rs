@@ -161,6 +161,10 @@ impl Board {
         (self.options.checks[now_at] == *spec).then_some(now_at)
     }
 
+    pub(super) fn model_at(&self, name: &str) -> Option<usize> {
+        self.options.models.iter().position(|m| m.name == name)
+    }
+
     pub(super) fn model_now_at(&self, options: &Arc<HealthOptions>, m: usize) -> Option<usize> {
         if Arc::ptr_eq(options, &self.options) {
             return Some(m);
@@ -261,11 +265,15 @@ impl Board {
     pub(super) fn record(&mut self, mut event: HealthEvent) {
         event.id = self.take_id();
         self.undiagnosed.insert(event.id);
-        self.rows.insert(
-            format!("event/{:016}", event.id),
-            serde_json::to_value(&event).unwrap_or_default(),
-        );
         self.events.push_back(event);
+        self.keep_event(self.events.len() - 1);
+    }
+
+    /// Its row is as it stands now.
+    pub(super) fn keep_event(&mut self, at: usize) {
+        let event = &self.events[at];
+        let row = serde_json::to_value(event).unwrap_or_default();
+        self.rows.insert(format!("event/{:016}", event.id), row);
     }
 
     pub(super) fn record_audit(&mut self, entry: AuditEntry) {
@@ -317,12 +325,8 @@ impl Board {
         if let (Value::Object(found), Some(root)) = (&mut diagnosis, cause) {
             found.insert("cause".to_owned(), Value::String(root.to_owned()));
         }
-        let event = &mut self.events[at];
-        event.diagnosis = diagnosis;
-        self.rows.insert(
-            format!("event/{id:016}"),
-            serde_json::to_value(&*event).unwrap_or_default(),
-        );
+        self.events[at].diagnosis = diagnosis;
+        self.keep_event(at);
     }
 
     pub(super) fn take_id(&mut self) -> u64 {

@@ -356,7 +356,7 @@ impl Board {
         fact: &ShardFact,
         now_ms: i64,
     ) -> Option<ShardEvent> {
-        let m = self.options.models.iter().position(|s| s.name == model)?;
+        let m = self.model_at(model)?;
         let policy = self.options.models[m].fleet?;
         let event = self.models[m].row.fleet.observe(shard, fact, &policy, now_ms)?;
         let mut kept = HealthEvent::of_state(

@@ -233,7 +233,7 @@ impl Board {
         let Some(model) = target.strip_prefix("model/") else {
             return;
         };
-        let Some(m) = self.options.models.iter().position(|s| s.name == model) else {
+        let Some(m) = self.model_at(model) else {
             return;
         };
         let down: Vec<String> = self.models[m]

@@ -142,7 +142,7 @@ impl Health {
             let Some(name) = name else {
                 return Some(board.system.0);
             };
-            let model = board.options.models.iter().position(|m| m.name == name);
+            let model = board.model_at(name);
             let state = model.map(|m| board.models[m].row.state);
             state.or_else(|| board.by_name.get(name).map(|i| board.checks[*i].row.state.state))
         })

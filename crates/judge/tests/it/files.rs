@@ -86,6 +86,19 @@ fn all_mistakes_at_once_with_their_places() {
     assert_eq!(places, expect);
 }
 
+/// All that is said of a file: place and reason of each mistake begin so, in this order.
+fn check_said(text: &str, expect: &[&str]) {
+    let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
+    let said: Vec<String> = errors
+        .iter()
+        .map(|e| format!("{}:{} {}", e.line, e.column, e.reason))
+        .collect();
+    assert_eq!(said.len(), expect.len(), "{said:#?}");
+    for (said, expect) in said.iter().zip(expect) {
+        assert!(said.starts_with(expect), "{said} is not {expect}");
+    }
+}
+
 #[test]
 fn an_unknown_key_hides_no_other_mistake() {
     let text = r#"groups:
@@ -101,11 +114,6 @@ fn an_unknown_key_hides_no_other_mistake() {
         for: 1.5s
 groupz: []
 "#;
-    let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
-    let said: Vec<String> = errors
-        .iter()
-        .map(|e| format!("{}:{} {}", e.line, e.column, e.reason))
-        .collect();
     let expect = [
         "3:5 unknown key \"intervall\": did you mean \"interval\"?",
         "7:9 unknown key \"fro\": did you mean \"for\"?",
@@ -114,10 +122,7 @@ groupz: []
         "11:14 \"1.5s\" is not a duration",
         "12:1 unknown key \"groupz\": did you mean \"groups\"?",
     ];
-    assert_eq!(said.len(), expect.len(), "{said:#?}");
-    for (said, expect) in said.iter().zip(expect) {
-        assert!(said.starts_with(expect), "{said} is not {expect}");
-    }
+    check_said(text, &expect);
     // Nor does a value of another kind hide the keys.
     let text = "groups:\n  - name: a\n    rulez: []\n    interval: [1m]\n";
     let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
@@ -149,11 +154,6 @@ fn every_value_of_the_wrong_kind_is_said_and_hides_nothing() {
   - name: {}
     query_offset: soon
 "#;
-    let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
-    let said: Vec<String> = errors
-        .iter()
-        .map(|e| format!("{}:{} {}", e.line, e.column, e.reason))
-        .collect();
     let expect = [
         "3:15 interval must be a text, and not a list",
         "4:12 limit must be a whole number, and not \"many\"",
@@ -171,10 +171,7 @@ fn every_value_of_the_wrong_kind_is_said_and_hides_nothing() {
         "20:11 name must be a text, and not a mapping",
         "21:19 \"soon\" is not a duration",
     ];
-    assert_eq!(said.len(), expect.len(), "{said:#?}");
-    for (said, expect) in said.iter().zip(expect) {
-        assert!(said.starts_with(expect), "{said} is not {expect}");
-    }
+    check_said(text, &expect);
     let check_one = |text: &str, expect: &str| {
         let errors = load_rule_file("f.yml", text, &RulesOptions::default(), &check).unwrap_err();
         assert_eq!(errors.len(), 1, "{errors:#?}");

@@ -8,7 +8,6 @@
 //! State of a series: slot, last time, last value, open chunk, sealed chunks, flag, and with the flag set late samples,
 //! histograms, exemplars, start.
 
-use super::bytes::{Malformed, Reader, put_bytes, put_f64, put_varint, put_zigzag};
 use super::commit::{put_exemplar, put_metadata};
 use super::core::Core;
 use super::head::SHARDS;
@@ -22,6 +21,7 @@ use super::log::record::{SectionKind, begin_section, end_section};
 use super::refusal::{OpenError, io_error};
 use super::replay::take_exemplar;
 use super::vfs::{Vfs, VfsFile};
+use crate::bytes::{Malformed, Reader, put_bytes, put_f64, put_varint, put_zigzag};
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,6 @@
 //! The head learns of a sample before the log does. Should the log fail, the request is not acknowledged though its samples
 //! can be read; when it comes again they are identical duplicates, which are logged again and acknowledged then.
 
-use super::bytes::{put_bytes, put_f64, put_text, put_varint, put_zigzag};
 use super::core::Core;
 use super::head::SHARDS;
 use super::head::histogram_bytes::put_histogram;
@@ -13,6 +12,7 @@ use super::head::shard::Shard;
 use super::log::frame::{self, Kind};
 use super::log::record::{SampleDeltas, SectionKind, begin_section, end_section, put_labels};
 use super::refusal::{AppendError, AppendOutcome, Refusal, Refused};
+use crate::bytes::{put_bytes, put_f64, put_text, put_varint, put_zigzag};
 use lapwing_types::{Exemplar, Histogram, Metadata};
 use std::sync::atomic::Ordering;
 

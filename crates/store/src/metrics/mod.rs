@@ -8,7 +8,6 @@ mod appender;
 mod backup;
 pub mod block;
 mod blocks;
-mod bytes;
 mod checkpoint;
 pub mod codec;
 pub mod columns;
@@ -38,9 +37,9 @@ mod tiers;
 mod verify;
 pub mod vfs;
 
+pub use crate::bytes::Malformed;
 pub use appender::{Appender, SeriesRef};
 pub use backup::BackupReport;
-pub use bytes::Malformed;
 pub use head::index::Cardinality;
 pub use import::{ImportReport, Importer};
 pub use log::replay::DamagedRange;

@@ -7,7 +7,6 @@
 //! Replay refuses nothing: what is in the log was accepted. A sample that is there already (from the checkpoint, or because
 //! a client sent it twice) is dropped as the duplicate it is.
 
-use super::bytes::{Malformed, Reader};
 use super::checkpoint::{take_series, take_shard};
 use super::core::Core;
 use super::head::series::{Bounds, NEVER_MS};
@@ -17,6 +16,7 @@ use super::log::record::{SampleDeltas, Section, SectionKind, next_section, take_
 use super::log::replay::{DamagedRange, read_file, segment_path, segments};
 use super::refusal::{OpenError, io_error};
 use super::vfs::Vfs;
+use crate::bytes::{Malformed, Reader};
 use lapwing_types::{Exemplar, Metadata, MetricKind};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};

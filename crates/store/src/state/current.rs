@@ -12,7 +12,8 @@
 //!
 //! Crash argument: all of this happens inside the transaction of the commit.
 
-use super::pack::{Reader, pack, put_number, put_text, unpack};
+use super::pack::{pack, unpack};
+use crate::bytes::{Malformed, Reader, put_text, put_varint};
 use lapwing_types::StateChange;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -112,7 +113,7 @@ impl Log {
         let mut bytes = Vec::new();
         let mut begun = 0;
         for (at, (key, json)) in rows.iter().enumerate() {
-            put_number(&mut bytes, u64::from(json.is_some()));
+            put_varint(&mut bytes, u64::from(json.is_some()));
             put_text(&mut bytes, key);
             put_text(&mut bytes, json.unwrap_or(""));
             if bytes.len() < SET_BYTES_MAX && at + 1 < rows.len() {
@@ -200,7 +201,7 @@ pub(super) fn load(connection: &Connection, kind: &str) -> rusqlite::Result<BTre
     let mut all = BTreeMap::new();
     while let Some(row) = found.next()? {
         let bytes = unpack(row.get_ref(1)?.as_blob()?);
-        let Some(rows) = bytes.as_deref().and_then(rows_of) else {
+        let Some(rows) = bytes.as_deref().and_then(|bytes| rows_of(bytes).ok()) else {
             all.insert(format!("change set {}", row.get::<_, i64>(0)?), String::new());
             continue;
         };
@@ -220,13 +221,13 @@ fn read_set(connection: &Connection, id: i64) -> rusqlite::Result<Option<Vec<u8>
     Ok(body.and_then(|body| unpack(&body)))
 }
 
-fn rows_of(bytes: &[u8]) -> Option<Vec<Row<'_>>> {
+fn rows_of(bytes: &[u8]) -> Result<Vec<Row<'_>>, Malformed> {
     let mut reader = Reader::new(bytes);
     let mut rows = Vec::new();
-    while !reader.is_over() {
-        let holds = reader.number()? == 1;
+    while !reader.is_empty() {
+        let holds = reader.varint()? == 1;
         let (key, json) = (reader.text()?, reader.text()?);
         rows.push((key, holds.then_some(json)));
     }
-    Some(rows)
+    Ok(rows)
 }

@@ -7,8 +7,9 @@
 //! Invariants: a decision has a number, in the order in which it came, that outlives merging; a decision whose words this
 //! program does not know is kept and left out of answers (a newer program wrote it).
 
-use super::pack::{Reader, pack, put_number, put_text, unpack};
+use super::pack::{pack, unpack};
 use super::queries::{DecisionQuery, rows};
+use crate::bytes::{Malformed, Reader, put_text, put_varint};
 use lapwing_types::{Decision, DecisionReason, DecisionStep, Fingerprint};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::cmp::Reverse;
@@ -218,33 +219,33 @@ impl<'a> Kept<'a> {
     }
 
     fn put(&self, out: &mut Vec<u8>) {
-        put_number(out, self.number);
-        put_number(out, self.at_ms.cast_unsigned());
-        put_number(out, self.print.0);
+        put_varint(out, self.number);
+        put_varint(out, self.at_ms.cast_unsigned());
+        put_varint(out, self.print.0);
         for text in [self.alertname, self.step, self.reason, self.detail] {
             put_text(out, text);
         }
     }
 
-    fn all(bytes: &'a [u8]) -> Option<Vec<Self>> {
+    fn all(bytes: &'a [u8]) -> Result<Vec<Self>, Malformed> {
         let mut reader = Reader::new(bytes);
         let mut all = Vec::new();
-        while !reader.is_over() {
-            let begun = bytes.len() - reader.left();
+        while !reader.is_empty() {
+            let begun = bytes.len() - reader.remaining();
             let mut kept = Kept {
-                number: reader.number()?,
-                at_ms: reader.number()?.cast_signed(),
-                print: Fingerprint(reader.number()?),
+                number: reader.varint()?,
+                at_ms: reader.varint()?.cast_signed(),
+                print: Fingerprint(reader.varint()?),
                 alertname: reader.text()?,
                 step: reader.text()?,
                 reason: reader.text()?,
                 detail: reader.text()?,
                 bytes: &[],
             };
-            kept.bytes = &bytes[begun..bytes.len() - reader.left()];
+            kept.bytes = &bytes[begun..bytes.len() - reader.remaining()];
             all.push(kept);
         }
-        Some(all)
+        Ok(all)
     }
 
     fn is_asked_for(&self, query: &DecisionQuery) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! body   crc32 of the rest (4 bytes, little endian), 0 (as it is) or 1 (snappy), bytes
-//! bytes  one entry after the other; a number is LEB128, a text is its length and its bytes
+//! bytes  one entry after the other, of the numbers and texts of `crate::bytes`
 //! ```
 //!
 //! A body that is not what was written is found by its checksum; nothing is allocated on the word of one.
@@ -13,59 +13,6 @@ const WORTH_PACKING_BYTES: usize = 128;
 const GROWTH_MAX: usize = 32;
 const PLAIN: u8 = 0;
 const SNAPPY: u8 = 1;
-
-pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_number(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// `None` from any of these: the bytes are not what was written.
-pub(super) struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Reader { rest: bytes }
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    /// Where this reader stands, counted from the end.
-    pub(super) fn left(&self) -> usize {
-        self.rest.len()
-    }
-
-    pub(super) fn number(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..u64::BITS).step_by(7) {
-            let (byte, rest) = self.rest.split_first()?;
-            self.rest = rest;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    pub(super) fn text(&mut self) -> Option<&'a str> {
-        let len = usize::try_from(self.number()?).ok()?;
-        let (text, rest) = self.rest.split_at_checked(len)?;
-        self.rest = rest;
-        str::from_utf8(text).ok()
-    }
-}
 
 pub(super) fn pack(bytes: &[u8]) -> Vec<u8> {
     let mut body = vec![0; 4];
@@ -108,6 +55,7 @@ pub(super) fn unpack(body: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::{Reader, put_text, put_varint};
     use proptest::prelude::*;
 
     proptest! {
@@ -118,17 +66,17 @@ mod tests {
             flip in any::<prop::sample::Index>(),
         ) {
             let mut bytes = Vec::new();
-            put_number(&mut bytes, number);
+            put_varint(&mut bytes, number);
             texts.iter().for_each(|text| put_text(&mut bytes, text));
             let mut body = pack(&bytes);
             let unpacked = unpack(&body).unwrap();
             let mut reader = Reader::new(&unpacked);
-            prop_assert_eq!(reader.number(), Some(number));
+            prop_assert_eq!(reader.varint().ok(), Some(number));
             for text in &texts {
-                prop_assert_eq!(reader.text(), Some(text.as_str()));
+                prop_assert_eq!(reader.text().ok(), Some(text.as_str()));
             }
-            prop_assert!(reader.is_over());
-            prop_assert_eq!(reader.text(), None);
+            prop_assert!(reader.is_empty());
+            prop_assert_eq!(reader.text().ok(), None);
             let at = flip.index(body.len());
             body[at] ^= 1;
             prop_assert_eq!(unpack(&body), None);
@@ -142,7 +90,7 @@ mod tests {
         body.append(&mut packed);
         assert_eq!(unpack(&body), None);
         for bytes in [&[0xff; 11][..], &[5, b'a'], &[0x80]] {
-            assert_eq!(Reader::new(bytes).text(), None, "{bytes:?}");
+            assert_eq!(Reader::new(bytes).text().ok(), None, "{bytes:?}");
         }
     }
 }

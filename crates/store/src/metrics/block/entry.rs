@@ -16,8 +16,8 @@
 //!   member  varint
 //! ```
 
+use crate::bytes::{Reader, put_varint, put_zigzag};
 use crate::metrics::Malformed;
-use crate::metrics::bytes::{Reader, put_varint, put_zigzag};
 
 /// Entries between two fresh starts.
 pub(super) const RESTART: usize = 16;

@@ -4,8 +4,8 @@
 //! time follows), [own time zigzag varint], value 8 bytes, labels varint, then name and value texts; start times varint, then
 //! (time, start) zigzag varints (distances from the pair before).
 
+use crate::bytes::{Reader, put_f64, put_text, put_varint, put_zigzag};
 use crate::metrics::Malformed;
-use crate::metrics::bytes::{Reader, put_f64, put_text, put_varint, put_zigzag};
 use crate::metrics::columns::SeriesColumns;
 use lapwing_types::{Exemplar, Labels};
 

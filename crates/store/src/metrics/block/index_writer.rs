@@ -19,7 +19,7 @@ use super::columns_writer::{OpenPage, TimesEntry};
 use super::entry::{ChunkRef, Previous, PreviousChunk, RESTART};
 use super::error::BlockError;
 use super::pages::{PAGE_LEN_TARGET, PageKind, PageWriter};
-use crate::metrics::bytes::{put_text, put_varint};
+use crate::bytes::{put_text, put_varint};
 use crate::metrics::codec::{Effort, ints};
 use hashbrown::HashMap;
 use lapwing_types::Labels;

@@ -1,7 +1,7 @@
 //! What is chosen about a block, and what is known of one.
 
+use crate::bytes::{Reader, put_varint, put_zigzag};
 use crate::metrics::Malformed;
-use crate::metrics::bytes::{Reader, put_varint, put_zigzag};
 use crate::metrics::codec::Effort;
 
 /// How a block is cut and compressed.

@@ -17,8 +17,8 @@
 
 use super::cache::{Cached, Key, PageCache};
 use super::error::BlockError;
+use crate::bytes::{Reader, put_varint};
 use crate::metrics::Malformed;
-use crate::metrics::bytes::{Reader, put_varint};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fs::File;

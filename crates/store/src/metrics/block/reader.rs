@@ -13,7 +13,7 @@ use super::meta::BlockMeta;
 use super::pages::{PageFile, PageKind};
 use super::select::select;
 use super::writer::FILE_NAME;
-use crate::metrics::bytes::Reader;
+use crate::bytes::Reader;
 use crate::metrics::codec::{cold, histogram, times, values};
 use crate::metrics::columns::SeriesColumns;
 use crate::metrics::tier::TierPoint;

@@ -22,8 +22,8 @@
 //! ```
 
 use super::{COLUMN_LEN_MAX, Effort, ints, values};
+use crate::bytes::{Reader, put_varint};
 use crate::metrics::Malformed;
-use crate::metrics::bytes::{Reader, put_varint};
 use pco::data_types::Number;
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DeltaSpec, ModeSpec};

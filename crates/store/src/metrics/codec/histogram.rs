@@ -20,8 +20,8 @@
 //! ```
 
 use super::{COLUMN_LEN_MAX, Effort, ints, values};
+use crate::bytes::{Reader, put_f64, put_varint, put_zigzag};
 use crate::metrics::Malformed;
-use crate::metrics::bytes::{Reader, put_f64, put_varint, put_zigzag};
 use lapwing_types::{Counts, Histogram, ResetHint, Span};
 use std::sync::Arc;
 

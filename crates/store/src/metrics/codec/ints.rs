@@ -18,8 +18,8 @@
 //! ```
 
 use super::{Effort, bits, cold};
+use crate::bytes::{Reader, put_varint, put_zigzag};
 use crate::metrics::Malformed;
-use crate::metrics::bytes::{Reader, put_varint, put_zigzag};
 
 const HAS_DIVISOR: u8 = 4;
 const HAS_PATCHES: u8 = 8;

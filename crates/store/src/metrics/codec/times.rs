@@ -6,8 +6,8 @@
 //! Layout: `interval` varint, then integers as `ints` lays them out: time minus `i * interval`, wrapping.
 
 use super::{COLUMN_LEN_MAX, Effort, ints};
+use crate::bytes::{Reader, put_varint};
 use crate::metrics::Malformed;
-use crate::metrics::bytes::{Reader, put_varint};
 
 pub fn encode(times_ms: &[i64], effort: Effort, out: &mut Vec<u8>) {
     let interval = match times_ms {

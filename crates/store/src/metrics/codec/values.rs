@@ -20,8 +20,8 @@
 
 use super::quotient::{self, EXCEPTION_SHARE, POWERS};
 use super::{COLUMN_LEN_MAX, Effort, ints};
+use crate::bytes::{Reader, put_varint};
 use crate::metrics::Malformed;
-use crate::metrics::bytes::{Reader, put_varint};
 
 const KIND_QUOTIENT: u8 = 14;
 const KIND_BITS: u8 = 15;

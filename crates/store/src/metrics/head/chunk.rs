@@ -16,7 +16,7 @@
 //!
 //! "No window yet" is written as 31 leading zeros and length 64, which no window can be.
 
-use crate::metrics::bytes::{Malformed, Reader, put_varint, put_zigzag};
+use crate::bytes::{Malformed, Reader, put_varint, put_zigzag};
 
 /// Bits of differences of differences before each suffix.
 const SMALL: u32 = 7;

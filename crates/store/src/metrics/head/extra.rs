@@ -4,7 +4,7 @@
 //! taken (in-order floats are isolated by their time instead, see `isolation`).
 
 use super::histogram_bytes::{put_histogram, take_histogram};
-use crate::metrics::bytes::Reader;
+use crate::bytes::Reader;
 use lapwing_types::{Exemplar, Histogram};
 use std::collections::VecDeque;
 

@@ -6,7 +6,7 @@
 //!
 //! Buckets of integers are differences to their neighbour, which are small; floats stand in full.
 
-use crate::metrics::bytes::{Malformed, Reader, put_f64, put_varint, put_zigzag};
+use crate::bytes::{Malformed, Reader, put_f64, put_varint, put_zigzag};
 use lapwing_types::{Counts, Histogram, ResetHint, Span};
 use std::sync::Arc;
 

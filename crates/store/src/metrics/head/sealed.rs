@@ -3,7 +3,7 @@
 //! Series of one scrape share their times: a shard keeps each column of them once, for as long as a piece refers to it.
 
 use super::chunk::NewestFirst;
-use crate::metrics::bytes::{Malformed, Reader, put_bytes, put_varint, put_zigzag};
+use crate::bytes::{Malformed, Reader, put_bytes, put_varint, put_zigzag};
 use crate::metrics::codec::{Effort, times, values};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;

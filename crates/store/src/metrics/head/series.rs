@@ -95,17 +95,20 @@ impl Series {
     /// The window of the last sample is over. No piece spans two windows: what is left of the one before goes first.
     #[cold]
     fn end_window(&mut self, shared: &mut SharedTimes) {
+        self.seal_over(shared);
+        self.open.end_stretch();
+    }
+
+    /// What is left in the open chunk of a window that is over.
+    fn seal_over(&mut self, shared: &mut SharedTimes) {
         if self.open.over() > 0 {
             self.seal_old(self.open.over(), shared);
         }
-        self.open.end_stretch();
     }
 
     /// Ends the open chunk, which is not empty.
     fn seal(&mut self, shared: &mut SharedTimes) {
-        if self.open.over() > 0 && self.open.over() < self.open.count() {
-            self.seal_old(self.open.over(), shared);
-        }
+        self.seal_over(shared);
         let piece = shared.seal(self.newest_first());
         self.sealed.reserve_exact(1);
         self.sealed.push(piece);
@@ -279,8 +282,8 @@ impl Series {
     /// Seals what lies before the beginning of a window. Whoever wrote nothing since then keeps no buffer either.
     pub(crate) fn seal_before(&mut self, until_ms: i64, shared: &mut SharedTimes) {
         if self.last_t_ms >= until_ms {
-            if self.open.over() > 0 && self.open.first_t_ms() < until_ms {
-                self.seal_old(self.open.over(), shared);
+            if self.open.first_t_ms() < until_ms {
+                self.seal_over(shared);
             }
             return;
         }
@@ -345,6 +348,18 @@ mod tests {
     use proptest::prelude::*;
 
     const WINDOW_MS: i64 = 1_800_000;
+    const BOUNDS: Bounds = Bounds {
+        oldest_ms: NEVER_MS,
+        ooo_window_ms: 0,
+        window_ms: WINDOW_MS,
+        exemplars_max: 0,
+        commit: 0,
+    };
+
+    /// Incompressible, so that pieces are as large as they become.
+    fn noise(n: u64) -> f64 {
+        f64::from_bits((n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2)
+    }
 
     fn all_of(series: &Series) -> Vec<i64> {
         let (mut times_ms, mut values) = (Vec::new(), Vec::new());
@@ -366,20 +381,12 @@ mod tests {
         fn no_piece_spans_two_windows_and_the_newest_stay_fresh(
             steps_ms in proptest::collection::vec(prop_oneof![8 => Just(15_000i64), 4 => 14_990..15_010i64, 1 => 1..4_000_000i64], 1..700),
         ) {
-            let bounds = Bounds {
-                oldest_ms: NEVER_MS,
-                ooo_window_ms: 0,
-                window_ms: WINDOW_MS,
-                exemplars_max: 0,
-                commit: 0,
-            };
             let (mut series, mut shared) = (Series::new(1), SharedTimes::default());
             let (mut t_ms, mut sent_ms) = (0, Vec::new());
             for (n, step_ms) in steps_ms.into_iter().enumerate() {
                 t_ms += step_ms;
-                // Incompressible, so that pieces are as large as they become.
-                let value = f64::from_bits((n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2);
-                prop_assert_eq!(series.append((t_ms, value), &bounds, &mut shared), Judgement::InOrder);
+                let judged = series.append((t_ms, noise(n as u64)), &BOUNDS, &mut shared);
+                prop_assert_eq!(judged, Judgement::InOrder);
                 sent_ms.push(t_ms);
                 let in_window = sent_ms.iter().filter(|t| window_of(**t) == window_of(t_ms)).count();
                 prop_assert!(series.open.count() >= in_window.min(20));
@@ -397,17 +404,9 @@ mod tests {
 
     #[test]
     fn the_last_five_minutes_are_open_across_the_end_of_a_window() {
-        let bounds = Bounds {
-            oldest_ms: NEVER_MS,
-            ooo_window_ms: 0,
-            window_ms: WINDOW_MS,
-            exemplars_max: 0,
-            commit: 0,
-        };
         let (mut series, mut shared) = (Series::new(1), SharedTimes::default());
         for n in 0..1000i64 {
-            let value = f64::from_bits((n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 2);
-            series.append((n * 15_000, value), &bounds, &mut shared);
+            series.append((n * 15_000, noise(n as u64)), &BOUNDS, &mut shared);
             assert!(series.open.count() as i64 > 20.min(n), "{n}");
             assert!(series.open.count() <= 81, "{n}");
             assert!(series.sealed_since((n - 20) * 15_000).is_empty(), "{n}");

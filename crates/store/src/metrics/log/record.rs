@@ -11,7 +11,7 @@
 //!
 //! followed by slot (zigzag difference), time (zigzag difference) and the value's bytes, where the flags call for them.
 
-use crate::metrics::bytes::{Malformed, Reader, put_text, put_varint, put_zigzag};
+use crate::bytes::{Malformed, Reader, put_text, put_varint, put_zigzag};
 use crate::metrics::head::SHARDS;
 use lapwing_types::Labels;
 

@@ -13,7 +13,7 @@
 
 use super::frame::{self, Kind};
 use super::segment_name;
-use crate::metrics::bytes::{put_text, put_varint};
+use crate::bytes::{put_text, put_varint};
 use crate::metrics::options::Durability;
 use crate::metrics::refusal::AppendError;
 use crate::metrics::vfs::{Vfs, VfsFile};
