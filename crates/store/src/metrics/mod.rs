@@ -25,6 +25,7 @@ mod manifest;
 mod merged;
 mod options;
 mod pace;
+mod pair_numbers;
 mod refusal;
 mod replay;
 mod scrub;
