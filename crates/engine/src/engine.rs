@@ -264,6 +264,14 @@ impl Engine {
         self.shared.read_pool.run(work).await
     }
 
+    /// As [`Engine::compute_queries`], for what is over in a fraction of a millisecond.
+    pub async fn compute_small_queries<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ComputeError> {
+        self.shared.read_pool.run_here(work).await
+    }
+
     /// Exchanges everything that a configuration governs but where data is kept and how safely, which need a restart.
     /// Nothing changes unless all of it is right. Alerts, timers and deliveries stay as they are.
     pub async fn reload(&self, options: &EngineOptions) -> Result<(), ScrapingError> {

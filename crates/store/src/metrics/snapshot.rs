@@ -62,6 +62,18 @@ impl Snapshot {
         (newest_ms > NEVER_MS).then_some(newest_ms)
     }
 
+    /// How much a selection is about, told without making it: how many series of the present may match at most, and in how
+    /// many blocks the past of them would be looked for.
+    pub fn reach(&self, selection: &Selection) -> (usize, usize) {
+        let series = self.inner.core.index.read().count_at_most(&selection.matchers);
+        (series, self.concerned(selection).len())
+    }
+
+    /// How many values of a label the present has.
+    pub fn values_len(&self, name: &str) -> usize {
+        self.inner.core.index.read().values_len(name)
+    }
+
     /// The series of the head with something visible in the range, by slot.
     fn visible(&self, selection: &Selection) -> Vec<Visible> {
         let Inner { core, view, .. } = &*self.inner;

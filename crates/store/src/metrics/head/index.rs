@@ -403,6 +403,19 @@ impl Index {
         found.unwrap_or_else(|| self.all())
     }
 
+    /// No more series than this satisfy the matchers, as far as single equalities tell.
+    pub(crate) fn count_at_most(&self, matchers: &[Matcher]) -> usize {
+        let equal = |m: &&Matcher| m.op == lapwing_types::MatchOp::Equal && !m.value.is_empty();
+        let counts = matchers.iter().filter(equal).map(|m| self.equal_count(m));
+        counts.min().unwrap_or(self.live)
+    }
+
+    /// How many values a label has.
+    pub(crate) fn values_len(&self, name: &str) -> usize {
+        let number = self.name_numbers.get(name);
+        number.map_or(0, |n| self.names[*n as usize].pairs.len())
+    }
+
     fn equal_count(&self, matcher: &Matcher) -> usize {
         match matcher.op {
             lapwing_types::MatchOp::Equal => self
