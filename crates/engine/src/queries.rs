@@ -193,6 +193,11 @@ impl Queries {
             .collect()
     }
 
+    /// How many of the listed wait for a turn.
+    pub fn waiting(&self) -> u64 {
+        self.shared.waiting.load(Ordering::Relaxed)
+    }
+
     /// Those of the last day that took longest.
     pub fn slow(&self) -> Vec<SlowQuery> {
         self.shared.slow.list(self.shared.clock.now_ms())

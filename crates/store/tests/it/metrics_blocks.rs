@@ -87,7 +87,11 @@ fn readers_see_every_sample_while_windows_become_blocks() {
         written >= 30 && merged >= 24,
         "{written} blocks were written, {merged} merged"
     );
-    assert!(stats.blocks < 14, "{} blocks are left", stats.blocks);
+    assert!(
+        stats.numbers.blocks < 14,
+        "{} blocks are left",
+        stats.numbers.blocks
+    );
     assert!(
         stats.head_chunks <= 15,
         "{} chunks are in the head",
@@ -144,7 +148,7 @@ fn a_snapshot_outlives_the_flush_of_what_it_reads() {
         scrape(&store, 2, step);
         store.maintain(T0 + step * STEP_MS);
     }
-    assert_eq!(store.stats().blocks, 1);
+    assert_eq!(store.numbers().blocks, 1);
     for selected in [before, snapshot.select(&all).unwrap()] {
         let mut points = SeriesPoints::default();
         selected[1].reader.read(0, i64::MAX, &mut points).unwrap();
@@ -180,7 +184,7 @@ fn old_blocks_go_and_ended_series_leave() {
         scrape(&store, 2, step);
         removed += store.maintain(T0 + step * STEP_MS).series_removed;
     }
-    assert_eq!((removed, store.stats().head_series), (18, 2));
+    assert_eq!((removed, store.numbers().head_series), (18, 2));
     let found = read(&store);
     assert_eq!(found.len(), 2);
     let oldest_ms = found[0].1.times_ms[0];
@@ -212,7 +216,7 @@ fn who_takes_the_place_of_another_is_not_taken_for_it() {
         }
         assert_eq!(appender.commit().unwrap().refused_count, 0);
         store.maintain(t_ms);
-        slots_max = slots_max.max(store.stats().head_series);
+        slots_max = slots_max.max(store.numbers().head_series);
         if step % 15 == 14 {
             let found = read(&store);
             assert!(found.iter().map(|(l, _)| l).eq(expect.keys()), "step {step}");
@@ -276,7 +280,7 @@ fn histograms_and_exemplars_come_back_from_log_checkpoint_and_block() {
             _ => drop(store.maintain(T0 + step * STEP_MS)),
         }
     }
-    assert!(store.stats().blocks > 0);
+    assert!(store.numbers().blocks > 0);
     let found = read(&store);
     assert_eq!(found[0].1.histograms.len(), 120);
     for (step, (t_ms, found)) in found[0].1.histograms.iter().enumerate() {
