@@ -253,6 +253,12 @@ pub(crate) const KEYS: &[Described] = &[
         "__type__ and __unit__ are read",
     ),
     (
+        "limits.query.start_timestamps",
+        Bool,
+        "false",
+        "where a source says when a counter began, `rate` and its like take it to have been zero then",
+    ),
+    (
         "receive.remote_write",
         Bool,
         "true",
