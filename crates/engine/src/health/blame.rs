@@ -135,6 +135,7 @@ mod tests {
             base: None,
             interval_ms: 1000,
             timeout_ms: 500,
+            degraded_above_ms: None,
             policy: CheckPolicy {
                 failures,
                 ..CheckPolicy::default()

@@ -264,28 +264,18 @@ mod tests {
     use super::super::spec::{Action, ModelPart, RecoverySpec, Role};
     use super::*;
     use lapwing_collect::probe::{HttpProbe, Probe};
-    use lapwing_judge::health::{CheckPolicy, RecoveryPolicy};
+    use lapwing_judge::health::RecoveryPolicy;
     use lapwing_types::{ProbeOutcome, ProbeReason, StateChange, is_stale};
-    use std::collections::BTreeMap;
 
     const T: i64 = 1_700_000_000_000;
 
     fn check_of(name: &str, url: &str) -> CheckSpec {
         CheckSpec {
-            name: name.to_owned(),
-            model: None,
             what: CheckKind::Probe(Probe::Http(Box::new(HttpProbe {
                 url: Some(url.to_owned()),
                 ..HttpProbe::default()
             }))),
-            base: None,
-            interval_ms: 1000,
-            timeout_ms: 500,
-            policy: CheckPolicy::default(),
-            labels: BTreeMap::new(),
-            depends_on: Vec::new(),
-            is_canary: false,
-            recovery: Vec::new(),
+            ..CheckSpec::example(name)
         }
     }
 

@@ -189,12 +189,13 @@ impl Health {
                 });
             }
             CheckKind::Probe(what) => {
-                let look = Look::new(
+                let mut look = Look::new(
                     spec.base.clone(),
                     spec.timeout_ms,
                     now_ms,
                     crate::clock::process_nanos,
                 );
+                look.degraded_above_ms = spec.degraded_above_ms;
                 let lost_ns = self.lost_ns();
                 let what = what.clone();
                 // On a task of its own: a probe that panicked is a finding, not the end of the check.

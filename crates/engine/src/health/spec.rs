@@ -29,6 +29,8 @@ pub struct CheckSpec {
     pub base: Option<String>,
     pub interval_ms: i64,
     pub timeout_ms: i64,
+    /// A look that passes and takes longer is degraded.
+    pub degraded_above_ms: Option<i64>,
     pub policy: CheckPolicy,
     pub labels: BTreeMap<String, String>,
     /// Names of checks and models without which it cannot work.
@@ -36,6 +38,30 @@ pub struct CheckSpec {
     /// Answers only if our own network works.
     pub is_canary: bool,
     pub recovery: Vec<RecoverySpec>,
+}
+
+#[cfg(test)]
+impl CheckSpec {
+    /// A look a second at a port of this machine, which a test changes to its wishes.
+    pub(super) fn example(name: &str) -> Self {
+        CheckSpec {
+            name: name.to_owned(),
+            model: None,
+            what: CheckKind::Probe(Probe::Tcp(Box::new(lapwing_collect::probe::TcpProbe {
+                address: Some("127.0.0.1:1".to_owned()),
+                ..Default::default()
+            }))),
+            base: None,
+            interval_ms: 1000,
+            timeout_ms: 500,
+            degraded_above_ms: None,
+            policy: CheckPolicy::default(),
+            labels: BTreeMap::new(),
+            depends_on: Vec::new(),
+            is_canary: false,
+            recovery: Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -19,6 +19,8 @@ mod health_pages;
 mod health_postgres;
 mod health_reload;
 mod health_servers;
+mod health_slow;
+mod held_up;
 mod import_data;
 mod killed_pages;
 mod limits;

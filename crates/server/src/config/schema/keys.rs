@@ -509,7 +509,13 @@ pub(crate) const KEYS: &[Described] = &[
         "models[].health.timeout",
         Duration,
         "5s",
-        "how long a look may take; at most the interval",
+        "how long a look may take; where it is not said, no longer than the interval",
+    ),
+    (
+        "models[].health.degraded_above",
+        Duration,
+        "",
+        "a look that passes and takes longer is degraded; less than the timeout",
     ),
     (
         "models[].health.failures",
@@ -598,7 +604,13 @@ const CHECK: &[Described] = &[
         "timeout",
         Duration,
         "5s",
-        "how long a look may take; at most the interval",
+        "how long a look may take; where it is not said, no longer than the interval",
+    ),
+    (
+        "degraded_above",
+        Duration,
+        "",
+        "a look that passes and takes longer is degraded; less than the timeout",
     ),
     (
         "failures",
@@ -635,7 +647,7 @@ const CHECK: &[Described] = &[
         "canary",
         Bool,
         "false",
-        "whether it asks a model a question whose answer is known",
+        "whether it answers as long as our own network works: when all such are silent, that is down",
     ),
 ];
 
