@@ -5,6 +5,7 @@
 
 use super::changes::Change;
 use super::event::{AuditEntry, HealthEvent, HealthNote};
+use super::excuse::Aftermath;
 use super::hosts::Place;
 use super::models::ModelLive;
 use super::repair::Effect;
@@ -88,6 +89,7 @@ pub(super) struct Board {
     pub(super) undiagnosed_lost: u64,
     pub(super) graph: DependencyGraph,
     pub(super) causes: BTreeMap<String, Cause>,
+    pub(super) aftermath: BTreeMap<String, Aftermath>,
     /// What is said already of those that are kept quiet.
     pub(super) quiet: BTreeMap<String, String>,
     pub(super) decisions: Vec<Decision>,
@@ -126,6 +128,7 @@ impl Board {
             undiagnosed_lost: 0,
             graph: DependencyGraph::default(),
             causes: BTreeMap::new(),
+            aftermath: BTreeMap::new(),
             quiet: BTreeMap::new(),
             decisions: Vec::new(),
             batch: WriteBatch::default(),
@@ -233,6 +236,9 @@ impl Board {
             event.detail = outcome.detail;
             self.keep_check(i);
             self.record(event);
+            if change.to.is_failing() {
+                self.excuse_at_once(i, t_ms);
+            }
         } else if is_leaning_otherwise {
             self.keep_check(i);
         }

@@ -14,6 +14,7 @@ mod changes;
 mod diagnosis;
 mod event;
 mod exchange;
+mod excuse;
 mod hosts;
 mod job;
 mod models;

@@ -3,7 +3,7 @@
 use super::board::Board;
 use super::event::AuditEntry;
 use super::spec::{Action, RecoverySpec};
-use lapwing_judge::health::{Cause, RecoveryEvent, RecoveryFacts, RecoveryPhase, RecoveryState, ShardFact};
+use lapwing_judge::health::{RecoveryEvent, RecoveryFacts, RecoveryPhase, RecoveryState, ShardFact};
 use lapwing_types::HealthState;
 use std::collections::BTreeSet;
 
@@ -162,7 +162,7 @@ impl Board {
                         state,
                         is_busy: false,
                         is_in_maintenance: planned,
-                        is_consequence: matches!(self.causes.get(&target), Some(Cause::ConsequenceOf { .. })),
+                        is_consequence: self.excuse(&target, now_ms).is_some(),
                     },
                     target: target.clone(),
                     spec: spec.clone(),

@@ -14,6 +14,7 @@ mod fake_model;
 mod first_steps;
 mod gate;
 mod health;
+mod health_causes;
 mod health_models;
 mod health_pages;
 mod health_postgres;
