@@ -117,10 +117,11 @@ mod tests {
 
     fn check(name: &str, (failures, address): (u32, &str), depends_on: &[&str]) -> CheckSpec {
         CheckSpec {
-            what: CheckKind::Probe(Probe::Tcp(Box::new(TcpProbe {
+            what: Probe::Tcp(Box::new(TcpProbe {
                 address: Some(address.to_owned()),
                 ..TcpProbe::default()
-            }))),
+            }))
+            .into(),
             policy: CheckPolicy {
                 failures,
                 ..CheckPolicy::default()

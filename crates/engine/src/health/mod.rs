@@ -11,6 +11,7 @@ mod annotate;
 mod blame;
 mod board;
 mod changes;
+mod check_rows;
 mod diagnosis;
 mod event;
 mod exchange;

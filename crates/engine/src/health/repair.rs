@@ -142,15 +142,16 @@ impl Board {
     /// One at a time per target.
     fn is_busy(&self, target: &str, but: &str) -> bool {
         let prefix = format!("repair/{target}/");
-        self.repairs
-            .iter()
-            .filter(|(key, _)| key.starts_with(&prefix) && *key != but)
-            .any(|(_, s)| {
-                matches!(
-                    s.phase,
-                    RecoveryPhase::Running { .. } | RecoveryPhase::Verifying { .. }
-                )
-            })
+        let of_target = self
+            .repairs
+            .range(prefix.clone()..)
+            .take_while(|(key, _)| key.starts_with(&prefix));
+        of_target.filter(|(key, _)| *key != but).any(|(_, s)| {
+            matches!(
+                s.phase,
+                RecoveryPhase::Running { .. } | RecoveryPhase::Verifying { .. }
+            )
+        })
     }
 
     fn bound(&self, now_ms: i64) -> Vec<Bound> {

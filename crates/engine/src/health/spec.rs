@@ -3,6 +3,7 @@
 use lapwing_collect::probe::Probe;
 use lapwing_judge::health::{CheckPolicy, FleetPolicy, MaintenanceWindow, RecoveryPolicy, TrafficPolicy};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
 pub struct HealthOptions {
@@ -47,10 +48,11 @@ impl CheckSpec {
         CheckSpec {
             name: name.to_owned(),
             model: None,
-            what: CheckKind::Probe(Probe::Tcp(Box::new(lapwing_collect::probe::TcpProbe {
+            what: Probe::Tcp(Box::new(lapwing_collect::probe::TcpProbe {
                 address: Some("127.0.0.1:1".to_owned()),
                 ..Default::default()
-            }))),
+            }))
+            .into(),
             base: None,
             interval_ms: 1000,
             timeout_ms: 500,
@@ -66,11 +68,16 @@ impl CheckSpec {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum CheckKind {
-    Probe(Probe),
+    /// Shared: it is the largest part of a check, and of ten thousand there are several lists.
+    Probe(Arc<Probe>),
     /// Someone reports to us; silence for longer than this is a failure.
-    CheckIn {
-        deadline_ms: i64,
-    },
+    CheckIn { deadline_ms: i64 },
+}
+
+impl From<Probe> for CheckKind {
+    fn from(probe: Probe) -> Self {
+        CheckKind::Probe(Arc::new(probe))
+    }
 }
 
 /// Where in a model a check belongs.

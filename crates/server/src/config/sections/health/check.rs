@@ -151,7 +151,7 @@ pub(super) fn read(
         }
         (None, Some(probe)) if probes.is_empty() => {
             check_own_degraded_above(&probe, timing.timeout_ms, (slow, (node.at, path)), notes);
-            CheckKind::Probe(probe)
+            probe.into()
         }
         (None, None) => {
             let has_kind = matches!(&node.value, Value::Map(pairs) if pairs.iter().any(|(k, _)| Probe::KINDS.contains(&k.text.as_str())));

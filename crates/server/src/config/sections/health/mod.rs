@@ -23,6 +23,7 @@ pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOp
             .filter_map(|(n, p)| maintenance::read(n, p, notes))
             .collect(),
         status_title: read_status(map.node("status"), notes),
+        read_model: Some(read_model),
         ..HealthOptions::default()
     };
     for (node, path) in &models {
@@ -68,7 +69,7 @@ fn read_status(node: Option<&Node>, notes: &mut Diagnostics) -> Option<String> {
 }
 
 /// One model as `models:` would have it, in JSON; an error names every mistake.
-pub(crate) fn read_model(document: &serde_json::Value) -> Result<(ModelSpec, Vec<CheckSpec>), String> {
+fn read_model(document: &serde_json::Value) -> Result<(ModelSpec, Vec<CheckSpec>), String> {
     let node = parse(&document.to_string()).map_err(|e| e.message)?;
     let mut notes = Diagnostics::new("model");
     let mut read = model::read(&node, "model", &mut notes);
@@ -340,7 +341,7 @@ mod tests {
         let text =
             model("degraded_above: 1s\n      probes: [{ http: {} }, { tcp: {}, degraded_above: 1500ms }]");
         let loaded = crate::config::load_text("lapwing.yml", &text, &|_| None);
-        let checks = loaded.config.expect("no mistake").health.checks;
+        let checks = loaded.config.expect("no mistake").health.checks.clone();
         let allowed: Vec<Option<i64>> = checks.iter().map(|c| c.degraded_above_ms).collect();
         assert_eq!(allowed, [Some(1000), Some(1500), Some(1000), Some(1500)]);
         for health in [
