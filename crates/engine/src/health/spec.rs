@@ -3,6 +3,7 @@
 use lapwing_collect::probe::Probe;
 use lapwing_judge::health::{CheckPolicy, FleetPolicy, MaintenanceWindow, RecoveryPolicy, TrafficPolicy};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
@@ -212,6 +213,8 @@ pub enum Action {
     },
     ContainerRestart {
         container: String,
+        /// Of the engine; Docker's own without it.
+        socket: Option<PathBuf>,
     },
     KubernetesRestart {
         namespace: String,

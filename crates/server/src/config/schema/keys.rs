@@ -689,7 +689,18 @@ const RECOVERY: &[Described] = &[
     ),
     ("timeout", Duration, "1m", "how long the action may take"),
     ("action.systemd_restart", Text, "", "restart this unit"),
-    ("action.container_restart", Text, "", "restart this container"),
+    (
+        "action.container_restart.name",
+        Text,
+        "",
+        "restart this container; also written as one word",
+    ),
+    (
+        "action.container_restart.socket",
+        Text,
+        "/var/run/docker.sock",
+        "where its engine is asked: /run/podman/podman.sock",
+    ),
     (
         "action.command",
         Words,
