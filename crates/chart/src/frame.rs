@@ -238,6 +238,12 @@ fn row_names_width(scene: &Scene) -> f64 {
     names.fold(0.0, f64::max)
 }
 
+/// What the legend takes below the plot.
+pub(crate) fn legend_height(scene: &Scene) -> f64 {
+    let (lines, _) = legend_lines(scene, f64::from(scene.size.width) - 2.0 * PAD);
+    lines.len() as f64 * LEGEND_LINE
+}
+
 /// Names packed into lines; and how many found no room.
 fn legend_lines(scene: &Scene, room: f64) -> (Vec<Vec<(String, &'static str)>>, usize) {
     let mut lines: Vec<Vec<(String, &'static str)>> = Vec::new();
