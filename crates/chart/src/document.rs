@@ -5,7 +5,7 @@
 //!
 //! Invariant: the pages of a document are bounded, whatever is put into it; what is left out is said.
 
-use crate::frame::legend_height;
+use crate::frame::{PAD, legend_height};
 use crate::paint::paint;
 use crate::palette::Theme;
 use crate::scene::{Scene, Tone};
@@ -153,14 +153,15 @@ impl<'a> Press<'a> {
     fn graph(&mut self, scene: &Scene) {
         let mut scene = scene.clone();
         scene.theme = self.of.theme;
-        scene.size.width = WIDTH as u32;
+        // Its title stands under those of the other blocks: the picture's own edge lies in the margin.
+        scene.size.width = (WIDTH + 2.0 * PAD) as u32;
         let tall = f64::from(scene.size.height) + legend_height(&scene);
         let height = tall.clamp(HEIGHT_MIN, BOTTOM - MARGIN);
         scene.size.height = height as u32;
         if height > self.room() {
             self.turn();
         }
-        let corner = (MARGIN, self.y);
+        let corner = (MARGIN - PAD, self.y);
         if let Some(sheet) = self.sheets.last_mut() {
             sheet.placed.push((corner, paint(&scene)));
         }
@@ -341,7 +342,7 @@ mod tests {
         );
         for sheet in &sheets {
             for ((x, y), painting) in &sheet.placed {
-                assert!(*x >= MARGIN && y + painting.height <= BOTTOM + 0.01, "{y}");
+                assert!(*x >= MARGIN - PAD && y + painting.height <= BOTTOM + 0.01, "{y}");
             }
         }
         assert_eq!(texts(&sheets[2]), ["Serving", "3 of 3"]);

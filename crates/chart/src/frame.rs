@@ -13,7 +13,8 @@ const TEXT_SIZE: f64 = 11.0;
 const LEGEND_LINE: f64 = 17.0;
 /// More lines of legend than this would leave no room for the data.
 const LEGEND_LINES_MAX: usize = 6;
-const PAD: f64 = 12.0;
+/// Between the edge of a picture and what stands in it.
+pub(crate) const PAD: f64 = 12.0;
 
 /// From values to pixels.
 #[derive(Clone, Copy, Debug)]
