@@ -16,8 +16,7 @@ pub(super) fn axis(unit: &str) -> Unit {
 /// The title of a graph, with what its axis leaves unsaid.
 pub(super) fn titled(title: &str, unit: &str) -> String {
     match unit {
-        "bytes/s" | "per-second" => format!("{title}, per second"),
-        "tokens/s" => format!("{title}, tokens per second"),
+        "bytes/s" | "per-second" | "tokens/s" => format!("{title}, per second"),
         "celsius" => format!("{title}, °C"),
         "watts" => format!("{title}, W"),
         _ => title.to_owned(),
