@@ -7,6 +7,8 @@ import { view } from './view.svelte'
 /** A storm of alerts changes something every second; the pages need not follow faster than this. */
 const QUIET_MS = 1000
 const AGAIN_MS = 5000
+/** How soon it is looked again whether all is answered. */
+const BUSY_MS = 200
 /** A browser has few connections, and the stream takes one for good: what the page asks first goes first. */
 const AFTER_MS = 700
 
@@ -57,10 +59,13 @@ class Live {
 
   #changed() {
     clearTimeout(this.#due)
-    const wait = Math.max(0, this.#last + QUIET_MS - Date.now())
+    const wait = link.inFlight > 0 ? BUSY_MS : Math.max(0, this.#last + QUIET_MS - Date.now())
     this.#due = setTimeout(() => {
+      if (view.paused || !view.live) return
+      // What is being asked may have been read before the change: it is asked again when that is done.
+      if (link.inFlight > 0) return this.#changed()
       this.#last = Date.now()
-      if (!view.paused && view.live && link.inFlight === 0) view.tick()
+      view.tick()
     }, wait)
   }
 }
