@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, oneshot};
 
 /// As long as a thread of tokio waits for work.
@@ -78,6 +78,20 @@ impl Compute {
             .start(work)
             .map_err(|source| ComputeError::NoThread { source })?;
         outcome(answer).await
+    }
+
+    /// Runs `work` on the thread that asks, if a slot is free: for work that is done before another thread would have woken
+    /// up. Other tasks of this thread go on elsewhere meanwhile; the asking one cannot be cancelled.
+    pub async fn run_here<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ComputeError> {
+        let several = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+        match self.slots.try_acquire() {
+            Ok(_slot) if several => tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(work)))
+                .map_err(|_| ComputeError::Panicked),
+            _ => self.run(work).await,
+        }
     }
 
     /// How many more pieces of work could start at once.
@@ -290,6 +304,43 @@ mod tests {
         let failed = pool.run(|| panic!("on purpose")).await;
         assert!(matches!(failed, Err::<(), _>(ComputeError::Panicked)));
         assert_eq!(pool.run(|| 7).await.unwrap(), 7);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn small_work_is_done_where_it_is_asked_for_while_a_slot_is_free() {
+        let pool = Compute::new("test", 1);
+        let inner = pool.clone();
+        let asked = tokio::spawn(async move {
+            let here = who();
+            let same = inner.run_here(who).await.unwrap() == here;
+            let failed = inner.run_here(|| panic!("on purpose")).await;
+            (same, matches!(failed, Err::<(), _>(ComputeError::Panicked)))
+        });
+        assert_eq!(asked.await.unwrap(), (true, true));
+        assert_eq!(pool.free(), 1);
+        // While the only slot is taken it waits for its turn as all others.
+        let (open, door) = channel::<()>();
+        let (came, arrived) = channel();
+        let slow = tokio::spawn({
+            let pool = pool.clone();
+            async move {
+                let waits = move || {
+                    came.send(()).unwrap();
+                    door.recv().unwrap();
+                };
+                pool.run(waits).await
+            }
+        });
+        tokio::task::block_in_place(|| arrived.recv().unwrap());
+        let mut small = Box::pin(pool.run_here(|| 7));
+        tokio::select! {
+            biased;
+            _ = &mut small => panic!("no slot is free"),
+            () = tokio::task::yield_now() => {}
+        }
+        open.send(()).unwrap();
+        slow.await.unwrap().unwrap();
+        assert_eq!(small.await.unwrap(), 7);
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use crate::journals::{Baselines, OperationJournal};
 use crate::meter::Meter;
 use crate::options::EngineOptions;
 use crate::otlp::{OtlpFailure, OtlpIngest, OtlpKept};
+use crate::own::OwnSeries;
 use crate::paging::{Paging, PagingError};
 use crate::pushed::Pushed;
 use crate::queries::Queries;
@@ -34,6 +35,7 @@ struct Shared {
     started_ms: i64,
     store: MetricsStore,
     meter: Meter,
+    own: OwnSeries,
     queries: Queries,
     otlp: OtlpIngest,
     scraping: Scraping,
@@ -104,6 +106,9 @@ impl Engine {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let sdk = options.sdk.clone().unwrap_or_else(|| Sdk::new(clock.clone()));
         let (operations, baselines) = open_journals(options, &sdk).map_err(StartError::Operations)?;
+        let ingest_pool = Compute::new("ingest", cores);
+        let read_pool = Compute::new("read", cores.max(4));
+        let own = OwnSeries::new(&meter, &[("ingest", &ingest_pool), ("read", &read_pool)]);
         let engine = Engine {
             shared: Arc::new(Shared {
                 started_ms: clock.now_ms(),
@@ -119,8 +124,9 @@ impl Engine {
                 forwarding,
                 pushed,
                 otlp,
-                ingest_pool: Compute::new("ingest", cores),
-                read_pool: Compute::new("read", cores.max(4)),
+                ingest_pool,
+                read_pool,
+                own,
                 jobs: Mutex::new(None),
                 sources: Mutex::new(None),
                 meter,
@@ -241,11 +247,9 @@ impl Engine {
             .keep(&self.shared.store, source, request, self.now_ms())
     }
 
-    /// Lapwing's own series as they stand now.
-    pub fn own_metrics(&self) -> WriteBatch {
-        let now_ms = self.now_ms();
-        self.shared.paging.refresh_numbers(now_ms);
-        self.shared.meter.gather(now_ms, &[])
+    /// Lapwing's own series as they stand at `now_ms`, each with `labels`.
+    pub fn own_metrics(&self, now_ms: i64, labels: &[(String, String)]) -> WriteBatch {
+        self.shared.own.gather(self, now_ms, labels)
     }
 
     /// Decoding and appending; as many at once as there are cores.
@@ -262,6 +266,14 @@ impl Engine {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ComputeError> {
         self.shared.read_pool.run(work).await
+    }
+
+    /// As [`Engine::compute_queries`], for what is over in a fraction of a millisecond.
+    pub async fn compute_small_queries<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ComputeError> {
+        self.shared.read_pool.run_here(work).await
     }
 
     /// Exchanges everything that a configuration governs but where data is kept and how safely, which need a restart.

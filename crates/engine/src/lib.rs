@@ -16,6 +16,7 @@ mod journals;
 pub mod meter;
 mod options;
 mod otlp;
+mod own;
 mod paging;
 mod paging_numbers;
 mod performance;

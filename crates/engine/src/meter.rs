@@ -60,6 +60,11 @@ impl Counter {
         self.0.fetch_add(n, Relaxed);
     }
 
+    /// For what is counted elsewhere.
+    pub fn raise_to(&self, total: u64) {
+        self.0.fetch_max(total, Relaxed);
+    }
+
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -68,6 +73,12 @@ impl Counter {
 impl Gauge {
     pub fn set(&self, v: f64) {
         self.0.store(v.to_bits(), Relaxed);
+    }
+
+    pub fn add(&self, change: f64) {
+        let sum = |bits| Some((f64::from_bits(bits) + change).to_bits());
+        // Nothing refuses a change.
+        let _ = self.0.fetch_update(Relaxed, Relaxed, sum);
     }
 }
 

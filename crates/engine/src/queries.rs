@@ -1,18 +1,30 @@
 //! Questions in PromQL: how many at once, how long each may take, which are running, and how to end one.
 //!
 //! A query runs on the query pool over a snapshot. Its interrupt is flipped by whichever comes first: its deadline, a
-//! person, or the client's leaving (dropping the future).
+//! person, or the client's leaving (dropping the future). One that is over before a thread of the pool had woken up runs
+//! where it is asked.
 
 use crate::clock::{Clock, Stopwatch, process_nanos};
 use crate::compute::{Compute, ComputeError};
 use crate::meter::{Counter, Latency, Meter};
 use crate::slow_queries::{SlowQueries, SlowQuery};
+use lapwing_query::promql::Reading;
 use lapwing_query::{Explain, Interrupt, QueryEngine, QueryError, QueryOptions, QueryResult};
+use lapwing_store::Selection;
 use lapwing_store::metrics::{MetricsStore, Snapshot};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// A query that reads and makes no more points than this in all is small: some hundred microseconds.
+const SMALL_POINTS_MAX: i64 = 4096;
+/// Its series are looked for in no more places than this: each may be a page from the disk.
+const SMALL_PLACES_MAX: usize = 64;
+/// Longer expressions are not looked at twice.
+const SMALL_EXPR_LEN_MAX: usize = 400;
+/// How often samples are expected to come, for want of a look at them.
+const USUAL_STEP_MS: i64 = 15_000;
 
 #[derive(Clone, Debug)]
 pub struct QueryRequest {
@@ -149,14 +161,19 @@ impl Queries {
     }
 
     pub async fn instant(&self, request: QueryRequest, at_ms: i64) -> Result<Answered, QueryFailure> {
-        self.run(request, move |engine, snapshot, expr, options| {
+        let at = StepRange {
+            start_ms: at_ms,
+            end_ms: at_ms,
+            step_ms: 1,
+        };
+        self.run(request, at, move |engine, snapshot, expr, options| {
             engine.instant(snapshot, expr, at_ms, options)
         })
         .await
     }
 
     pub async fn range(&self, request: QueryRequest, range: StepRange) -> Result<Answered, QueryFailure> {
-        self.run(request, move |engine, snapshot, expr, options| {
+        self.run(request, range, move |engine, snapshot, expr, options| {
             let steps = (range.start_ms, range.end_ms, range.step_ms);
             engine.range(snapshot, expr, steps, options)
         })
@@ -176,6 +193,11 @@ impl Queries {
             .collect()
     }
 
+    /// How many of the listed wait for a turn.
+    pub fn waiting(&self) -> u64 {
+        self.shared.waiting.load(Ordering::Relaxed)
+    }
+
     /// Those of the last day that took longest.
     pub fn slow(&self) -> Vec<SlowQuery> {
         self.shared.slow.list(self.shared.clock.now_ms())
@@ -192,7 +214,39 @@ impl Queries {
         }
     }
 
-    async fn run<F>(&self, request: QueryRequest, work: F) -> Result<Answered, QueryFailure>
+    /// Whether a query is over in less time than it takes to wake another thread.
+    fn is_small(&self, expr: &str, range: StepRange, options: &QueryOptions) -> bool {
+        if expr.len() > SMALL_EXPR_LEN_MAX {
+            return false;
+        }
+        let Ok(parsed) = self.shared.engine.parse(expr, options) else {
+            return false;
+        };
+        let snapshot = self.shared.store.snapshot();
+        let span_ms = range.end_ms.saturating_sub(range.start_ms);
+        let steps = span_ms / range.step_ms.max(1) + 1;
+        let points_of = |reading: Reading<'_>| {
+            let back_ms = match reading.range {
+                _ if reading.in_subquery => return None,
+                Some(range) => range.literal_ms()?,
+                None => options.lookback_ms,
+            };
+            let (series, blocks) = snapshot.reach(&Selection {
+                matchers: reading.matchers.to_vec(),
+                start_ms: range.start_ms.saturating_sub(back_ms),
+                end_ms: range.end_ms,
+                series_max: None,
+            });
+            let samples = span_ms.saturating_add(back_ms) / USUAL_STEP_MS;
+            let points = samples.saturating_add(steps).saturating_mul(series as i64);
+            (series.saturating_mul(blocks) <= SMALL_PLACES_MAX).then_some(points)
+        };
+        let mut points = parsed.readings().into_iter().map(points_of);
+        let points = points.try_fold(steps, |sum, points| Some(sum.saturating_add(points?)));
+        points.is_some_and(|points| points <= SMALL_POINTS_MAX)
+    }
+
+    async fn run<F>(&self, request: QueryRequest, range: StepRange, work: F) -> Result<Answered, QueryFailure>
     where
         F: FnOnce(&QueryEngine, &Snapshot, &str, &QueryOptions) -> Result<QueryResult, QueryError>
             + Send
@@ -221,12 +275,13 @@ impl Queries {
             .timeout_ms
             .unwrap_or(limits.timeout_ms)
             .clamp(1, limits.timeout_ms);
+        let small = self.is_small(&expr, range, &options);
         let evaluation = {
             let shared = shared.clone();
             let waiting = Waiting::new(&shared);
             async move {
                 let inner = shared.clone();
-                let result = pool.run(move || {
+                let evaluate = move || {
                     drop(waiting);
                     let queue_s = asked.elapsed_s();
                     let watch = Stopwatch::start();
@@ -237,8 +292,11 @@ impl Queries {
                         queue_s,
                         eval_s: watch.elapsed_s(),
                     })
-                });
-                result.await
+                };
+                match small {
+                    true => pool.run_here(evaluate).await,
+                    false => pool.run(evaluate).await,
+                }
             }
         };
         let deadline = tokio::time::sleep(Duration::from_millis(timeout_ms as u64));

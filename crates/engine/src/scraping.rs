@@ -234,7 +234,7 @@ mod tests {
             sample: Sample { t_ms, value: 1.0 },
         });
         sink.write_page("job", &mut known, rest, t_ms).unwrap();
-        sink.0.stats().head_series
+        sink.0.stats().numbers.head_series
     }
 
     #[test]

@@ -6,10 +6,8 @@ use crate::jobs::Jobs;
 use crate::options::EngineOptions;
 use crate::scraping::local_candidates;
 use crate::upkeep::UpkeepNumbers;
-use lapwing_collect::discovery::discovery_series;
 use lapwing_collect::gpu::{GpuCollector, GpuError, GpuOptions, NvmlSource};
 use lapwing_collect::host::HostCollector;
-use lapwing_collect::process::ProcessCollector;
 use lapwing_types::WriteBatch;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -210,33 +208,11 @@ fn start_own(jobs: &mut Jobs, engine: &Engine, period: Duration) {
         ("instance".to_owned(), crate::hostname()),
         ("job".to_owned(), "lapwing".to_owned()),
     ];
-    let process = ProcessCollector::new("/".into(), labels.clone());
-    let process = Arc::new(Mutex::new(process));
     jobs.every_and_soon("own_metrics", period, move || {
-        let (engine, process, labels) = (engine.clone(), process.clone(), labels.clone());
+        let (engine, labels) = (engine.clone(), labels.clone());
         async move {
             let now_ms = engine.now_ms();
-            let pairs: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-            engine.paging().refresh_numbers(now_ms);
-            let mut batch = engine.meter().gather(now_ms, &pairs);
-            match process
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .collect(now_ms)
-            {
-                Ok(own) => {
-                    batch.series.extend(own.series);
-                    batch.metadata.extend(own.metadata);
-                }
-                Err(error) => tracing::warn!(%error, "this process cannot be measured"),
-            }
-            for own in [
-                engine.scraping().scraper().collect(now_ms, &labels),
-                discovery_series(&engine.scraping().discovery_statuses(), now_ms, &labels),
-            ] {
-                batch.series.extend(own.series);
-                batch.metadata.extend(own.metadata);
-            }
+            let batch = engine.own_metrics(now_ms, &labels);
             keep(&engine, "lapwing", &batch, now_ms);
         }
     });

@@ -23,6 +23,11 @@ impl QueryEngine {
         QueryEngine
     }
 
+    /// Reads a query without answering it.
+    pub fn parse(&self, expr: &str, options: &QueryOptions) -> Result<Expr, QueryError> {
+        parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)
+    }
+
     pub fn instant(
         &self,
         source: &dyn SeriesSource,

@@ -123,7 +123,7 @@ fn write(store: &MetricsStore, series: usize, steps: i64) {
         "in                {:>10.3} CPU s per million samples",
         seconds / samples * 1e6
     );
-    let head = store.stats().memory.total_bytes();
+    let head = store.numbers().memory.total_bytes();
     let resident = resident_bytes().saturating_sub(resident_before);
     println!(
         "memory            {:>10.0} bytes per series (resident {:.0})",
@@ -146,12 +146,12 @@ fn compact(store: &MetricsStore, steps: i64) {
         }
     });
     let stats = store.stats();
-    let size = stats.blocks_size_bytes - stats.tier_size_bytes;
+    let size = stats.numbers.blocks_size_bytes - stats.tier_size_bytes;
     println!(
         "on disk           {:>10.3} bytes per sample in {} blocks; tiers {:.3}; made in {:.1} s",
-        size as f64 / (stats.blocks_samples.max(1)) as f64,
-        stats.blocks - stats.tier_blocks,
-        stats.tier_size_bytes as f64 / stats.blocks_samples.max(1) as f64,
+        size as f64 / (stats.numbers.blocks_samples.max(1)) as f64,
+        stats.numbers.blocks - stats.tier_blocks,
+        stats.tier_size_bytes as f64 / stats.numbers.blocks_samples.max(1) as f64,
         took.as_secs_f64()
     );
 }

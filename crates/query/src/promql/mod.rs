@@ -27,3 +27,4 @@ pub(crate) use parser::line_and_column;
 pub use parser::{ParseError, ParseOptions, parse, parse_metric_selector, parse_with};
 pub(crate) use print::plain_number;
 pub(crate) use print::quote;
+pub use selectors::Reading;

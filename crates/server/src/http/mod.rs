@@ -10,6 +10,7 @@ mod health;
 mod ingest;
 mod lifecycle;
 mod listener;
+mod numbers;
 mod opening;
 mod operations;
 mod probes;
@@ -45,7 +46,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .fallback(ui::serve)
         .with_state(state.clone())
         .layer(tower_http::compression::CompressionLayer::new())
-        .layer(middleware::from_fn_with_state(state, auth::check));
+        .layer(middleware::from_fn_with_state(state.clone(), auth::check))
+        .layer(middleware::from_fn_with_state(state, numbers::count));
     if prefix.is_empty() {
         return all;
     }

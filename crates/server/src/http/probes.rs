@@ -23,7 +23,7 @@ async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response 
         .and_then(|v| v.to_str().ok())
         .unwrap_or("");
     let agreed = text::negotiate(accept, &[Exposition::Text, Exposition::OpenMetrics]);
-    let families = families_of(&state.engine.own_metrics());
+    let families = families_of(&state.engine.own_metrics(state.engine.now_ms(), &[]));
     let page = text::write(&families, agreed.text_format(), agreed.escaping);
     ([(header::CONTENT_TYPE, agreed.content_type())], page).into_response()
 }

@@ -2,6 +2,7 @@
 
 use super::Gate;
 use super::auth::Logins;
+use super::numbers::HttpNumbers;
 use super::web::Pulse;
 use crate::config::Config;
 use crate::doctor::Finding;
@@ -18,6 +19,7 @@ pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) live: Live,
     pub(crate) gate: Gate,
+    pub(crate) numbers: HttpNumbers,
     pub(crate) logins: Logins,
     pub(crate) pulse: Pulse,
     /// What the doctor last said, and when; held while he looks, so that he looks once at a time.
@@ -31,6 +33,7 @@ impl AppState {
         AppState {
             engine: engine.clone(),
             gate: Gate::new(engine.meter()),
+            numbers: HttpNumbers::new(engine.meter()),
             live,
             logins: Logins::default(),
             pulse: Pulse::default(),

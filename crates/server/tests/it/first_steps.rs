@@ -22,6 +22,54 @@ fn the_host_and_lapwing_itself_are_there_without_configuration() {
     );
 }
 
+/// Every queue, limit, error and latency of its own, to whoever scrapes it and in its own store.
+#[test]
+fn lapwing_tells_of_itself_in_series() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let push = |body: &[u8]| {
+        server
+            .post("/api/v1/push", &[("Content-Type", "application/json")], body)
+            .status
+    };
+    assert_eq!(push(br#"{"name": "loss", "value": 0.25}"#), 200);
+    assert_eq!(push(b"{"), 400);
+    assert_eq!(server.get("/api/v1/query?query=loss").status, 200);
+    let page = server.get("/metrics").body;
+    let value = |series: &str| -> f64 {
+        let line = page
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let text = line.unwrap_or_else(|| panic!("{series} is not in\n{page}"));
+        text.parse().unwrap()
+    };
+    let of_push = |code| format!("lapwing_http_requests_total{{code=\"{code}\",handler=\"/api/v1/push\"}}");
+    assert_eq!(value(&of_push(200)), 1.0);
+    assert_eq!(value(&of_push(400)), 1.0);
+    assert_eq!(
+        value("lapwing_http_request_duration_seconds_count{handler=\"/api/v1/push\"}"),
+        2.0
+    );
+    assert_eq!(value("lapwing_http_requests_in_flight"), 1.0);
+    assert!(value("lapwing_store_series") >= 1.0);
+    assert!(value("lapwing_store_kept_total{kind=\"float\"}") >= 1.0);
+    assert!(value("lapwing_store_memory_bytes{part=\"index\"}") > 0.0);
+    assert!(value("lapwing_store_memory_limit_bytes") > 0.0);
+    assert_eq!(value("lapwing_store_refused_total{reason=\"series_max\"}"), 0.0);
+    assert_eq!(value("lapwing_store_log_failed"), 0.0);
+    assert_eq!(value("lapwing_queries_waiting"), 0.0);
+    assert!(value("lapwing_query_duration_seconds_count") >= 1.0);
+    assert!(
+        value("lapwing_pool_slots_free{pool=\"ingest\"}") <= value("lapwing_pool_slots{pool=\"ingest\"}")
+    );
+    assert!(value("process_resident_memory_bytes") > 1e6);
+    let version = format!("lapwing_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(value(&version), 1.0);
+    server.until("/api/v1/label/__name__/values", |answer| {
+        answer.body.contains("lapwing_store_series") && answer.body.contains("lapwing_http_requests_total")
+    });
+}
+
 #[test]
 fn curl_can_push_and_ask_again_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@
 
 use super::block::{Block, BlockError, BlockOptions, PageCache};
 use super::maintain::in_words;
+use super::pair_numbers::PairNumbers;
 use super::refusal::OpenError;
 use parking_lot::RwLock;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub(crate) struct LiveBlock {
     pub(crate) name: String,
     pub(crate) block: Arc<Block>,
+    /// Of its label pairs, in the head.
+    pub(crate) numbers: Arc<PairNumbers>,
 }
 
 impl LiveBlock {
@@ -46,6 +49,7 @@ impl Blocks {
         let block = Arc::new(Block::open(&block_path(dir, name), &self.cache)?);
         Ok(LiveBlock {
             name: name.to_owned(),
+            numbers: Arc::new(PairNumbers::new(block.pairs_len())),
             block,
         })
     }
@@ -64,7 +68,8 @@ impl Blocks {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.cache.used_bytes() + self.list().iter().map(|b| b.block.heap_bytes()).sum::<usize>()
+        let own = |live: &LiveBlock| live.block.heap_bytes() + live.numbers.heap_bytes();
+        self.cache.used_bytes() + self.list().iter().map(own).sum::<usize>()
     }
 }
 

@@ -25,6 +25,7 @@ mod manifest;
 mod merged;
 mod options;
 mod pace;
+mod pair_numbers;
 mod refusal;
 mod replay;
 mod scrub;
@@ -49,6 +50,6 @@ pub use options::{Durability, MetricsLimits, MetricsOptions, Retention, TierPoli
 pub use refusal::{AppendError, AppendOutcome, OpenError, Refusal, Refused};
 pub use replay::OpenReport;
 pub use snapshot::Snapshot;
-pub use stats::{DamageCount, MemoryParts, StoreStats};
+pub use stats::{DamageCount, MemoryParts, StoreNumbers, StoreStats};
 pub use store::MetricsStore;
 pub use verify::VerifyReport;

@@ -62,6 +62,18 @@ impl Snapshot {
         (newest_ms > NEVER_MS).then_some(newest_ms)
     }
 
+    /// How much a selection is about, told without making it: how many series of the present may match at most, and in how
+    /// many blocks the past of them would be looked for.
+    pub fn reach(&self, selection: &Selection) -> (usize, usize) {
+        let series = self.inner.core.index.read().count_at_most(&selection.matchers);
+        (series, self.concerned(selection).len())
+    }
+
+    /// How many values of a label the present has.
+    pub fn values_len(&self, name: &str) -> usize {
+        self.inner.core.index.read().values_len(name)
+    }
+
     /// The series of the head with something visible in the range, by slot.
     fn visible(&self, selection: &Selection) -> Vec<Visible> {
         let Inner { core, view, .. } = &*self.inner;
@@ -97,12 +109,55 @@ impl Snapshot {
         })
     }
 
+    /// The values of a label without a condition. Most blocks have those that the head has, under numbers that are known:
+    /// only the others are read.
+    fn all_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError> {
+        let index = &self.inner.core.index;
+        let concerned = self.concerned(selection);
+        loop {
+            let epoch = index.read().epoch();
+            let mut others: Vec<String> = Vec::new();
+            let mut same_epoch = true;
+            for live in &concerned {
+                let mut pairs = live.block.pairs_named(name);
+                let numbers = live.numbers_of(index, &pairs);
+                let numbers = numbers.map_err(|e| merged::read_error(live, e))?;
+                same_epoch &= numbers.epoch() == epoch;
+                pairs.retain(|pair| numbers.get(*pair).is_none());
+                live.block
+                    .for_each_pair(&pairs, |_, _, value| others.push(value.to_owned()))
+                    .map_err(|e| merged::read_error(live, e))?;
+            }
+            let mut values = {
+                let index = index.read();
+                // What the head had when the numbers were found it still has, unless it dropped a pair since.
+                if !same_epoch || index.epoch() != epoch {
+                    continue;
+                }
+                index.label_values(name, None)
+            };
+            if !others.is_empty() {
+                values.append(&mut others);
+                values.sort_unstable();
+                values.dedup();
+            }
+            return Ok(values);
+        }
+    }
+
     /// Blocks whose series a selection is about: those with samples, and tiers where there are none any more.
     fn concerned(&self, selection: &Selection) -> Vec<LiveBlock> {
         let parts = tier_reader::parts(&self.inner.blocks, selection);
         let mut found: Vec<LiveBlock> = parts.iter().map(|p| p.live().clone()).collect();
         found.extend(self.overlapping(selection).cloned());
         found
+    }
+
+    fn reader(&self, visible: Visible) -> HeadReader {
+        HeadReader {
+            inner: self.inner.clone(),
+            visible,
+        }
     }
 
     /// Labels and readers, ascending by labels: by rank where there is one, by comparing labels for newer series.
@@ -114,10 +169,7 @@ impl Snapshot {
         let mut newer: Vec<SelectedSeries> = Vec::new();
         let entry = |visible: Visible| SelectedSeries {
             labels: index.labels(visible.slot),
-            reader: Box::new(HeadReader {
-                inner: self.inner.clone(),
-                visible,
-            }),
+            reader: Box::new(self.reader(visible)),
         };
         for visible in visible {
             match ranks.place(visible.slot, index.generation(visible.slot)) {
@@ -168,14 +220,15 @@ impl SeriesSource for Snapshot {
         if let Some(max) = selection.series_max.filter(|max| visible.len() > *max) {
             return Err(ReadError::TooManySeries { max });
         }
-        let head = self.in_order(visible);
+        let core = &self.inner.core;
         let blocks: Vec<&LiveBlock> = self.overlapping(selection).collect();
         let parts = tier_reader::parts(&self.inner.blocks, selection);
-        if blocks.is_empty() && parts.is_empty() && !self.inner.core.index.read().may_have_twins() {
-            return Ok(head);
+        if blocks.is_empty() && parts.is_empty() && !core.index.read().may_have_twins() {
+            return Ok(self.in_order(visible));
         }
         let tiers = tier_reader::select(parts, selection, tier)?;
-        let selected = merged::select(tiers, head, &blocks, selection)?;
+        let head = visible.into_iter().map(|v| self.reader(v)).collect();
+        let selected = merged::select(core, tiers, head, &blocks, selection)?;
         match selection.series_max {
             Some(max) if selected.len() > max => Err(ReadError::TooManySeries { max }),
             _ => Ok(selected),
@@ -202,31 +255,24 @@ impl SeriesSource for Snapshot {
     }
 
     fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError> {
+        if selection.matchers.is_empty() {
+            return self.all_values(name, selection);
+        }
         let mut values = {
             let index = self.inner.core.index.read();
-            let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
-            index.label_values(name, slots.as_deref())
+            let slots = index.select(&selection.matchers);
+            index.label_values(name, Some(&slots))
         };
-        // Most blocks have the values that the head has: only what is new is copied.
-        let mut others: Vec<String> = Vec::new();
         for live in &self.concerned(selection) {
             let range = (selection.start_ms, selection.end_ms);
-            let mut rest = values.as_slice();
-            let add = |value: &str| {
-                rest = &rest[rest.iter().take_while(|v| v.as_str() < value).count()..];
-                if rest.first().is_none_or(|v| v != value) {
-                    others.push(value.to_owned());
-                }
-            };
             live.block
-                .for_each_value(name, &selection.matchers, range, add)
+                .for_each_value(name, &selection.matchers, range, |value| {
+                    values.push(value.to_owned());
+                })
                 .map_err(|e| merged::read_error(live, e))?;
         }
-        if !others.is_empty() {
-            values.append(&mut others);
-            values.sort_unstable();
-            values.dedup();
-        }
+        values.sort_unstable();
+        values.dedup();
         Ok(values)
     }
 
@@ -280,7 +326,7 @@ impl SeriesSource for Snapshot {
     }
 }
 
-struct HeadReader {
+pub(super) struct HeadReader {
     inner: Arc<Inner>,
     visible: Visible,
 }
@@ -326,6 +372,10 @@ impl SeriesReader for HeadReader {
 }
 
 impl HeadReader {
+    pub(super) fn slot(&self) -> u32 {
+        self.visible.slot
+    }
+
     /// Adds late samples and histograms to what was read from `first` on.
     fn merge_extra(
         &self,

@@ -35,13 +35,12 @@ pub struct DamageCount {
     pub lost_stretches: u64,
 }
 
+/// What is told by looking at a few numbers, however many series there are.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct StoreStats {
+pub struct StoreNumbers {
     pub head_series: usize,
-    pub head_chunks: u64,
     pub label_pairs: usize,
-    /// Oldest and newest sample in the head; both zero when it is empty.
-    pub head_min_ms: i64,
+    /// Newest sample of the store; zero when there is none.
     pub head_max_ms: i64,
     /// Accepted since the store was opened.
     pub samples: u64,
@@ -55,6 +54,16 @@ pub struct StoreStats {
     pub log_poisoned: bool,
     pub memory: MemoryParts,
     pub memory_limit_bytes: u64,
+    /// Since the store was opened, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoreStats {
+    pub numbers: StoreNumbers,
+    pub head_chunks: u64,
+    /// Oldest sample in the head; zero when it is empty.
+    pub head_min_ms: i64,
     /// The largest first: number of series by metric name, by label pair, by source.
     pub series_by_metric: Cardinality,
     pub series_by_pair: Cardinality,
@@ -62,8 +71,6 @@ pub struct StoreStats {
     /// Number of values, and their bytes, by label name.
     pub values_by_label: Cardinality,
     pub bytes_by_label: Cardinality,
-    /// Since the store was opened, by reason; reasons that never occurred are left out.
-    pub refused: Vec<(&'static str, u64)>,
     /// What could not be read when the store was opened.
     pub damaged: Vec<DamagedRange>,
     /// Blocks that could not be opened at all, and why.
@@ -86,9 +93,8 @@ pub(crate) fn memory(core: &Core) -> MemoryParts {
     }
 }
 
-pub(crate) fn collect(core: &Core) -> StoreStats {
+pub(crate) fn numbers(core: &Core) -> StoreNumbers {
     let memory = memory(core);
-    let (head_chunks, head_min_ms) = chunks(core);
     let log = core.log.as_ref().map(|l| l.status());
     let blocks = core.blocks.list();
     let index = core.index.read();
@@ -98,12 +104,9 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
         .zip(&counters.refused)
         .map(|(code, n)| (*code, n.load(Ordering::Relaxed)));
     let newest_ms = core.newest_ms.load(Ordering::Acquire);
-    let tiers = blocks.iter().filter(|b| b.block.meta().resolution_ms > 0);
-    StoreStats {
+    StoreNumbers {
         head_series: index.live(),
-        head_chunks,
         label_pairs: index.pairs(),
-        head_min_ms: head_min_ms.unwrap_or(0),
         head_max_ms: if newest_ms > i64::MIN { newest_ms } else { 0 },
         samples: counters.samples.load(Ordering::Relaxed),
         histograms: counters.histograms.load(Ordering::Relaxed),
@@ -116,12 +119,25 @@ pub(crate) fn collect(core: &Core) -> StoreStats {
         log_poisoned: log.is_some_and(|l| l.poisoned),
         memory,
         memory_limit_bytes: core.limits().memory_limit_bytes,
+        refused: refused.collect(),
+    }
+}
+
+pub(crate) fn collect(core: &Core) -> StoreStats {
+    let numbers = numbers(core);
+    let (head_chunks, head_min_ms) = chunks(core);
+    let blocks = core.blocks.list();
+    let index = core.index.read();
+    let tiers = blocks.iter().filter(|b| b.block.meta().resolution_ms > 0);
+    StoreStats {
+        numbers,
+        head_chunks,
+        head_min_ms: head_min_ms.unwrap_or(0),
         series_by_metric: index.top_values_of(METRIC_NAME, TOP),
         series_by_pair: index.top_pairs(TOP),
         series_by_source: index.top_sources(TOP),
         values_by_label: index.top_names(TOP),
         bytes_by_label: index.top_names_by_bytes(TOP),
-        refused: refused.filter(|(_, n)| *n > 0).collect(),
         damaged: Vec::new(),
         blocks_unreadable: Vec::new(),
         pages_quarantined: quarantined(core),

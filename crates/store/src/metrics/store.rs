@@ -14,7 +14,7 @@ use super::options::{MetricsLimits, MetricsOptions};
 use super::refusal::{AppendError, OpenError, io_error};
 use super::replay::{OpenReport, Sources, replay};
 use super::snapshot::Snapshot;
-use super::stats::{DamageCount, StoreStats, collect, memory};
+use super::stats::{DamageCount, StoreNumbers, StoreStats, collect, memory, numbers};
 use super::verify::{self, VerifyReport};
 use super::vfs::{RealFs, Vfs};
 use lapwing_types::Matcher;
@@ -209,6 +209,11 @@ impl MetricsStore {
     /// As [`MetricsStore::verify`], for a directory that no process has open.
     pub fn verify_dir(dir: &Path) -> Result<VerifyReport, OpenError> {
         verify::verify(&RealFs, dir)
+    }
+
+    /// What costs little to tell.
+    pub fn numbers(&self) -> StoreNumbers {
+        numbers(&self.shared.core)
     }
 
     pub fn stats(&self) -> StoreStats {

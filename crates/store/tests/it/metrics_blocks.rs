@@ -3,6 +3,7 @@
 use lapwing_store::metrics::{MetricsOptions, MetricsStore, Retention};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
 use lapwing_types::{Counts, Exemplar, Histogram, Labels, Matcher, ResetHint, Span};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A multiple of half a day, so that windows and ranges begin here.
@@ -86,7 +87,11 @@ fn readers_see_every_sample_while_windows_become_blocks() {
         written >= 30 && merged >= 24,
         "{written} blocks were written, {merged} merged"
     );
-    assert!(stats.blocks < 14, "{} blocks are left", stats.blocks);
+    assert!(
+        stats.numbers.blocks < 14,
+        "{} blocks are left",
+        stats.numbers.blocks
+    );
     assert!(
         stats.head_chunks <= 15,
         "{} chunks are in the head",
@@ -143,7 +148,7 @@ fn a_snapshot_outlives_the_flush_of_what_it_reads() {
         scrape(&store, 2, step);
         store.maintain(T0 + step * STEP_MS);
     }
-    assert_eq!(store.stats().blocks, 1);
+    assert_eq!(store.numbers().blocks, 1);
     for selected in [before, snapshot.select(&all).unwrap()] {
         let mut points = SeriesPoints::default();
         selected[1].reader.read(0, i64::MAX, &mut points).unwrap();
@@ -179,13 +184,58 @@ fn old_blocks_go_and_ended_series_leave() {
         scrape(&store, 2, step);
         removed += store.maintain(T0 + step * STEP_MS).series_removed;
     }
-    assert_eq!((removed, store.stats().head_series), (18, 2));
+    assert_eq!((removed, store.numbers().head_series), (18, 2));
     let found = read(&store);
     assert_eq!(found.len(), 2);
     let oldest_ms = found[0].1.times_ms[0];
     assert!(oldest_ms > T0 + 600_000, "the first windows are gone");
     scrape(&store, 20, 600);
     assert_eq!(read(&store).len(), 20);
+}
+
+/// The numbers of label pairs and the slots of series go from one to the next; what blocks were found to share with the head
+/// must not be taken for what stands there now.
+#[test]
+fn who_takes_the_place_of_another_is_not_taken_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    let mut expect: BTreeMap<Labels, SeriesPoints> = BTreeMap::new();
+    let mut slots_max = 0;
+    for step in 0..900 {
+        let t_ms = T0 + step * STEP_MS;
+        // Two series that stay, and one of each of five pods that live for half an hour at a time.
+        let pods = (0..5).map(|n| format!("p{}-{n}", (step + 20 * n) / 120));
+        let of_pods = pods.map(|pod| Labels::from_pairs([("__name__", "m"), ("pod", pod.as_str())]).unwrap());
+        let mut appender = store.appender("test", t_ms);
+        for series in of_pods.chain((0..2).map(labels)) {
+            let found = appender.series(&series).unwrap();
+            appender.push(found, t_ms, step as f64);
+            let points = expect.entry(series).or_default();
+            points.times_ms.push(t_ms);
+            points.values.push(step as f64);
+        }
+        assert_eq!(appender.commit().unwrap().refused_count, 0);
+        store.maintain(t_ms);
+        slots_max = slots_max.max(store.numbers().head_series);
+        if step % 15 == 14 {
+            let found = read(&store);
+            assert!(found.iter().map(|(l, _)| l).eq(expect.keys()), "step {step}");
+            assert!(found.iter().map(|(_, p)| p).eq(expect.values()), "step {step}");
+            let pods: BTreeSet<&str> = expect.keys().filter_map(|l| l.get("pod")).collect();
+            let of_all = Selection {
+                matchers: vec![],
+                start_ms: T0,
+                end_ms: t_ms,
+                series_max: None,
+            };
+            let named = store.snapshot().label_values("pod", &of_all).unwrap();
+            assert!(named.iter().eq(pods.iter()), "step {step}");
+        }
+    }
+    assert!(
+        slots_max < expect.len(),
+        "series left the head, and others took their slots"
+    );
 }
 
 #[test]
@@ -230,7 +280,7 @@ fn histograms_and_exemplars_come_back_from_log_checkpoint_and_block() {
             _ => drop(store.maintain(T0 + step * STEP_MS)),
         }
     }
-    assert!(store.stats().blocks > 0);
+    assert!(store.numbers().blocks > 0);
     let found = read(&store);
     assert_eq!(found[0].1.histograms.len(), 120);
     for (step, (t_ms, found)) in found[0].1.histograms.iter().enumerate() {

@@ -332,7 +332,7 @@ fn a_failed_sync_poisons_the_log_until_it_is_opened_again() {
     assert!(matches!(write(&store, T0 + 1), Err(AppendError::Poisoned)));
     fs.restart(false);
     assert!(matches!(write(&store, T0 + 2), Err(AppendError::Poisoned)));
-    assert!(store.stats().log_poisoned);
+    assert!(store.numbers().log_poisoned);
     drop(store);
     let store = MetricsStore::open_on(Arc::new(fs), dir.path(), options(), T0).unwrap();
     write(&store, T0 + 2).unwrap();

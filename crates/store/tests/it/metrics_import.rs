@@ -103,7 +103,7 @@ fn history_in_any_order_is_there_once_however_often_it_came() {
         );
         assert_eq!(read(&store), model, "round {round}, after a restart");
     }
-    let before = store.stats().blocks;
+    let before = store.numbers().blocks;
     let mut appender = store.appender("test", NOW + 5 * HOUR_MS);
     let found = appender.series(&labels(3)).unwrap();
     appender.push(found, NOW + 5 * HOUR_MS, 2.0);
@@ -118,9 +118,9 @@ fn history_in_any_order_is_there_once_however_often_it_came() {
     }
     let stats = store.stats();
     assert!(
-        before > 20 && stats.blocks <= 9,
+        before > 20 && stats.numbers.blocks <= 9,
         "{before} blocks became {}",
-        stats.blocks
+        stats.numbers.blocks
     );
     assert_eq!(read(&store), model);
     assert!(store.verify().unwrap().is_whole());

@@ -6,9 +6,16 @@ use super::selector;
 use super::value::{push_json_str, push_labels};
 use crate::http::AppState;
 use axum::extract::{Path, State};
-use lapwing_store::SeriesSource;
+use lapwing_store::metrics::Snapshot;
+use lapwing_store::{Selection, SeriesSource};
+use lapwing_types::Labels;
 use lapwing_wire::names::unescape_values;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// An answer is small while its series are looked for in no more places than this (each of head and blocks is one) …
+const SMALL_PLACES_MAX: usize = 1024;
+/// … or so many texts for each of them are copied.
+const SMALL_TEXTS: usize = 4;
 
 pub(crate) async fn series(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
     let selections = selections(&params)?;
@@ -17,14 +24,18 @@ pub(crate) async fn series(State(state): State<AppState>, params: Params) -> Res
     }
     let limit = params.limit()?;
     let snapshot = state.engine.store().snapshot();
-    let found = on_pool(&state, move || {
-        let mut all = BTreeSet::new();
-        for selection in &selections {
-            all.extend(snapshot.series(selection).map_err(selector::read_failure)?);
+    let small = is_small(&snapshot, &selections, None);
+    let read = move || match &selections[..] {
+        [only] => snapshot.series(only).map_err(selector::read_failure),
+        several => {
+            let mut all = BTreeSet::new();
+            for selection in several {
+                all.extend(snapshot.series(selection).map_err(selector::read_failure)?);
+            }
+            Ok(all.into_iter().collect())
         }
-        Ok(all)
-    })
-    .await?;
+    };
+    let found: Vec<Labels> = compute(&state, small, read).await?;
     let mut answer = Success::default();
     let shown = truncate(found.len(), limit, &mut answer);
     answer.data.push('[');
@@ -42,7 +53,9 @@ pub(crate) async fn names(State(state): State<AppState>, params: Params) -> Resu
     let selections = or_everything(selections(&params)?, &params)?;
     let limit = params.limit()?;
     let snapshot = state.engine.store().snapshot();
-    let found = on_pool(&state, move || union(&selections, |s| snapshot.label_names(s))).await?;
+    let small = is_small(&snapshot, &selections, Some(0));
+    let read = move || union(&selections, |s| snapshot.label_names(s));
+    let found = compute(&state, small, read).await?;
     Ok(texts(&found, limit))
 }
 
@@ -58,10 +71,9 @@ pub(crate) async fn values(
     let selections = or_everything(selections(&params)?, &params)?;
     let limit = params.limit()?;
     let snapshot = state.engine.store().snapshot();
-    let found = on_pool(&state, move || {
-        union(&selections, |s| snapshot.label_values(&name, s))
-    })
-    .await?;
+    let small = is_small(&snapshot, &selections, Some(snapshot.values_len(&name)));
+    let read = move || union(&selections, |s| snapshot.label_values(&name, s));
+    let found = compute(&state, small, read).await?;
     Ok(texts(&found, limit))
 }
 
@@ -83,7 +95,7 @@ pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> R
 }
 
 /// One selection per `match[]`, over the request's time range.
-fn selections(params: &Params) -> Result<Vec<lapwing_store::Selection>, ApiError> {
+fn selections(params: &Params) -> Result<Vec<Selection>, ApiError> {
     let (start_ms, end_ms) = time_range(params)?;
     params
         .all("match[]")
@@ -102,15 +114,12 @@ fn time_range(params: &Params) -> Result<(i64, i64), ApiError> {
     Ok((start_ms, end_ms))
 }
 
-fn or_everything(
-    selections: Vec<lapwing_store::Selection>,
-    params: &Params,
-) -> Result<Vec<lapwing_store::Selection>, ApiError> {
+fn or_everything(selections: Vec<Selection>, params: &Params) -> Result<Vec<Selection>, ApiError> {
     if !selections.is_empty() {
         return Ok(selections);
     }
     let (start_ms, end_ms) = time_range(params)?;
-    Ok(vec![lapwing_store::Selection {
+    Ok(vec![Selection {
         matchers: Vec::new(),
         start_ms,
         end_ms,
@@ -119,8 +128,8 @@ fn or_everything(
 }
 
 fn union(
-    selections: &[lapwing_store::Selection],
-    read: impl Fn(&lapwing_store::Selection) -> Result<Vec<String>, lapwing_store::ReadError>,
+    selections: &[Selection],
+    read: impl Fn(&Selection) -> Result<Vec<String>, lapwing_store::ReadError>,
 ) -> Result<Vec<String>, ApiError> {
     if let [only] = selections {
         return read(only).map_err(selector::read_failure);
@@ -132,15 +141,29 @@ fn union(
     Ok(all.into_iter().collect())
 }
 
-async fn on_pool<T: Send + 'static>(
+/// Whether an answer is made in less time than it takes to wake another thread. Without a condition the texts themselves
+/// are the work: `texts`, where that is known.
+fn is_small(snapshot: &Snapshot, selections: &[Selection], texts: Option<usize>) -> bool {
+    let places = selections.iter().map(|selection| match texts {
+        Some(texts) if selection.matchers.is_empty() => texts / SMALL_TEXTS,
+        _ => {
+            let (series, blocks) = snapshot.reach(selection);
+            series.saturating_mul(blocks + 1)
+        }
+    });
+    places.fold(0, usize::saturating_add) <= SMALL_PLACES_MAX
+}
+
+async fn compute<T: Send + 'static>(
     state: &AppState,
+    small: bool,
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    state
-        .engine
-        .compute_queries(work)
-        .await
-        .map_err(|e| ApiError::internal(e.to_string()))?
+    let done = match small {
+        true => state.engine.compute_small_queries(work).await,
+        false => state.engine.compute_queries(work).await,
+    };
+    done.map_err(|e| ApiError::internal(e.to_string()))?
 }
 
 fn texts(found: &[String], limit: Option<usize>) -> Success {

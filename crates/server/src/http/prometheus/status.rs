@@ -126,33 +126,35 @@ pub(crate) async fn tsdb(State(state): State<AppState>, params: Params) -> Resul
             .map(|(name, value)| json!({ "name": name, "value": value }))
             .collect()
     };
+    let refused = stats.numbers.refused.iter().filter(|(_, n)| *n > 0);
+    let refused: BTreeMap<&str, u64> = refused.copied().collect();
     Success::json(&json!({
         "headStats": {
-            "numSeries": stats.head_series,
-            "numLabelPairs": stats.label_pairs,
+            "numSeries": stats.numbers.head_series,
+            "numLabelPairs": stats.numbers.label_pairs,
             "chunkCount": stats.head_chunks,
             "minTime": stats.head_min_ms,
-            "maxTime": stats.head_max_ms,
+            "maxTime": stats.numbers.head_max_ms,
         },
         "seriesCountByMetricName": rows(&stats.series_by_metric),
         "labelValueCountByLabelName": rows(&stats.values_by_label),
         "memoryInBytesByLabelName": rows(&stats.bytes_by_label),
         "seriesCountByLabelValuePair": rows(&stats.series_by_pair),
         "memory": {
-            "indexBytes": stats.memory.index_bytes,
-            "rawCacheBytes": stats.memory.raw_cache_bytes,
-            "samplesBytes": stats.memory.samples_bytes,
-            "limitBytes": stats.memory_limit_bytes,
+            "indexBytes": stats.numbers.memory.index_bytes,
+            "rawCacheBytes": stats.numbers.memory.raw_cache_bytes,
+            "samplesBytes": stats.numbers.memory.samples_bytes,
+            "limitBytes": stats.numbers.memory_limit_bytes,
         },
         "blocks": {
-            "count": stats.blocks,
-            "sizeBytes": stats.blocks_size_bytes,
-            "samples": stats.blocks_samples,
+            "count": stats.numbers.blocks,
+            "sizeBytes": stats.numbers.blocks_size_bytes,
+            "samples": stats.numbers.blocks_samples,
             "tierCount": stats.tier_blocks,
             "tierSizeBytes": stats.tier_size_bytes,
         },
         "damage": damage(&stats, limit),
-        "refused": stats.refused.iter().map(|(why, n)| (*why, *n)).collect::<BTreeMap<_, _>>(),
+        "refused": refused,
     }))
 }
 
@@ -188,7 +190,7 @@ fn damage(stats: &StoreStats, limit: usize) -> serde_json::Value {
 }
 
 pub(crate) async fn walreplay(State(state): State<AppState>) -> Result<Success, ApiError> {
-    let segments = state.engine.store().stats().log_segments;
+    let segments = state.engine.store().numbers().log_segments;
     Success::json(&json!({ "min": 0, "max": segments, "current": segments, "state": "done" }))
 }
 

@@ -8,6 +8,7 @@
 //! - `extras`: exemplars and start times.
 //! - `index_writer`, `entry`: series entries, label pairs, postings, the table of timestamp columns.
 //! - `index`, `select`: the same read again, and the four matchers over it.
+//! - `walk`: from numbers of series to their labels and chunks.
 //! - `reader`: [`Block`]: `open`, `select`, `read`, `label_names`, `label_values`, `verify`.
 //! - `merge`: several blocks into one. `downsample`: the same, with what `metrics::tier` leaves of the samples.
 //! - `cache`: [`PageCache`], the byte budget that all open blocks share.
@@ -33,6 +34,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod walk;
 mod writer;
 
 pub use cache::PageCache;
@@ -40,6 +42,8 @@ pub use downsample::{TierRange, downsample};
 pub use error::BlockError;
 pub use merge::{OnDamage, Tombstone, merge};
 pub use meta::{BlockMeta, BlockOptions};
+pub(crate) use reader::SelectedChunk;
 pub use reader::{Block, BlockSeries, SeriesExemplars, SeriesId};
 pub use verify::{Loss, VerifyReport};
+pub(crate) use walk::Found;
 pub use writer::BlockWriter;

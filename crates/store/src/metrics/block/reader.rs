@@ -8,10 +8,11 @@ use super::columns_writer::TimesEntry;
 use super::entry::{ChunkKind, ChunkRef, Place};
 use super::error::BlockError;
 use super::extras;
-use super::index::{Index, PairCursor, SeriesCursor, TimesCursor};
+use super::index::{Index, PairCursor, TimesCursor};
 use super::meta::BlockMeta;
 use super::pages::{PageFile, PageKind};
 use super::select::select;
+use super::walk::Walk;
 use super::writer::FILE_NAME;
 use crate::bytes::Reader;
 use crate::metrics::codec::{cold, histogram, times, values};
@@ -36,10 +37,10 @@ pub struct BlockSeries {
 
 /// A chunk, and where its times stand: the selection looks that up, and many reads follow it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SelectedChunk {
+pub(crate) struct SelectedChunk {
     pub(super) chunk: ChunkRef,
     /// None for extras, and where the entry is damaged, which reading then finds.
-    times: Option<TimesEntry>,
+    pub(super) times: Option<TimesEntry>,
 }
 
 /// A series and its exemplars, each with the time of its sample.
@@ -49,7 +50,7 @@ pub struct Block {
     dir: PathBuf,
     pub(super) file: PageFile,
     pub(super) index: Arc<Index>,
-    meta: BlockMeta,
+    pub(super) meta: BlockMeta,
 }
 
 impl Block {
@@ -159,7 +160,7 @@ impl Block {
 
     /// Series that may match, and whether their labels must be looked at: where a posting list or a value is damaged, all
     /// series are candidates, so that only those are missing whose own entry or labels are.
-    fn candidates(&self, matchers: &[Matcher]) -> Result<(Vec<u32>, bool), BlockError> {
+    pub(super) fn candidates(&self, matchers: &[Matcher]) -> Result<(Vec<u32>, bool), BlockError> {
         match readable(select(&self.file, &self.index, matchers))? {
             Some(ids) => Ok((ids, false)),
             None => Ok(((0..self.index.series_len).collect(), true)),
@@ -211,9 +212,18 @@ impl Block {
         range: (i64, i64),
         out: &mut SeriesColumns,
     ) -> Result<usize, BlockError> {
+        self.salvage_chunks(&series.chunks, range, out)
+    }
+
+    pub(crate) fn salvage_chunks(
+        &self,
+        chunks: &[SelectedChunk],
+        range: (i64, i64),
+        out: &mut SeriesColumns,
+    ) -> Result<usize, BlockError> {
         let mut table = TimesCursor::new(&self.file, &self.index);
         let mut lost = 0;
-        for part in &series.chunks {
+        for part in chunks {
             match self.read_part(part, &mut table, range, out) {
                 Err(BlockError::Damaged { .. }) => lost += 1,
                 other => other?,
@@ -480,67 +490,6 @@ pub(super) fn readable<T>(read: Result<T, BlockError>) -> Result<Option<T>, Bloc
     }
 }
 
-/// Goes through series in ascending order.
-struct Walk<'b> {
-    block: &'b Block,
-    series: SeriesCursor<'b>,
-    pairs: PairCursor<'b>,
-    times: TimesCursor<'b>,
-    range: (i64, i64),
-    text: String,
-}
-
-impl<'b> Walk<'b> {
-    fn new(block: &'b Block, range: (i64, i64)) -> Self {
-        Walk {
-            block,
-            series: SeriesCursor::new(&block.file, &block.index),
-            pairs: PairCursor::new(&block.file, &block.index),
-            times: TimesCursor::new(&block.file, &block.index),
-            range,
-            text: String::new(),
-        }
-    }
-
-    /// Whether a series has a chunk of samples in the range.
-    fn chunks(&mut self, id: u32) -> Result<bool, BlockError> {
-        let (_, chunks) = self.series.get(id)?;
-        for chunk in chunks.iter().filter(|c| c.kind != ChunkKind::Extras) {
-            if readable(self.times.get(chunk.times))?.is_some_and(|entry| entry.overlaps(self.range)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn series(&mut self, id: u32) -> Result<Option<BlockSeries>, BlockError> {
-        let whole = self.range.0 <= self.block.meta.min_ms && self.range.1 >= self.block.meta.max_ms;
-        let (pairs, chunks) = self.series.get(id)?;
-        let mut kept = Vec::with_capacity(chunks.len());
-        for chunk in chunks {
-            let times = match chunk.kind {
-                ChunkKind::Extras => None,
-                _ => match readable(self.times.get(chunk.times))? {
-                    Some(entry) if !entry.overlaps(self.range) => continue,
-                    // A chunk whose times are lost has no place in any range.
-                    None if !whole => continue,
-                    times => times,
-                },
-            };
-            kept.push(SelectedChunk { chunk: *chunk, times });
-        }
-        if kept.iter().all(|p| p.chunk.kind == ChunkKind::Extras) && !whole {
-            return Ok(None);
-        }
-        let labels = labels_of(self.block, pairs, (&mut self.pairs, &mut self.text))?;
-        Ok(Some(BlockSeries {
-            id: SeriesId(id),
-            labels,
-            chunks: kept,
-        }))
-    }
-}
-
 /// Where the first time stands that is not before `t_ms`. Scrapes come evenly, so the search begins where it would be if they
 /// were exactly so: a column is read from one or two places instead of six.
 fn first_from(times_ms: &[i64], t_ms: i64) -> usize {
@@ -563,32 +512,6 @@ fn first_from(times_ms: &[i64], t_ms: i64) -> usize {
         }
         _ => times_ms.partition_point(before),
     }
-}
-
-/// Values are copied to `text` first, because each may stand in another page.
-fn labels_of(
-    block: &Block,
-    pairs: &[u32],
-    (cursor, text): (&mut PairCursor<'_>, &mut String),
-) -> Result<Labels, BlockError> {
-    text.clear();
-    let mut parts = Vec::with_capacity(pairs.len());
-    for pair in pairs {
-        let name = block
-            .index
-            .name_of(*pair)
-            .ok_or_else(|| block.file.damaged(0, "label pair without a name"))?;
-        let start = text.len();
-        text.push_str(cursor.value(*pair)?);
-        parts.push((&*name.text, start..text.len()));
-    }
-    // A damaged index that passed its checksum must not break the invariants of a label set.
-    if !parts.is_sorted_by(|a, b| a.0 < b.0) || parts.iter().any(|(n, v)| n.is_empty() || v.is_empty()) {
-        return Err(block.file.damaged(0, "label set"));
-    }
-    Ok(Labels::from_sorted(
-        parts.iter().map(|(name, value)| (*name, &text[value.clone()])),
-    ))
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(crate) struct Index {
     live: usize,
     /// Grows with every change of the set of series.
     version: u64,
+    /// Grows when the number of a label pair may come to stand for another one.
+    epoch: u64,
     /// Whether two slots ever had the same labels at once (see `maintain`).
     twins: bool,
     heap_bytes: usize,
@@ -86,6 +88,11 @@ impl Index {
         self.version
     }
 
+    /// While this stays, the number of a label pair does.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     pub(crate) fn pair_list(&self, slot: u32) -> &[u32] {
         self.series.get(slot as usize).map_or(&[], |e| &e.pairs)
     }
@@ -144,13 +151,14 @@ impl Index {
         self.find_list(&list?)
     }
 
-    fn find_list(&self, list: &[u32]) -> Option<u32> {
+    /// The slot of the series that has these pairs, ordered by label name.
+    pub(crate) fn find_list(&self, list: &[u32]) -> Option<u32> {
         self.series_table
             .find(list_hash(list), |s| *self.series[*s as usize].pairs == *list)
             .copied()
     }
 
-    fn find_pair(&self, name: &str, value: &str) -> Option<u32> {
+    pub(crate) fn find_pair(&self, name: &str, value: &str) -> Option<u32> {
         let name = *self.name_numbers.get(name)?;
         let is_it = |p: &u32| {
             let pair = &self.pairs[*p as usize];
@@ -282,6 +290,7 @@ impl Index {
             siblings.swap_remove(at);
         }
         self.free_pairs.push(number);
+        self.epoch += 1;
     }
 
     fn intern_pair(&mut self, name: &str, value: &str) -> u32 {
@@ -392,6 +401,19 @@ impl Index {
             found = Some(next);
         }
         found.unwrap_or_else(|| self.all())
+    }
+
+    /// No more series than this satisfy the matchers, as far as single equalities tell.
+    pub(crate) fn count_at_most(&self, matchers: &[Matcher]) -> usize {
+        let equal = |m: &&Matcher| m.op == lapwing_types::MatchOp::Equal && !m.value.is_empty();
+        let counts = matchers.iter().filter(equal).map(|m| self.equal_count(m));
+        counts.min().unwrap_or(self.live)
+    }
+
+    /// How many values a label has.
+    pub(crate) fn values_len(&self, name: &str) -> usize {
+        let number = self.name_numbers.get(name);
+        number.map_or(0, |n| self.names[*n as usize].pairs.len())
     }
 
     fn equal_count(&self, matcher: &Matcher) -> usize {
