@@ -10,6 +10,7 @@ mod order;
 mod over_time;
 mod plan;
 mod rate;
+mod smoothed;
 mod trend;
 
 pub(super) use extended::extend_points;
