@@ -68,7 +68,7 @@ fn fill(store: &MetricsStore) {
                     t_ms: None,
                 };
                 appender.push_exemplar(series, exemplar);
-                appender.push_start(series, T0 - 1_000);
+                appender.push_start(series, t_ms, t_ms - 1_000);
             }
         }
         let (help, unit) = ("what it counts".to_owned(), String::new());

@@ -109,7 +109,7 @@ function api(path, params, request, state) {
     case '/api/v1/status/flags': return ok({ listen: '127.0.0.1:9595', data: 'lapwing-data' })
     case '/api/v1/format_query': return ok((params.get('query') ?? '').replace(/\s+/g, ' ').trim())
     case '/api/v1/decisions': return { status: 200, body: state.decisions.filter((d) => d.fingerprint === params.get('fingerprint')) }
-    case '/api/v2/alerts': return { status: 200, body: amAlerts(state) }
+    case '/api/v2/alerts': return { status: 200, body: amAlerts(state).filter((a) => params.get('active') !== 'false' || a.status.state !== 'active') }
     case '/api/v2/silences': return request.method === 'POST' ? addSilence(request.parsed, state) : { status: 200, body: state.silences }
     case '/api/v1/ledger': return { status: 200, body: state.ledger }
     case '/api/v2/receivers': return { status: 200, body: [{ name: 'team' }] }
@@ -142,6 +142,13 @@ function amAlerts(state) {
     const by = state.silences.filter((s) => hides(s, a.labels)).map((s) => s.id)
     return { fingerprint: String(i), labels: a.labels, annotations: a.annotations, startsAt: a.activeAt, endsAt: ago(-300), updatedAt: ago(1), receivers: [{ name: 'team' }], ...(state.acks.get(String(i)) ? { ackedBy: state.acks.get(String(i)) } : {}), status: { state: by.length ? 'suppressed' : 'active', silencedBy: by, inhibitedBy: [] } }
   })
+}
+
+/** Fired, told, and said again at every turn of the rule. */
+function decided() {
+  const row = (age, step, reason, detail) => ({ at_ms: Date.now() - age * 1000, fingerprint: '0', alertname: 'HighLatency', step, reason, detail })
+  const again = Array.from({ length: 30 }, (_, i) => row(700 - i * 15, 'rule', 'firing', `rule "HighLatency", value ${10 + i}`))
+  return [row(735, 'rule', 'firing', 'rule "HighLatency", value 9'), row(720, 'send', 'first_notification', 'receiver team'), ...again]
 }
 
 function addSilence(body, state) {
@@ -197,7 +204,7 @@ async function serve(request, response, state) {
 
 /** Starts a fake; port 0 takes any free one. */
 export async function start({ port = 0, models = true, alerts: count = 0 } = {}) {
-  const state = { options: { models, alerts: count }, silences: [], acks: new Map(), notes: [], repairs: [], savedRules: new Map(), ledger: [], running: [{ id: 7, expr: 'sum(many_series)', started_ms: Date.now() - 4200, age_ms: 4200 }], approved: false, decisions: [{ at_ms: Date.now() - 720_000, fingerprint: '0', alertname: 'HighLatency', step: 'send', reason: 'first_notification', detail: 'receiver team' }], fault: null }
+  const state = { options: { models, alerts: count }, silences: [], acks: new Map(), notes: [], repairs: [], savedRules: new Map(), ledger: [], running: [{ id: 7, expr: 'sum(many_series)', started_ms: Date.now() - 4200, age_ms: 4200 }], approved: false, decisions: decided(), fault: null }
   const server = createServer((request, response) => {
     serve(request, response, state).catch((error) => response.writeHead(500).end(String(error)))
   })

@@ -1,4 +1,4 @@
-// The weight of the built files, gzipped. No page may load more than 130 kB before the query editor and the dialogs that
+// The weight of the built files, gzipped. No page may load more than 120 kB before the query editor and the dialogs that
 // a person opens, and all files together stay below 400 kB.
 
 import { readFileSync, readdirSync } from 'node:fs'
@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 
 const DIST = fileURLToPath(new URL('../../crates/ui/dist', import.meta.url))
-const PAGE_MAX = 130_000
+const PAGE_MAX = 120_000
 const ALL_MAX = 400_000
-const PAGES = ['Overview', 'Model', 'Alerts', 'Health', 'Explore', 'Dashboards', 'Rules', 'Targets', 'System']
+// The overview comes with the frame.
+const PAGES = ['Model', 'Alerts', 'Health', 'Explore', 'Dashboards', 'Rules', 'Targets', 'System']
 
 const files = new Map(
   readdirSync(DIST, { recursive: true, withFileTypes: true })

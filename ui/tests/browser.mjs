@@ -95,6 +95,19 @@ export async function visit(options, journey) {
   }
 }
 
+/** A phone that many have; the smallest that is still sold is 15 pixels narrower, and the test stands on both. */
+export const PHONE = { width: 390, height: 844 }
+
+/** What is wider than it may be: the page itself, and each table, row of tabs or tree that is cut off at the side. */
+export async function cutOff(page) {
+  return page.evaluate(() => {
+    const boxes = [...document.querySelectorAll('main .scroll, main .tabs, main .tree, nav ul')].filter((box) => box.scrollWidth > box.clientWidth + 1)
+    const said = boxes.map((box) => `${box.scrollWidth} > ${box.clientWidth}: ${box.innerText.slice(0, 80)}`)
+    const over = document.documentElement.scrollWidth - innerWidth
+    return over > 0 ? [...said, `the page is ${over} px wider than the screen`] : said
+  })
+}
+
 /** How many milliseconds of the processor the page has used up to now: what waits for others' work is not counted. */
 export async function processorOf(page) {
   const session = await page.context().newCDPSession(page)

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, test } from 'node:test'
-import { accessible, closeBrowser, crowding, eventually, processorOf, visit } from './browser.mjs'
+import { PHONE, accessible, closeBrowser, crowding, cutOff, eventually, processorOf, visit } from './browser.mjs'
 
 after(closeBrowser)
 
@@ -32,6 +32,13 @@ for (const [path, text] of Object.entries(PAGES)) {
       await accessible(page)
     }))
   }
+  test(`the demo: ${decodeURIComponent(path)} on a phone`, { skip }, () => real({ viewport: PHONE }, async ({ page, open, settled }) => {
+    await open(path)
+    // Where rows flow, heads of columns are not seen.
+    await page.locator('main').getByText(text === 'slowest rule' ? 'Groups of rules' : text.includes('|') ? new RegExp(text) : text).filter({ visible: true }).first().waitFor()
+    await settled()
+    assert.deepEqual(await cutOff(page), [])
+  }))
 }
 
 test('the demo: the overview is drawn soon after navigation', { skip }, (t) => real({}, async ({ page, open }) => {
@@ -129,6 +136,11 @@ test('the demo: an alert is made of a query, tried on a week, saved, and in forc
   await page.getByText('chat-takes-long.yml').waitFor()
 }))
 
+test('the demo: a rule that is about a model by its own labels stands on its page', { skip }, () => real({}, async ({ page, open }) => {
+  await open('/models/chat')
+  await page.getByRole('region', { name: 'rules about it' }).getByRole('link', { name: 'ChatSlow' }).waitFor()
+}))
+
 test('the demo: a model without a kind of series has no empty panel for it', { skip }, () => real({}, async ({ page, open, settled }) => {
   await open('/models/rerank')
   await page.getByRole('heading', { name: 'Share of errors' }).waitFor()
@@ -150,6 +162,27 @@ test('the demo: a graph is saved as a PDF', { skip }, () => real({}, async ({ pa
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Save as PDF' }).click()])
   assert.equal(file.suggestedFilename(), 'Latency-p95.pdf')
   assert.match(await readFile(await file.path(), 'latin1'), /^%PDF-1\.7[\s\S]*\/FontFile3[\s\S]*%%EOF$/)
+}))
+
+test('the demo: a whole dashboard is saved as a PDF, with what is chosen in it', { skip }, () => real({}, async ({ page, open }) => {
+  await open('/dashboards/vllm?var-model=chat&from=now-6h')
+  await page.getByText('KV cache used').first().waitFor()
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'PDF' }).click()])
+  assert.equal(file.suggestedFilename(), 'vLLM.pdf')
+  const text = await readFile(await file.path(), 'latin1')
+  assert.match(text, /^%PDF-1\.7[\s\S]*%%EOF$/)
+  assert.ok(Number(/\/Count (\d+)/.exec(text)[1]) >= 2, 'more than one page')
+}))
+
+test('the demo: a model is saved as a report', { skip }, () => real({}, async ({ page, open, settled }) => {
+  await open('/models/chat')
+  await page.getByRole('heading', { name: 'Latency, p95' }).waitFor()
+  await settled()
+  const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'PDF' }).click()])
+  assert.equal(file.suggestedFilename(), 'chat.pdf')
+  const text = await readFile(await file.path(), 'latin1')
+  assert.match(text, /^%PDF-1\.7[\s\S]*%%EOF$/)
+  assert.ok(Number(/\/Count (\d+)/.exec(text)[1]) >= 2, 'state and graphs fill more than one page')
 }))
 
 test('the demo: a dashboard is edited, compared, and saved into its file', { skip }, () => real({ tolerate: /400/ }, async ({ page, open }) => {

@@ -55,6 +55,30 @@ test('an alert is silenced, with a preview of what that hides, and the silence i
   await page.getByText('Nothing is silenced.').waitFor()
 }))
 
+test('what a rule says at every turn is one line of the record, so that the page that was sent stands out', () => visit({}, async ({ page, open }) => {
+  await open('/alerts')
+  await page.getByRole('link', { name: 'HighLatency' }).click()
+  const rows = page.getByRole('region', { name: 'decisions' }).locator('tbody tr')
+  await rows.nth(2).waitFor()
+  assert.equal(await rows.count(), 3)
+  assert.match(await rows.nth(0).innerText(), /firing ×30[\s\S]*value 39[\s\S]*and before, since/)
+  assert.match(await rows.nth(1).innerText(), /first notification/)
+  assert.match(await rows.nth(2).innerText(), /firing[\s\S]*value 9/)
+}))
+
+test('what is silenced does not count as open: not in the bar, not on the overview, which says how many there are', () => visit({}, async ({ page, fake, open }) => {
+  const now = Date.now()
+  const silence = { id: 's', matchers: [{ name: 'alertname', value: 'HighLatency', isRegex: false, isEqual: true }], startsAt: new Date(now).toISOString(), endsAt: new Date(now + 3.6e6).toISOString(), createdBy: 'x', comment: 'y', status: { state: 'active' } }
+  fake.state.silences.push(silence)
+  await open('/')
+  const open_ = page.getByRole('region', { name: 'open alerts' })
+  await open_.getByRole('link', { name: '1 more is silenced or inhibited' }).waitFor()
+  assert.equal(await open_.getByText('HighLatency').count(), 0)
+  await page.getByRole('navigation', { name: 'pages' }).getByTitle('2 firing').waitFor()
+  // The model is as bad as it is, whoever listens.
+  await eventually(async () => assert.match(await page.getByRole('table', { name: 'models' }).locator('tbody tr').first().innerText(), /critical[\s\S]*chat/))
+}))
+
 test('an alert is acknowledged, others see by whom, and it is given back', () => visit({ axe: true }, async ({ page, open }) => {
   await open('/alerts')
   await page.getByRole('link', { name: 'HighLatency' }).click()

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { closeBrowser, visit } from './browser.mjs'
+import { closeBrowser, eventually, visit } from './browser.mjs'
 
 after(closeBrowser)
 
@@ -101,4 +101,57 @@ test('keys alone: a dashboard, several values, the cursor, the table', () => vis
   await tabTo(page, /^Lines:/, settled)
   await page.keyboard.press('ArrowLeft')
   await page.getByRole('group', { name: /^Lines:/ }).getByText(/\d{4}-\d{2}-\d{2} /).waitFor()
+}))
+
+test('a menu is left by Escape, by Tab and by a click beside it, and the focus is never lost', () => visit({}, async ({ page, open, settled }) => {
+  await open('/models/chat')
+  await page.getByRole('heading', { name: 'Latency, p95' }).waitFor()
+  await settled()
+  const button = page.getByRole('button', { name: 'more about Latency, p95' })
+  const menu = page.getByRole('dialog', { name: 'more about Latency, p95' })
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent?.trim())
+  await button.focus()
+  await page.keyboard.press('Enter')
+  await menu.waitFor()
+  await eventually(async () => assert.equal(await focused(), 'Show as table'))
+  assert.equal(await button.getAttribute('aria-expanded'), 'true')
+  await page.keyboard.press('Escape')
+  await menu.waitFor({ state: 'detached' })
+  assert.equal(await focused(), 'more about Latency, p95')
+  assert.equal(await button.getAttribute('aria-expanded'), 'false')
+  // An entry that does its work closes it, and the focus is where it came from.
+  await page.keyboard.press('Enter')
+  await menu.getByRole('button', { name: 'Show as table' }).press('Enter')
+  await menu.waitFor({ state: 'detached' })
+  await eventually(async () => assert.equal(await focused(), 'more about Latency, p95'))
+  await button.press('Enter')
+  await menu.waitFor()
+  await page.keyboard.press('Shift+Tab')
+  await page.keyboard.press('Shift+Tab')
+  await menu.waitFor({ state: 'detached' })
+  await button.click()
+  await menu.waitFor()
+  await page.getByRole('heading', { level: 1 }).click()
+  await menu.waitFor({ state: 'detached' })
+  // The same button closes what it opened.
+  await button.click()
+  await menu.waitFor()
+  await button.click()
+  await menu.waitFor({ state: 'detached' })
+}))
+
+test('a menu stands within the screen wherever its button is', () => visit({ viewport: { width: 700, height: 500 } }, async ({ page, open, settled }) => {
+  await open('/models/chat')
+  await page.getByRole('heading', { name: 'Latency, p95' }).waitFor()
+  await settled()
+  const buttons = page.getByRole('button', { name: /^more about/ })
+  for (const button of [buttons.first(), buttons.nth(1), buttons.last()]) {
+    await button.scrollIntoViewIfNeeded()
+    await button.click()
+    const menu = page.getByRole('dialog', { name: /^more about/ })
+    const { x, y, width, height } = await menu.boundingBox()
+    assert.ok(x >= 0 && y >= 0 && x + width <= 700 && y + height <= 500, JSON.stringify({ x, y, width, height }))
+    await page.keyboard.press('Escape')
+    await menu.waitFor({ state: 'detached' })
+  }
 }))

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { accessible, closeBrowser, eventually, visit } from './browser.mjs'
+import { PHONE, accessible, closeBrowser, cutOff, eventually, visit } from './browser.mjs'
 
 after(closeBrowser)
 
@@ -22,17 +22,47 @@ for (const [path, text] of Object.entries(PAGES)) {
       await accessible(page)
     }))
   }
-  test(`${path} on a phone`, () => visit({ viewport: { width: 420, height: 900 } }, async ({ page, open, settled }) => {
+  test(`${path} on a phone`, () => visit({ viewport: PHONE }, async ({ page, open, settled }) => {
     await open(path)
     await (text.startsWith('find') ? page.getByPlaceholder(text) : page.getByText(text)).first().waitFor()
     await settled()
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
-    // No table and no row of tabs is cut off at the side either.
-    const cut = await page.evaluate(() => [...document.querySelectorAll('main .scroll, main .tabs, main .tree')].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => `${box.scrollWidth} > ${box.clientWidth}: ${box.innerText.slice(0, 80)}`))
-    assert.deepEqual(cut, [])
-    assert.ok(overflow <= 0, `the page is ${overflow} px wider than the screen`)
+    assert.deepEqual(await cutOff(page), [])
+    await page.setViewportSize({ width: 375, height: 667 })
+    await eventually(async () => assert.deepEqual(await cutOff(page), []), 15_000)
   }))
 }
+
+test('a phone reaches every page and the search with its thumb, without scrolling the bar', () => visit({ viewport: PHONE, axe: true }, async ({ page, open }) => {
+  await open('/')
+  const bar = page.getByRole('navigation', { name: 'pages' })
+  const titles = ['Alerts', 'Health', 'Explore', 'Dashboards', 'Rules', 'Targets', 'System', 'Overview']
+  for (const title of titles) {
+    const direct = bar.getByRole('link', { name: title })
+    if (!(await direct.isVisible())) await bar.getByRole('button', { name: 'more pages' }).click()
+    const { x, width, y, height } = await direct.boundingBox()
+    assert.ok(x >= 0 && x + width <= PHONE.width && y + height <= PHONE.height, `${title} is cut off`)
+    await direct.click()
+    await page.getByRole('heading', { level: 1, name: title }).waitFor()
+    // What is open says so in the bar, also where it stands behind another entry.
+    await eventually(async () => assert.equal(await page.getByRole('dialog').count(), 0))
+  }
+  await bar.getByRole('button', { name: 'more pages' }).click()
+  await accessible(page)
+  await bar.getByRole('button', { name: 'Find' }).click()
+  await page.getByRole('dialog', { name: 'Find' }).getByRole('combobox').waitFor()
+}))
+
+test('on a phone a table that flows is sorted by a choice', () => visit({ viewport: PHONE, alerts: 30 }, async ({ page, open, settled }) => {
+  await open('/alerts')
+  await settled()
+  const first = page.locator('table[aria-label^=alerts] tbody tr').first()
+  const before = await first.innerText()
+  await page.getByLabel(/^sort .* by$/).selectOption('since')
+  await eventually(async () => assert.notEqual(await first.innerText(), before))
+  const down = await first.innerText()
+  await page.getByRole('button', { name: /^(as|des)cending$/ }).click()
+  await eventually(async () => assert.notEqual(await first.innerText(), down))
+}))
 
 test('nothing sent yet: the first start', () => visit({ models: false, axe: true }, async ({ page, open }) => {
   await open('/')

@@ -13,7 +13,8 @@ const TEXT_SIZE: f64 = 11.0;
 const LEGEND_LINE: f64 = 17.0;
 /// More lines of legend than this would leave no room for the data.
 const LEGEND_LINES_MAX: usize = 6;
-const PAD: f64 = 12.0;
+/// Between the edge of a picture and what stands in it.
+pub(crate) const PAD: f64 = 12.0;
 
 /// From values to pixels.
 #[derive(Clone, Copy, Debug)]
@@ -236,6 +237,12 @@ fn row_names_width(scene: &Scene) -> f64 {
         _ => None,
     });
     names.fold(0.0, f64::max)
+}
+
+/// What the legend takes below the plot.
+pub(crate) fn legend_height(scene: &Scene) -> f64 {
+    let (lines, _) = legend_lines(scene, f64::from(scene.size.width) - 2.0 * PAD);
+    lines.len() as f64 * LEGEND_LINE
 }
 
 /// Names packed into lines; and how many found no room.

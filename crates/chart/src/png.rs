@@ -4,10 +4,13 @@ use crate::font::{FAMILY, FONT};
 use crate::scene::Scene;
 use crate::svg::to_svg;
 use resvg::{tiny_skia, usvg};
+use skrifa::{FontRef, GlyphId, MetadataProvider};
 use std::sync::{Arc, OnceLock};
 
 /// Sharper than screens of today need, and small enough for a chat.
 const SCALE_MAX: f32 = 3.0;
+/// Stands for a character that the font lacks: a name with holes would read as another name.
+const LACKING: char = '■';
 /// More pixels than this are refused: 64 MB in memory.
 const PIXELS_MAX: f64 = 16e6;
 
@@ -28,7 +31,7 @@ pub fn to_png(scene: &Scene, scale: f32) -> Result<Vec<u8>, PngError> {
         font_family: FAMILY.to_owned(),
         ..usvg::Options::default()
     };
-    let tree = usvg::Tree::from_str(&to_svg(scene), &options).map_err(PngError::Drawing)?;
+    let tree = usvg::Tree::from_str(&drawable(to_svg(scene)), &options).map_err(PngError::Drawing)?;
     let scale = if scale.is_finite() {
         scale.clamp(0.25, SCALE_MAX)
     } else {
@@ -55,6 +58,19 @@ pub fn to_png(scene: &Scene, scale: f32) -> Result<Vec<u8>, PngError> {
     })
 }
 
+/// Everything of the drawing but its texts is ASCII, so only texts change.
+fn drawable(svg: String) -> String {
+    if svg.is_ascii() {
+        return svg;
+    }
+    let Ok(font) = FontRef::new(FONT) else {
+        return svg;
+    };
+    let glyphs = font.charmap();
+    let has = |c: char| c.is_ascii() || glyphs.map(c).is_some_and(|glyph| glyph != GlyphId::NOTDEF);
+    svg.chars().map(|c| if has(c) { c } else { LACKING }).collect()
+}
+
 fn fonts() -> Arc<usvg::fontdb::Database> {
     static FONTS: OnceLock<Arc<usvg::fontdb::Database>> = OnceLock::new();
     FONTS
@@ -65,4 +81,17 @@ fn fonts() -> Arc<usvg::fontdb::Database> {
             Arc::new(fonts)
         })
         .clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_font_lacks_is_a_box_and_no_hole() {
+        let check = |text: &str, expect: &str| assert_eq!(drawable(text.to_owned()), expect);
+        check("<text>chat</text>", "<text>chat</text>");
+        check("модель αβγ ñø – 12 µs", "модель αβγ ñø – 12 µs");
+        check("模型 a نم", "■■ a ■■");
+    }
 }

@@ -56,6 +56,29 @@ pub(crate) struct Painting {
     pub(crate) words: String,
 }
 
+/// A page: paintings, each with the place of its upper left corner, and what stands between them.
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+    pub(crate) background: &'static str,
+    pub(crate) placed: Vec<((f64, f64), Painting)>,
+    pub(crate) shapes: Vec<Shape>,
+}
+
+impl Sheet {
+    /// A page in the size of the one picture on it.
+    pub(crate) fn of(painting: Painting) -> Self {
+        Sheet {
+            width: painting.width,
+            height: painting.height,
+            background: painting.background,
+            placed: vec![((0.0, 0.0), painting)],
+            shapes: Vec::new(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Area {
     pub(crate) x: f64,

@@ -18,4 +18,4 @@ pub mod schedule;
 pub mod scrape;
 mod sink;
 
-pub use sink::{BatchSink, Clock, SinkError};
+pub use sink::{BatchSink, Clock, KnownSample, SeriesKey, SinkError};

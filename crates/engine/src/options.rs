@@ -9,6 +9,7 @@ use lapwing_collect::scrape::{ScrapeConfig, ScrapeDefaults};
 use lapwing_store::metrics::MetricsOptions;
 use lapwing_wire::otlp::OtlpOptions;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub struct EngineOptions {
     pub queries: QueryLimits,
     pub otlp: OtlpOptions,
     pub paging: PagingOptions,
-    pub health: HealthOptions,
+    pub health: Arc<HealthOptions>,
     /// How long what batch jobs pushed stands; `None` keeps it until it is deleted.
     pub pushed_ttl_ms: Option<i64>,
     pub scrape_jobs: Vec<ScrapeConfig>,
@@ -52,7 +53,7 @@ impl Default for EngineOptions {
             queries: QueryLimits::default(),
             otlp: OtlpOptions::default(),
             paging: PagingOptions::default(),
-            health: HealthOptions::default(),
+            health: Arc::default(),
             pushed_ttl_ms: None,
             scrape_jobs: Vec::new(),
             scrape_defaults: ScrapeDefaults::default(),

@@ -1,18 +1,23 @@
-//! OTLP into the store: translation needs the running totals of delta series, which one lock orders.
+//! OTLP into the store, series by series as they are translated: one that came before is found by its key and costs no labels.
+//!
+//! Only requests with delta points wait for each other: the first such point takes the lock of the running totals, which is held
+//! until the request is kept.
 //!
 //! Totals outlive the process: what a request changes in them is appended to a journal before its samples are. So a kill in
 //! between leaves totals that know of deltas whose samples are missing; the sender, who was not acknowledged, sends
 //! them again, they are refused as not newer, and the next sample holds their sum. Never the other way round, which
 //! `rate()` would take for a restart of the counter.
 
-use lapwing_store::metrics::{AppendError, AppendOutcome, MetricsStore};
+use lapwing_store::metrics::{AppendError, AppendOutcome, Appender, MetricsStore, SeriesRef};
 use lapwing_store::{Journal, JournalError};
+use lapwing_types::{Exemplar, Histogram, Labels};
 use lapwing_wire::otlp::{
-    DeltaState, KnownLabels, MetricsRequest, OtlpOptions, RejectReason, Rejection, translate_known,
+    DeltaBook, DeltaState, MetricsRequest, OtlpError, OtlpOptions, RejectReason, Rejection, SeriesSink,
+    ToldFamilies, translate_into,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A total takes about 300 bytes: these stay below 100 MiB.
 const DELTA_SERIES_MAX: usize = 300_000;
@@ -26,17 +31,28 @@ const FORGET_MS: i64 = 24 * 3_600_000;
 pub(crate) struct OtlpIngest {
     options: Mutex<Arc<OtlpOptions>>,
     deltas: Mutex<Deltas>,
+    told: Mutex<ToldFamilies>,
 }
 
 struct Deltas {
-    totals: DeltaState,
-    /// Beside the totals, for whoever translates holds their lock anyway.
-    known: KnownLabels,
+    book: DeltaBook,
     /// Absent for an engine in memory.
     journal: Option<Journal>,
     /// Of the journal when it was last written as a whole.
     whole_bytes: u64,
 }
+
+/// The totals, for as long as a request with deltas is being kept.
+struct Held<'i>(MutexGuard<'i, Deltas>);
+
+impl AsMut<DeltaBook> for Held<'_> {
+    fn as_mut(&mut self) -> &mut DeltaBook {
+        &mut self.0.book
+    }
+}
+
+/// The way into the store, as translation sees it.
+struct StoreSink(Appender);
 
 /// What became of a request.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +65,9 @@ pub struct OtlpKept {
 /// Why nothing of a request was kept; sending it again is safe.
 #[derive(Debug, thiserror::Error)]
 pub enum OtlpFailure {
+    /// Sending it again is safe but in vain.
+    #[error("the request does not decode")]
+    Request(#[from] OtlpError),
     #[error("the running totals of delta series could not be written down")]
     Totals(#[from] JournalError),
     #[error("the samples could not be kept")]
@@ -74,11 +93,11 @@ impl OtlpIngest {
         Ok(OtlpIngest {
             options: Mutex::new(Arc::new(options)),
             deltas: Mutex::new(Deltas {
-                totals,
-                known: KnownLabels::default(),
+                book: DeltaBook::new(totals),
                 whole_bytes: journal.as_ref().map_or(0, Journal::size_bytes),
                 journal,
             }),
+            told: Mutex::default(),
         })
     }
 
@@ -99,29 +118,63 @@ impl OtlpIngest {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let mut deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
-        let Deltas { totals, known, .. } = &mut *deltas;
-        let translated = translate_known(request, &options, totals, known);
-        // Requests without deltas have nothing to order and do not wait for each other.
-        let held = if translated.delta_changes.is_empty() {
-            drop(deltas);
-            None
-        } else {
-            deltas.write_down(&DeltaState::changes_to_bytes(&translated.delta_changes), now_ms)?;
-            Some(deltas)
-        };
-        let mut appender = store.appender(source, now_ms);
-        appender.append_batch(&translated.batch);
-        let outcome = appender.commit()?;
-        if let Some(mut deltas) = held {
-            deltas.totals.apply(translated.delta_changes);
+        let open = || Held(self.deltas.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut sink = StoreSink(store.appender(source, now_ms));
+        let mut taken = translate_into(request, &options, open, &mut sink)?;
+        let StoreSink(mut appender) = sink;
+        self.told().retain_untold(&mut taken.families);
+        for (family, metadata) in taken.families.iter().filter_map(|f| f.metadata(&options)) {
+            appender.metadata(&family, metadata);
         }
-        let mut rejections = translated.rejections;
+        if let Some(Held(deltas)) = &mut taken.deltas {
+            deltas.write_down(&DeltaState::changes_to_bytes(&taken.delta_changes), now_ms)?;
+        }
+        let outcome = appender.commit()?;
+        if let Some(Held(mut deltas)) = taken.deltas {
+            deltas.book.totals.apply(taken.delta_changes);
+        }
+        self.told().tell(&taken.families);
+        let mut rejections = taken.rejections;
         rejections.extend(not_kept(&outcome));
         Ok(OtlpKept {
             samples: outcome.samples + outcome.histograms,
             rejections,
         })
+    }
+
+    fn told(&self) -> MutexGuard<'_, ToldFamilies> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SeriesSink for StoreSink {
+    type Series = SeriesRef;
+
+    #[inline]
+    fn known(&mut self, key: &[u8]) -> Option<SeriesRef> {
+        self.0.lookup_raw(key)
+    }
+
+    fn bind(&mut self, key: &[u8], labels: &Labels) -> Option<SeriesRef> {
+        // A refusal is noted by the appender itself, with its reason.
+        self.0.bind_raw(key, labels).ok()
+    }
+
+    #[inline]
+    fn sample(&mut self, series: SeriesRef, t_ms: i64, value: f64) {
+        self.0.push(series, t_ms, value);
+    }
+
+    fn histogram(&mut self, series: SeriesRef, t_ms: i64, histogram: Histogram) {
+        self.0.push_histogram(series, t_ms, histogram);
+    }
+
+    fn exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) {
+        self.0.push_exemplar(series, exemplar);
+    }
+
+    fn start(&mut self, series: SeriesRef, start_ms: i64) {
+        self.0.push_start(series, start_ms);
     }
 }
 
@@ -131,8 +184,8 @@ impl Deltas {
             return Ok(());
         };
         if journal.size_bytes() > (self.whole_bytes * JOURNAL_GROWTH_MAX).max(JOURNAL_BYTES_MIN) {
-            self.totals.forget_before(now_ms - FORGET_MS);
-            journal.replace(&self.totals.to_bytes())?;
+            self.book.totals.forget_before(now_ms - FORGET_MS);
+            journal.replace(&self.book.totals.to_bytes())?;
             self.whole_bytes = journal.size_bytes();
         }
         journal.append(changes)

@@ -6,8 +6,8 @@ use lapwing_collect::discovery::{
 };
 use lapwing_collect::http::{HttpClient, HttpConfig};
 use lapwing_collect::scrape::{Job, JobError, ScrapeConfig, ScrapeDefaults, Scraper, ScraperOptions};
-use lapwing_collect::{BatchSink, SinkError};
-use lapwing_store::metrics::MetricsStore;
+use lapwing_collect::{BatchSink, KnownSample, SinkError};
+use lapwing_store::metrics::{Appender, MetricsStore};
 use lapwing_types::WriteBatch;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -175,15 +175,112 @@ impl BatchSink for StoreSink {
     fn write(&self, source: &str, batch: WriteBatch, now_ms: i64) -> Result<(), SinkError> {
         let mut appender = self.0.appender(source, now_ms);
         appender.append_batch(&batch);
-        let outcome = appender.commit().map_err(|e| SinkError::Unavailable {
-            reason: e.to_string(),
-        })?;
-        match outcome.refused.first() {
-            None => Ok(()),
-            Some(first) => Err(SinkError::Refused {
-                refused: outcome.refused_count as u64,
-                reason: format!("{}: {}", first.labels, first.reason),
-            }),
+        committed(appender)
+    }
+
+    fn write_page(
+        &self,
+        source: &str,
+        known: &mut dyn Iterator<Item = KnownSample<'_>>,
+        rest: WriteBatch,
+        now_ms: i64,
+    ) -> Result<(), SinkError> {
+        let mut appender = self.0.appender(source, now_ms);
+        for KnownSample { key, labels, sample } in known {
+            let found = match appender.lookup_raw(key) {
+                Some(found) => found,
+                // A refusal is noted by the appender itself.
+                None => match appender.bind_raw(key, labels) {
+                    Ok(bound) => bound,
+                    Err(_) => continue,
+                },
+            };
+            appender.push(found, sample.t_ms, sample.value);
         }
+        appender.append_batch(&rest);
+        committed(appender)
+    }
+}
+
+fn committed(appender: Appender) -> Result<(), SinkError> {
+    let outcome = appender.commit().map_err(|e| SinkError::Unavailable {
+        reason: e.to_string(),
+    })?;
+    match outcome.refused.first() {
+        None => Ok(()),
+        Some(first) => Err(SinkError::Refused {
+            refused: outcome.refused_count as u64,
+            reason: format!("{}: {}", first.labels, first.reason),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapwing_collect::SeriesKey;
+    use lapwing_store::metrics::MetricsOptions;
+    use lapwing_types::{Labels, Sample, SeriesWrite};
+
+    /// One page at a time; gives how many series the store has then.
+    fn write(sink: &StoreSink, t_ms: i64, known: &[(u8, &str)], rest: WriteBatch) -> usize {
+        let known: Vec<(SeriesKey, Labels)> = known
+            .iter()
+            .map(|(key, name)| ([*key; 17], Labels::from_pairs([("__name__", name)]).unwrap()))
+            .collect();
+        let mut known = known.iter().map(|(key, labels)| KnownSample {
+            key,
+            labels,
+            sample: Sample { t_ms, value: 1.0 },
+        });
+        sink.write_page("job", &mut known, rest, t_ms).unwrap();
+        sink.0.stats().numbers.head_series
+    }
+
+    #[test]
+    fn a_known_key_is_its_series_whatever_the_labels_say() {
+        let sink = StoreSink(MetricsStore::in_memory(MetricsOptions::default()));
+        assert_eq!(
+            write(&sink, 1000, &[(1, "a"), (2, "b")], WriteBatch::default()),
+            2
+        );
+        let ends = WriteBatch {
+            series: vec![SeriesWrite {
+                labels: Labels::from_pairs([("__name__", "b")]).unwrap(),
+                samples: vec![Sample {
+                    t_ms: 2000,
+                    value: lapwing_types::stale_nan(),
+                }],
+                ..SeriesWrite::default()
+            }],
+            ..WriteBatch::default()
+        };
+        assert_eq!(write(&sink, 2000, &[(1, "never looked at")], ends), 2);
+        assert_eq!(
+            write(&sink, 3000, &[(3, "a"), (2, "b")], WriteBatch::default()),
+            2,
+            "two keys, one series"
+        );
+    }
+
+    #[test]
+    fn what_the_store_refuses_is_named() {
+        let options = MetricsOptions::default();
+        let sink = StoreSink(MetricsStore::in_memory(options));
+        let labels = Labels::from_pairs([("__name__", "a")]).unwrap();
+        let future = Sample {
+            t_ms: i64::MAX / 2,
+            value: 1.0,
+        };
+        let known = KnownSample {
+            key: &[1; 17],
+            labels: &labels,
+            sample: future,
+        };
+        let refused = sink.write_page("job", &mut [known].into_iter(), WriteBatch::default(), 0);
+        assert!(
+            matches!(refused, Err(SinkError::Refused { refused: 1, .. })),
+            "{refused:?}"
+        );
     }
 }

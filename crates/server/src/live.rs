@@ -175,14 +175,14 @@ impl Live {
                 status.origins = origins;
                 status.error = None;
                 status.needs_restart.clone_from(needs_restart);
-                tracing::info!(trigger, "the configuration was reloaded");
+                tracing::info!("the configuration was reloaded ({trigger})");
                 if !needs_restart.is_empty() {
                     tracing::warn!("counts only after a restart: {}", needs_restart.join(", "));
                 }
             }
             Err(error) => {
                 status.error = Some(error.full());
-                tracing::error!(trigger, "{}", error.full());
+                tracing::error!("{trigger}: {}", error.full());
             }
         }
         self.shared.series.set(result.is_ok(), status.loaded_at_ms);

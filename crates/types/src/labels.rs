@@ -122,6 +122,12 @@ impl Labels {
         xxhash_rust::xxh3::xxh3_64(self.encoded.as_bytes())
     }
 
+    /// 128 bits that stand for the whole set within one process: whoever does not know the seed cannot make two sets that share
+    /// them, and by chance no two do.
+    pub fn keyed_hash(&self, seed: u64) -> u128 {
+        xxhash_rust::xxh3::xxh3_128_with_seed(self.encoded.as_bytes(), seed)
+    }
+
     /// Only the named labels.
     pub fn keep(&self, names: &[impl AsRef<str>]) -> Self {
         Labels::from_sorted(

@@ -9,6 +9,7 @@
 mod alert;
 mod duration;
 mod exemplar;
+mod generations;
 mod health;
 mod histogram;
 mod labels;
@@ -28,6 +29,7 @@ pub use duration::{
     DURATION_MS_MAX, DurationError, format_duration_ms, parse_duration_ms, parse_go_duration_ms,
 };
 pub use exemplar::Exemplar;
+pub use generations::Generations;
 pub use health::{HealthState, Phase, ProbeOutcome, ProbeReason, ProbeSeries, ShardState, Verdict};
 pub use histogram::{
     Bucket, CUSTOM_BUCKETS_SCHEMA, CompensatedSum, Counts, FloatHistogram, Histogram, HistogramError,

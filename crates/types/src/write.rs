@@ -13,6 +13,14 @@ pub struct SeriesWrite {
     pub start_ms: Option<i64>,
 }
 
+impl SeriesWrite {
+    /// Time of the first of its samples.
+    pub fn first_ms(&self) -> Option<i64> {
+        let floats = self.samples.iter().map(|s| s.t_ms);
+        floats.chain(self.histograms.iter().map(|h| h.0)).min()
+    }
+}
+
 /// Everything that one arrival brings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteBatch {

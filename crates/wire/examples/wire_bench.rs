@@ -2,12 +2,15 @@
 //! `cargo run --release -p lapwing-wire --example wire_bench`
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
-use lapwing_types::{Labels, Sample, SeriesWrite, WriteBatch};
-use lapwing_wire::otlp::{DeltaState, KnownLabels, OtlpOptions, decode_proto, translate, translate_known};
+use lapwing_types::{Exemplar, Histogram, Labels, Sample, SeriesWrite, WriteBatch};
+use lapwing_wire::otlp::{
+    DeltaBook, DeltaState, OtlpOptions, SeriesSink, decode_proto, translate, translate_into,
+};
 use lapwing_wire::protobuf::Writer;
 use lapwing_wire::remote_write::{encode_v1, encode_v2, v1, v2};
 use lapwing_wire::snappy::{Decompressor, compress};
 use lapwing_wire::text::{Entry, Escaping, Family, FamilySample, Format, Parser, write};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -50,19 +53,48 @@ fn main() {
     measure("OTLP, to series", SERIES, || {
         let request = decode_proto(&body).unwrap();
         let state = DeltaState::new(SERIES);
-        black_box(translate(&request, &OtlpOptions::default(), &state));
+        black_box(translate(&request, &OtlpOptions::default(), &state).unwrap());
     });
-    let mut known = KnownLabels::default();
+    let mut known = Known::default();
     measure("OTLP, to series that came before", SERIES, || {
         let request = decode_proto(&body).unwrap();
-        let state = DeltaState::new(SERIES);
-        black_box(translate_known(
-            &request,
-            &OtlpOptions::default(),
-            &state,
-            &mut known,
-        ));
+        let book = || DeltaBook::new(DeltaState::new(SERIES));
+        let options = OtlpOptions::default();
+        black_box(translate_into(&request, &options, book, &mut known).unwrap());
     });
+}
+
+/// As cheap as a sink that knows keys can be.
+#[derive(Default)]
+struct Known(HashMap<Vec<u8>, usize>);
+
+impl SeriesSink for Known {
+    type Series = usize;
+
+    fn known(&mut self, key: &[u8]) -> Option<usize> {
+        self.0.get(key).copied()
+    }
+
+    fn bind(&mut self, key: &[u8], _labels: &Labels) -> Option<usize> {
+        let next = self.0.len();
+        Some(*self.0.entry(key.to_vec()).or_insert(next))
+    }
+
+    fn sample(&mut self, series: usize, t_ms: i64, value: f64) {
+        black_box((series, t_ms, value));
+    }
+
+    fn histogram(&mut self, series: usize, t_ms: i64, histogram: Histogram) {
+        black_box((series, t_ms, histogram));
+    }
+
+    fn exemplar(&mut self, series: usize, exemplar: Exemplar) {
+        black_box((series, exemplar));
+    }
+
+    fn start(&mut self, series: usize, start_ms: i64) {
+        black_box((series, start_ms));
+    }
 }
 
 /// One resource, twenty metrics, a hundred points each with four attributes.

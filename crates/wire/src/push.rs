@@ -7,8 +7,11 @@ use lapwing_types::{
     Labels, LabelsError, METRIC_NAME, Metadata, MetricKind, Sample, SeriesWrite, WriteBatch,
 };
 use serde::Deserialize;
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Items count from 1.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +30,9 @@ pub enum PushError {
         #[source]
         source: LabelsError,
     },
-    #[error("{word:?}, the type of item {item}, is not a metric type")]
+    #[error(
+        "{word:?}, the type of item {item}, is not a metric type: use counter, gauge, histogram, summary, info, stateset or unknown"
+    )]
     UnknownKind { item: usize, word: String },
     #[error("there is nothing in the body")]
     Empty,
@@ -56,6 +61,26 @@ enum LabelValue {
     Bool(bool),
     Int(i64),
     Number(f64),
+}
+
+/// A list of items that counts those it has read, so that a mistake can be said to be in the next.
+struct Items<'c>(&'c Cell<usize>);
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = Vec<Item<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+            self.0.set(items.len());
+        }
+        Ok(items)
+    }
 }
 
 /// A number, or one that JSON lacks, in quotes (`"NaN"`, `"+Inf"`).
@@ -87,8 +112,15 @@ pub fn parse_push(bytes: &[u8], now_ms: i64) -> Result<WriteBatch, PushError> {
     let mut batch = WriteBatch::default();
     let mut count = 0;
     if bytes.trim_ascii_start().starts_with(b"[") {
-        let items: Vec<Item<'_>> =
-            serde_json::from_slice(bytes).map_err(|source| PushError::Json { item: 1, source })?;
+        let read = Cell::new(0);
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let items = reader
+            .deserialize_seq(Items(&read))
+            .and_then(|items| reader.end().map(|()| items))
+            .map_err(|source| PushError::Json {
+                item: read.get() + 1,
+                source,
+            })?;
         for item in items {
             count += 1;
             add(&mut batch, item, count, now_ms)?;

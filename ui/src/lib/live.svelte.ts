@@ -7,25 +7,31 @@ import { view } from './view.svelte'
 /** A storm of alerts changes something every second; the pages need not follow faster than this. */
 const QUIET_MS = 1000
 const AGAIN_MS = 5000
+/** How soon it is looked again whether all is answered. */
+const BUSY_MS = 200
+/** A browser has few connections, and the stream takes one for good: what the page asks first goes first. */
+const AFTER_MS = 700
 
 class Live {
   connected = $state(false)
   #source: EventSource | null = null
+  #started = $state(false)
   #last = 0
   #due: ReturnType<typeof setTimeout> | undefined
 
   /** Runs for the life of the page; listens only while the page is looked at and not paused. */
   start() {
+    setTimeout(() => (this.#started = true), AFTER_MS)
     $effect.root(() => {
       $effect(() => {
         void link.recovered
-        if (view.paused || !view.live || !link.up) return this.#close()
+        if (!this.#started || view.paused || !view.live || !link.up) return this.#close()
         this.#open()
       })
     })
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) this.#close()
-      else if (!view.paused && view.live && link.up) this.#open()
+      else if (this.#started && !view.paused && view.live && link.up) this.#open()
     })
     addEventListener('pagehide', () => this.#close())
   }
@@ -53,10 +59,13 @@ class Live {
 
   #changed() {
     clearTimeout(this.#due)
-    const wait = Math.max(0, this.#last + QUIET_MS - Date.now())
+    const wait = link.inFlight > 0 ? BUSY_MS : Math.max(0, this.#last + QUIET_MS - Date.now())
     this.#due = setTimeout(() => {
+      if (view.paused || !view.live) return
+      // What is being asked may have been read before the change: it is asked again when that is done.
+      if (link.inFlight > 0) return this.#changed()
       this.#last = Date.now()
-      if (!view.paused && view.live && link.inFlight === 0) view.tick()
+      view.tick()
     }, wait)
   }
 }

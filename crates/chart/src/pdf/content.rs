@@ -2,7 +2,7 @@
 
 use super::POINTS_PER_PIXEL;
 use super::type_face::TypeFace;
-use crate::shape::{Anchor, Painting, Shape, is_hostile};
+use crate::shape::{Anchor, Painting, Shape, Sheet, is_hostile};
 use pdf_writer::types::LineJoinStyle;
 use pdf_writer::{Content, Name, Str, TextStr};
 
@@ -40,11 +40,11 @@ impl Opacities {
     }
 }
 
-/// The stream, and the opacities that it names. The texts leave their glyphs with the face.
-pub(super) fn write(painting: &Painting, face: &mut TypeFace) -> (Vec<u8>, Opacities) {
+/// The stream of one page. The texts leave their glyphs with the face, and what is not opaque its opacity with the others.
+pub(super) fn write(sheet: &Sheet, face: &mut TypeFace, opacities: &mut Opacities) -> Vec<u8> {
     let mut pen = Pen {
         out: Content::new(),
-        opacities: Opacities::default(),
+        opacities,
         face,
     };
     pen.out.save_state();
@@ -54,26 +54,16 @@ pub(super) fn write(painting: &Painting, face: &mut TypeFace) -> (Vec<u8>, Opaci
         0.0,
         -POINTS_PER_PIXEL,
         0.0,
-        px(painting.height) * POINTS_PER_PIXEL,
+        px(sheet.height) * POINTS_PER_PIXEL,
     ]);
     pen.out.set_line_join(LineJoinStyle::RoundJoin);
-    pen.rect(
-        (0.0, 0.0, painting.width, painting.height),
-        painting.background,
-        1.0,
-    );
-    painting.behind.iter().for_each(|shape| pen.shape(shape));
-    let plot = painting.plot;
-    pen.out.save_state();
-    pen.out
-        .rect(px(plot.x), px(plot.y), px(plot.width), px(plot.height))
-        .clip_nonzero()
-        .end_path();
-    painting.inside.iter().for_each(|shape| pen.shape(shape));
+    pen.rect((0.0, 0.0, sheet.width, sheet.height), sheet.background, 1.0);
+    for (corner, painting) in &sheet.placed {
+        pen.painting(*corner, painting);
+    }
+    sheet.shapes.iter().for_each(|shape| pen.shape(shape));
     pen.out.restore_state();
-    painting.front.iter().for_each(|shape| pen.shape(shape));
-    pen.out.restore_state();
-    (pen.out.finish().into_vec(), pen.opacities)
+    pen.out.finish().into_vec()
 }
 
 /// Pixels with at most two decimals, as in the other writers.
@@ -93,11 +83,27 @@ fn rgb(color: &str) -> [f32; 3] {
 
 struct Pen<'a> {
     out: Content,
-    opacities: Opacities,
+    opacities: &'a mut Opacities,
     face: &'a mut TypeFace,
 }
 
 impl Pen<'_> {
+    fn painting(&mut self, (x, y): (f64, f64), painting: &Painting) {
+        self.out.save_state();
+        self.out.transform([1.0, 0.0, 0.0, 1.0, px(x), px(y)]);
+        painting.behind.iter().for_each(|shape| self.shape(shape));
+        let plot = painting.plot;
+        self.out.save_state();
+        self.out
+            .rect(px(plot.x), px(plot.y), px(plot.width), px(plot.height))
+            .clip_nonzero()
+            .end_path();
+        painting.inside.iter().for_each(|shape| self.shape(shape));
+        self.out.restore_state();
+        painting.front.iter().for_each(|shape| self.shape(shape));
+        self.out.restore_state();
+    }
+
     fn shape(&mut self, shape: &Shape) {
         match shape {
             Shape::Path {

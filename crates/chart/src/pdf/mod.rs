@@ -1,10 +1,10 @@
-//! A painting as PDF 1.7: one page of vectors in the size of the scene, with its texts as texts.
+//! Sheets as PDF 1.7: pages of vectors with their texts as texts. A scene is one page in its own size, a document several of A4.
 //!
-//! 1. `content` writes the shapes as a content stream, in pixels with y downwards as they were painted; a matrix turns them
+//! 1. `content` writes the shapes of each page as a content stream, in pixels with y downwards as they were painted; a matrix turns them
 //!    into points (a pixel is 1/96 inch).
 //! 2. `type_face` collects the glyphs that the texts need and embeds those of the one font, with what each means, so that a
 //!    text can be selected, searched and read aloud. What the font cannot draw is a box that still copies as what it says.
-//! 3. Here the objects are numbered: a fixed few, then one per opacity. No date and no random identifier: the same scene is
+//! 3. Here the objects are numbered: a fixed few, then one per opacity, then two per page. No date and no random identifier: the same scene is
 //!    the same bytes.
 //!
 //! Never: scripts, links, forms or files inside; anything that a viewer would have to fetch.
@@ -12,9 +12,10 @@
 mod content;
 mod type_face;
 
+use crate::document::Document;
 use crate::paint::paint;
 use crate::scene::Scene;
-use crate::shape::{Painting, fit};
+use crate::shape::{Sheet, fit};
 use content::Opacities;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -29,15 +30,13 @@ const TITLE_PIXELS: f64 = 600.0;
 
 const CATALOG: Ref = Ref::new(1);
 const PAGES: Ref = Ref::new(2);
-const PAGE: Ref = Ref::new(3);
-const CONTENT: Ref = Ref::new(4);
-const INFO: Ref = Ref::new(5);
-const FACE: Ref = Ref::new(6);
-const FACE_CIDS: Ref = Ref::new(7);
-const FACE_ABOUT: Ref = Ref::new(8);
-const FACE_FILE: Ref = Ref::new(9);
-const FACE_MEANING: Ref = Ref::new(10);
-const OPACITY_FIRST: i32 = 11;
+const INFO: Ref = Ref::new(3);
+const FACE: Ref = Ref::new(4);
+const FACE_CIDS: Ref = Ref::new(5);
+const FACE_ABOUT: Ref = Ref::new(6);
+const FACE_FILE: Ref = Ref::new(7);
+const FACE_MEANING: Ref = Ref::new(8);
+const OPACITY_FIRST: i32 = 9;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PdfError {
@@ -51,24 +50,40 @@ pub enum PdfError {
 
 /// The scene as a PDF of one page.
 pub fn to_pdf(scene: &Scene) -> Result<Vec<u8>, PdfError> {
-    write(&paint(scene), &scene.title)
+    let painting = paint(scene);
+    let words = painting.words.clone();
+    write(&[Sheet::of(painting)], &scene.title, &words)
 }
 
-fn write(painting: &Painting, title: &str) -> Result<Vec<u8>, PdfError> {
+/// The document as pages of A4.
+pub fn document_to_pdf(document: &Document) -> Result<Vec<u8>, PdfError> {
+    write(&document.sheets(), &document.title, &document.notes.join(", "))
+}
+
+fn write(sheets: &[Sheet], title: &str, subject: &str) -> Result<Vec<u8>, PdfError> {
     let mut face = TypeFace::embedded()?;
-    let (content, opacities) = content::write(painting, &mut face);
+    let mut opacities = Opacities::default();
+    let contents: Vec<Vec<u8>> = sheets
+        .iter()
+        .map(|sheet| content::write(sheet, &mut face, &mut opacities))
+        .collect();
+    let pages: Vec<(Ref, Ref)> = (0..sheets.len()).map(|at| page_refs(at, &opacities)).collect();
     let mut pdf = Pdf::new();
     pdf.catalog(CATALOG)
         .pages(PAGES)
         .viewer_preferences()
         .display_doc_title(true);
-    pdf.pages(PAGES).kids([PAGE]).count(1);
-    page(&mut pdf, painting, &face, &opacities);
-    let content = deflated(&content)?;
-    pdf.stream(CONTENT, &content).filter(Filter::FlateDecode);
+    pdf.pages(PAGES)
+        .kids(pages.iter().map(|(page, _)| *page))
+        .count(i32::try_from(pages.len()).unwrap_or(i32::MAX));
+    for ((sheet, content), refs) in sheets.iter().zip(&contents).zip(&pages) {
+        page(&mut pdf, *refs, sheet, (&face, &opacities));
+        let content = deflated(content)?;
+        pdf.stream(refs.1, &content).filter(Filter::FlateDecode);
+    }
     pdf.document_info(INFO)
         .title(TextStr(&fit(title, 1.0, TITLE_PIXELS)))
-        .subject(TextStr(&painting.words))
+        .subject(TextStr(subject))
         .producer(TextStr("Lapwing"));
     if !face.is_unused() {
         face.embed(&mut pdf)?;
@@ -80,9 +95,16 @@ fn write(painting: &Painting, title: &str) -> Result<Vec<u8>, PdfError> {
     Ok(pdf.finish())
 }
 
-fn page(pdf: &mut Pdf, painting: &Painting, face: &TypeFace, opacities: &Opacities) {
-    let (width, height) = (painting.width as f32, painting.height as f32);
-    let mut page = pdf.page(PAGE);
+/// A page and its content, behind the opacities.
+fn page_refs(at: usize, opacities: &Opacities) -> (Ref, Ref) {
+    let first = opacity_ref(opacities.iter().count()).get();
+    let page = first + 2 * i32::try_from(at).unwrap_or(0);
+    (Ref::new(page), Ref::new(page + 1))
+}
+
+fn page(pdf: &mut Pdf, refs: (Ref, Ref), sheet: &Sheet, (face, opacities): (&TypeFace, &Opacities)) {
+    let (width, height) = (sheet.width as f32, sheet.height as f32);
+    let mut page = pdf.page(refs.0);
     page.parent(PAGES)
         .media_box(Rect::new(
             0.0,
@@ -90,7 +112,7 @@ fn page(pdf: &mut Pdf, painting: &Painting, face: &TypeFace, opacities: &Opaciti
             width * POINTS_PER_PIXEL,
             height * POINTS_PER_PIXEL,
         ))
-        .contents(CONTENT);
+        .contents(refs.1);
     // What lies over each other is mixed as on a screen.
     page.group().transparency().color_space().device_rgb();
     let mut resources = page.resources();

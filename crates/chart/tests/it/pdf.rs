@@ -4,7 +4,9 @@
 //! leaves them there to be looked at.
 
 use crate::gallery::gallery;
-use lapwing_chart::{Color, Frame, Mark, Scene, Size, Tone, to_pdf, to_png};
+use lapwing_chart::{
+    Block, Color, Document, Frame, Mark, Scene, Size, Theme, Tone, Value, document_to_pdf, to_pdf, to_png,
+};
 use resvg::tiny_skia::Pixmap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -188,4 +190,57 @@ fn without_texts_there_is_no_font() {
         largest.contains("/MediaBox [0 0 3000 3000]"),
         "4000 pixels a side"
     );
+}
+
+#[test]
+fn a_document_has_its_title_its_pages_and_all_that_is_in_it() {
+    let graphs = gallery().into_iter().map(|(_, mut scene)| {
+        scene.size.height = Document::GRAPH_HEIGHT_PX;
+        Block::Graph(Box::new(scene))
+    });
+    let value = |name: &str, text: &str, tone| Value {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        tone,
+    };
+    let mut blocks: Vec<Block> = graphs.collect();
+    blocks.push(Block::Values {
+        title: "KV cache".to_owned(),
+        rows: vec![
+            value("chat", "96 %", Some(Tone::Bad)),
+            value("模型", "12 %", None),
+        ],
+    });
+    blocks.push(Block::Text {
+        title: "Whom to ask".to_owned(),
+        text: "the platform team\nby day".to_owned(),
+    });
+    let document = Document {
+        title: "Serving, as it was".to_owned(),
+        notes: vec![
+            "2026-11-21 02:00 – 03:00 UTC".to_owned(),
+            "model: chat".to_owned(),
+        ],
+        theme: Theme::Light,
+        blocks,
+    };
+    let pdf = document_to_pdf(&document).expect("it can be drawn");
+    assert_eq!(pdf, document_to_pdf(&document).expect("again"), "the same bytes");
+    keep("document", &pdf);
+    let Some(said) = texts(&pdf) else { return };
+    for part in [
+        "Serving, as it was",
+        "02:00 – 03:00 UTC",
+        "p95 latency by model",
+        "critical",
+        "96 %",
+        "模型",
+        "the platform team",
+        "1 of 3",
+        "3 of 3",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
+    // A page ends with a form feed.
+    assert_eq!(said.matches('\u{c}').count(), 3);
 }

@@ -228,7 +228,7 @@ fn judge_chain(
     let left = (ms - look.now_ms) as f64 / 86_400_000.0;
     if left < days {
         let detail = format!("the certificate ends in {left:.1} days, on {}", moment(ms));
-        return Err(Fault::degraded(ProbeReason::CertificateExpiring, detail));
+        look.degrade(ProbeReason::CertificateExpiring, detail);
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What an answer must be: text, JSON, a schema, a number, a vector. Each failed condition has its own reason.
 
 use super::json::{at_path, matches_schema};
-use super::look::{Fault, Found};
+use super::look::{Fault, Found, too_slow};
 use crate::http::Millis;
 use lapwing_types::ProbeReason;
 use regex::Regex;
@@ -40,7 +40,7 @@ pub struct Expect {
     pub embedding: Option<EmbeddingExpect>,
     /// Fails when it takes longer.
     pub latency: Option<Millis>,
-    /// Degraded when it takes longer.
+    /// Degraded when it takes longer: of a step, that step; elsewhere the whole look, as the check's own `degraded_above` has it.
     pub degraded_above: Option<Millis>,
     /// Degraded when the first token takes longer.
     pub first_token: Option<Millis>,
@@ -196,13 +196,8 @@ impl Expect {
     }
 
     pub(super) fn judge_latency(&self, seconds: f64) -> Found {
-        let over = |limit: &Option<Millis>| limit.filter(|l| seconds * 1000.0 > l.0 as f64);
-        let said = |limit: Millis| format!("it took {:.0} ms, {} are allowed", seconds * 1000.0, limit.0);
-        if let Some(limit) = over(&self.latency) {
-            return Err(Fault::new(ProbeReason::Latency, said(limit)));
-        }
-        match over(&self.degraded_above) {
-            Some(limit) => Err(Fault::degraded(ProbeReason::Latency, said(limit))),
+        match self.latency.and_then(|limit| too_slow("it", seconds, limit.0)) {
+            Some(said) => Err(Fault::new(ProbeReason::Latency, said)),
             None => Ok(()),
         }
     }

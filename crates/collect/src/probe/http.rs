@@ -6,7 +6,7 @@ use super::dial::TlsOptions;
 use super::exchange::{Answer, Ask, ask};
 use super::expect::{Expect, beginning, plain};
 use super::json::at_path;
-use super::look::{Fault, Found, Look};
+use super::look::{Fault, Found, Look, too_slow};
 use crate::http::{Bytes, Secret};
 use base64::Engine as _;
 use lapwing_types::ProbeReason;
@@ -86,10 +86,18 @@ impl HttpProbe {
             return self.step(look, self, &mut values).await;
         }
         for (i, step) in self.steps.iter().enumerate() {
+            let started = look.nanos();
             step.step(look, self, &mut values).await.map_err(|fault| Fault {
                 detail: format!("step {}: {}", i + 1, fault.detail),
                 ..fault
             })?;
+            let what = format!("step {}", i + 1);
+            let allowed = step.expect.degraded_above;
+            if let Some(said) =
+                allowed.and_then(|limit| too_slow(&what, look.seconds_since(started), limit.0))
+            {
+                look.degrade(ProbeReason::Latency, said);
+            }
         }
         Ok(())
     }

@@ -138,6 +138,23 @@ impl Probe {
         address.as_deref()
     }
 
+    /// `degraded_above` as it is spelt in a kind's own settings: of the whole look, like the one that stands beside every kind.
+    pub fn degraded_above_ms(&self) -> Option<i64> {
+        let said = match self {
+            Probe::Postgres(p) => p.degraded_above,
+            Probe::Http(p) => p.expect.degraded_above,
+            Probe::Websocket(p) => p.expect.degraded_above,
+            Probe::OpenaiChat(p) | Probe::OpenaiCompletion(p) | Probe::OpenaiEmbedding(p) => {
+                p.expect.degraded_above
+            }
+            Probe::KserveV2(p) | Probe::Triton(p) | Probe::Torchserve(p) | Probe::Golden(p) => {
+                p.expect.degraded_above
+            }
+            _ => None,
+        };
+        said.map(|limit| limit.0)
+    }
+
     /// Whether it asks a model something and judges what comes.
     pub fn judges_answers(&self) -> bool {
         match self {
@@ -212,5 +229,6 @@ pub async fn probe(probe: &Probe, look: &Look) -> ProbeOutcome {
     let started = look.nanos();
     let limit = Duration::from_millis(look.timeout_ms.max(1).unsigned_abs());
     let found = tokio::time::timeout(limit, probe.look(look)).await.ok();
-    look.outcome(started, found)
+    let degraded_above_ms = probe.degraded_above_ms().or(look.degraded_above_ms);
+    look.outcome(started, found, degraded_above_ms)
 }

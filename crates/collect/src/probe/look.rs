@@ -19,6 +19,8 @@ pub struct Look {
     /// What relative paths and bare probes of an endpoint refer to, such as `http://10.0.0.5:8000`.
     pub base: Option<String>,
     pub timeout_ms: i64,
+    /// A whole look that passes and takes longer is degraded; what a probe's own settings say goes before it.
+    pub degraded_above_ms: Option<i64>,
     pub now_ms: i64,
     /// Which addresses of a name are asked.
     pub ip: IpPreference,
@@ -33,6 +35,8 @@ struct Seen {
     series: Vec<ProbeSeries>,
     notes: Vec<(&'static str, String)>,
     version: Option<String>,
+    /// The first thing that was not as it should be and is no failure; what comes after it may be one.
+    degraded: Option<Fault>,
 }
 
 /// Why a look did not pass.
@@ -100,6 +104,7 @@ impl Look {
         Look {
             base,
             timeout_ms,
+            degraded_above_ms: None,
             now_ms,
             ip: IpPreference::default(),
             nanos,
@@ -158,6 +163,14 @@ impl Look {
         }
     }
 
+    /// Not well, and no reason to stop looking: a certificate that ends soon must not hide a server that fails.
+    pub(super) fn degrade(&self, reason: ProbeReason, detail: impl Into<String>) {
+        let mut seen = self.seen();
+        if seen.degraded.is_none() {
+            seen.degraded = Some(Fault::degraded(reason, detail));
+        }
+    }
+
     pub(super) fn serves_version(&self, version: impl Into<String>) {
         let version: String = version.into();
         self.seen().version = Some(version.chars().take(200).collect());
@@ -172,15 +185,26 @@ impl Look {
             .map_or(0.0, |(_, s)| *s)
     }
 
-    /// Everything seen, with the verdict.
-    pub(super) fn outcome(&self, started: u64, found: Option<Found>) -> ProbeOutcome {
+    /// Everything seen, with the verdict. A look that found nothing worse is degraded when it took longer than is allowed.
+    pub(super) fn outcome(
+        &self,
+        started: u64,
+        found: Option<Found>,
+        degraded_above_ms: Option<i64>,
+    ) -> ProbeOutcome {
         let duration_s = self.seconds_since(started);
+        if let Some(said) = degraded_above_ms.and_then(|allowed_ms| too_slow("it", duration_s, allowed_ms)) {
+            self.degrade(ProbeReason::Latency, said);
+        }
         let mut seen = std::mem::take(&mut *self.seen());
         let hung = seen.under_way.map(|(phase, _)| phase);
         let now = (self.nanos)();
         seen.turn(None, now);
         let mut outcome = match found {
-            Some(Ok(())) => ProbeOutcome::pass(),
+            Some(Ok(())) => match seen.degraded {
+                Some(fault) => ProbeOutcome::fault(fault.verdict, fault.reason, fault.detail),
+                None => ProbeOutcome::pass(),
+            },
             Some(Err(fault)) => ProbeOutcome::fault(fault.verdict, fault.reason, fault.detail),
             None => {
                 let place = hung.map_or_else(String::new, |phase| format!(" (it hung in {phase})"));
@@ -199,6 +223,13 @@ impl Look {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is said of a time that is longer than is allowed.
+pub(super) fn too_slow(what: &str, seconds: f64, allowed_ms: i64) -> Option<String> {
+    let took_ms = seconds * 1000.0;
+    let is_too_slow = took_ms > allowed_ms as f64;
+    is_too_slow.then(|| format!("{what} took {:.0} ms, {allowed_ms} are allowed", took_ms.ceil()))
 }
 
 impl Seen {

@@ -8,7 +8,7 @@ use super::exchange::{Answer, Ask, ask};
 use super::expect::{Expect, beginning};
 use super::http::join;
 use super::json::at_path;
-use super::look::{Fault, Found, Look};
+use super::look::{Fault, Found, Look, too_slow};
 use crate::http::Secret;
 use lapwing_types::ProbeReason;
 use serde::{Deserialize, Serialize};
@@ -112,18 +112,12 @@ impl OpenAiProbe {
             return Err(Fault::new(ProbeReason::Empty, "the model answered with nothing"));
         }
         self.expect.judge_text(&said.text, ProbeReason::Answer)?;
-        self.expect.judge_latency(total_s)?;
-        match (self.expect.first_token, said.first_token_s) {
-            (Some(limit), Some(first_s)) if first_s * 1000.0 > limit.0 as f64 => {
-                let detail = format!(
-                    "the first token took {:.0} ms, {} are allowed",
-                    first_s * 1000.0,
-                    limit.0
-                );
-                Err(Fault::degraded(ProbeReason::Latency, detail))
-            }
-            _ => Ok(()),
+        if let (Some(limit), Some(first_s)) = (self.expect.first_token, said.first_token_s)
+            && let Some(took) = too_slow("the first token", first_s, limit.0)
+        {
+            look.degrade(ProbeReason::Latency, took);
         }
+        self.expect.judge_latency(total_s)
     }
 
     async fn judge_embedding(&self, look: &Look, answer: &mut Answer, started: u64) -> Found {

@@ -36,6 +36,7 @@ impl WebSocketProbe {
     }
 
     pub(super) async fn look(&self, look: &Look) -> Found {
+        let started = look.nanos();
         let text = self
             .url
             .as_deref()
@@ -61,7 +62,7 @@ impl WebSocketProbe {
         }
         let _ = talk.send(&frame(0x8, &1000u16.to_be_bytes(), [0; 4])).await;
         look.leave();
-        Ok(())
+        self.expect.judge_latency(look.seconds_since(started))
     }
 
     async fn upgrade(&self, look: &Look, talk: &mut Talk, (url, authority): (&Url, &str)) -> Found {

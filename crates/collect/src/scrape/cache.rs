@@ -4,8 +4,17 @@
 //! comparison of bytes, no hashing, no labels. Invariant: between two scrapes the cache holds what the last page with
 //! any series had, and nothing else; its size is bounded by the page's.
 
+use crate::sink::SeriesKey;
 use hashbrown::HashTable;
 use lapwing_types::{Labels, MetricKind};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+
+/// The first byte of every [`SeriesKey`]: no label field of remote write and no key of OTLP starts with it.
+const KEY_TAG: u8 = b'S';
+
+/// Chosen when the process starts, so that no page can be made to give two label sets one key.
+static KEY_SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0u64));
 
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -14,6 +23,8 @@ pub(super) struct Entry {
     kind: MetricKind,
     /// `None`: dropped by the rules, or without a name.
     pub(super) labels: Option<Labels>,
+    /// Of the labels, whatever the page calls the series: it leads to the series in the store without a look at them.
+    pub(super) key: SeriesKey,
     /// The last scrape that saw it.
     pub(super) seen: u64,
     /// Its last sample came without a timestamp of its own, so that its absence means its end.
@@ -31,6 +42,12 @@ pub(super) struct SeriesCache {
 
 fn hash(text: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+}
+
+fn key_of(labels: &Labels) -> SeriesKey {
+    let mut key = [KEY_TAG; size_of::<SeriesKey>()];
+    key[1..].copy_from_slice(&labels.keyed_hash(*KEY_SEED).to_le_bytes());
+    key
 }
 
 impl SeriesCache {
@@ -56,6 +73,7 @@ impl SeriesCache {
         let entry = Entry {
             text: text.into(),
             kind,
+            key: labels.as_ref().map_or([0; size_of::<SeriesKey>()], key_of),
             labels,
             seen: 0,
             ends_when_absent: false,
@@ -83,27 +101,36 @@ impl SeriesCache {
         &mut self.entries[index]
     }
 
-    /// Forgets what this scrape did not see; gives the series that ended.
+    /// Where the entry stands that was found or made last.
+    pub(super) fn last_index(&self) -> u32 {
+        self.cursor as u32 - 1
+    }
+
+    /// By [`SeriesCache::last_index`]; valid until the page ends.
+    pub(super) fn at(&self, index: u32) -> &Entry {
+        &self.entries[index as usize]
+    }
+
+    /// The page is read: gives the series that it no longer has. They are forgotten by [`SeriesCache::forget_unseen`].
     pub(super) fn end_page(&mut self, scrape: u64) -> Vec<Labels> {
-        let mut unseen = 0;
+        let mut ended = Vec::new();
         for entry in &mut self.entries {
             if entry.seen == scrape {
                 entry.live = entry.labels.is_some();
-            } else {
-                unseen += 1;
+            } else if std::mem::take(&mut entry.live) && entry.ends_when_absent {
+                ended.extend(entry.labels.clone());
             }
         }
-        if unseen == 0 {
-            return Vec::new();
+        ended
+    }
+
+    /// Forgets what this scrape did not see; indices from before mean nothing after.
+    pub(super) fn forget_unseen(&mut self, scrape: u64) {
+        let known = self.entries.len();
+        self.entries.retain(|entry| entry.seen == scrape);
+        if self.entries.len() == known {
+            return;
         }
-        let mut ended = Vec::new();
-        self.entries.retain_mut(|entry| {
-            let seen = entry.seen == scrape;
-            if !seen && entry.live && entry.ends_when_absent {
-                ended.extend(entry.labels.take());
-            }
-            seen
-        });
         self.by_text.clear();
         let entries = &self.entries;
         for (index, entry) in entries.iter().enumerate() {
@@ -111,7 +138,6 @@ impl SeriesCache {
                 hash(&entries[*i as usize].text)
             });
         }
-        ended
     }
 
     /// The scrape failed: all live series end. When no page came, the labels stay known for the target's return; after
@@ -155,6 +181,7 @@ mod tests {
             (entry.seen, entry.ends_when_absent) = (number, true);
         }
         let ended = cache.end_page(number);
+        cache.forget_unseen(number);
         (ended.iter().map(|l| l.to_string()).collect(), unknown)
     }
 

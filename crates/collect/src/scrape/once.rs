@@ -12,7 +12,7 @@ use super::cache::SeriesCache;
 use super::config::ScrapeProtocol;
 use super::error::ScrapeError;
 use super::job::Job;
-use super::page::{PageReader, end_series};
+use super::page::{PageBatch, PageReader, end_series, known};
 use super::report::{Extra, report, report_series};
 use super::target::Target;
 use crate::http::{FetchError, Fetched, Request};
@@ -148,20 +148,18 @@ fn read_and_write(
         ..ScrapeSummary::default()
     };
     let too_large = matches!(&fetched, Err(ScrapeError::Fetch(FetchError::BodyTooLarge { .. })));
-    let mut batch = match fetched {
+    let (PageBatch { rows, mut rest }, mut ended) = match fetched {
         Ok(fetched) => {
             summary.body_bytes = fetched.body.len() as u64;
             read_page(subject, state, &fetched, &mut summary)
         }
         Err(error) => {
             summary.error = Some(error);
-            let mut batch = WriteBatch::default();
-            end_series(&mut batch, state.cache.end_all(true), at.t_ms);
-            batch
+            (PageBatch::default(), state.cache.end_all(true))
         }
     };
-    let own = batch.series.len();
-    end_series(&mut batch, std::mem::take(&mut state.pending_ends), at.t_ms);
+    ended.append(&mut state.pending_ends);
+    end_series(&mut rest, ended.iter().cloned(), at.t_ms);
     summary.duration_ms = ((at.clock)() - at.started_ms).max(0) as f64;
     let extra = subject.job.config.extra_scrape_metrics.then_some(Extra {
         sample_limit: subject.job.config.sample_limit,
@@ -172,23 +170,20 @@ fn read_and_write(
         },
     });
     let report = report(&subject.target, &summary, at.t_ms, extra);
-    batch.series.extend(report.series);
-    let ends: Vec<Labels> = batch.series[..own]
-        .iter()
-        .filter(|s| {
-            s.samples
-                .first()
-                .is_some_and(|p| p.t_ms == at.t_ms && lapwing_types::is_stale(p.value))
-        })
-        .map(|s| s.labels.clone())
-        .collect();
-    match sink.write(subject.job.name(), batch, at.t_ms) {
+    rest.series.extend(report.series);
+    let mut floats = known(&rows, &state.cache);
+    let written = sink.write_page(subject.job.name(), &mut floats, rest, at.t_ms);
+    drop(floats);
+    match written {
         Ok(()) => {}
         Err(SinkError::Refused { refused, .. }) => summary.refused = refused,
         Err(error) => {
-            state.pending_ends = ends;
+            state.pending_ends = ended;
             summary.error.get_or_insert(ScrapeError::Sink(error));
         }
+    }
+    if summary.samples_scraped > 0 {
+        state.cache.forget_unseen(state.scrapes);
     }
     summary
 }
@@ -199,7 +194,7 @@ fn read_page(
     state: &mut ScrapeState,
     fetched: &Fetched,
     summary: &mut ScrapeSummary,
-) -> WriteBatch {
+) -> (PageBatch, Vec<Labels>) {
     let scrape = state.scrapes;
     let reader = PageReader::new(&subject.job, &subject.target.labels, summary.t_ms, state);
     let read = match exposition(&fetched.content_type, subject.job.config.fallback_scrape_protocol) {
@@ -211,19 +206,16 @@ fn read_page(
         }),
     };
     match read {
-        Ok((mut batch, counts)) => {
+        Ok((batch, counts)) => {
             summary.samples_scraped = counts.scraped;
             summary.samples_kept = counts.kept;
             summary.series_added = counts.added;
             summary.duplicates = counts.duplicates;
-            end_series(&mut batch, state.cache.end_page(scrape), summary.t_ms);
-            batch
+            (batch, state.cache.end_page(scrape))
         }
         Err(error) => {
             summary.error = Some(error);
-            let mut batch = WriteBatch::default();
-            end_series(&mut batch, state.cache.end_all(false), summary.t_ms);
-            batch
+            (PageBatch::default(), state.cache.end_all(false))
         }
     }
 }

@@ -1,12 +1,13 @@
 //! One page read: text to series with their final labels, through the cache of what was known before.
 //!
-//! A series whose text is known costs a comparison, a clone of its labels' handle and a push. Only an unknown one is
-//! parsed, given the target's labels, relabelled and checked against the limits. Nothing of a page that fails is kept.
+//! A series whose text is known costs a comparison and a push of three numbers. Only an unknown one is parsed, given the target's
+//! labels, relabelled and checked against the limits. Nothing of a page that fails is kept.
 
 use super::cache::SeriesCache;
 use super::error::ScrapeError;
 use super::job::Job;
 use super::once::ScrapeState;
+use crate::sink::KnownSample;
 use lapwing_types::{Labels, LabelsBuilder, METRIC_NAME, Metadata, Sample, SeriesWrite, WriteBatch};
 use lapwing_wire::text::{Entry, Format, Parser, RawSample};
 use std::collections::HashMap;
@@ -28,6 +29,32 @@ pub(super) struct PageCounts {
     pub(super) duplicates: u64,
 }
 
+/// What a page brings: samples of cached series as a column, and whatever is more than a float beside it.
+#[derive(Debug, Default)]
+pub(super) struct PageBatch {
+    pub(super) rows: Vec<Row>,
+    pub(super) rest: WriteBatch,
+}
+
+/// A float of the series at an index of the cache.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    index: u32,
+    sample: Sample,
+}
+
+/// The rows with their series, for as long as the cache stands as the page left it.
+pub(super) fn known<'p>(rows: &'p [Row], cache: &'p SeriesCache) -> impl Iterator<Item = KnownSample<'p>> {
+    rows.iter().filter_map(|row| {
+        let entry = cache.at(row.index);
+        Some(KnownSample {
+            key: &entry.key,
+            labels: entry.labels.as_ref()?,
+            sample: row.sample,
+        })
+    })
+}
+
 pub(super) struct PageReader<'a> {
     pub(super) job: &'a Job,
     pub(super) target_labels: &'a Labels,
@@ -37,7 +64,7 @@ pub(super) struct PageReader<'a> {
     pub(super) scrape: u64,
     pub(super) families: usize,
     changed: Vec<String>,
-    batch: WriteBatch,
+    batch: PageBatch,
     pub(super) counts: PageCounts,
 }
 
@@ -49,9 +76,9 @@ impl<'a> PageReader<'a> {
         state: &'a mut ScrapeState,
     ) -> Self {
         state.cache.start_page();
-        let batch = WriteBatch {
-            series: Vec::with_capacity(state.cache.len() + 8),
-            ..WriteBatch::default()
+        let batch = PageBatch {
+            rows: Vec::with_capacity(state.cache.len()),
+            ..PageBatch::default()
         };
         PageReader {
             job,
@@ -72,7 +99,7 @@ impl<'a> PageReader<'a> {
         mut self,
         body: &[u8],
         format: Format,
-    ) -> Result<(WriteBatch, PageCounts), ScrapeError> {
+    ) -> Result<(PageBatch, PageCounts), ScrapeError> {
         let mut parser = Parser::new(body, format).map_err(ScrapeError::Parse)?;
         while let Some(entry) = parser.next_entry().map_err(ScrapeError::Parse)? {
             match entry {
@@ -118,30 +145,38 @@ impl<'a> PageReader<'a> {
             return Ok(());
         }
         entry.ends_when_absent = own_t_ms.is_none() || self.job.config.track_timestamps_staleness;
-        let exemplars = if raw.has_exemplar() {
-            raw.exemplar().map_err(ScrapeError::Parse)?.into_iter().collect()
-        } else {
-            Vec::new()
+        let sample = Sample {
+            t_ms: own_t_ms.unwrap_or(self.t_ms),
+            value: raw.value,
         };
-        let write = SeriesWrite {
-            labels: labels.clone(),
-            samples: vec![Sample {
-                t_ms: own_t_ms.unwrap_or(self.t_ms),
-                value: raw.value,
-            }],
-            exemplars,
-            ..SeriesWrite::default()
-        };
-        self.keep(write)
+        if raw.has_exemplar() {
+            let write = SeriesWrite {
+                labels: labels.clone(),
+                samples: vec![sample],
+                exemplars: raw.exemplar().map_err(ScrapeError::Parse)?.into_iter().collect(),
+                ..SeriesWrite::default()
+            };
+            return self.keep(write);
+        }
+        self.count_kept()?;
+        let index = self.cache.last_index();
+        self.batch.rows.push(Row { index, sample });
+        Ok(())
     }
 
+    /// More than a float.
     pub(super) fn keep(&mut self, write: SeriesWrite) -> Result<(), ScrapeError> {
+        self.count_kept()?;
+        self.batch.rest.series.push(write);
+        Ok(())
+    }
+
+    fn count_kept(&mut self) -> Result<(), ScrapeError> {
         self.counts.kept += 1;
         let limit = self.job.config.sample_limit;
         if limit > 0 && self.counts.kept > limit {
             return Err(ScrapeError::SampleLimit { limit });
         }
-        self.batch.series.push(write);
         Ok(())
     }
 
@@ -163,10 +198,10 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    pub(super) fn finish(mut self) -> (WriteBatch, PageCounts) {
+    pub(super) fn finish(mut self) -> (PageBatch, PageCounts) {
         for family in self.changed {
             if let Some(metadata) = self.metadata.get(&family) {
-                self.batch.metadata.push((family, metadata.clone()));
+                self.batch.rest.metadata.push((family, metadata.clone()));
             }
         }
         if self.metadata.len() > self.families + METADATA_SLACK {
@@ -304,7 +339,7 @@ mod tests {
         );
     }
 
-    fn read(job: &Job, state: &mut ScrapeState, page: &str) -> Result<(WriteBatch, PageCounts), ScrapeError> {
+    fn read(job: &Job, state: &mut ScrapeState, page: &str) -> Result<(PageBatch, PageCounts), ScrapeError> {
         state.scrapes += 1;
         PageReader::new(job, &Labels::empty(), 1000, state).read_text(page.as_bytes(), Format::Prometheus)
     }
@@ -322,11 +357,11 @@ mod tests {
             duplicates: 1,
         };
         assert_eq!(counts, expect);
-        let times: Vec<i64> = batch.series.iter().map(|s| s.samples[0].t_ms).collect();
+        let times: Vec<i64> = known(&batch.rows, &state.cache).map(|k| k.sample.t_ms).collect();
         assert_eq!(times, [1000, 77, 78]);
-        assert_eq!(batch.metadata.len(), 1);
+        assert_eq!(batch.rest.metadata.len(), 1);
         let (batch, counts) = read(&job, &mut state, page).unwrap();
-        assert_eq!((counts.added, batch.metadata.len()), (0, 0), "all is known");
+        assert_eq!((counts.added, batch.rest.metadata.len()), (0, 0), "all is known");
     }
 
     #[test]

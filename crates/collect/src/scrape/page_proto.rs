@@ -3,14 +3,14 @@
 //! `wire` gives it as series with labels; what follows is as for text, with the labels' own spelling as the key.
 
 use super::error::ScrapeError;
-use super::page::{PageCounts, PageReader, final_labels};
-use lapwing_types::{Metadata, MetricKind, SeriesWrite, WriteBatch};
+use super::page::{PageBatch, PageCounts, PageReader, final_labels};
+use lapwing_types::{Metadata, MetricKind, SeriesWrite};
 use lapwing_wire::proto_exposition::{ExpositionOptions, parse_to_batch};
 use std::error::Error;
 
 impl PageReader<'_> {
     /// The whole page, or the first reason to keep nothing of it.
-    pub(super) fn read_protobuf(mut self, body: &[u8]) -> Result<(WriteBatch, PageCounts), ScrapeError> {
+    pub(super) fn read_protobuf(mut self, body: &[u8]) -> Result<(PageBatch, PageCounts), ScrapeError> {
         let config = &self.job.config;
         let options = ExpositionOptions {
             default_t_ms: self.t_ms,
@@ -132,8 +132,8 @@ mod tests {
         let target = Labels::from_pairs([("job", "j")]).unwrap();
         let reader = PageReader::new(&job, &target, 1000, &mut state);
         let (batch, counts) = reader.read_protobuf(&page()).unwrap();
-        assert_eq!(counts.kept, batch.series.len() as u64);
-        let shown = batch.series.iter().map(|s| {
+        assert_eq!(counts.kept, batch.rest.series.len() as u64);
+        let shown = batch.rest.series.iter().map(|s| {
             let t_ms = s.samples.first().map(|p| p.t_ms);
             format!("{} {:?} {}", s.labels, t_ms, s.histograms.len())
         });

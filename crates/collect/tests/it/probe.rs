@@ -179,6 +179,73 @@ async fn certificates_that_are_bad_are_named() {
     fails(json!({ "tls": { "address": plain } }), ProbeReason::Tls).await;
 }
 
+/// A certificate that ends within a thousand centuries, and a server that fails: the smaller trouble does not hide the larger.
+#[tokio::test]
+async fn a_certificate_that_ends_soon_does_not_hide_a_server_that_fails() {
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/ca.pem");
+    for (status, verdict, reason) in [
+        (200, Verdict::Degraded, ProbeReason::CertificateExpiring),
+        (500, Verdict::Fail, ProbeReason::Status),
+    ] {
+        let server = Server {
+            status,
+            ..Server::default()
+        };
+        let url = format!("https://localhost:{}/", server.start_tls().await);
+        let http = json!({ "http": { "url": url, "tls": { "ca_file": ca, "warn_days": 1e6 } } });
+        check(http, verdict, Some(reason)).await;
+    }
+}
+
+/// The test's clock goes on with every question: any look takes longer than no time.
+#[tokio::test]
+async fn whatever_is_looked_at_may_be_too_slow() {
+    let address = Server::default().start().await;
+    let login = || Server::with_routes(&[("/a", "{}".to_owned()), ("/b", "{}".to_owned())]);
+    let slow_step = |path: &str| json!({ "path": path, "expect": { "degraded_above": "0ms" } });
+    let steps = |url: &str, last: Value| json!({ "http": { "url": url, "steps": [slow_step("/a"), last] } });
+    let own = |allowed: &str| json!({ "http": { "url": format!("http://{address}/"), "expect": { "degraded_above": allowed } } });
+    let (slow, failed) = (
+        (Verdict::Degraded, Some(ProbeReason::Latency)),
+        (Verdict::Fail, Some(ProbeReason::JsonPath)),
+    );
+    let url = || async { format!("http://{}", login().start().await) };
+    let wrong = json!({ "path": "/b", "expect": { "json": { "ok": true } } });
+    for (what, allowed_ms, expect) in [
+        (json!({ "tcp": { "address": address } }), Some(0), slow),
+        (
+            json!({ "tcp": { "address": address } }),
+            Some(60_000),
+            (Verdict::Pass, None),
+        ),
+        (
+            json!({ "tcp": { "address": address } }),
+            None,
+            (Verdict::Pass, None),
+        ),
+        (json!({ "command": { "argv": ["true"] } }), Some(0), slow),
+        (
+            json!({ "command": { "argv": ["sh", "-c", "exit 2"] } }),
+            Some(0),
+            (Verdict::Fail, Some(ProbeReason::ExitCode)),
+        ),
+        (own("0ms"), Some(60_000), slow),
+        (own("1m"), Some(0), (Verdict::Pass, None)),
+        // The first step is slow, and the second is asked nevertheless.
+        (steps(&url().await, json!({ "path": "/b" })), None, slow),
+        (steps(&url().await, wrong), None, failed),
+    ] {
+        let probed: Probe = serde_json::from_value(what.clone()).unwrap();
+        let mut look = Look::new(None, TIMEOUT_MS, NOW_MS, nanos);
+        look.degraded_above_ms = allowed_ms;
+        let outcome = probe(&probed, &look).await;
+        assert_eq!((outcome.verdict, outcome.reason), expect, "{what}: {outcome:?}");
+        if expect == slow {
+            assert!(outcome.detail.contains(" ms, 0 are allowed"), "{outcome:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_command_that_forks_is_ended_with_all_its_children() {
     let dir = tempfile::tempdir().unwrap();

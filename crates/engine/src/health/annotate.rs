@@ -36,6 +36,7 @@ impl Health {
         }
         let found = self.change(|board| {
             let subject = board.subject_of(&event.alert.labels)?;
+            board.judge_what_is_new(now_ms);
             Some(board.tell(&subject, event.kind, now_ms))
         });
         let mut annotations = event.alert.annotations.to_builder();
@@ -121,7 +122,9 @@ impl Board {
             .iter()
             .rev()
             .take_while(|e| now_ms - e.at_ms < RECENT_MS)
-            .find(|e| e.subject == subject.node && !e.diagnosis.is_null());
+            .filter(|e| e.subject == subject.node)
+            .take_while(|e| e.is_of_trouble())
+            .find(|e| !e.diagnosis.is_null());
         if let Some(event) = newest {
             let moved = event.diagnosis["moved"].as_array().into_iter().flatten();
             let moved: Vec<&str> = moved.filter_map(Value::as_str).take(LOOKS_MAX).collect();

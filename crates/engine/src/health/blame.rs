@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 impl Board {
     /// Of what this node depends on, one that has begun to fail and has not failed yet.
     pub(super) fn wavering_parent(&self, node: &str, now_ms: i64) -> Option<&str> {
-        let failing_ms = now_ms - self.failing_since_ms(node)?;
+        let failing_ms = now_ms - self.state_of_node(node)?.1;
         let is_wavering = |i: &usize| self.is_wavering(*i, failing_ms, now_ms);
         self.graph
             .parents(node)
@@ -28,15 +28,6 @@ impl Board {
                 Some((_, name)) => self.by_name.get(name).is_some_and(is_wavering),
                 None => false,
             })
-    }
-
-    fn failing_since_ms(&self, node: &str) -> Option<i64> {
-        let (kind, name) = node.split_once('/')?;
-        if kind == "model" {
-            let m = self.model_at(name)?;
-            return Some(self.models[m].row.since_ms);
-        }
-        Some(self.checks[*self.by_name.get(name)?].row.state.since_ms)
     }
 
     /// `failing_ms` is for how long its child has failed: a parent that fails now and then must not hold it back for ever.
@@ -126,23 +117,17 @@ mod tests {
 
     fn check(name: &str, (failures, address): (u32, &str), depends_on: &[&str]) -> CheckSpec {
         CheckSpec {
-            name: name.to_owned(),
-            model: None,
-            what: CheckKind::Probe(Probe::Tcp(Box::new(TcpProbe {
+            what: Probe::Tcp(Box::new(TcpProbe {
                 address: Some(address.to_owned()),
                 ..TcpProbe::default()
-            }))),
-            base: None,
-            interval_ms: 1000,
-            timeout_ms: 500,
+            }))
+            .into(),
             policy: CheckPolicy {
                 failures,
                 ..CheckPolicy::default()
             },
-            labels: Default::default(),
             depends_on: depends_on.iter().map(|d| (*d).to_owned()).collect(),
-            is_canary: false,
-            recovery: Vec::new(),
+            ..CheckSpec::example(name)
         }
     }
 

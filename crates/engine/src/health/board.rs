@@ -4,7 +4,9 @@
 //! forgets neither, and what goes well costs no write.
 
 use super::changes::Change;
+use super::check_rows::{CheckRows, PREFIX};
 use super::event::{AuditEntry, HealthEvent, HealthNote};
+use super::excuse::Aftermath;
 use super::hosts::Place;
 use super::models::ModelLive;
 use super::repair::Effect;
@@ -19,6 +21,7 @@ use lapwing_types::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -38,7 +41,7 @@ pub(super) struct LastLook {
     pub(super) reason: Option<ProbeReason>,
     pub(super) detail: String,
     pub(super) phases: Vec<(lapwing_types::Phase, f64)>,
-    pub(super) notes: Vec<(String, String)>,
+    pub(super) notes: Vec<(Cow<'static, str>, String)>,
 }
 
 /// What is kept of a check over restarts.
@@ -52,9 +55,20 @@ pub(super) struct CheckRow {
     pub(super) heard_ms: i64,
 }
 
+/// Which look was the last one since the start.
+#[derive(Debug, Default)]
+pub(super) enum Last {
+    #[default]
+    None,
+    Good,
+    Bad,
+    /// It said nothing of its target, and is kept nowhere else.
+    Unjudged(Box<LastLook>),
+}
+
 pub(super) struct Live {
     pub(super) row: CheckRow,
-    pub(super) last: Option<LastLook>,
+    pub(super) last: Last,
     pub(super) version: Option<String>,
     pub(super) is_under_way: bool,
     pub(super) missed: u64,
@@ -65,6 +79,17 @@ pub(super) struct Live {
     pub(super) is_suppressed: bool,
 }
 
+impl Live {
+    pub(super) fn last(&self) -> Option<&LastLook> {
+        match &self.last {
+            Last::None => None,
+            Last::Good => self.row.last_good.as_ref(),
+            Last::Bad => self.row.last_bad.as_ref(),
+            Last::Unjudged(look) => Some(look),
+        }
+    }
+}
+
 pub(super) struct Board {
     /// What is watched: what was configured, and the models made over the API.
     pub(super) options: Arc<HealthOptions>,
@@ -72,7 +97,9 @@ pub(super) struct Board {
     pub(super) checks: Vec<Live>,
     pub(super) by_name: HashMap<String, usize>,
     pub(super) models: Vec<ModelLive>,
+    /// Whatever outlives a crash, but for what is kept of checks.
     pub(super) rows: Kept<Value>,
+    pub(super) check_rows: CheckRows,
     pub(super) events: VecDeque<HealthEvent>,
     pub(super) audit: VecDeque<AuditEntry>,
     pub(super) notes: VecDeque<HealthNote>,
@@ -88,6 +115,7 @@ pub(super) struct Board {
     pub(super) undiagnosed_lost: u64,
     pub(super) graph: DependencyGraph,
     pub(super) causes: BTreeMap<String, Cause>,
+    pub(super) aftermath: BTreeMap<String, Aftermath>,
     /// What is said already of those that are kept quiet.
     pub(super) quiet: BTreeMap<String, String>,
     pub(super) decisions: Vec<Decision>,
@@ -107,7 +135,10 @@ impl Board {
         kept: Vec<(String, String)>,
         now_ms: i64,
     ) -> (Self, Vec<StateRowError>) {
-        let (rows, wrong) = Kept::load(StateKind::Health, kept);
+        let (of_checks, kept) = kept.into_iter().partition(|(key, _)| key.starts_with(PREFIX));
+        let (check_rows, mut wrong) = CheckRows::load(of_checks);
+        let (rows, other_wrong) = Kept::<Value>::load(StateKind::Health, kept);
+        wrong.extend(other_wrong);
         let mut board = Board {
             options: Arc::default(),
             configured: Arc::default(),
@@ -126,6 +157,7 @@ impl Board {
             undiagnosed_lost: 0,
             graph: DependencyGraph::default(),
             causes: BTreeMap::new(),
+            aftermath: BTreeMap::new(),
             quiet: BTreeMap::new(),
             decisions: Vec::new(),
             batch: WriteBatch::default(),
@@ -136,6 +168,7 @@ impl Board {
             system_labels: LabelCache::of(&[("scope", "system")]),
             written_ms: 0,
             rows,
+            check_rows,
         };
         board.resume_diagnoses(now_ms);
         board.configure(options, now_ms);
@@ -149,6 +182,7 @@ impl Board {
             && self.system.0 == HealthState::Unknown
             && self.batch.series.is_empty()
             && !self.rows.is_touched()
+            && !self.check_rows.is_touched()
     }
 
     /// Where a check of these options stands now; `None` when it is gone, or asks something else since.
@@ -176,7 +210,7 @@ impl Board {
     /// The first look of a check is wanted only as long as there was none.
     pub(super) fn is_wanted(&self, i: usize, is_first: bool) -> bool {
         let live = &self.checks[i];
-        !is_first || (live.last.is_none() && !live.is_under_way)
+        !is_first || (live.last().is_none() && !live.is_under_way)
     }
 
     /// A look is to begin; false while the last one is under way.
@@ -217,12 +251,17 @@ impl Board {
             t_ms,
         );
         let look = LastLook::of(&outcome, t_ms);
-        match outcome.verdict {
-            Verdict::Pass => live.row.last_good = Some(look.clone()),
-            Verdict::Fail | Verdict::Degraded => live.row.last_bad = Some(look.clone()),
-            Verdict::Unjudged => {}
-        }
-        live.last = Some(look);
+        live.last = match outcome.verdict {
+            Verdict::Pass => {
+                live.row.last_good = Some(look);
+                Last::Good
+            }
+            Verdict::Fail | Verdict::Degraded => {
+                live.row.last_bad = Some(look);
+                Last::Bad
+            }
+            Verdict::Unjudged => Last::Unjudged(Box::new(look)),
+        };
         let leaning = live.row.state.leaning(&spec.policy);
         let change = live.row.state.observe(outcome.verdict, &spec.policy, t_ms);
         let is_leaning_otherwise = live.row.state.leaning(&spec.policy) != leaning;
@@ -233,6 +272,9 @@ impl Board {
             event.detail = outcome.detail;
             self.keep_check(i);
             self.record(event);
+            if change.to.is_failing() {
+                self.excuse_at_once(i, t_ms);
+            }
         } else if is_leaning_otherwise {
             self.keep_check(i);
         }
@@ -256,9 +298,8 @@ impl Board {
     }
 
     pub(super) fn keep_check(&mut self, i: usize) {
-        let key = format!("check/{}", self.options.checks[i].name);
-        let row = serde_json::to_value(&self.checks[i].row).unwrap_or_default();
-        self.rows.insert(key, row);
+        self.check_rows
+            .put(&self.options.checks[i].name, &self.checks[i].row);
     }
 
     /// Writes an event down; what is too many of them is forgotten with the next write.
@@ -391,7 +432,7 @@ impl Board {
             .enumerate()
             .filter_map(|(at, (spec, live))| {
                 let place = live.place.as_ref().filter(|place| !place.is_loopback())?;
-                let is_silent = match &live.last {
+                let is_silent = match live.last() {
                     _ if silent == Some(at) => true,
                     Some(last) if fresh(last.at_ms, spec) => last
                         .reason
@@ -422,7 +463,9 @@ impl Board {
 
     pub(super) fn take_changes(&mut self) -> Vec<StateChange> {
         self.forget_events();
-        self.rows.take_changes()
+        let mut changes = self.rows.take_changes();
+        changes.extend(self.check_rows.take_changes());
+        changes
     }
 }
 
@@ -447,7 +490,7 @@ impl LastLook {
             notes: outcome
                 .notes
                 .iter()
-                .map(|(n, v)| ((*n).to_owned(), v.clone()))
+                .map(|(name, text)| (Cow::Borrowed(*name), text.clone()))
                 .collect(),
         }
     }

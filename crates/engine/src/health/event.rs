@@ -23,6 +23,12 @@ pub struct HealthEvent {
 }
 
 impl HealthEvent {
+    /// What it became is neither well nor unknown.
+    pub(super) fn is_of_trouble(&self) -> bool {
+        let good = [HealthState::Healthy, HealthState::Unknown];
+        good.iter().all(|good| good.as_str() != self.to)
+    }
+
     pub(super) fn of_state(subject: String, (from, to): (HealthState, HealthState), at_ms: i64) -> Self {
         HealthEvent {
             id: 0,

@@ -6,7 +6,7 @@
 //! 3. What is gone ends its series with staleness and leaves no row. Starts of repairs within the last hour stay: writing
 //!    a model anew must not give it another budget.
 
-use super::board::{Board, CheckRow, Live};
+use super::board::{Board, CheckRow, Last, Live};
 use super::event::HealthEvent;
 use super::hosts::{is_below, place_of};
 use super::models::ModelLive;
@@ -55,18 +55,19 @@ impl Board {
                     next
                 }
                 None => {
-                    let kept = self.rows.get(&format!("check/{}", spec.name));
-                    live_of(spec, row_at_start(kept, now_ms))
+                    let kept = self.check_rows.claim(&spec.name);
+                    live_of(spec, row_at_start(kept.unwrap_or_default(), now_ms))
                 }
             };
             self.checks.push(live);
         }
-        for (_, gone) in old.values() {
+        for (name, (_, gone)) in old {
             push_stale(&mut self.batch, &gone.labels, now_ms);
+            self.check_rows.remove(name);
         }
+        self.check_rows.forget_unclaimed();
         let names = options.checks.iter().enumerate();
         self.by_name = names.map(|(i, c)| (c.name.clone(), i)).collect();
-        self.forget_rows("check/", |board, name| board.by_name.contains_key(name));
     }
 
     fn exchange_models(&mut self, before: &HealthOptions, now_ms: i64) {
@@ -110,16 +111,14 @@ impl Board {
             "it is no longer among the models".clone_into(&mut event.detail);
             self.record(event);
         }
-        self.forget_rows("model/", |board, name| {
-            board.options.models.iter().any(|m| m.name == name)
-        });
-    }
-
-    fn forget_rows(&mut self, prefix: &str, is_known: impl Fn(&Board, &str) -> bool) {
+        let is_known = |key: &str| {
+            let name = key.strip_prefix("model/");
+            name.is_none_or(|name| options.models.iter().any(|m| m.name == name))
+        };
         let gone: Vec<String> = self
             .rows
             .keys()
-            .filter(|key| key.strip_prefix(prefix).is_some_and(|name| !is_known(self, name)))
+            .filter(|key| !is_known(key))
             .map(str::to_owned)
             .collect();
         for key in gone {
@@ -209,10 +208,7 @@ impl Board {
 }
 
 /// As it was when this process ended. Nobody could look meanwhile: silence counts from now.
-fn row_at_start(kept: Option<&Value>, now_ms: i64) -> CheckRow {
-    let mut row: CheckRow = kept
-        .and_then(|v| serde_json::from_value(v.clone()).ok())
-        .unwrap_or_default();
+fn row_at_start(mut row: CheckRow, now_ms: i64) -> CheckRow {
     if row.heard_ms == 0 {
         row.heard_ms = now_ms;
     }
@@ -248,7 +244,7 @@ fn live_of(spec: &CheckSpec, row: CheckRow) -> Live {
     };
     Live {
         row,
-        last: None,
+        last: Last::None,
         version: None,
         is_under_way: false,
         missed: 0,
@@ -264,28 +260,19 @@ mod tests {
     use super::super::spec::{Action, ModelPart, RecoverySpec, Role};
     use super::*;
     use lapwing_collect::probe::{HttpProbe, Probe};
-    use lapwing_judge::health::{CheckPolicy, RecoveryPolicy};
+    use lapwing_judge::health::RecoveryPolicy;
     use lapwing_types::{ProbeOutcome, ProbeReason, StateChange, is_stale};
-    use std::collections::BTreeMap;
 
     const T: i64 = 1_700_000_000_000;
 
     fn check_of(name: &str, url: &str) -> CheckSpec {
         CheckSpec {
-            name: name.to_owned(),
-            model: None,
-            what: CheckKind::Probe(Probe::Http(Box::new(HttpProbe {
+            what: Probe::Http(Box::new(HttpProbe {
                 url: Some(url.to_owned()),
                 ..HttpProbe::default()
-            }))),
-            base: None,
-            interval_ms: 1000,
-            timeout_ms: 500,
-            policy: CheckPolicy::default(),
-            labels: BTreeMap::new(),
-            depends_on: Vec::new(),
-            is_canary: false,
-            recovery: Vec::new(),
+            }))
+            .into(),
+            ..CheckSpec::example(name)
         }
     }
 
@@ -366,7 +353,13 @@ mod tests {
                 .iter()
                 .all(|s| s.samples.iter().all(|x| is_stale(x.value)))
         );
-        assert!(!board.batch.series.is_empty() && board.rows.get("check/a").is_none());
+        assert!(
+            !board.batch.series.is_empty()
+                && board
+                    .take_changes()
+                    .iter()
+                    .any(|c| c.key == "check/a" && c.json.is_none())
+        );
         // A look that began under the former settings counts for nobody, and blocks nobody.
         assert_eq!(board.now_at(&before, 2), None);
         assert!(board.begin(0));

@@ -51,9 +51,12 @@ impl Place {
 pub(super) fn is_below(child: (&CheckSpec, &Place), parent: (&CheckSpec, &Place)) -> bool {
     let ((child, at), (parent, below)) = (child, parent);
     let depth = |spec: &CheckSpec| match &spec.what {
-        CheckKind::Probe(Probe::Icmp(_)) => 0,
-        CheckKind::Probe(Probe::Tcp(p)) if p.talk.is_empty() && p.tls.is_none() => 1,
-        _ => 2,
+        CheckKind::Probe(probe) => match &**probe {
+            Probe::Icmp(_) => 0,
+            Probe::Tcp(p) if p.talk.is_empty() && p.tls.is_none() => 1,
+            _ => 2,
+        },
+        CheckKind::CheckIn { .. } => 2,
     };
     let (mine, theirs) = (depth(child), depth(parent));
     at.host == below.host && theirs < mine && (theirs == 0 || at.port == below.port)

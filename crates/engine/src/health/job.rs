@@ -61,13 +61,12 @@ pub struct HealthError(#[from] StateError);
 
 impl Health {
     pub(crate) fn new(
-        options: &HealthOptions,
+        options: &Arc<HealthOptions>,
         state: Arc<dyn StateStore>,
         meter: &Meter,
         now_ms: i64,
     ) -> Result<Self, HealthError> {
-        let options = Arc::new(options.clone());
-        let (board, wrong) = Board::new(options, state.load(StateKind::Health)?, now_ms);
+        let (board, wrong) = Board::new(options.clone(), state.load(StateKind::Health)?, now_ms);
         for error in wrong {
             tracing::error!(%error, "a row of health was passed over");
         }
@@ -115,9 +114,8 @@ impl Health {
     }
 
     /// Other models and checks take the place of those in force; see `exchange` for what is kept.
-    pub(crate) fn reload(&self, options: &HealthOptions, now_ms: i64) {
-        let options = Arc::new(options.clone());
-        self.change(|board| board.configure(options, now_ms));
+    pub(crate) fn reload(&self, options: &Arc<HealthOptions>, now_ms: i64) {
+        self.change(|board| board.configure(options.clone(), now_ms));
     }
 
     /// Somebody reports, and it is written down before this returns; false when no check-in has that name. Blocks on
@@ -189,12 +187,13 @@ impl Health {
                 });
             }
             CheckKind::Probe(what) => {
-                let look = Look::new(
+                let mut look = Look::new(
                     spec.base.clone(),
                     spec.timeout_ms,
                     now_ms,
                     crate::clock::process_nanos,
                 );
+                look.degraded_above_ms = spec.degraded_above_ms;
                 let lost_ns = self.lost_ns();
                 let what = what.clone();
                 // On a task of its own: a probe that panicked is a finding, not the end of the check.

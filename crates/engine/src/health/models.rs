@@ -83,7 +83,6 @@ impl Board {
         }
         self.judge_whole(now_ms);
         self.find_causes(now_ms);
-        self.judged_up_to = self.next_id;
         self.decide_repairs(now_ms);
         if now_ms - self.written_ms >= WRITE_PERIOD_MS {
             let since_ms = now_ms - self.written_ms;
@@ -203,7 +202,8 @@ impl Board {
     }
 
     /// Who fails because of whom, and who is not to page: a consequence, or under planned work.
-    fn find_causes(&mut self, now_ms: i64) {
+    pub(super) fn find_causes(&mut self, now_ms: i64) {
+        self.judged_up_to = self.next_id;
         let options = self.options.clone();
         // Only what fails has a cause; with thousands of checks that are well there is next to nothing to do here.
         let mut failing: BTreeMap<String, HealthState> = BTreeMap::new();
@@ -220,6 +220,7 @@ impl Board {
         }
         let before = std::mem::replace(&mut self.causes, self.graph.causes(&failing));
         self.tell_of_causes(&before);
+        self.note_aftermath(&before, now_ms);
         let is_planned = options.windows.iter().any(|w| w.when.until_ms(now_ms).is_some());
         if self.causes.is_empty() && !is_planned && !self.has_suppressed {
             return;
@@ -266,18 +267,8 @@ impl Board {
                 format!("{node}: planned work {work}"),
             ));
         }
-        match self.causes.get(node) {
-            Some(Cause::ConsequenceOf { root }) => {
-                let detail = format!("{node}: because {root} fails");
-                Some((DecisionReason::DependencyFailed, detail))
-            }
-            Some(Cause::Root) => {
-                let parent = self.wavering_parent(node, now_ms)?;
-                let detail = format!("{node}: {parent} has begun to fail as well, and is decided first");
-                Some((DecisionReason::DependencyFailed, detail))
-            }
-            None => None,
-        }
+        let excuse = self.excuse(node, now_ms)?;
+        Some((DecisionReason::DependencyFailed, format!("{node}: {excuse}")))
     }
 
     /// Until when planned work holds for it, and what it is called.

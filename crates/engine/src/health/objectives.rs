@@ -98,7 +98,7 @@ impl Board {
         {
             // What did not answer at all is a matter of availability.
             let served = endpoints.clone().filter_map(|(_, live)| {
-                let last = live.last.as_ref()?;
+                let last = live.last()?;
                 (last.verdict == Verdict::Pass || last.reason == Some(ProbeReason::Latency))
                     .then_some(last.duration_s <= limit_s)
             });
@@ -112,7 +112,7 @@ impl Board {
                 if !probe.judges_answers() {
                     return None;
                 }
-                let last = live.last.as_ref()?;
+                let last = live.last()?;
                 match (last.verdict, last.reason) {
                     (Verdict::Pass, _) | (_, Some(ProbeReason::Latency)) => Some(true),
                     (

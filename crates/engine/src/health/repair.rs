@@ -3,7 +3,7 @@
 use super::board::Board;
 use super::event::AuditEntry;
 use super::spec::{Action, RecoverySpec};
-use lapwing_judge::health::{Cause, RecoveryEvent, RecoveryFacts, RecoveryPhase, RecoveryState, ShardFact};
+use lapwing_judge::health::{RecoveryEvent, RecoveryFacts, RecoveryPhase, RecoveryState, ShardFact};
 use lapwing_types::HealthState;
 use std::collections::BTreeSet;
 
@@ -142,15 +142,16 @@ impl Board {
     /// One at a time per target.
     fn is_busy(&self, target: &str, but: &str) -> bool {
         let prefix = format!("repair/{target}/");
-        self.repairs
-            .iter()
-            .filter(|(key, _)| key.starts_with(&prefix) && *key != but)
-            .any(|(_, s)| {
-                matches!(
-                    s.phase,
-                    RecoveryPhase::Running { .. } | RecoveryPhase::Verifying { .. }
-                )
-            })
+        let of_target = self
+            .repairs
+            .range(prefix.clone()..)
+            .take_while(|(key, _)| key.starts_with(&prefix));
+        of_target.filter(|(key, _)| *key != but).any(|(_, s)| {
+            matches!(
+                s.phase,
+                RecoveryPhase::Running { .. } | RecoveryPhase::Verifying { .. }
+            )
+        })
     }
 
     fn bound(&self, now_ms: i64) -> Vec<Bound> {
@@ -162,7 +163,7 @@ impl Board {
                         state,
                         is_busy: false,
                         is_in_maintenance: planned,
-                        is_consequence: matches!(self.causes.get(&target), Some(Cause::ConsequenceOf { .. })),
+                        is_consequence: self.excuse(&target, now_ms).is_some(),
                     },
                     target: target.clone(),
                     spec: spec.clone(),

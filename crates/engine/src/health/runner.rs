@@ -49,10 +49,10 @@ pub(super) async fn carry_out(
         }
         Action::Command { argv } => run(&look, argv).await,
         Action::SystemdRestart { unit } => run(&look, &argv_of(places, unit)).await,
-        Action::ContainerRestart { container } => {
+        Action::ContainerRestart { container, socket } => {
             let url = format!("http://docker/containers/{container}/restart");
             let mut request = Call::new("POST", &url);
-            request.unix_socket = Some(places.docker_socket.clone());
+            request.unix_socket = Some(socket.as_ref().unwrap_or(&places.docker_socket).clone());
             expect_2xx(call(&look, &request).await)
         }
         Action::KubernetesRestart { namespace, workload } => {
@@ -168,11 +168,15 @@ mod tests {
     async fn a_container_is_restarted_over_the_engines_socket() {
         let dir = tempfile::tempdir().unwrap();
         let places = nowhere(dir.path());
-        let restart = || Action::ContainerRestart {
+        let restart_at = |socket: Option<PathBuf>| Action::ContainerRestart {
             container: "chat".to_owned(),
+            socket,
         };
+        let restart = || restart_at(None);
         let refused = done(restart(), &places).await.unwrap_err();
         assert!(refused.contains("docker.sock"), "{refused}");
+        let elsewhere = done(restart_at(Some(dir.path().join("podman.sock"))), &places).await;
+        assert!(elsewhere.unwrap_err().contains("podman.sock"));
         let listener = std::os::unix::net::UnixListener::bind(&places.docker_socket).unwrap();
         for (status, is_done) in [("204 No Content", true), ("404 Not Found", false)] {
             let listener = listener.try_clone().unwrap();

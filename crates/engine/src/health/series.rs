@@ -14,45 +14,55 @@ pub(super) type ExtraLabels = Vec<(&'static str, String)>;
 /// The label sets of one check, made once: with ten thousand checks, building them anew would cost more than looking.
 #[derive(Debug, Default)]
 pub(super) struct LabelCache {
-    base: Vec<(String, String)>,
+    base: Labels,
     known: Vec<Known>,
 }
 
 #[derive(Debug)]
 struct Known {
     name: &'static str,
-    extra: ExtraLabels,
+    /// How many it has beside the base and the name.
+    extra_count: usize,
     labels: Labels,
     /// Of its last sample; `None` when it has none or was ended.
     written_ms: Option<i64>,
 }
 
+impl Known {
+    fn is(&self, name: &str, extra: &[(&'static str, String)]) -> bool {
+        let has = |(n, v): &(&'static str, String)| self.labels.get(n).unwrap_or("") == v;
+        self.name == name && self.extra_count == extra.len() && extra.iter().all(has)
+    }
+}
+
 impl LabelCache {
     pub(super) fn of_check(spec: &CheckSpec, instance: Option<String>) -> Self {
-        let mut base: Vec<(String, String)> =
-            spec.labels.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
-        base.push(("job".to_owned(), JOB.to_owned()));
-        base.push(("check".to_owned(), spec.name.clone()));
-        base.extend(instance.map(|i| ("instance".to_owned(), i)));
+        let mut base = LabelsBuilder::new();
+        for (name, value) in &spec.labels {
+            base.set(name, value.as_str());
+        }
+        base.set("job", JOB).set("check", spec.name.as_str());
+        if let Some(instance) = instance {
+            base.set("instance", instance);
+        }
         if let Some(part) = &spec.model {
-            base.push(("model".to_owned(), part.model.clone()));
-            base.push(("role".to_owned(), part.role.as_str().to_owned()));
-            base.push(("endpoint".to_owned(), part.part.clone()));
+            base.set("model", part.model.as_str())
+                .set("role", part.role.as_str())
+                .set("endpoint", part.part.as_str());
         }
         LabelCache {
-            base,
+            base: base.build(),
             known: Vec::new(),
         }
     }
 
     pub(super) fn of(base: &[(&str, &str)]) -> Self {
-        let mut base: Vec<(String, String)> = base
-            .iter()
-            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
-            .collect();
-        base.push(("job".to_owned(), JOB.to_owned()));
+        let mut labels = LabelsBuilder::new();
+        for (name, value) in base.iter().chain(&[("job", JOB)]) {
+            labels.set(name, *value);
+        }
         LabelCache {
-            base,
+            base: labels.build(),
             known: Vec::new(),
         }
     }
@@ -67,20 +77,19 @@ impl LabelCache {
     }
 
     fn known(&mut self, name: &'static str, extra: &[(&'static str, String)]) -> &mut Known {
-        let found = self.known.iter().position(|k| k.name == name && k.extra == extra);
+        let found = self.known.iter().position(|k| k.is(name, extra));
         let at = found.unwrap_or_else(|| {
-            let mut builder = LabelsBuilder::new();
-            for (n, v) in &self.base {
-                builder.set(n, v.as_str());
-            }
+            let mut labels = self.base.to_builder();
             for (n, v) in extra {
-                builder.set(n, v.as_str());
+                labels.set(n, v.as_str());
             }
-            builder.set(METRIC_NAME, name);
+            labels.set(METRIC_NAME, name);
+            // Each look has the same series: room for twice as many would stay empty.
+            self.known.reserve_exact(1);
             self.known.push(Known {
                 name,
-                extra: extra.to_vec(),
-                labels: builder.build(),
+                extra_count: extra.len(),
+                labels: labels.build(),
                 written_ms: None,
             });
             self.known.len() - 1

@@ -82,21 +82,12 @@ impl Slots {
 mod tests {
     use super::super::spec::{CheckKind, CheckSpec};
     use super::*;
-    use lapwing_judge::health::CheckPolicy;
 
     fn check(name: &str, interval_ms: i64, deadline_ms: i64) -> CheckSpec {
         CheckSpec {
-            name: name.to_owned(),
-            model: None,
             what: CheckKind::CheckIn { deadline_ms },
-            base: None,
             interval_ms,
-            timeout_ms: 100,
-            policy: CheckPolicy::default(),
-            labels: Default::default(),
-            depends_on: Vec::new(),
-            is_canary: false,
-            recovery: Vec::new(),
+            ..CheckSpec::example(name)
         }
     }
 

@@ -3,6 +3,8 @@
 use lapwing_collect::probe::Probe;
 use lapwing_judge::health::{CheckPolicy, FleetPolicy, MaintenanceWindow, RecoveryPolicy, TrafficPolicy};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default)]
 pub struct HealthOptions {
@@ -29,6 +31,8 @@ pub struct CheckSpec {
     pub base: Option<String>,
     pub interval_ms: i64,
     pub timeout_ms: i64,
+    /// A look that passes and takes longer is degraded.
+    pub degraded_above_ms: Option<i64>,
     pub policy: CheckPolicy,
     pub labels: BTreeMap<String, String>,
     /// Names of checks and models without which it cannot work.
@@ -38,13 +42,43 @@ pub struct CheckSpec {
     pub recovery: Vec<RecoverySpec>,
 }
 
+#[cfg(test)]
+impl CheckSpec {
+    /// A look a second at a port of this machine, which a test changes to its wishes.
+    pub(super) fn example(name: &str) -> Self {
+        CheckSpec {
+            name: name.to_owned(),
+            model: None,
+            what: Probe::Tcp(Box::new(lapwing_collect::probe::TcpProbe {
+                address: Some("127.0.0.1:1".to_owned()),
+                ..Default::default()
+            }))
+            .into(),
+            base: None,
+            interval_ms: 1000,
+            timeout_ms: 500,
+            degraded_above_ms: None,
+            policy: CheckPolicy::default(),
+            labels: BTreeMap::new(),
+            depends_on: Vec::new(),
+            is_canary: false,
+            recovery: Vec::new(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum CheckKind {
-    Probe(Probe),
+    /// Shared: it is the largest part of a check, and of ten thousand there are several lists.
+    Probe(Arc<Probe>),
     /// Someone reports to us; silence for longer than this is a failure.
-    CheckIn {
-        deadline_ms: i64,
-    },
+    CheckIn { deadline_ms: i64 },
+}
+
+impl From<Probe> for CheckKind {
+    fn from(probe: Probe) -> Self {
+        CheckKind::Probe(Arc::new(probe))
+    }
 }
 
 /// Where in a model a check belongs.
@@ -179,6 +213,8 @@ pub enum Action {
     },
     ContainerRestart {
         container: String,
+        /// Of the engine; Docker's own without it.
+        socket: Option<PathBuf>,
     },
     KubernetesRestart {
         namespace: String,

@@ -257,7 +257,7 @@ impl Board {
     }
 
     fn check_view(&self, spec: &CheckSpec, live: &Live, now_ms: i64) -> CheckView {
-        let last: Option<&LastLook> = live.last.as_ref();
+        let last: Option<&LastLook> = live.last();
         let row: &CheckRow = &live.row;
         let model = spec.model.as_ref().map(|p| p.model.as_str());
         let last_ms = match spec.what {
@@ -278,7 +278,7 @@ impl Board {
                 .map(|l| l.phases.iter().copied().collect())
                 .unwrap_or_default(),
             notes: last
-                .map(|l| l.notes.iter().cloned().collect())
+                .map(|l| l.notes.iter().map(|(n, t)| (n.to_string(), t.clone())).collect())
                 .unwrap_or_default(),
             version: live.version.clone(),
             interval_ms: spec.interval_ms,

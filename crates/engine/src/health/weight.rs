@@ -8,7 +8,6 @@
 use super::board::Board;
 use super::event::HealthEvent;
 use lapwing_judge::health::Cause;
-use lapwing_types::HealthState;
 
 /// Changes of state kept: a bad day of a large house.
 const EVENTS_MAX: usize = 1000;
@@ -55,12 +54,9 @@ impl Board {
         let Some(name) = event.subject.strip_prefix("check/") else {
             return Weight::Whole;
         };
-        let is_bad = [HealthState::Healthy, HealthState::Unknown]
-            .iter()
-            .all(|good| good.as_str() != event.to);
         let check = self.by_name.get(name).map(|i| &self.options.checks[*i]);
         match check {
-            _ if !is_bad => Weight::Over,
+            _ if !event.is_of_trouble() => Weight::Over,
             Some(spec) if spec.model.is_some() => Weight::PartOfModel,
             _ => Weight::Root,
         }
@@ -133,37 +129,31 @@ mod tests {
 
     const NOW_MS: i64 = 1_700_000_000_000;
 
-    fn check(name: String, model: Option<&str>, depends_on: &[&str]) -> CheckSpec {
+    fn check(name: &str, model: Option<&str>, depends_on: &[&str]) -> CheckSpec {
         CheckSpec {
-            name,
             model: model.map(|model| ModelPart {
                 model: model.to_owned(),
                 role: Role::Endpoint,
                 part: "http://a".to_owned(),
             }),
             what: CheckKind::CheckIn { deadline_ms: 1000 },
-            base: None,
-            interval_ms: 1000,
-            timeout_ms: 100,
             policy: CheckPolicy {
                 failures: 1,
                 passes: 1,
                 ..CheckPolicy::default()
             },
-            labels: Default::default(),
             depends_on: depends_on.iter().map(|d| (*d).to_owned()).collect(),
-            is_canary: false,
-            recovery: Vec::new(),
+            ..CheckSpec::example(name)
         }
     }
 
     /// A gateway with `children` that depend on it, a check that stands alone, and a model with one check.
     fn house(children: usize) -> Board {
-        let children = (0..children).map(|n| check(format!("child {n:05}"), None, &["gateway"]));
+        let children = (0..children).map(|n| check(&format!("child {n:05}"), None, &["gateway"]));
         let mut checks: Vec<CheckSpec> = children.collect();
-        checks.push(check("gateway".to_owned(), None, &[]));
-        checks.push(check("alone".to_owned(), None, &[]));
-        checks.push(check("chat/probe".to_owned(), Some("chat"), &[]));
+        checks.push(check("gateway", None, &[]));
+        checks.push(check("alone", None, &[]));
+        checks.push(check("chat/probe", Some("chat"), &[]));
         let options = HealthOptions {
             checks,
             models: vec![ModelSpec {

@@ -4,7 +4,9 @@ use super::condition::{Condition, NoData};
 use super::group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
 use super::keys::unknown_keys;
 use super::tree::Tree;
+use super::within::place_within;
 use super::{mistyped, template};
+use lapwing_query::promql::ParseError;
 use lapwing_types::parse_duration_ms;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
@@ -17,6 +19,8 @@ pub struct RuleFileError {
     pub line: u64,
     pub column: u64,
     pub reason: String,
+    /// The byte of the condition that the reason speaks of; the condition's own place is for whoever has it to know.
+    pub offset: Option<usize>,
 }
 
 #[derive(Default, Deserialize)]
@@ -57,7 +61,7 @@ pub fn load_rule_file(
     file: &str,
     text: &str,
     options: &RulesOptions,
-    check: &dyn Fn(&str) -> Result<(), String>,
+    check: &dyn Fn(&str) -> Result<(), ParseError>,
 ) -> Result<Vec<RuleGroup>, Vec<RuleFileError>> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
@@ -67,6 +71,7 @@ pub fn load_rule_file(
         line,
         column,
         reason,
+        offset: None,
     };
     let tree = Tree::of(text);
     let strange = tree.as_ref().map(|tree| unknown_keys(&tree.value));
@@ -88,6 +93,7 @@ pub fn load_rule_file(
         file,
         options,
         check,
+        text,
         errors,
     };
     let mut names = HashSet::new();
@@ -124,18 +130,31 @@ pub(super) fn first_line(text: &str) -> String {
 struct Reader<'a> {
     file: &'a str,
     options: &'a RulesOptions,
-    check: &'a dyn Fn(&str) -> Result<(), String>,
+    check: &'a dyn Fn(&str) -> Result<(), ParseError>,
+    text: &'a str,
     errors: Vec<RuleFileError>,
 }
 
 impl Reader<'_> {
     fn error<T>(&mut self, at: &Spanned<T>, reason: impl Into<String>) {
+        self.error_at((at.referenced.line(), at.referenced.column()), reason);
+    }
+
+    fn error_at(&mut self, (line, column): (u64, u64), reason: impl Into<String>) {
         self.errors.push(RuleFileError {
             file: self.file.to_owned(),
-            line: at.referenced.line(),
-            column: at.referenced.column(),
+            line,
+            column,
             reason: reason.into(),
+            offset: None,
         });
+    }
+
+    /// At the very place within an expression, where that can be told.
+    fn expression(&mut self, expr: &Spanned<String>, error: &ParseError) {
+        let begin = (expr.referenced.line(), expr.referenced.column());
+        let at = place_within(self.text, begin, &expr.value, error.start).unwrap_or(begin);
+        self.error_at(at, format!("could not parse expression: {error}"));
     }
 
     fn duration(&mut self, field: &Option<Spanned<String>>, default: i64) -> i64 {
@@ -190,8 +209,8 @@ impl Reader<'_> {
             self.error(spanned, "field 'expr' must be set in rule");
             return None;
         };
-        if let Err(reason) = (self.check)(&expr.value) {
-            self.error(expr, format!("could not parse expression: {reason}"));
+        if let Err(error) = (self.check)(&expr.value) {
+            self.expression(expr, &error);
         }
         self.names(spanned, is_alert);
         let raw = &spanned.value;

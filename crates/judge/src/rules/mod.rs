@@ -30,6 +30,7 @@ mod tick;
 mod tree;
 mod trend;
 mod view;
+mod within;
 
 pub use burn::BURN_PERIOD_MIN_MS;
 pub use condition::{Comparison, Condition, Drawn, NoData};
@@ -46,3 +47,4 @@ pub use shapes::{AnomalyMethod, AnomalyShape, BurnShape, Direction, Share, Trend
 pub use state::RulesState;
 pub use tick::{Rules, Tick};
 pub use view::{ActiveAlertView, AlertsView, RuleGroupView, RuleView};
+pub use within::place_within;

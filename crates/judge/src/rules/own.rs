@@ -7,7 +7,7 @@
 use super::condition::{Comparison, Condition, NoData};
 use super::file::{RuleFileError, first_line};
 use super::group::{Alerting, Rule, RuleGroup, RuleKind, RulesOptions};
-use super::plain::{to_promql, words};
+use super::plain::{Problem, read, words};
 use super::shapes::{AnomalyShape, BurnShape, TrendShape, share};
 use super::{anomaly, burn, trend};
 use super::{names, template};
@@ -112,11 +112,12 @@ pub fn compile_own_rules(
                 r.line = *line;
                 r
             })),
-            Err(reason) => errors.push(RuleFileError {
+            Err(problem) => errors.push(RuleFileError {
                 file: file.to_owned(),
                 line: *line,
                 column: 1,
-                reason: format!("rule {:?}: {reason}", rule.name),
+                reason: format!("rule {:?}: {}", rule.name, problem.reason),
+                offset: problem.at,
             }),
         }
     }
@@ -148,6 +149,7 @@ pub fn load_own_rules(file: &str, text: &str) -> Result<Vec<(OwnRule, u64)>, Vec
             line: at.map_or(1, |l| l.line()),
             column: at.map_or(1, |l| l.column()),
             reason: first_line(&e.to_string()),
+            offset: None,
         }]
     })?;
     let rules = raw.rules.into_iter();
@@ -155,7 +157,7 @@ pub fn load_own_rules(file: &str, text: &str) -> Result<Vec<(OwnRule, u64)>, Vec
 }
 
 pub fn explain(rule: &OwnRule) -> Result<Explained, String> {
-    let compiled = compile(rule)?;
+    let compiled = compile(rule).map_err(|problem| problem.reason)?;
     let mut alerts = Vec::new();
     let mut records = Vec::new();
     for made in &compiled {
@@ -223,9 +225,9 @@ fn said(rule: &OwnRule) -> &str {
     shaped.map_or(&rule.condition, String::as_str)
 }
 
-fn compile(rule: &OwnRule) -> Result<Vec<Rule>, String> {
+fn compile(rule: &OwnRule) -> Result<Vec<Rule>, Problem> {
     if rule.name.trim().is_empty() {
-        return Err("a rule needs a name".to_owned());
+        return Err("a rule needs a name".to_owned().into());
     }
     let matchers = rule
         .model
@@ -235,12 +237,9 @@ fn compile(rule: &OwnRule) -> Result<Vec<Rule>, String> {
     let is_plain = !rule.condition.trim().is_empty();
     match (is_plain, &rule.trend, &rule.anomaly, &rule.burn_rate) {
         (true, None, None, None) => {
-            let promql = to_promql(&rule.condition, &matchers);
-            let parsed = parse(&promql).map_err(|e| {
-                format!(
-                    "condition {:?} is not understood: {e} (read as {promql})",
-                    rule.condition
-                )
+            let (parsed, promql) = read(&rule.condition, &matchers).map_err(|problem| Problem {
+                reason: format!("condition {}", problem.reason),
+                ..problem
             })?;
             let condition = condition_of(&parsed, &promql, rule.recover.as_deref())?;
             Ok(vec![alerting(rule, condition, rule.severity)?])
@@ -266,11 +265,17 @@ fn compile(rule: &OwnRule) -> Result<Vec<Rule>, String> {
             rules.push(alerting(rule, with_recover(above, rule)?, rule.severity)?);
             Ok(rules)
         }
-        (false, None, None, Some(shape)) => burning(rule, shape, &matchers),
-        (false, None, None, None) => {
-            Err("a rule needs a 'condition', a 'trend', an 'anomaly' or a 'burn_rate'".to_owned())
-        }
-        _ => Err("only one of 'condition', 'trend', 'anomaly' and 'burn_rate' can be given".to_owned()),
+        (false, None, None, Some(shape)) => Ok(burning(rule, shape, &matchers)?),
+        (false, None, None, None) => Err(
+            "a rule needs a 'condition', a 'trend', an 'anomaly' or a 'burn_rate'"
+                .to_owned()
+                .into(),
+        ),
+        _ => Err(
+            "only one of 'condition', 'trend', 'anomaly' and 'burn_rate' can be given"
+                .to_owned()
+                .into(),
+        ),
     }
 }
 

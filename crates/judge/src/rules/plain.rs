@@ -6,6 +6,7 @@
 //!   true while so many of them fire.
 
 use super::names;
+use lapwing_query::promql::{Expr, parse};
 
 /// Identifiers outside of strings.
 pub(super) fn words(condition: &str) -> Vec<String> {
@@ -54,9 +55,83 @@ fn scan<'a>(text: &'a str, visit: &mut dyn FnMut(Piece<'a>)) {
     }
 }
 
-pub(super) fn to_promql(condition: &str, matchers: &str) -> String {
+/// What is wrong, and which byte of what was written it speaks of.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) reason: String,
+    pub(super) at: Option<usize>,
+}
+
+impl From<String> for Problem {
+    fn from(reason: String) -> Self {
+        Problem { reason, at: None }
+    }
+}
+
+/// Plain words as PromQL, parsed. A mistake is named by the word that was written, not by a column of what it expands to.
+pub(super) fn read(written: &str, matchers: &str) -> Result<(Expr, String), Problem> {
+    let expanded = expand(written, matchers);
+    match parse(&expanded.promql) {
+        Ok(parsed) => Ok((parsed, expanded.promql)),
+        Err(error) => {
+            let at = expanded.origin(error.start);
+            let place = match word_at(written, at) {
+                Some(word) => format!("{word:?}"),
+                None => "its end".to_owned(),
+            };
+            let mut reason = format!("{written:?} is not understood at {place}: {}", error.message);
+            if expanded.promql != written {
+                reason.push_str(&format!(" (read as {})", expanded.promql));
+            }
+            Err(Problem { reason, at: Some(at) })
+        }
+    }
+}
+
+/// The word that stands there, or else the character; none at the end.
+fn word_at(text: &str, at: usize) -> Option<&str> {
+    let rest = text.get(at..)?;
+    let mut found = None;
+    scan(rest, &mut |piece| {
+        let (Piece::Word(piece) | Piece::Number(piece) | Piece::Other(piece)) = piece;
+        found.get_or_insert(piece);
+    });
+    found.filter(|word| !word.trim().is_empty())
+}
+
+struct Expanded {
+    promql: String,
+    /// Where a piece begins in `promql`, where in what was written, and whether it stands there as it was written.
+    origins: Vec<(usize, usize, bool)>,
+    written_len: usize,
+}
+
+impl Expanded {
+    /// The byte of what was written that a byte of the PromQL comes from.
+    fn origin(&self, at: usize) -> usize {
+        if at >= self.promql.len() {
+            return self.written_len;
+        }
+        let next = self.origins.partition_point(|(begin, _, _)| *begin <= at);
+        match next.checked_sub(1).and_then(|i| self.origins.get(i)) {
+            Some((begin, written, true)) => written + (at - begin),
+            Some((_, written, false)) => *written,
+            None => 0,
+        }
+    }
+}
+
+fn expand(condition: &str, matchers: &str) -> Expanded {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
-    scan(condition, &mut |piece| pieces.push(piece));
+    let mut begins: Vec<usize> = Vec::new();
+    let mut begin = 0;
+    scan(condition, &mut |piece| {
+        let (Piece::Word(text) | Piece::Number(text) | Piece::Other(text)) = &piece;
+        begins.push(begin);
+        begin += text.len();
+        pieces.push(piece);
+    });
+    let mut origins = Vec::new();
     let text = |p: &Piece<'_>| match p {
         Piece::Word(t) | Piece::Number(t) | Piece::Other(t) => (*t).to_owned(),
     };
@@ -64,6 +139,7 @@ pub(super) fn to_promql(condition: &str, matchers: &str) -> String {
     let mut at = 0;
     let mut braces = 0usize;
     while let Some(piece) = pieces.get(at) {
+        let (written, expanded_from) = (begins[at], out.len());
         at += 1;
         match piece {
             Piece::Other("{") => braces += 1,
@@ -100,6 +176,7 @@ pub(super) fn to_promql(condition: &str, matchers: &str) -> String {
             Piece::Word(word) if braces == 0 => {
                 let Some(known) = names::find(word) else {
                     out.push_str(word);
+                    origins.push((expanded_from, written, true));
                     continue;
                 };
                 let mut narrowed = matchers.to_owned();
@@ -123,8 +200,15 @@ pub(super) fn to_promql(condition: &str, matchers: &str) -> String {
             }
             piece => out.push_str(&text(piece)),
         }
+        let is_same =
+            condition.get(written..written + (out.len() - expanded_from)) == out.get(expanded_from..);
+        origins.push((expanded_from, written, is_same));
     }
-    out
+    Expanded {
+        promql: out,
+        origins,
+        written_len: condition.trim_end().len(),
+    }
 }
 
 /// Nothing to divide by follows: the end, a closing parenthesis, or a word such as `and`.
@@ -214,9 +298,41 @@ mod tests {
 
     #[track_caller]
     fn check(condition: &str, expect: &str) {
-        let promql = to_promql(condition, "");
+        let (_, promql) = read(condition, "").unwrap();
         assert_eq!(promql, expect);
-        assert!(super::super::check_expr(&promql).is_ok(), "{promql}");
+    }
+
+    /// `^` stands under what the mistake is said to be at.
+    #[track_caller]
+    fn check_mistake(condition: &str, caret: &str, expect: &str) {
+        let problem = read(condition, "model=\"m\"").unwrap_err();
+        assert_eq!(problem.at, caret.find('^'), "{}", problem.reason);
+        let said = problem.reason.split(" (read as ").next();
+        assert_eq!(said, Some(expect));
+    }
+
+    #[test]
+    fn a_mistake_is_where_it_was_written() {
+        check_mistake(
+            "cpu_usage > 80%%",
+            "               ^",
+            r#""cpu_usage > 80%%" is not understood at "%": unexpected <op:%>"#,
+        );
+        check_mistake(
+            "error_rate > 0.05 and foo(latency) > 3",
+            "                      ^",
+            r#""error_rate > 0.05 and foo(latency) > 3" is not understood at "foo": unknown function with name "foo""#,
+        );
+        check_mistake(
+            "p95_latency > 2 and error_rate > ",
+            "                                ^",
+            r#""p95_latency > 2 and error_rate > " is not understood at its end: unexpected end of input"#,
+        );
+        check_mistake(
+            "sum(cpu_usage by (model)) > 80%",
+            "              ^",
+            r#""sum(cpu_usage by (model)) > 80%" is not understood at "by": unexpected <by>"#,
+        );
     }
 
     #[test]

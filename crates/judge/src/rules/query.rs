@@ -2,6 +2,7 @@
 
 use super::evaluate::{EvalError, Evaluate, Evaluated};
 use super::overlay::{Overlay, OverlaySource};
+use lapwing_query::promql::ParseError;
 use lapwing_query::{QueryEngine, QueryError, QueryOptions, QueryValue, Sample, SampleValue};
 use lapwing_store::SeriesSource;
 use lapwing_types::{Labels, SeriesWrite};
@@ -22,10 +23,8 @@ pub struct QueryEvaluator<'a> {
 }
 
 /// Whether an expression is PromQL, as the engine reads it.
-pub fn check_expr(expr: &str) -> Result<(), String> {
-    lapwing_query::promql::parse(expr)
-        .map(|_| ())
-        .map_err(|e| e.to_string())
+pub fn check_expr(expr: &str) -> Result<(), ParseError> {
+    lapwing_query::promql::parse(expr).map(|_| ())
 }
 
 impl<'a> QueryEvaluator<'a> {

@@ -2,7 +2,7 @@
 //! against the same time yesterday or last week.
 
 use super::condition::{Comparison, Condition};
-use super::plain::to_promql;
+use super::plain::read;
 use super::shapes::{Share, TrendShape};
 use lapwing_query::promql::{ExprKind, Offset, parse};
 use lapwing_types::{format_duration_ms, parse_duration_ms};
@@ -63,9 +63,10 @@ pub(super) fn expression(of: &str, matchers: &str) -> Result<String, String> {
     if of.trim().is_empty() {
         return Err("'of' says what to look at: a well-known name or PromQL".to_owned());
     }
-    let promql = to_promql(of, matchers);
-    parse(&promql).map_err(|e| format!("'of: {of}' is not understood: {e} (read as {promql})"))?;
-    Ok(promql)
+    match read(of, matchers) {
+        Ok((_, promql)) => Ok(promql),
+        Err(problem) => Err(format!("'of:' {}", problem.reason)),
+    }
 }
 
 pub(super) fn duration(text: Option<&str>, field: &str, default_ms: i64) -> Result<i64, String> {

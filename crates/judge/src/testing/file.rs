@@ -159,6 +159,7 @@ impl TestFile {
                 line: at.map_or(1, |l| l.line()),
                 column: at.map_or(1, |l| l.column()),
                 reason: e.to_string().lines().next().unwrap_or_default().to_owned(),
+                offset: None,
             }
         })
     }

@@ -118,7 +118,7 @@ groupz: []
         "3:5 unknown key \"intervall\": did you mean \"interval\"?",
         "7:9 unknown key \"fro\": did you mean \"for\"?",
         "8:9 unknown key \"colour\": known here: record, alert, expr, for, keep_firing_for, labels, annotations",
-        "10:15 could not parse expression",
+        "10:19 could not parse expression",
         "11:14 \"1.5s\" is not a duration",
         "12:1 unknown key \"groupz\": did you mean \"groups\"?",
     ];
@@ -161,7 +161,7 @@ fn every_value_of_the_wrong_kind_is_said_and_hides_nothing() {
         "8:15 expr must be a text, and not a mapping",
         "9:14 \"1.5\" is not a duration",
         "10:28 severity in labels must be a text, and not a list",
-        "12:15 could not parse expression",
+        "12:19 could not parse expression",
         "13:22 annotations must be a mapping of names to texts, and not \"soon\"",
         "14:9 a rule must be a mapping, and not \"just a text\"",
         "15:17 record must be a text, and not a list",

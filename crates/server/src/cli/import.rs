@@ -53,13 +53,9 @@ fn import_config(args: &ConfigArgs) -> Exit {
         .and_then(Path::parent)
         .unwrap_or(Path::new(""));
     let imported = config::import(&args.files, beside);
-    let source = |name: &str| {
-        let is_read = args.files.iter().any(|f| f.display().to_string() == name);
-        if is_read {
-            std::fs::read_to_string(name).ok()
-        } else {
-            Some(imported.yaml.clone())
-        }
+    let source = |name: &str| match name == imported.yaml_name {
+        true => Some(imported.yaml.clone()),
+        false => std::fs::read_to_string(name).ok(),
     };
     eprint!("{}", config::render(&imported.report, source));
     let left = imported

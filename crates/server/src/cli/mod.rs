@@ -124,6 +124,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return code.into();
         }
     };
+    end_quietly_when_nobody_reads();
     // The HTTP clients of the commands take the process's cryptography; refused when there is one, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exit = match cli.command {
@@ -150,6 +151,22 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Test(args)) => test::run(&args),
     };
     exit.into()
+}
+
+/// What a shell shows of a process that a closed pipe ended.
+const BROKEN_PIPE_EXIT: i32 = 128 + 13;
+
+/// `lapwing check … | head` closes our output before we are done, which `println!` takes for a panic. As with every other tool of a
+/// pipe there is nothing to say about it.
+fn end_quietly_when_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let said = info.payload_as_str().unwrap_or("");
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(BROKEN_PIPE_EXIT);
+        }
+        usual(info);
+    }));
 }
 
 /// Says on standard error what went wrong, with its causes, each on a line.

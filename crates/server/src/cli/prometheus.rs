@@ -104,7 +104,7 @@ const FLAGS: [(&str, Meaning); 73] = [
 ];
 
 /// Features that are always there, and how those that count are called here.
-const FEATURES: [(&str, Feature); 21] = [
+const FEATURES: [(&str, Feature); 23] = [
     ("auto-gomaxprocs", Feature::Idle),
     ("auto-gomemlimit", Feature::Idle),
     ("auto-reload-config", Feature::Always),
@@ -125,7 +125,9 @@ const FEATURES: [(&str, Feature); 21] = [
     ("promql-duration-expr", Feature::Experimental),
     ("promql-experimental-functions", Feature::Experimental),
     ("promql-per-step-stats", Feature::Idle),
+    ("st-storage", Feature::Always),
     ("type-and-unit-labels", Feature::TypeAndUnitLabels),
+    ("use-start-timestamps", Feature::StartTimestamps),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +137,7 @@ enum Feature {
     Experimental,
     DelayedNameRemoval,
     TypeAndUnitLabels,
+    StartTimestamps,
 }
 
 pub(crate) fn run(args: &PrometheusArgs) -> Exit {
@@ -232,6 +235,7 @@ fn feature(word: &str, config: &mut Config, warnings: &mut Vec<String>) {
         Some(Feature::Experimental) => config.limits.query.experimental = true,
         Some(Feature::DelayedNameRemoval) => config.limits.query.delayed_name_removal = true,
         Some(Feature::TypeAndUnitLabels) => config.limits.query.type_and_unit_labels = true,
+        Some(Feature::StartTimestamps) => config.limits.query.start_timestamps = true,
         None => {
             let near = did_you_mean(word, FEATURES.iter().map(|(n, _)| *n));
             let hint = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();

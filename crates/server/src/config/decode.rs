@@ -10,6 +10,44 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
+/// What to do where Prometheus would ask a cloud.
+pub(crate) const OTHER_DISCOVERY: &str = "targets are found by dns_sd_configs, docker_sd_configs, file_sd_configs, http_sd_configs and \
+     kubernetes_sd_configs; whatever else knows them can write a file or answer over HTTP";
+
+/// One of Prometheus's many kinds of discovery that are not here, and no slip of the pen.
+pub(crate) fn is_unknown_discovery(key: &str) -> bool {
+    const OTHERS: [&str; 26] = [
+        "aws",
+        "azure",
+        "consul",
+        "digitalocean",
+        "dockerswarm",
+        "ec2",
+        "eureka",
+        "gce",
+        "hetzner",
+        "ionos",
+        "kuma",
+        "lightsail",
+        "linode",
+        "marathon",
+        "nerve",
+        "nomad",
+        "openstack",
+        "ovhcloud",
+        "puppetdb",
+        "scaleway",
+        "serverset",
+        "stackit",
+        "triton",
+        "uyuni",
+        "vultr",
+        "xds",
+    ];
+    key.strip_suffix("_sd_configs")
+        .is_some_and(|kind| OTHERS.contains(&kind))
+}
+
 /// None when it was wrong; the complaints are in `notes`.
 pub(crate) fn decode<T>(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<T>
 where
@@ -22,6 +60,10 @@ where
                 continue;
             }
             let message = format!("unknown key {:?}", key.text);
+            if is_unknown_discovery(&key.text) {
+                notes.error_with_hint(key.at, path, message, OTHER_DISCOVERY);
+                continue;
+            }
             match did_you_mean(&key.text, known.iter().map(String::as_str)) {
                 Some(near) => {
                     notes.error_with_hint(key.at, path, message, format!("did you mean {near:?}?"));

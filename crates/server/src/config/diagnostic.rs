@@ -31,6 +31,8 @@ pub(crate) struct Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Diagnostics {
     pub(crate) file: String,
+    /// The text of the file, where it is at hand: for places within a value.
+    pub(crate) source: String,
     pub(crate) found: Vec<Diagnostic>,
     /// Every file that was read, and every directory that was looked into: when one changes, so may the configuration.
     pub(crate) watched: Watched,
@@ -42,6 +44,7 @@ impl Diagnostics {
     pub(crate) fn new(file: &str) -> Self {
         Diagnostics {
             file: file.to_owned(),
+            source: String::new(),
             found: Vec::new(),
             watched: Watched::default(),
             asked: BTreeMap::new(),
@@ -65,6 +68,16 @@ impl Diagnostics {
         hint: impl Into<String>,
     ) {
         self.push(Level::Error, at, path, (message.into(), Some(hint.into())));
+    }
+
+    pub(crate) fn warning_with_hint(
+        &mut self,
+        at: Position,
+        path: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(Level::Warning, at, path, (message.into(), Some(hint.into())));
     }
 
     pub(crate) fn warning(&mut self, at: Position, path: &str, message: impl Into<String>) {

@@ -80,7 +80,10 @@ pub(crate) fn read_file_tree(path: &Path, notes: &mut Diagnostics) -> Option<Nod
             None
         }
         Ok(text) => match parse(&text) {
-            Ok(node) => Some(node),
+            Ok(node) => {
+                notes.source = text;
+                Some(node)
+            }
             Err(error) => {
                 notes.error(error.at, "", error.message);
                 None
@@ -119,6 +122,7 @@ fn read_tree(
     env: Lookup<'_>,
     notes: &mut Diagnostics,
 ) -> Option<Node> {
+    text.clone_into(&mut notes.source);
     match parse(text) {
         Ok(raw) => {
             let mut node = raw.clone();
@@ -230,6 +234,48 @@ mod tests {
                 "6:17 not a size: \"lots\" [write 512MiB, 2GiB or a number of bytes]",
                 "7:1 unknown key \"wep\" [did you mean \"web\"?]",
             ]
+        );
+    }
+
+    /// The place is that of the word that was written, not a column of what the condition expands to.
+    #[test]
+    fn a_condition_is_wrong_at_one_word() {
+        let check = |condition: &str, expect: &str| {
+            let found = complaints(&format!("rules:\n  - name: a\n    condition: {condition}\n"));
+            assert_eq!(found.len(), 1, "{found:#?}");
+            assert!(
+                found[0].starts_with(expect),
+                "{expect} is not the beginning of {}",
+                found[0]
+            );
+        };
+        check(
+            "error_rate > 0.05 and foo(x) > 3",
+            "3:38 rule \"a\": condition \"error_rate > 0.05 and foo(x) > 3\" is not understood at \"foo\": unknown function",
+        );
+        check(
+            "\"cpu_usage > 80%%\"",
+            "3:32 rule \"a\": condition \"cpu_usage > 80%%\" is not understood at \"%\": ",
+        );
+        check(
+            "|\n      cpu_usage > 80%\n        and gpu_usage abvoe 3",
+            "5:23 rule \"a\": condition \"cpu_usage > 80%\\n  and gpu_usage abvoe 3\\n\" is not understood at \"abvoe\": ",
+        );
+    }
+
+    #[test]
+    fn discovery_that_is_not_here_is_no_slip_of_the_pen() {
+        let found = complaints(
+            "scrape_configs:\n  - job_name: a\n    ec2_sd_configs: [{}]\n    file_sd_config: []\n",
+        );
+        assert_eq!(found.len(), 2, "{found:#?}");
+        assert!(
+            found[0].starts_with("3:5 unknown key \"ec2_sd_configs\" [targets are found by dns_sd_configs, "),
+            "{found:#?}"
+        );
+        assert_eq!(
+            found[1],
+            "4:5 unknown key \"file_sd_config\" [did you mean \"file_sd_configs\"?]"
         );
     }
 

@@ -1,7 +1,7 @@
 //! What follows from a configuration: what the engine is started with, and what the API shows of it.
 
-use super::sections::{Config, read_model};
-use lapwing::{EngineOptions, HealthOptions};
+use super::sections::Config;
+use lapwing::EngineOptions;
 use lapwing_store::metrics::{Durability, MetricsOptions, Retention};
 use lapwing_types::format_duration_ms;
 use std::fmt::Write;
@@ -15,10 +15,7 @@ impl Config {
             metrics: self.metrics_options(),
             host_interval: self.host.enabled.then_some(host_interval),
             paging: self.alerting.paging.clone(),
-            health: HealthOptions {
-                read_model: Some(read_model),
-                ..self.health.clone()
-            },
+            health: self.health.clone(),
             scrape_jobs: self.scrape_configs.clone(),
             scrape_defaults: self.global.scrape_defaults(),
             find_local: self.discover.local,

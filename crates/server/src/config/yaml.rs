@@ -39,6 +39,15 @@ pub(crate) struct Key {
     pub(crate) at: Position,
 }
 
+impl Node {
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 impl Value {
     /// What to call it in a complaint.
     pub(crate) fn kind(&self) -> &'static str {

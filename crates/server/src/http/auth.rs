@@ -81,7 +81,7 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/metrics/job",
         "/opentelemetry.proto",
     ];
-    const READS_BY_POST: [&str; 11] = [
+    const READS_BY_POST: [&str; 12] = [
         "/api/v1/targets/relabel",
         "/api/v1/rules/backtest",
         "/api/v1/query",
@@ -93,6 +93,7 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/api/v1/query_exemplars",
         "/api/v1/routes/test",
         "/api/v1/dashboards/import",
+        "/api/v1/render/document",
     ];
     // A model may name commands and files, as the configuration may.
     let makes_models = path.starts_with("/api/v1/models") && method != Method::GET && method != Method::HEAD;

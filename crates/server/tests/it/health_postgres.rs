@@ -15,15 +15,15 @@ use std::process::{Command, Stdio};
 const CONNECTIONS_MAX: &str = "10";
 
 /// A server of the test's own; stopped with it.
-struct Postgres {
+pub(crate) struct Postgres {
     programs: PathBuf,
     dir: tempfile::TempDir,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Postgres {
     /// `None` where it is not installed, or no user is at hand who may run it.
-    fn start() -> Option<Postgres> {
+    pub(crate) fn start() -> Option<Postgres> {
         let dir = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
         std::fs::set_permissions(dir.path(), open).unwrap();

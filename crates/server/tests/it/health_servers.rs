@@ -3,30 +3,33 @@
 //! Needs: redis-server, nginx, dnsmasq, python:aiosmtpd, python:grpcio-health-checking
 
 use crate::health::serve;
+use crate::health_pages::telling;
 use crate::paging::{PAGE_TIMEOUT, receiver};
 use crate::support::{Peer, Server, free_port};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 
 /// A server of the test's own, always on the same port.
-struct Real {
-    name: &'static str,
+pub(crate) struct Real {
+    pub(crate) name: &'static str,
     program: String,
     arguments: Vec<String>,
-    /// Its probe, as the configuration says it.
-    probe: String,
+    pub(crate) port: u16,
+    /// Its probe, as the configuration says it, with `PORT` in place of the port.
+    pub(crate) probe: String,
     running: Option<Peer>,
 }
 
 impl Real {
-    fn new(name: &'static str, program: &str, arguments: &[&str], probe: String) -> Real {
+    fn new(name: &'static str, (program, port): (&str, u16), arguments: &[&str], probe: &str) -> Real {
         Real {
             name,
             program: program.to_owned(),
             arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
-            probe,
+            port,
+            probe: probe.to_owned(),
             running: None,
         }
     }
@@ -72,31 +75,30 @@ fn has_module(python: &str, module: &str) -> bool {
 }
 
 /// Those that are installed; the others are named.
-fn servers(dir: &Path, tls: &str) -> Vec<Real> {
+pub(crate) fn servers(dir: &Path, tls: &str) -> Vec<Real> {
     let python = std::env::var("LAPWING_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let ports: Vec<String> = (0..5).map(|_| free_port().to_string()).collect();
-    let at = |i: usize| format!("127.0.0.1:{}", ports[i]);
-    let conf = nginx(dir, tls, ports[1].parse().unwrap());
-    let dns_port = format!("--port={}", ports[2]);
+    let [redis, http, dns, smtp, grpc] = [(); 5].map(|()| free_port());
+    let text = |port: u16| port.to_string();
+    let conf = nginx(dir, tls, http);
+    let https = format!(
+        "http: {{ url: 'https://localhost:PORT/', tls: {{ ca_file: {tls}/ca.pem }}, expect: {{ contains: all well }} }}"
+    );
     let mut all = vec![
         Real::new(
             "redis",
-            "redis-server",
-            &["--port", &ports[0], "--save", "", "--bind", "127.0.0.1"],
-            format!("redis: {{ address: '{}' }}", at(0)),
+            ("redis-server", redis),
+            &["--port", &text(redis), "--save", "", "--bind", "127.0.0.1"],
+            "redis: { address: '127.0.0.1:PORT' }",
         ),
         Real::new(
             "nginx",
-            "nginx",
+            ("nginx", http),
             &["-c", &conf, "-p", &dir.display().to_string()],
-            format!(
-                "http: {{ url: 'https://localhost:{}/', tls: {{ ca_file: {tls}/ca.pem }}, expect: {{ contains: all well }} }}",
-                ports[1]
-            ),
+            &https,
         ),
         Real::new(
             "dns",
-            "dnsmasq",
+            ("dnsmasq", dns),
             &[
                 "--keep-in-foreground",
                 "--no-resolv",
@@ -106,27 +108,25 @@ fn servers(dir: &Path, tls: &str) -> Vec<Real> {
                 "--user=root",
                 "--listen-address=127.0.0.1",
                 "--bind-interfaces",
-                &dns_port,
+                &format!("--port={dns}"),
                 "--address=/db.internal/10.1.2.3",
             ],
-            format!(
-                "dns: {{ server: '{}', name: db.internal, answers: '^10' }}",
-                at(2)
-            ),
+            "dns: { server: '127.0.0.1:PORT', name: db.internal, answers: '^10' }",
         ),
     ];
     if has_module(&python, "aiosmtpd") {
-        let probe = format!("smtp: {{ address: '{}' }}", at(3));
-        all.push(Real::new(
-            "smtp",
-            &python,
-            &["-m", "aiosmtpd", "-n", "-l", &at(3)],
-            probe,
-        ));
+        let arguments = ["-m", "aiosmtpd", "-n", "-l", &format!("127.0.0.1:{smtp}")];
+        let probe = "smtp: { address: '127.0.0.1:PORT' }";
+        all.push(Real::new("smtp", (&python, smtp), &arguments, probe));
     }
     if has_module(&python, "grpc_health.v1.health") {
-        let probe = format!("grpc: {{ address: '{}' }}", at(4));
-        all.push(Real::new("grpc", &python, &["-c", GRPC, &ports[4]], probe));
+        let probe = "grpc: { address: '127.0.0.1:PORT' }";
+        all.push(Real::new(
+            "grpc",
+            (&python, grpc),
+            &["-c", GRPC, &text(grpc)],
+            probe,
+        ));
     }
     all.retain_mut(|server| {
         let is_there = server.start();
@@ -146,14 +146,18 @@ fn servers(dir: &Path, tls: &str) -> Vec<Real> {
     all
 }
 
-fn config(dir: &Path, (hook, tls): (&str, &str), servers: &[Real], warn_days: u32) -> String {
-    let mut text = format!(
-        "host: {{ enabled: false }}\ndiscover: {{ local: false }}\nglobal: {{ evaluation_interval: 1s }}\n\
-         route: {{ receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s }}\n\
-         receivers: [{{ name: hook, webhook_configs: [{{ url: '{hook}' }}] }}]\nrules:\n  \
+/// Whatever fails or is degraded is told to this hook, each by itself.
+pub(crate) fn telling_of_checks(hook: &str) -> String {
+    format!(
+        "host: {{ enabled: false }}\ndiscover: {{ local: false }}\n{}rules:\n  \
          - {{ name: down, condition: 'lapwing_health_state{{scope=\"check\"}} >= 2', severity: critical }}\n  \
-         - {{ name: soon, condition: 'lapwing_health_state{{scope=\"check\"}} == 1', severity: warning }}\nchecks:\n"
-    );
+         - {{ name: soon, condition: 'lapwing_health_state{{scope=\"check\"}} == 1', severity: warning }}\nchecks:\n",
+        telling(hook)
+    )
+}
+
+fn config(dir: &Path, (hook, tls): (&str, &str), servers: &[Real], warn_days: u32) -> String {
+    let mut text = telling_of_checks(hook);
     let timing = "interval: 500ms, timeout: 5s, failures: 2, passes: 2";
     for server in servers {
         // Whoever looks after the server sees the file and starts it again.
@@ -161,35 +165,41 @@ fn config(dir: &Path, (hook, tls): (&str, &str), servers: &[Real], warn_days: u3
         text.push_str(&format!(
             "  - {{ name: {}, {timing}, {}, recovery: [{{ on: unhealthy, name: again, limit: 1 per hour, verify_within: 120s, \
              action: {{ command: [touch, '{wish}'] }} }}] }}\n",
-            server.name, server.probe
+            server.name,
+            server.probe.replace("PORT", &server.port.to_string())
         ));
     }
-    let port = servers.iter().find(|s| s.name == "nginx");
-    if let Some(nginx) = port {
-        let url = nginx.probe.split("https://").nth(1).unwrap();
-        let address = url.split('/').next().unwrap();
+    if let Some(nginx) = servers.iter().find(|s| s.name == "nginx") {
         text.push_str(&format!(
-            "  - {{ name: certificate, {timing}, tls: {{ address: '{address}', warn_days: {warn_days}, tls: {{ ca_file: {tls}/ca.pem }} }} }}\n"
+            "  - {{ name: certificate, {timing}, tls: {{ address: 'localhost:{}', warn_days: {warn_days}, tls: {{ ca_file: {tls}/ca.pem }} }} }}\n",
+            nginx.port
         ));
     }
     text
 }
 
-/// Pages until each of these checks had one of this alert in this status.
-fn paged(pages: &Receiver<String>, (alert, status): (&str, &str), mut waiting: BTreeSet<&str>) {
+/// Pages until each of these checks had one of this alert in this status; those alerts, by check.
+pub(crate) fn paged(
+    pages: &Receiver<String>,
+    (alert, status): (&str, &str),
+    mut waiting: BTreeSet<&str>,
+) -> BTreeMap<String, Value> {
+    let mut told = BTreeMap::new();
     while !waiting.is_empty() {
         let page = pages
             .recv_timeout(PAGE_TIMEOUT)
             .unwrap_or_else(|_| panic!("nobody was told that {alert} is {status} for {waiting:?}"));
         let page: Value = serde_json::from_str(&page).unwrap();
         let first = &page["alerts"][0];
-        if first["labels"]["alertname"] == alert && first["status"] == status {
-            waiting.remove(first["labels"]["check"].as_str().unwrap_or(""));
+        let check = first["labels"]["check"].as_str().unwrap_or("");
+        if first["labels"]["alertname"] == alert && first["status"] == status && waiting.remove(check) {
+            told.insert(check.to_owned(), first.clone());
         }
     }
+    told
 }
 
-fn states(server: &Server, names: &BTreeSet<&str>, state: &str) {
+pub(crate) fn states(server: &Server, names: &BTreeSet<&str>, state: &str) {
     server.until("/api/v1/health", |a| {
         let tree = a.json();
         let checks = tree["data"]["checks"].as_array().unwrap().clone();

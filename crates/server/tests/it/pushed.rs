@@ -42,6 +42,39 @@ fn a_push_outlives_a_kill_until_it_is_deleted() {
 }
 
 #[test]
+fn an_import_takes_lines_of_json_and_pages_of_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let import = |headers: &[(&str, &str)], body: &str| {
+        let answer = server.post("/api/v1/import", headers, body.as_bytes());
+        (answer.status, answer.body)
+    };
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let lines = format!(
+        "{{\"metric\":{{\"__name__\":\"j\"}},\"values\":[1],\"timestamps\":[{}]}}\n",
+        now_ms()
+    );
+    for (headers, body) in [
+        (&form[..], lines.as_str()),
+        (&[("content-type", "text/plain")], &lines),
+        (&form, "# TYPE p gauge\np 2\n"),
+        (
+            &[("content-type", "application/openmetrics-text; version=1.0.0")],
+            "{\"o\"} 3\n# EOF\n",
+        ),
+    ] {
+        let (status, answer) = import(headers, body);
+        assert_eq!(status, 200, "{body}{answer}");
+    }
+    for (expr, expect) in [("j", "1"), ("p", "2"), ("o", "3")] {
+        assert_eq!(value(&server, expr), expect, "{expr}");
+    }
+    let (status, answer) = import(&form, "p 2\np two\n");
+    assert_eq!(status, 400);
+    assert!(answer.contains("line 2, column 3"), "{answer}");
+}
+
+#[test]
 fn a_push_that_is_wrong_is_refused_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &[]);

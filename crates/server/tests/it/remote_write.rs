@@ -2,6 +2,7 @@
 
 use crate::support::{Server, now_ms, series};
 use lapwing_types::{SeriesWrite, WriteBatch};
+use lapwing_wire::remote_write::encode_v2;
 
 const PROTOBUF: (&str, &str) = ("Content-Type", "application/x-protobuf");
 const SNAPPY: (&str, &str) = ("Content-Encoding", "snappy");
@@ -26,6 +27,57 @@ fn what_was_written_is_counted_and_can_be_asked_for() {
     );
     let result = server.query("sum(a)", t as f64 / 1000.0);
     assert_eq!(result[0]["value"][1], "5.5");
+}
+
+/// A counter that began anew without getting lower is told by its start alone, also after the process was killed.
+#[test]
+fn each_sample_keeps_the_start_that_came_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("lapwing.yml");
+    std::fs::write(&file, "limits: { query: { start_timestamps: true } }\n").unwrap();
+    let data = dir.path().join("data");
+    let start = || Server::start(&data, &["--config", file.to_str().unwrap()]);
+    let server = start();
+    let t = now_ms();
+    let sent = [
+        (-180, 4.0, -600),
+        (-120, 8.0, -600),
+        (-60, 8.0, -61),
+        (0, 12.0, -61),
+    ];
+    let write = |name: &str, (at_s, value, start_s): (i64, f64, i64)| SeriesWrite {
+        start_ms: name.starts_with("told").then_some(t + start_s * 1000),
+        ..series(&[("__name__", name)], &[(t + at_s * 1000, value)])
+    };
+    // Each in a request of its own, then all in one.
+    let mut requests: Vec<Vec<SeriesWrite>> =
+        sent.iter().map(|s| vec![write("told_one_by_one", *s)]).collect();
+    requests.push(sent.iter().map(|s| write("told_at_once", *s)).collect());
+    requests.push(sent.iter().map(|s| write("untold", *s)).collect());
+    for series in requests {
+        let batch = WriteBatch {
+            series,
+            metadata: vec![],
+        };
+        let packed = snap::raw::Encoder::new()
+            .compress_vec(&encode_v2(&batch))
+            .unwrap();
+        let v2 = (
+            "Content-Type",
+            "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        );
+        let answer = server.post("/api/v1/write", &[v2, SNAPPY], &packed);
+        assert_eq!(answer.status, 204, "{}", answer.body);
+    }
+    let check = |server: &Server| {
+        for (name, resets) in [("told_one_by_one", "1"), ("told_at_once", "1"), ("untold", "0")] {
+            let result = server.query(&format!("resets({name}[4m])"), t as f64 / 1000.0);
+            assert_eq!(result[0]["value"][1], resets, "{name}");
+        }
+    };
+    check(&server);
+    server.kill();
+    check(&start());
 }
 
 #[test]

@@ -77,6 +77,12 @@ fn pictures_pages_and_badges_show_hostile_names_as_text() {
         let answer = server.get(&format!("/api/v1/render?{wrong}&query=tokens_total&format=pdf"));
         assert_eq!(answer.status, 400, "{wrong}: {}", answer.body);
     }
+    assert_eq!(
+        pdf.header("content-security-policy"),
+        None,
+        "viewers are pages themselves"
+    );
+    assert!(svg.header("content-security-policy").is_some());
     let wrong = server.get("/api/v1/render?query=tokens_total&format=gif");
     assert_eq!(wrong.status, 400, "{}", wrong.body);
 
@@ -182,6 +188,68 @@ fn a_dashboard_is_read_checked_and_replaced() {
         "{imported}"
     );
     assert_eq!(imported["data"]["left_out"].as_array().map(Vec::len), Some(1));
+}
+
+/// Every kind of panel, one that cannot be asked, and a variable of which one value must be chosen.
+const BOARD_OF_ALL: &str = r#"
+title: All of it
+variables: [{ name: model, label: model, of: tokens_total, all: false }]
+panels:
+  - { title: Tokens, unit: tokens/s, queries: [{ expr: 'sum by (model) (rate(tokens_total{model=~"$model"}[$window]))' }], thresholds: [{ value: 3, tone: crit }] }
+  - { title: Now, kind: stat, queries: [{ expr: 'tokens_total' }] }
+  - { title: Gauge, kind: gauge, unit: ratio, queries: [{ expr: 'vector(0.97)' }], thresholds: [{ value: 0.95, tone: crit }] }
+  - { title: Bars, kind: bar, queries: [{ expr: 'tokens_total', name: all }] }
+  - { title: Table, kind: table, queries: [{ expr: 'absent(tokens_total)' }] }
+  - { title: States, kind: states, queries: [{ expr: 'tokens_total > bool 0' }] }
+  - { title: Heat, kind: heatmap, queries: [{ expr: 'histogram_quantile(0.9, rate(x_seconds_bucket[5m]))' }] }
+  - { title: Cannot, queries: [{ expr: 'tokens_total + on () group_left vector(1) + on () tokens_total + on () ALERTS' }] }
+  - { title: Words, kind: text, text: "Whom to ask" }
+"#;
+
+#[test]
+fn a_dashboard_is_one_document() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = start(dir.path());
+    let check = |answer: &crate::support::Answer, name: &str| {
+        assert_eq!(answer.status, 200, "{name}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), Some("application/pdf"), "{name}");
+        let disposition = format!("inline; filename=\"{name}.pdf\"");
+        assert_eq!(answer.header("content-disposition"), Some(disposition.as_str()));
+        assert!(answer.body.starts_with("%PDF-1.7"), "{name}: {}", answer.body);
+        let count = answer.body.split("/Count ").nth(1).unwrap_or("");
+        let count: String = count.chars().take_while(char::is_ascii_digit).collect();
+        assert!(
+            count.parse::<u32>().is_ok_and(|pages| pages > 1),
+            "{name}: {count:?} pages"
+        );
+    };
+    check(
+        &server.get("/api/v1/dashboards/host/pdf?since=6h&offset_s=7200&theme=dark"),
+        "Host",
+    );
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let board: String = url::form_urlencoded::byte_serialize(BOARD_OF_ALL.as_bytes()).collect();
+    let body = format!("board={board}&var-model=&since=1h");
+    check(
+        &server.post("/api/v1/render/document", &form, body.as_bytes()),
+        "All-of-it",
+    );
+    for (wrong, status) in [
+        ("/api/v1/dashboards/no-such/pdf", 404),
+        ("/api/v1/dashboards/host/pdf?start=never", 400),
+        ("/api/v1/dashboards/host/pdf?offset_s=90000", 400),
+    ] {
+        assert_eq!(server.get(wrong).status, status, "{wrong}");
+    }
+    let panels = "  - { title: p, queries: [{ expr: up }, { expr: up }, { expr: up }] }\n".repeat(150);
+    let wall = format!("board=title: wall\npanels:\n{panels}");
+    let refused = server.post("/api/v1/render/document", &form, wall.as_bytes());
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.body.contains("a document takes 400 queries, not 450"),
+        "{}",
+        refused.body
+    );
 }
 
 #[test]

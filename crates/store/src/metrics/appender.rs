@@ -120,12 +120,12 @@ impl Appender {
         }
     }
 
-    /// When the counter behind this series began.
-    pub fn push_start(&mut self, series: SeriesRef, start_ms: i64) {
+    /// When the counter behind the sample at `t_ms` began, and behind those after it that say nothing else.
+    pub fn push_start(&mut self, series: SeriesRef, t_ms: i64, start_ms: i64) {
         if series.visitor == self.visit.tag() {
             self.pending.shards[shard_of(series.slot)]
                 .starts
-                .push((series.slot, start_ms));
+                .push((series.slot, t_ms, start_ms));
         }
     }
 
@@ -149,8 +149,8 @@ impl Appender {
             for exemplar in &write.exemplars {
                 self.push_exemplar(series, exemplar.clone());
             }
-            if let Some(start_ms) = write.start_ms {
-                self.push_start(series, start_ms);
+            if let (Some(start_ms), Some(t_ms)) = (write.start_ms, write.first_ms()) {
+                self.push_start(series, t_ms, start_ms);
             }
         }
         for (family, metadata) in &batch.metadata {

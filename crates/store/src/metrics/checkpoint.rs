@@ -179,12 +179,10 @@ fn put_series(out: &mut Vec<u8>, slot: u32, series: &Series) {
         put_zigzag(out, kept.t_ms);
         put_exemplar(out, &kept.exemplar);
     }
-    match extra.start_ms {
-        Some(start_ms) => {
-            out.push(1);
-            put_zigzag(out, start_ms);
-        }
-        None => out.push(0),
+    put_varint(out, extra.starts.changes().len() as u64);
+    for (t_ms, start_ms) in extra.starts.changes() {
+        put_zigzag(out, *t_ms);
+        put_zigzag(out, *start_ms);
     }
 }
 
@@ -237,8 +235,8 @@ pub(crate) fn take_series(
             flush: 0,
         });
     }
-    if reader.u8()? != 0 {
-        extra.start_ms = Some(reader.zigzag()?);
+    for _ in 0..reader.count(2)? {
+        extra.starts.put((reader.zigzag()?, reader.zigzag()?));
     }
     series.extra = Some(Box::new(extra));
     Ok((slot, series))

@@ -28,7 +28,8 @@ pub(crate) struct PendingShard {
     pub(crate) samples: Vec<(u32, i64, f64)>,
     pub(crate) histograms: Vec<(u32, i64, Histogram)>,
     pub(crate) exemplars: Vec<(u32, i64, Exemplar)>,
-    pub(crate) starts: Vec<(u32, i64)>,
+    /// Slot, time of the sample, start.
+    pub(crate) starts: Vec<(u32, i64, i64)>,
 }
 
 impl PendingShard {
@@ -199,16 +200,16 @@ impl Pass<'_> {
         end_section(&mut self.record, section);
     }
 
-    fn starts(&mut self, number: usize, shard: &mut Shard, starts: &[(u32, i64)]) {
+    fn starts(&mut self, number: usize, shard: &mut Shard, starts: &[(u32, i64, i64)]) {
         let section = begin_section(&mut self.record, SectionKind::Starts, number);
-        for (slot, start_ms) in starts {
+        for (slot, t_ms, start_ms) in starts {
             let Some(series) = shard.get_mut(*slot) else {
                 continue;
             };
-            if series.extra.as_ref().and_then(|e| e.start_ms) != Some(*start_ms) {
-                series.extra_mut().start_ms = Some(*start_ms);
+            for (from_ms, start_ms) in series.note_start(*t_ms, *start_ms) {
                 put_varint(&mut self.record, u64::from(*slot));
-                put_zigzag(&mut self.record, *start_ms);
+                put_zigzag(&mut self.record, from_ms);
+                put_zigzag(&mut self.record, start_ms);
             }
         }
         end_section(&mut self.record, section);

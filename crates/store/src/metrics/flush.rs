@@ -16,6 +16,7 @@ use super::head::series::Series;
 use super::head::shard_of;
 use super::maintain::{Disk, in_words};
 use super::refusal::{OpenError, io_error};
+use super::starts;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -151,15 +152,9 @@ fn collect(series: &mut Series, until_ms: i64, flush: u32, out: &mut SeriesColum
     if !in_order || !extra.exemplars.is_empty() {
         put_in_order(out);
     }
-    let first_ms = out
-        .times_ms
-        .first()
-        .copied()
-        .into_iter()
-        .chain(out.histograms.first().map(|h| h.0))
-        .min();
-    if let (Some(start_ms), Some(first_ms)) = (extra.start_ms, first_ms) {
-        out.start_times_ms.push((first_ms, start_ms));
+    let firsts = [out.times_ms.first().copied(), out.histograms.first().map(|h| h.0)];
+    if let Some(first_ms) = firsts.into_iter().flatten().min() {
+        out.start_times_ms = starts::cut(extra.starts.changes(), first_ms..until_ms);
     }
 }
 
@@ -265,12 +260,7 @@ fn cut(columns: &SeriesColumns, range: Range<i64>) -> SeriesColumns {
             .filter(|e| range.contains(&e.0))
             .cloned()
             .collect(),
-        start_times_ms: columns
-            .start_times_ms
-            .iter()
-            .filter(|s| range.contains(&s.0))
-            .copied()
-            .collect(),
+        start_times_ms: starts::cut(&columns.start_times_ms, range),
         ..SeriesColumns::default()
     }
 }

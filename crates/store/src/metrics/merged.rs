@@ -11,7 +11,8 @@ use super::head::index::Index;
 use super::head::ranks::Ranks;
 use super::maintain::in_words;
 use super::snapshot::HeadReader;
-use crate::source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader};
+use super::starts;
+use crate::source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, UNKNOWN_START};
 use lapwing_types::{Exemplar, Labels};
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -297,9 +298,11 @@ fn read_chunks(
         values: std::mem::take(&mut out.values),
         ..SeriesColumns::default()
     };
+    let first = columns.times_ms.len();
     let result = block.salvage_chunks(chunks, range, &mut columns);
     out.times_ms = columns.times_ms;
     out.values = columns.values;
+    starts::tell(&columns.start_times_ms, first, out);
     let histograms = columns.histograms.into_iter();
     out.histograms
         .extend(histograms.map(|(t, h)| (t, Arc::new(h.to_float()))));
@@ -371,15 +374,7 @@ fn read_parts<P>(
             h == histograms || h == out.histograms.len() || out.histograms[h].0 > out.histograms[h - 1].0;
     }
     if !floats_ordered {
-        let mut all: Vec<(i64, f64)> = out
-            .times_ms
-            .drain(floats..)
-            .zip(out.values.drain(floats..))
-            .collect();
-        all.sort_by_key(|(t, _)| *t);
-        keep_last(&mut all);
-        out.times_ms.extend(all.iter().map(|(t, _)| *t));
-        out.values.extend(all.iter().map(|(_, v)| *v));
+        put_floats_in_order(floats, out);
     }
     if !histograms_ordered {
         let mut all = out.histograms.split_off(histograms);
@@ -407,6 +402,23 @@ fn read_last_of_parts<P>(
     }
     out.push_last_of(all);
     Ok(())
+}
+
+/// The floats from `first` on, ascending, each time once.
+fn put_floats_in_order(first: usize, out: &mut SeriesPoints) {
+    let starts = out.starts_ms.len() > first;
+    out.starts_ms.resize(out.times_ms.len(), UNKNOWN_START);
+    let values = out.values.drain(first..).zip(out.starts_ms.drain(first..));
+    let mut all: Vec<(i64, (f64, i64))> = out.times_ms.drain(first..).zip(values).collect();
+    all.sort_by_key(|(t, _)| *t);
+    keep_last(&mut all);
+    for (t_ms, (value, start_ms)) in all {
+        out.times_ms.push(t_ms);
+        out.values.push(value);
+        if starts {
+            out.starts_ms.push(start_ms);
+        }
+    }
 }
 
 /// Of entries with the same time, the last stays.

@@ -30,6 +30,7 @@ mod refusal;
 mod replay;
 mod scrub;
 mod snapshot;
+mod starts;
 mod stats;
 mod store;
 pub mod tier;

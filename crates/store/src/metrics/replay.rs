@@ -309,12 +309,14 @@ impl Apply<'_> {
                     let exemplar = take_exemplar(body)?;
                     series.map(|s| s.append_exemplar(t_ms, exemplar, &self.bounds));
                 }
-                SectionKind::Starts | SectionKind::Metadata => {
+                SectionKind::Starts => {
+                    let start_ms = body.zigzag()?;
                     if let Some(series) = series {
-                        series.extra_mut().start_ms = Some(t_ms);
+                        series.extra_mut().starts.put((t_ms, start_ms));
                     }
                     continue;
                 }
+                SectionKind::Metadata => continue,
             }
             self.newest_ms.fetch_max(t_ms, Ordering::Relaxed);
         }

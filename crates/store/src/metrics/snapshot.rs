@@ -10,6 +10,7 @@ use super::head::isolation::View;
 use super::head::series::{NEVER_MS, Series};
 use super::head::{SHARDS, shard_of};
 use super::merged;
+use super::starts;
 use super::tier_reader;
 use crate::source::{
     ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, SeriesSource, TierHint,
@@ -354,6 +355,7 @@ impl SeriesReader for HeadReader {
         }
         if let Some(extra) = &series.extra {
             self.merge_extra(extra, (start_ms, end_ms), first, out);
+            starts::tell(extra.starts.changes(), first, out);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Windows become blocks, blocks become larger ones, old ones go; readers never notice.
 
 use lapwing_store::metrics::{MetricsOptions, MetricsStore, Retention};
-use lapwing_store::{Selection, SeriesPoints, SeriesSource};
+use lapwing_store::{Selection, SeriesPoints, SeriesSource, UNKNOWN_START};
 use lapwing_types::{Counts, Exemplar, Histogram, Labels, Matcher, ResetHint, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -191,6 +191,55 @@ fn old_blocks_go_and_ended_series_leave() {
     assert!(oldest_ms > T0 + 600_000, "the first windows are gone");
     scrape(&store, 20, 600);
     assert_eq!(read(&store).len(), 20);
+}
+
+/// A counter that begins anew every forty samples, among others every sample with a start of its own, and one that tells none.
+#[test]
+fn starts_come_back_from_head_log_block_and_merged_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = |n: usize| Labels::from_pairs([("__name__", ["a", "b", "c"][n])]).unwrap();
+    let start_of = |n: usize, step: i64| match n {
+        0 => T0 + step.div_euclid(40) * 40 * STEP_MS - 1,
+        1 => T0 + step * STEP_MS - 7,
+        _ => UNKNOWN_START,
+    };
+    let check = |store: &MetricsStore, steps: i64| {
+        let found = read(store);
+        assert_eq!(found.len(), 3);
+        for (n, (labels, points)) in found.iter().enumerate() {
+            assert_eq!(*labels, name(n));
+            assert_eq!(points.times_ms.len() as i64, steps);
+            for step in 0..steps {
+                let start = Some(start_of(n, step)).filter(|s| *s != UNKNOWN_START);
+                assert_eq!(
+                    points.start_of(step as usize),
+                    start,
+                    "{labels} step {step} of {steps}"
+                );
+            }
+        }
+    };
+    let mut store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+    for step in 0..700 {
+        let t_ms = T0 + step * STEP_MS;
+        let mut appender = store.appender("test", t_ms);
+        for n in 0..3 {
+            let series = appender.series(&name(n)).unwrap();
+            appender.push(series, t_ms, step as f64);
+            if start_of(n, step) != UNKNOWN_START {
+                appender.push_start(series, t_ms, start_of(n, step));
+            }
+        }
+        assert_eq!(appender.commit().unwrap().refused_count, 0);
+        store.maintain(t_ms);
+        if step % 100 == 50 {
+            check(&store, step + 1);
+            drop(store);
+            store = MetricsStore::open(dir.path(), options(), t_ms).unwrap();
+            check(&store, step + 1);
+        }
+    }
+    assert!(store.numbers().blocks > 0);
 }
 
 /// The numbers of label pairs and the slots of series go from one to the next; what blocks were found to share with the head

@@ -10,6 +10,7 @@
 
 use super::error::RejectReason;
 use super::exponential::Exponential;
+use super::known::KnownLabels;
 use crate::crc32c::crc32c;
 use crate::protobuf::{ProtobufError, Reader, Writer, push_varint, unzigzag};
 use crate::remote_write::{RemoteWriteError, encode_labels, label_set};
@@ -36,6 +37,28 @@ struct Entry {
     t_ms: i64,
     start_ms: i64,
     total: Total,
+}
+
+/// What taking delta points needs: the totals, and the labels they are found by.
+#[derive(Debug)]
+pub struct DeltaBook {
+    pub totals: DeltaState,
+    pub known: KnownLabels,
+}
+
+impl DeltaBook {
+    pub fn new(totals: DeltaState) -> Self {
+        DeltaBook {
+            totals,
+            known: KnownLabels::default(),
+        }
+    }
+}
+
+impl AsMut<DeltaBook> for DeltaBook {
+    fn as_mut(&mut self) -> &mut DeltaBook {
+        self
+    }
 }
 
 /// Running totals of all delta series.

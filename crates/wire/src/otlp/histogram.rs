@@ -1,5 +1,6 @@
 //! Histograms with explicit bounds: as classic series, or as native histograms with custom buckets.
 
+use super::delta::Total;
 use super::error::RejectReason;
 use super::model::HistogramPoint;
 use lapwing_types::{CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, ResetHint, Span};
@@ -11,6 +12,17 @@ pub(super) struct Explicit {
     pub(super) sum: Option<f64>,
     pub(super) bounds: Vec<f64>,
     pub(super) buckets: Vec<u64>,
+}
+
+impl From<Explicit> for Total {
+    fn from(explicit: Explicit) -> Self {
+        Total::Histogram {
+            count: explicit.count,
+            sum: explicit.sum,
+            bounds: explicit.bounds,
+            buckets: explicit.buckets,
+        }
+    }
 }
 
 impl Explicit {

@@ -277,7 +277,7 @@ impl<'a> From<NumberPoint<'a>> for model::NumberPoint<'a> {
     fn from(json: NumberPoint<'a>) -> Self {
         model::NumberPoint {
             head: model::PointHead {
-                attributes: into(json.attributes),
+                attributes: model::Attributes::Decoded(into(json.attributes)),
                 start_ns: json.start_time_unix_nano.0,
                 t_ns: json.time_unix_nano.0,
                 flags: json.flags,
@@ -292,7 +292,7 @@ impl<'a> From<HistogramPoint<'a>> for model::HistogramPoint<'a> {
     fn from(json: HistogramPoint<'a>) -> Self {
         model::HistogramPoint {
             head: model::PointHead {
-                attributes: into(json.attributes),
+                attributes: model::Attributes::Decoded(into(json.attributes)),
                 start_ns: json.start_time_unix_nano.0,
                 t_ns: json.time_unix_nano.0,
                 flags: json.flags,
@@ -314,7 +314,7 @@ impl<'a> From<ExponentialPoint<'a>> for model::ExponentialPoint<'a> {
         };
         model::ExponentialPoint {
             head: model::PointHead {
-                attributes: into(json.attributes),
+                attributes: model::Attributes::Decoded(into(json.attributes)),
                 start_ns: json.start_time_unix_nano.0,
                 t_ns: json.time_unix_nano.0,
                 flags: json.flags,
@@ -335,7 +335,7 @@ impl<'a> From<SummaryPoint<'a>> for model::SummaryPoint<'a> {
     fn from(json: SummaryPoint<'a>) -> Self {
         model::SummaryPoint {
             head: model::PointHead {
-                attributes: into(json.attributes),
+                attributes: model::Attributes::Decoded(into(json.attributes)),
                 start_ns: json.start_time_unix_nano.0,
                 t_ns: json.time_unix_nano.0,
                 flags: json.flags,

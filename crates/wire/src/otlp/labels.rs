@@ -4,9 +4,12 @@
 //! attributes whose names become equal are joined by `;`; other attributes of the resource are labels only when they are
 //! promoted, and live in `target_info` otherwise.
 
-use super::known::{KnownLabels, push_part};
-use super::model::{Attribute, PointExemplar, ResourceMetrics, ScopeMetrics};
-use super::translate::OtlpOptions;
+use super::error::RejectReason;
+use super::model::{Attribute, Attributes, PointExemplar, ResourceMetrics, ScopeMetrics};
+use super::names::NameTranslation;
+use super::rejections::Stop;
+use super::sink::KEY_TAG;
+use super::translate::{OtlpOptions, bounded};
 use lapwing_types::{Exemplar, Labels, LabelsError, METRIC_NAME};
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -26,8 +29,6 @@ pub(super) struct Context<'a> {
     identity: Pairs<'a>,
     /// Promoted attributes and the scope: attributes of the same name win over them.
     promoted: Pairs<'a>,
-    /// Both, as the beginning of a key of [`KnownLabels`].
-    key: Vec<u8>,
 }
 
 impl<'a> Context<'a> {
@@ -64,31 +65,19 @@ impl<'a> Context<'a> {
                 promoted.push((Cow::Owned(name), attribute.value.to_text()));
             }
         }
-        let identity = identity(resource);
-        let mut key = (identity.len() as u32).to_le_bytes().to_vec();
-        key.extend((promoted.len() as u32).to_le_bytes());
-        for (name, value) in identity.iter().chain(&promoted) {
-            push_part(&mut key, name);
-            push_part(&mut key, value);
-        }
         Context {
-            identity,
+            identity: identity(resource),
             promoted,
-            key,
         }
     }
 
-    /// The labels of a point, without a name. Nothing is made before it is asked for.
-    pub(super) fn point<'p>(
-        &'p self,
-        attributes: &'p [Attribute<'p>],
-        options: &'p OtlpOptions,
-    ) -> PointLabels<'p> {
-        PointLabels {
-            context: self,
-            attributes,
-            options,
-            pairs: OnceCell::new(),
+    /// The beginning of the keys of all its series.
+    pub(super) fn write_key(&self, names: NameTranslation, key: &mut Vec<u8>) {
+        key.extend([KEY_TAG, names as u8, self.identity.len() as u8]);
+        key.extend((self.promoted.len() as u32).to_le_bytes());
+        for (name, value) in self.identity.iter().chain(&self.promoted) {
+            push_part(key, name);
+            push_part(key, value);
         }
     }
 
@@ -113,45 +102,86 @@ impl<'a> Context<'a> {
     }
 }
 
+/// The labels of a point. Nothing is made before it is asked for.
 pub(super) struct PointLabels<'p> {
     context: &'p Context<'p>,
-    attributes: &'p [Attribute<'p>],
+    attributes: &'p Attributes<'p>,
     options: &'p OtlpOptions,
     /// Made once where a point has several series that are not known.
-    pairs: OnceCell<Pairs<'p>>,
+    pairs: OnceCell<Vec<(String, String)>>,
 }
 
-impl PointLabels<'_> {
-    /// One series of the point. `bound` is `le` or `quantile`, and wins over an attribute of that name.
-    pub(super) fn named(
-        &self,
-        (name, suffix): (&str, &str),
-        bound: Option<(&str, &str)>,
-        known: &mut KnownLabels,
-    ) -> Result<Labels, LabelsError> {
-        let write_key = |key: &mut Vec<u8>| {
-            key.extend_from_slice(&self.context.key);
-            let (label, value) = bound.unwrap_or_default();
-            for part in [name, suffix, label, value] {
-                push_part(key, part);
-            }
-            for attribute in self.attributes {
-                push_part(key, &attribute.key);
-                push_part(key, &attribute.value.to_text());
-            }
-        };
-        known.find_or_make(write_key, || self.make(&format!("{name}{suffix}"), bound))
+impl<'p> PointLabels<'p> {
+    pub(super) fn new(
+        context: &'p Context<'p>,
+        attributes: &'p Attributes<'p>,
+        options: &'p OtlpOptions,
+    ) -> Self {
+        PointLabels {
+            context,
+            attributes,
+            options,
+            pairs: OnceCell::new(),
+        }
     }
 
-    fn make(&self, name: &str, bound: Option<(&str, &str)>) -> Result<Labels, LabelsError> {
-        let pairs = self
-            .pairs
-            .get_or_init(|| self.context.pairs(self.attributes, self.options));
+    /// The end of a key: what tells this series from the others of its metric.
+    pub(super) fn write_key(&self, suffix: &str, bound: Option<(&str, &str)>, key: &mut Vec<u8>) {
+        let (label, value) = bound.unwrap_or_default();
+        for part in [suffix, label, value] {
+            push_part(key, part);
+        }
+        match self.attributes {
+            Attributes::Encoded { fields, .. } => {
+                key.push(b'e');
+                key.extend_from_slice(fields);
+            }
+            Attributes::Decoded(list) => {
+                key.push(b'd');
+                for attribute in list {
+                    push_part(key, &attribute.key);
+                    push_part(key, &attribute.value.to_text());
+                }
+            }
+        }
+    }
+
+    /// One series of the point. `bound` is `le` or `quantile`, and wins over an attribute of that name.
+    pub(super) fn make(&self, name: &str, bound: Option<(&str, &str)>) -> Result<Labels, Stop> {
+        if name.is_empty() {
+            return Err(RejectReason::NoName.into());
+        }
+        let pairs = match self.pairs.get() {
+            Some(pairs) => pairs,
+            None => {
+                let attributes = self.attributes.decode()?;
+                bounded("the point", attributes.len())?;
+                let pairs = self.context.pairs(&attributes, self.options);
+                let owned = |(n, v): (Cow<'_, str>, Cow<'_, str>)| (n.into_owned(), v.into_owned());
+                self.pairs.get_or_init(|| pairs.into_iter().map(owned).collect())
+            }
+        };
         let own = pairs
             .iter()
-            .map(|(n, v)| (n.as_ref(), v.as_ref()))
+            .map(|(n, v)| (n.as_str(), v.as_str()))
             .filter(|(n, _)| bound.is_none_or(|(label, _)| *n != label));
-        Labels::from_pairs(own.chain([(METRIC_NAME, name)]).chain(bound))
+        Ok(Labels::from_pairs(own.chain([(METRIC_NAME, name)]).chain(bound))?)
+    }
+}
+
+/// One part of a key; with its length, so that no two lists of parts look alike.
+pub(super) fn push_part(key: &mut Vec<u8>, part: &str) {
+    key.extend_from_slice(&(part.len() as u32).to_le_bytes());
+    key.extend_from_slice(part.as_bytes());
+}
+
+/// The key of [`target_info`]. The third byte tells it from those of points.
+pub(super) fn target_info_key(resource: &ResourceMetrics<'_>, options: &OtlpOptions, key: &mut Vec<u8>) {
+    let keeps = u8::from(options.keep_identifying_attributes);
+    key.extend([KEY_TAG, options.names as u8, b't', keeps]);
+    for attribute in &resource.attributes {
+        push_part(key, &attribute.key);
+        push_part(key, &attribute.value.to_text());
     }
 }
 

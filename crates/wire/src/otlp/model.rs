@@ -1,7 +1,9 @@
 //! OTLP metrics as they arrive, before Prometheus' names are put on them. Protobuf and JSON both decode to this.
 //!
-//! Strings borrow from the request where they can.
+//! Strings borrow from the request where they can, and the attributes of points stay bytes until somebody asks for them.
 
+use super::error::OtlpError;
+use super::proto;
 use std::borrow::Cow;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,6 +59,18 @@ pub enum Data<'a> {
 }
 
 impl Data<'_> {
+    /// What of the data decides how its series are called.
+    pub(super) fn class(&self) -> u8 {
+        match self {
+            Data::Gauge { .. } => b'g',
+            Data::Sum { monotonic: true, .. } => b'c',
+            Data::Sum { .. } => b'u',
+            Data::Histogram { .. } => b'h',
+            Data::Exponential { .. } => b'e',
+            Data::Summary { .. } => b's',
+        }
+    }
+
     pub(super) fn points_count(&self) -> usize {
         match self {
             Data::Gauge { points } | Data::Sum { points, .. } => points.len(),
@@ -88,7 +102,7 @@ impl Temporality {
 /// What points of all kinds have in common.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PointHead<'a> {
-    pub attributes: Vec<Attribute<'a>>,
+    pub attributes: Attributes<'a>,
     pub start_ns: u64,
     pub t_ns: u64,
     pub flags: u32,
@@ -178,6 +192,36 @@ pub struct PointExemplar<'a> {
     pub value: Option<Number>,
     pub span_id: Cow<'a, [u8]>,
     pub trace_id: Cow<'a, [u8]>,
+}
+
+/// The attributes of a point.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attributes<'a> {
+    /// Fields of this number and no others, as a protobuf message has them. They are not looked into: whoever knows the series by
+    /// these bytes need not.
+    Encoded {
+        fields: &'a [u8],
+        number: u32,
+    },
+    Decoded(Vec<Attribute<'a>>),
+}
+
+impl Default for Attributes<'_> {
+    fn default() -> Self {
+        Attributes::Decoded(Vec::new())
+    }
+}
+
+impl<'a> Attributes<'a> {
+    /// An error means that the whole message is none.
+    pub fn decode(&self) -> Result<Cow<'_, [Attribute<'a>]>, OtlpError> {
+        match self {
+            Attributes::Encoded { fields, number } => {
+                proto::decode_attributes(fields, *number).map(Cow::Owned)
+            }
+            Attributes::Decoded(list) => Ok(Cow::Borrowed(list)),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

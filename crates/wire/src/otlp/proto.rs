@@ -2,8 +2,9 @@
 
 use super::error::OtlpError;
 use super::model::{
-    AnyValue, Attribute, Data, ExponentialBuckets, ExponentialPoint, HistogramPoint, Metric, MetricsRequest,
-    Number, NumberPoint, PointExemplar, ResourceMetrics, ScopeMetrics, SummaryPoint, Temporality,
+    AnyValue, Attribute, Attributes, Data, ExponentialBuckets, ExponentialPoint, HistogramPoint, Metric,
+    MetricsRequest, Number, NumberPoint, PointExemplar, ResourceMetrics, ScopeMetrics, SummaryPoint,
+    Temporality,
 };
 use crate::protobuf::{Field, ProtobufError, Reader};
 use std::borrow::Cow;
@@ -87,10 +88,10 @@ fn data<'a>(outer: Field<'a>) -> Result<Data<'a>> {
     let mut reader = outer.message()?;
     while let Some(field) = reader.next_field()? {
         match (field.number, outer.number) {
-            (1, 5 | 7) => numbers.push(number_point(field.message()?)?),
-            (1, 9) => histograms.push(histogram_point(field.message()?)?),
-            (1, 10) => exponentials.push(exponential_point(field.message()?)?),
-            (1, 11) => summaries.push(summary_point(field.message()?)?),
+            (1, 5 | 7) => numbers.push(number_point(field.bytes()?)?),
+            (1, 9) => histograms.push(histogram_point(field.bytes()?)?),
+            (1, 10) => exponentials.push(exponential_point(field.bytes()?)?),
+            (1, 11) => summaries.push(summary_point(field.bytes()?)?),
             (2, 7 | 9 | 10) => temporality = Temporality::from_code(field.int32()?),
             (3, 7) => monotonic = field.bool()?,
             _ => {}
@@ -115,8 +116,11 @@ fn data<'a>(outer: Field<'a>) -> Result<Data<'a>> {
     })
 }
 
-fn number_point<'a>(mut reader: Reader<'a>) -> Result<NumberPoint<'a>> {
+fn number_point<'a>(bytes: &'a [u8]) -> Result<NumberPoint<'a>> {
     let mut point = NumberPoint::default();
+    let mut reader = Reader::new(bytes);
+    let mut attributes = AttributeFields::new(7);
+    let mut at = 0;
     while let Some(field) = reader.next_field()? {
         match field.number {
             2 => point.head.start_ns = field.fixed64()?,
@@ -124,16 +128,21 @@ fn number_point<'a>(mut reader: Reader<'a>) -> Result<NumberPoint<'a>> {
             4 => point.value = Some(Number::Double(field.double()?)),
             5 => point.exemplars.push(exemplar(field.message()?)?),
             6 => point.value = Some(Number::Int(field.fixed64()? as i64)),
-            7 => point.head.attributes.push(attribute(field, 0)?),
+            7 => attributes.see(at, &mut reader),
             8 => point.head.flags = field.uint32()?,
             _ => {}
         }
+        at = reader.position();
     }
+    point.head.attributes = attributes.of(bytes)?;
     Ok(point)
 }
 
-fn histogram_point<'a>(mut reader: Reader<'a>) -> Result<HistogramPoint<'a>> {
+fn histogram_point<'a>(bytes: &'a [u8]) -> Result<HistogramPoint<'a>> {
     let mut point = HistogramPoint::default();
+    let mut reader = Reader::new(bytes);
+    let mut attributes = AttributeFields::new(9);
+    let mut at = 0;
     while let Some(field) = reader.next_field()? {
         match field.number {
             2 => point.head.start_ns = field.fixed64()?,
@@ -143,19 +152,24 @@ fn histogram_point<'a>(mut reader: Reader<'a>) -> Result<HistogramPoint<'a>> {
             6 => field.fixed64s(|v| point.buckets.push(v))?,
             7 => field.doubles(|v| point.bounds.push(v))?,
             8 => point.exemplars.push(exemplar(field.message()?)?),
-            9 => point.head.attributes.push(attribute(field, 0)?),
+            9 => attributes.see(at, &mut reader),
             10 => point.head.flags = field.uint32()?,
             _ => {}
         }
+        at = reader.position();
     }
+    point.head.attributes = attributes.of(bytes)?;
     Ok(point)
 }
 
-fn exponential_point<'a>(mut reader: Reader<'a>) -> Result<ExponentialPoint<'a>> {
+fn exponential_point<'a>(bytes: &'a [u8]) -> Result<ExponentialPoint<'a>> {
     let mut point = ExponentialPoint::default();
+    let mut reader = Reader::new(bytes);
+    let mut attributes = AttributeFields::new(1);
+    let mut at = 0;
     while let Some(field) = reader.next_field()? {
         match field.number {
-            1 => point.head.attributes.push(attribute(field, 0)?),
+            1 => attributes.see(at, &mut reader),
             2 => point.head.start_ns = field.fixed64()?,
             3 => point.head.t_ns = field.fixed64()?,
             4 => point.count = field.fixed64()?,
@@ -169,7 +183,9 @@ fn exponential_point<'a>(mut reader: Reader<'a>) -> Result<ExponentialPoint<'a>>
             14 => point.zero_threshold = field.double()?,
             _ => {}
         }
+        at = reader.position();
     }
+    point.head.attributes = attributes.of(bytes)?;
     Ok(point)
 }
 
@@ -185,8 +201,11 @@ fn buckets(mut reader: Reader<'_>) -> Result<ExponentialBuckets> {
     Ok(buckets)
 }
 
-fn summary_point<'a>(mut reader: Reader<'a>) -> Result<SummaryPoint<'a>> {
+fn summary_point<'a>(bytes: &'a [u8]) -> Result<SummaryPoint<'a>> {
     let mut point = SummaryPoint::default();
+    let mut reader = Reader::new(bytes);
+    let mut attributes = AttributeFields::new(7);
+    let mut at = 0;
     while let Some(field) = reader.next_field()? {
         match field.number {
             2 => point.head.start_ns = field.fixed64()?,
@@ -194,11 +213,13 @@ fn summary_point<'a>(mut reader: Reader<'a>) -> Result<SummaryPoint<'a>> {
             4 => point.count = field.fixed64()?,
             5 => point.sum = field.double()?,
             6 => point.quantiles.push(quantile(field.message()?)?),
-            7 => point.head.attributes.push(attribute(field, 0)?),
+            7 => attributes.see(at, &mut reader),
             8 => point.head.flags = field.uint32()?,
             _ => {}
         }
+        at = reader.position();
     }
+    point.head.attributes = attributes.of(bytes)?;
     Ok(point)
 }
 
@@ -228,6 +249,60 @@ fn exemplar<'a>(mut reader: Reader<'a>) -> Result<PointExemplar<'a>> {
         }
     }
     Ok(exemplar)
+}
+
+/// Where the attributes of a point stand in its message.
+struct AttributeFields {
+    number: u32,
+    start: usize,
+    end: usize,
+    /// They do not stand in one piece, so their bytes are no key.
+    is_scattered: bool,
+}
+
+impl AttributeFields {
+    fn new(number: u32) -> Self {
+        AttributeFields {
+            number,
+            start: 0,
+            end: 0,
+            is_scattered: false,
+        }
+    }
+
+    /// Takes the attribute that began at `at`, and those that follow it at once.
+    fn see(&mut self, at: usize, reader: &mut Reader<'_>) {
+        if self.end == 0 {
+            self.start = at;
+        } else if self.end != at {
+            self.is_scattered = true;
+        }
+        // The tag of a field with a length takes one byte up to number 15.
+        reader.skip_short_fields((self.number << 3 | 2) as u8);
+        self.end = reader.position();
+    }
+
+    fn of<'a>(&self, bytes: &'a [u8]) -> Result<Attributes<'a>> {
+        if self.is_scattered {
+            return decode_attributes(bytes, self.number).map(Attributes::Decoded);
+        }
+        Ok(Attributes::Encoded {
+            fields: &bytes[self.start..self.end],
+            number: self.number,
+        })
+    }
+}
+
+/// The attributes among the fields of a message.
+pub(super) fn decode_attributes(bytes: &[u8], number: u32) -> Result<Vec<Attribute<'_>>> {
+    let mut all = Vec::new();
+    let mut reader = Reader::new(bytes);
+    while let Some(field) = reader.next_field()? {
+        if field.number == number {
+            all.push(attribute(field, 0)?);
+        }
+    }
+    Ok(all)
 }
 
 fn attribute(field: Field<'_>, depth: usize) -> Result<Attribute<'_>> {

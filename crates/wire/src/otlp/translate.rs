@@ -1,32 +1,34 @@
 //! From what an SDK sent to what the store keeps.
 //!
 //! 1. Per resource and scope: what all their points share ([`super::labels`]).
-//! 2. Per metric: its name, its metadata, its points.
+//! 2. Per metric: its metadata, its points.
 //! 3. Per point: cumulative values go through, deltas are added up ([`super::delta`]), then the point becomes one series
 //!    or, for classic histograms and summaries, several. What cannot be kept is counted by reason.
 //! 4. Per resource: `target_info`, at the time of its newest point.
+//!
+//! A series that the sink knows by its key costs no labels and no metric name ([`super::sink`]).
 
-use super::delta::{DeltaChanges, DeltaState, Interval, Total};
+use super::delta::{DeltaBook, DeltaChanges, DeltaState, Total};
 use super::error::{OtlpError, RejectReason, Rejection};
 use super::exponential::Exponential;
+use super::families::Family;
 use super::histogram::Explicit;
-use super::known::KnownLabels;
-use super::labels::{self, Context, PointLabels};
+use super::labels::{self, Context};
 use super::model::{
     Data, ExponentialPoint, HistogramPoint, Metric, MetricsRequest, NumberPoint, PointExemplar, PointHead,
     ResourceMetrics, SummaryPoint, Temporality,
 };
-use super::names::{NameTranslation, unit_text};
+use super::names::NameTranslation;
+use super::point::{Key, Named, Part, Point, WHOLE};
+use super::rejections::{Rejections, Stop};
+use super::sink::SeriesSink;
 use super::{json, proto};
-use lapwing_types::{
-    Exemplar, Histogram, LabelsError, Metadata, MetricKind, Sample, SeriesWrite, WriteBatch, stale_nan,
-};
+use lapwing_types::{Exemplar, Histogram, WriteBatch, stale_nan};
+use std::fmt::Write;
 
 /// Attributes of a point, a resource or a scope. SDKs stop at 128 and the store at 64 labels; comparing each with each is cheap up
 /// to here.
 const ATTRIBUTES_MAX: usize = 256;
-/// Metrics and reasons that are told apart when they are refused.
-const REJECTIONS_MAX: usize = 100;
 
 /// The wishes of the config. The defaults are those of Prometheus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,12 +45,23 @@ pub struct OtlpOptions {
     pub custom_bucket_histograms: bool,
 }
 
+/// What came of a request, beside what the sink was given.
+#[derive(Debug)]
+pub struct Taken<'r, G> {
+    pub rejections: Vec<Rejection>,
+    /// Whose metadata stands in the request.
+    pub families: Vec<Family<'r>>,
+    /// For [`DeltaState::apply`], once the samples are kept.
+    pub delta_changes: DeltaChanges,
+    /// The book of deltas, if it was needed: to be held until the changes are applied.
+    pub deltas: Option<G>,
+}
+
 /// A translated request.
 #[derive(Clone, Debug, Default)]
 pub struct Translated {
     pub batch: WriteBatch,
     pub rejections: Vec<Rejection>,
-    /// For [`DeltaState::apply`], once the batch is kept.
     pub delta_changes: DeltaChanges,
 }
 
@@ -60,72 +73,75 @@ pub fn decode_json(bytes: &[u8]) -> Result<MetricsRequest<'_>, OtlpError> {
     json::decode(bytes)
 }
 
-/// A single request; who takes many of the same sender uses [`translate_known`].
-pub fn translate(request: &MetricsRequest<'_>, options: &OtlpOptions, state: &DeltaState) -> Translated {
-    translate_known(request, options, state, &mut KnownLabels::default())
-}
-
-/// The same series, and cheaper for those that `known` has seen before.
-pub fn translate_known(
+/// A single request as one batch.
+pub fn translate(
     request: &MetricsRequest<'_>,
     options: &OtlpOptions,
     state: &DeltaState,
-    known: &mut KnownLabels,
-) -> Translated {
-    known.begin(options);
+) -> Result<Translated, OtlpError> {
+    let mut batch = WriteBatch::default();
+    let book = || DeltaBook::new(state.clone());
+    let taken = translate_into(request, options, book, &mut batch)?;
+    let families = taken.families.iter();
+    batch.metadata = families.filter_map(|family| family.metadata(options)).collect();
+    Ok(Translated {
+        batch,
+        rejections: taken.rejections,
+        delta_changes: taken.delta_changes,
+    })
+}
+
+/// Gives the sink all series of a request. `open_deltas` is called at the first delta point, and only then: requests without any
+/// do not wait for each other. An error means that the request does not decode, and nothing of it should be kept.
+pub fn translate_into<'r, S: SeriesSink, G: AsMut<DeltaBook>>(
+    request: &'r MetricsRequest<'r>,
+    options: &'r OtlpOptions,
+    open_deltas: impl Fn() -> G,
+    sink: &mut S,
+) -> Result<Taken<'r, G>, OtlpError> {
     let mut translator = Translator {
         options,
-        state,
-        known,
-        out: Translated::default(),
+        sink,
+        open_deltas,
+        deltas: None,
+        changes: DeltaChanges::default(),
+        rejections: Rejections::default(),
+        families: Vec::new(),
+        key: Key::default(),
         newest_ms: None,
     };
     for resource in &request.resources {
-        translator.resource(resource);
+        translator.resource(resource)?;
     }
-    translator.out
+    Ok(Taken {
+        rejections: translator.rejections.list,
+        families: translator.families,
+        delta_changes: translator.changes,
+        deltas: translator.deltas,
+    })
 }
 
-struct Translator<'o> {
-    options: &'o OtlpOptions,
-    state: &'o DeltaState,
-    known: &'o mut KnownLabels,
-    out: Translated,
+struct Translator<'r, 's, S, G, O> {
+    options: &'r OtlpOptions,
+    sink: &'s mut S,
+    open_deltas: O,
+    deltas: Option<G>,
+    changes: DeltaChanges,
+    rejections: Rejections,
+    families: Vec<Family<'r>>,
+    key: Key,
     newest_ms: Option<i64>,
 }
 
-/// One point on its way: who it is, when, and whether it has ended.
-struct Point<'p> {
-    name: &'p str,
-    labels: PointLabels<'p>,
-    t_ms: i64,
-    start_ms: Option<i64>,
-    is_stale: bool,
-}
+type Accepted = Result<(), Stop>;
 
-impl Point<'_> {
-    fn interval(&self) -> Interval {
-        Interval {
-            start_ms: self.start_ms,
-            t_ms: self.t_ms,
-        }
-    }
-
-    fn or_stale(&self, value: f64) -> f64 {
-        if self.is_stale { stale_nan() } else { value }
-    }
-}
-
-type Accepted = Result<(), RejectReason>;
-
-impl From<LabelsError> for RejectReason {
-    fn from(source: LabelsError) -> Self {
-        RejectReason::Labels(source)
-    }
-}
-
-impl<'o> Translator<'o> {
-    fn resource(&mut self, resource: &ResourceMetrics<'_>) {
+impl<'r, S, G, O> Translator<'r, '_, S, G, O>
+where
+    S: SeriesSink,
+    G: AsMut<DeltaBook>,
+    O: Fn() -> G,
+{
+    fn resource(&mut self, resource: &'r ResourceMetrics<'r>) -> Result<(), OtlpError> {
         self.newest_ms = None;
         for scope in &resource.scopes {
             let bounded = bounded("the resource", resource.attributes.len())
@@ -133,44 +149,61 @@ impl<'o> Translator<'o> {
             if let Err(reason) = bounded {
                 for metric in &scope.metrics {
                     let count = metric.data.as_ref().map_or(0, Data::points_count);
-                    self.reject_points(metric, &reason, count as u64);
+                    self.rejections.add(&metric.name, &reason, count as u64);
                 }
                 continue;
             }
             let context = Context::new(resource, scope, self.options);
+            self.key.begin_scope(&context, self.options.names);
             for metric in &scope.metrics {
-                self.metric(metric, &context);
+                self.metric(metric, &context)?;
             }
         }
-        if let Some(t_ms) = self.newest_ms
-            && let Some(Ok(labels)) = labels::target_info(resource, self.options)
-        {
-            self.out.batch.series.push(SeriesWrite {
-                labels,
-                samples: vec![Sample { t_ms, value: 1.0 }],
-                ..SeriesWrite::default()
-            });
+        if let Some(t_ms) = self.newest_ms {
+            self.target_info(resource, t_ms);
+        }
+        Ok(())
+    }
+
+    fn target_info(&mut self, resource: &ResourceMetrics<'_>, t_ms: i64) {
+        let key = &mut self.key.scratch;
+        key.clear();
+        labels::target_info_key(resource, self.options, key);
+        let series = self.sink.known(key).or_else(|| {
+            let made = labels::target_info(resource, self.options)?;
+            self.sink.bind(key, &made.ok()?)
+        });
+        if let Some(series) = series {
+            self.sink.sample(series, t_ms, 1.0);
         }
     }
 
-    fn metric(&mut self, metric: &Metric<'_>, context: &Context<'_>) {
-        let name = self.options.names.metric_name(metric);
+    fn metric(&mut self, metric: &'r Metric<'r>, context: &Context<'_>) -> Result<(), OtlpError> {
         let Some(data) = &metric.data else {
-            return self.reject(metric, &RejectReason::NoData);
+            self.rejections.add(&metric.name, &RejectReason::NoData, 1);
+            return Ok(());
         };
-        if name.is_empty() {
-            return self.reject(metric, &RejectReason::NoName);
+        // A unit alone makes a name, too. What is left without one by the translation is found out when its labels are made.
+        if metric.name.is_empty() && self.options.names.metric_name(metric).is_empty() {
+            let count = data.points_count().max(1) as u64;
+            self.rejections.add(&metric.name, &RejectReason::NoName, count);
+            return Ok(());
         }
-        self.metadata(&name, metric, data);
+        let family = Family::of(metric, data, self.options, &mut self.key.scratch);
+        // Said once where one metric comes in several pieces, one after the other.
+        if self.families.last().is_none_or(|last| !last.is_same(&family)) {
+            self.families.push(family);
+        }
+        self.key.begin_metric(metric, data);
+        let options = self.options;
+        let named = &Named::new(metric, options.names);
+        let point = |head| Point::new(named, context, head, options);
         match data {
             Data::Gauge { points } => self.points(
                 metric,
                 points,
                 |p| &p.head,
-                |t, p| {
-                    let point = t.point(&name, context, &p.head);
-                    t.number(&point, p, None)
-                },
+                |t, p| t.number(&point(&p.head), p, None),
             ),
             Data::Sum {
                 points, temporality, ..
@@ -178,85 +211,45 @@ impl<'o> Translator<'o> {
                 metric,
                 points,
                 |p| &p.head,
-                |t, p| {
-                    let point = t.point(&name, context, &p.head);
-                    t.number(&point, p, Some(*temporality))
-                },
+                |t, p| t.number(&point(&p.head), p, Some(*temporality)),
             ),
             Data::Histogram { points, temporality } => self.points(
                 metric,
                 points,
                 |p| &p.head,
-                |t, p| {
-                    let point = t.point(&name, context, &p.head);
-                    t.histogram(&point, p, *temporality)
-                },
+                |t, p| t.histogram(&point(&p.head), p, *temporality),
             ),
             Data::Exponential { points, temporality } => self.points(
                 metric,
                 points,
                 |p| &p.head,
-                |t, p| {
-                    let point = t.point(&name, context, &p.head);
-                    t.exponential(&point, p, *temporality)
-                },
+                |t, p| t.exponential(&point(&p.head), p, *temporality),
             ),
-            Data::Summary { points } => self.points(
-                metric,
-                points,
-                |p| &p.head,
-                |t, p| {
-                    let point = t.point(&name, context, &p.head);
-                    t.summary(&point, p)
-                },
-            ),
-        }
-    }
-
-    /// Said once where one metric comes in several pieces, one after the other.
-    fn metadata(&mut self, name: &str, metric: &Metric<'_>, data: &Data<'_>) {
-        let (kind, unit) = (kind_of(data), unit_text(&metric.unit));
-        let is_said = self.out.batch.metadata.last().is_some_and(|(last, said)| {
-            last == name && said.kind == kind && said.unit == unit && said.help == metric.description.as_ref()
-        });
-        if !is_said {
-            let help = metric.description.as_ref().to_owned();
-            let metadata = Metadata { kind, help, unit };
-            self.out.batch.metadata.push((name.to_owned(), metadata));
-        }
-    }
-
-    fn points<P>(
-        &mut self,
-        metric: &Metric<'_>,
-        points: &[P],
-        head: impl Fn(&P) -> &PointHead<'_>,
-        mut each: impl FnMut(&mut Self, &P) -> Accepted,
-    ) {
-        for point in points {
-            let head = head(point);
-            let accepted = match bounded("the point", head.attributes.len()) {
-                Ok(()) if head.t_ns == 0 => Err(RejectReason::NoTime),
-                Ok(()) => each(self, point),
-                Err(reason) => Err(reason),
-            };
-            if let Err(reason) = accepted {
-                self.reject(metric, &reason);
+            Data::Summary { points } => {
+                self.points(metric, points, |p| &p.head, |t, p| t.summary(&point(&p.head), p))
             }
         }
     }
 
-    fn point<'p>(&self, name: &'p str, context: &'p Context<'p>, head: &'p PointHead<'p>) -> Point<'p>
-    where
-        'o: 'p,
-    {
-        Point {
-            name,
-            labels: context.point(&head.attributes, self.options),
-            t_ms: head.t_ms(),
-            start_ms: head.start_ms(),
-            is_stale: head.has_no_value(),
+    fn points<'p, P>(
+        &mut self,
+        metric: &Metric<'_>,
+        points: &'p [P],
+        head: impl Fn(&P) -> &PointHead<'_>,
+        mut each: impl FnMut(&mut Self, &'p P) -> Accepted,
+    ) -> Result<(), OtlpError> {
+        for point in points {
+            let accepted = match head(point).t_ns {
+                0 => Err(RejectReason::NoTime.into()),
+                _ => each(self, point),
+            };
+            match accepted {
+                Ok(()) => {}
+                Err(Stop::Point(reason)) => self.rejections.add(&metric.name, &reason, 1),
+                Err(Stop::Request(error)) => return Err(error),
+            }
         }
+        Ok(())
     }
 
     fn number(
@@ -268,10 +261,10 @@ impl<'o> Translator<'o> {
         let value = match data.value {
             _ if point.is_stale => stale_nan(),
             Some(value) => value.as_f64(),
-            None => return Err(RejectReason::NoValue),
+            None => return Err(RejectReason::NoValue.into()),
         };
         let (value, start_ms) = match temporality {
-            Some(Temporality::Unspecified) => return Err(RejectReason::NoTemporality),
+            Some(Temporality::Unspecified) => return Err(RejectReason::NoTemporality.into()),
             Some(Temporality::Delta) if !point.is_stale => match self.total(point, Total::Number(value))? {
                 (Total::Number(total), start_ms) => (total, Some(start_ms)),
                 _ => (value, point.start_ms),
@@ -280,10 +273,9 @@ impl<'o> Translator<'o> {
             // A gauge began nowhere.
             None => (value, None),
         };
-        let exemplars = self.exemplars(&data.exemplars);
-        let series = self.push(point, "", None, value)?;
-        series.start_ms = start_ms;
-        series.exemplars = exemplars;
+        if let Some(series) = self.push(point, WHOLE, value, start_ms)? {
+            self.push_exemplars(series, self.exemplars(&data.exemplars));
+        }
         Ok(())
     }
 
@@ -295,35 +287,27 @@ impl<'o> Translator<'o> {
     ) -> Accepted {
         let explicit = Explicit::from_point(data)?;
         let (explicit, start_ms) = match temporality {
-            Temporality::Unspecified => return Err(RejectReason::NoTemporality),
-            Temporality::Delta if !point.is_stale => {
-                let delta = Total::Histogram {
-                    count: explicit.count,
-                    sum: explicit.sum,
-                    bounds: explicit.bounds.clone(),
-                    buckets: explicit.buckets.clone(),
-                };
-                match self.total(point, delta)? {
-                    (
-                        Total::Histogram {
-                            count,
-                            sum,
-                            bounds,
-                            buckets,
-                        },
-                        start_ms,
-                    ) => {
-                        let total = Explicit {
-                            count,
-                            sum,
-                            bounds,
-                            buckets,
-                        };
-                        (total, Some(start_ms))
-                    }
-                    _ => (explicit, point.start_ms),
+            Temporality::Unspecified => return Err(RejectReason::NoTemporality.into()),
+            Temporality::Delta if !point.is_stale => match self.total(point, explicit.clone().into())? {
+                (
+                    Total::Histogram {
+                        count,
+                        sum,
+                        bounds,
+                        buckets,
+                    },
+                    start_ms,
+                ) => {
+                    let total = Explicit {
+                        count,
+                        sum,
+                        bounds,
+                        buckets,
+                    };
+                    (total, Some(start_ms))
                 }
-            }
+                _ => (explicit, point.start_ms),
+            },
             _ => (explicit, point.start_ms),
         };
         let exemplars = self.exemplars(&data.exemplars);
@@ -340,22 +324,19 @@ impl<'o> Translator<'o> {
         start_ms: Option<i64>,
         mut exemplars: Vec<Exemplar>,
     ) -> Accepted {
-        let first = self.out.batch.series.len();
+        let mut le = String::new();
         for (bound, count) in explicit.cumulative() {
-            let text = if bound == f64::INFINITY {
-                "+Inf".to_owned()
-            } else {
-                bound.to_string()
-            };
-            let here = exemplars.extract_if(.., |e| e.value <= bound).collect();
-            let series = self.push(point, "_bucket", Some(("le", &text)), count as f64)?;
-            series.exemplars = here;
+            write_bound(&mut le, bound);
+            let series = self.push(point, ("_bucket", Some(("le", &le))), count as f64, start_ms)?;
+            let here: Vec<Exemplar> = exemplars.extract_if(.., |e| e.value <= bound).collect();
+            if let Some(series) = series {
+                self.push_exemplars(series, here);
+            }
         }
         if let Some(sum) = explicit.sum {
-            self.push(point, "_sum", None, sum)?;
+            self.push(point, ("_sum", None), sum, start_ms)?;
         }
-        self.push(point, "_count", None, explicit.count as f64)?;
-        self.began(first, start_ms);
+        self.push(point, ("_count", None), explicit.count as f64, start_ms)?;
         Ok(())
     }
 
@@ -367,7 +348,7 @@ impl<'o> Translator<'o> {
     ) -> Accepted {
         let exponential = Exponential::from_point(data)?;
         let (exponential, start_ms) = match temporality {
-            Temporality::Unspecified => return Err(RejectReason::NoTemporality),
+            Temporality::Unspecified => return Err(RejectReason::NoTemporality.into()),
             Temporality::Delta if !point.is_stale => {
                 match self.total(point, Total::Exponential(exponential.clone()))? {
                     (Total::Exponential(total), start_ms) => (total, Some(start_ms)),
@@ -381,52 +362,59 @@ impl<'o> Translator<'o> {
     }
 
     fn summary(&mut self, point: &Point<'_>, data: &SummaryPoint<'_>) -> Accepted {
-        let first = self.out.batch.series.len();
+        let start_ms = point.start_ms;
+        let mut text = String::new();
         for (quantile, value) in &data.quantiles {
-            let text = quantile.to_string();
-            self.push(point, "", Some(("quantile", &text)), *value)?;
+            write_bound(&mut text, *quantile);
+            self.push(point, ("", Some(("quantile", &text))), *value, start_ms)?;
         }
-        self.push(point, "_sum", None, data.sum)?;
-        self.push(point, "_count", None, data.count as f64)?;
-        self.began(first, point.start_ms);
+        self.push(point, ("_sum", None), data.sum, start_ms)?;
+        self.push(point, ("_count", None), data.count as f64, start_ms)?;
         Ok(())
     }
 
     /// Adds a delta to what has been counted before; the answer is the new total and since when it counts.
-    fn total(&mut self, point: &Point<'_>, delta: Total) -> Result<(Total, i64), RejectReason> {
+    fn total(&mut self, point: &Point<'_>, delta: Total) -> Result<(Total, i64), Stop> {
         let sum = match &delta {
             Total::Number(value) => Some(*value),
             Total::Histogram { sum, .. } => *sum,
             Total::Exponential(exponential) => exponential.sum(),
         };
         if sum.is_some_and(|sum| !sum.is_finite()) {
-            return Err(RejectReason::DeltaNotFinite);
+            return Err(RejectReason::DeltaNotFinite.into());
         }
-        let labels = point.labels.named((point.name, ""), None, self.known)?;
-        self.out
-            .delta_changes
-            .add(self.state, &labels, point.interval(), delta)
+        self.key.end(&point.labels, WHOLE);
+        let book = self.deltas.get_or_insert_with(&self.open_deltas).as_mut();
+        let labels = book.known.find_or_make(&self.key.bytes, || point.make(WHOLE))?;
+        Ok(self.changes.add(&book.totals, &labels, point.interval(), delta)?)
+    }
+
+    /// `None`: the sink refused it.
+    fn series(&mut self, point: &Point<'_>, part: Part<'_>) -> Result<Option<S::Series>, Stop> {
+        self.key.end(&point.labels, part);
+        let found = match self.sink.known(&self.key.bytes) {
+            Some(known) => Some(known),
+            None => self.sink.bind(&self.key.bytes, &point.make(part)?),
+        };
+        self.newest_ms = self.newest_ms.max(Some(point.t_ms));
+        Ok(found)
     }
 
     fn push(
         &mut self,
         point: &Point<'_>,
-        suffix: &str,
-        bound: Option<(&str, &str)>,
+        part: Part<'_>,
         value: f64,
-    ) -> Result<&mut SeriesWrite, RejectReason> {
-        let labels = point.labels.named((point.name, suffix), bound, self.known)?;
-        self.seen(point.t_ms);
-        self.out.batch.series.push(SeriesWrite {
-            labels,
-            samples: vec![Sample {
-                t_ms: point.t_ms,
-                value: point.or_stale(value),
-            }],
-            ..SeriesWrite::default()
-        });
-        let last = self.out.batch.series.len() - 1;
-        Ok(&mut self.out.batch.series[last])
+        start_ms: Option<i64>,
+    ) -> Result<Option<S::Series>, Stop> {
+        let series = self.series(point, part)?;
+        if let Some(series) = series {
+            self.sink.sample(series, point.t_ms, point.or_stale(value));
+            if let Some(start_ms) = start_ms {
+                self.sink.start(series, start_ms);
+            }
+        }
+        Ok(series)
     }
 
     fn push_native(
@@ -437,26 +425,20 @@ impl<'o> Translator<'o> {
         exemplars: Vec<Exemplar>,
     ) -> Accepted {
         histogram.sum = point.or_stale(histogram.sum);
-        let labels = point.labels.named((point.name, ""), None, self.known)?;
-        self.seen(point.t_ms);
-        self.out.batch.series.push(SeriesWrite {
-            labels,
-            samples: Vec::new(),
-            histograms: vec![(point.t_ms, histogram)],
-            exemplars,
-            start_ms,
-        });
+        if let Some(series) = self.series(point, WHOLE)? {
+            self.sink.histogram(series, point.t_ms, histogram);
+            if let Some(start_ms) = start_ms {
+                self.sink.start(series, start_ms);
+            }
+            self.push_exemplars(series, exemplars);
+        }
         Ok(())
     }
 
-    fn began(&mut self, first: usize, start_ms: Option<i64>) {
-        for series in &mut self.out.batch.series[first..] {
-            series.start_ms = start_ms;
+    fn push_exemplars(&mut self, series: S::Series, exemplars: Vec<Exemplar>) {
+        for exemplar in exemplars {
+            self.sink.exemplar(series, exemplar);
         }
-    }
-
-    fn seen(&mut self, t_ms: i64) {
-        self.newest_ms = self.newest_ms.max(Some(t_ms));
     }
 
     /// Exemplars without a value or with labels that are none are dropped: their point is not the worse for it.
@@ -466,52 +448,22 @@ impl<'o> Translator<'o> {
             .filter_map(Result::ok)
             .collect()
     }
-
-    fn reject(&mut self, metric: &Metric<'_>, reason: &RejectReason) {
-        self.reject_points(metric, reason, 1);
-    }
-
-    fn reject_points(&mut self, metric: &Metric<'_>, reason: &RejectReason, points_count: u64) {
-        if points_count == 0 {
-            return;
-        }
-        let rejections = &mut self.out.rejections;
-        let mut known = rejections
-            .iter()
-            .position(|r| r.metric == metric.name && r.reason == *reason);
-        if rejections.len() > REJECTIONS_MAX {
-            known = known.or(Some(REJECTIONS_MAX));
-        }
-        if let Some(at) = known {
-            rejections[at].points_count += points_count;
-            return;
-        }
-        let (metric, reason) = match rejections.len() {
-            REJECTIONS_MAX => ("others", RejectReason::TooManyReasons),
-            _ => (metric.name.as_ref(), reason.clone()),
-        };
-        rejections.push(Rejection {
-            metric: metric.to_owned(),
-            reason,
-            points_count,
-        });
-    }
 }
 
-fn bounded(of: &'static str, count: usize) -> Accepted {
+/// As the value of `le` or `quantile`, in place of what stood there.
+fn write_bound(text: &mut String, bound: f64) {
+    text.clear();
+    // Writing to a string cannot fail.
+    let _ = match bound == f64::INFINITY {
+        true => text.write_str("+Inf"),
+        false => write!(text, "{bound}"),
+    };
+}
+
+pub(super) fn bounded(of: &'static str, count: usize) -> Result<(), RejectReason> {
     let max = ATTRIBUTES_MAX;
     match count > max {
         true => Err(RejectReason::TooManyAttributes { of, count, max }),
         false => Ok(()),
-    }
-}
-
-fn kind_of(data: &Data<'_>) -> MetricKind {
-    match data {
-        Data::Gauge { .. } => MetricKind::Gauge,
-        Data::Sum { monotonic: true, .. } => MetricKind::Counter,
-        Data::Sum { .. } => MetricKind::Gauge,
-        Data::Histogram { .. } | Data::Exponential { .. } => MetricKind::Histogram,
-        Data::Summary { .. } => MetricKind::Summary,
     }
 }

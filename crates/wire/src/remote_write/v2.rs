@@ -219,9 +219,14 @@ impl<'r> RawSeries<'r> {
         Ok(None)
     }
 
-    /// When the counter behind this series began, if the sender says so.
-    pub fn start_ms(&self, histograms: &[TimedHistogram]) -> Result<Option<i64>, RemoteWriteError> {
-        let mut start_ms = (self.created_ms != 0).then_some(self.created_ms);
+    /// When the counter behind all samples began that do not say it themselves, if the sender says so.
+    pub fn created_ms(&self) -> Option<i64> {
+        (self.created_ms != 0).then_some(self.created_ms)
+    }
+
+    /// When the counter behind the newest sample began, if the sender says so.
+    fn start_ms(&self, histograms: &[TimedHistogram]) -> Result<Option<i64>, RemoteWriteError> {
+        let mut start_ms = self.created_ms();
         for sample in self.samples() {
             start_ms = sample?.start_ms.or(start_ms);
         }

@@ -1,18 +1,19 @@
 use crate::cases::{cases, chain, summary};
 use crate::notation;
-use lapwing_types::{Counts, WriteBatch};
+use lapwing_types::{Counts, Exemplar, Histogram, Labels, WriteBatch};
 use lapwing_wire::otlp::{
-    DeltaState, KnownLabels, MetricsRequest, NameTranslation, OtlpError, OtlpOptions, RejectReason,
-    Translated, decode_json, decode_proto, encode_response_json, encode_response_proto, encode_status_json,
-    encode_status_proto, translate, translate_known,
+    DeltaBook, DeltaState, KEY_TAG, MetricsRequest, NameTranslation, OtlpError, OtlpOptions, RejectReason,
+    SeriesSink, Translated, decode_json, decode_proto, encode_response_json, encode_response_proto,
+    encode_status_json, encode_status_proto, translate, translate_into,
 };
 use lapwing_wire::protobuf::{Reader, Writer, zigzag};
 use proptest::prelude::*;
+use std::collections::HashMap;
 
 const SERIES_MAX: usize = 100;
 
 fn translated(json: &str, options: &OtlpOptions, state: &DeltaState) -> Translated {
-    translate(&decode_json(json.as_bytes()).unwrap(), options, state)
+    translate(&decode_json(json.as_bytes()).unwrap(), options, state).unwrap()
 }
 
 #[test]
@@ -31,6 +32,45 @@ fn protobuf_cases() {
     }
 }
 
+/// Remembers keys, as the store does.
+#[derive(Default)]
+struct Knowing {
+    labels: HashMap<Vec<u8>, Labels>,
+    batch: WriteBatch,
+    made: usize,
+}
+
+impl SeriesSink for Knowing {
+    type Series = usize;
+
+    fn known(&mut self, key: &[u8]) -> Option<usize> {
+        self.batch.bind(key, self.labels.get(key)?)
+    }
+
+    fn bind(&mut self, key: &[u8], labels: &Labels) -> Option<usize> {
+        assert_eq!(key[0], KEY_TAG);
+        self.made += 1;
+        self.labels.insert(key.to_vec(), labels.clone());
+        self.batch.bind(key, labels)
+    }
+
+    fn sample(&mut self, series: usize, t_ms: i64, value: f64) {
+        self.batch.sample(series, t_ms, value);
+    }
+
+    fn histogram(&mut self, series: usize, t_ms: i64, histogram: Histogram) {
+        self.batch.histogram(series, t_ms, histogram);
+    }
+
+    fn exemplar(&mut self, series: usize, exemplar: Exemplar) {
+        self.batch.exemplar(series, exemplar);
+    }
+
+    fn start(&mut self, series: usize, start_ms: i64) {
+        self.batch.start(series, start_ms);
+    }
+}
+
 /// What becomes of a request: series, metadata and refused points, or why it is refused as a whole.
 fn shown(request: Result<MetricsRequest<'_>, OtlpError>) -> String {
     let request = match request {
@@ -38,13 +78,20 @@ fn shown(request: Result<MetricsRequest<'_>, OtlpError>) -> String {
         Ok(request) => request,
     };
     let (options, state) = (OtlpOptions::default(), DeltaState::new(SERIES_MAX));
-    let result = translate(&request, &options, &state);
-    let mut known = KnownLabels::default();
+    let result = match translate(&request, &options, &state) {
+        Err(error) => return chain(&error),
+        Ok(result) => result,
+    };
+    let mut knowing = Knowing::default();
     for time in ["the first time", "again"] {
-        let found = translate_known(&request, &options, &state, &mut known);
-        assert_eq!(summary(&found.batch), summary(&result.batch), "{time}");
-        assert_eq!(found.rejections, result.rejections, "{time}");
+        (knowing.batch, knowing.made) = (WriteBatch::default(), 0);
+        let book = || DeltaBook::new(state.clone());
+        let taken = translate_into(&request, &options, book, &mut knowing).unwrap();
+        knowing.batch.metadata.clone_from(&result.batch.metadata);
+        assert_eq!(summary(&knowing.batch), summary(&result.batch), "{time}");
+        assert_eq!(taken.rejections, result.rejections, "{time}");
     }
+    assert_eq!(knowing.made, 0, "all is known");
     let mut lines = vec![summary(&result.batch)];
     for r in &result.rejections {
         lines.push(format!("rejected {} {}: {}", r.points_count, r.metric, r.reason));
@@ -169,7 +216,7 @@ fn protobuf_has_every_field() {
         scope_labels: true,
         ..OtlpOptions::default()
     };
-    let result = translate(&request, &options, &DeltaState::new(SERIES_MAX));
+    let result = translate(&request, &options, &DeltaState::new(SERIES_MAX)).unwrap();
     assert_eq!(result.rejections, []);
     let scope = "job=\"svc\", otel_scope_name=\"lib\", otel_scope_s=\"t\", \
                  otel_scope_schema_url=\"https://schema\", otel_scope_version=\"v1\"";
@@ -438,6 +485,56 @@ fn nesting_is_bounded() {
     });
     let error = decode_proto(&w.into_bytes()).unwrap_err();
     assert_eq!(error.to_string(), "attribute values are nested deeper than 16");
+    // Those of a point are looked into only when the series is not known.
+    let mut w = Writer::new();
+    gauge_point(&mut w, |w| {
+        w.present_double(4, 1.5);
+        w.message(7, |w| w.message(2, |w| nest(w, 1000)));
+    });
+    let bytes = w.into_bytes();
+    let request = decode_proto(&bytes).unwrap();
+    let error = translate(&request, &OtlpOptions::default(), &DeltaState::new(1)).unwrap_err();
+    assert_eq!(error.to_string(), "attribute values are nested deeper than 16");
+}
+
+fn gauge_point(w: &mut Writer, more: impl FnOnce(&mut Writer)) {
+    w.message(1, |w| {
+        w.message(2, |w| {
+            w.message(2, |w| {
+                w.string(1, "g");
+                w.message(5, |w| {
+                    w.message(1, |w| {
+                        w.fixed64(3, 5_000_000);
+                        more(w);
+                    });
+                });
+            });
+        });
+    });
+}
+
+/// Attributes that stand apart, with a value between them, are no key: it would be another with every value.
+#[test]
+fn scattered_attributes_make_one_series() {
+    let mut sink = Knowing::default();
+    let mut take = |value: f64| {
+        let mut w = Writer::new();
+        gauge_point(&mut w, |w| {
+            text_attribute(w, 7, "a", "1");
+            w.present_double(4, value);
+            text_attribute(w, 7, "b", "2");
+        });
+        let bytes = w.into_bytes();
+        let request = decode_proto(&bytes).unwrap();
+        let book = || DeltaBook::new(DeltaState::new(1));
+        translate_into(&request, &OtlpOptions::default(), book, &mut sink).unwrap();
+        sink.made
+    };
+    assert_eq!((take(1.0), take(2.0)), (1, 1));
+    assert_eq!(
+        summary(&sink.batch),
+        "g{a=\"1\", b=\"2\"} 1@5\ng{a=\"1\", b=\"2\"} 2@5"
+    );
 }
 
 /// One gauge of a resource with so many attributes, at a point with so many.
@@ -475,7 +572,7 @@ fn with_attributes(of_resource: usize, of_point: usize) -> Vec<u8> {
 fn hundreds_of_thousands_of_attributes_cost_nothing() {
     let check = |bytes: &[u8], kept: usize, refused: u64, said: &str| {
         let request = decode_proto(bytes).unwrap();
-        let translated = translate(&request, &OtlpOptions::default(), &DeltaState::new(1));
+        let translated = translate(&request, &OtlpOptions::default(), &DeltaState::new(1)).unwrap();
         assert_eq!(translated.batch.series.len(), kept);
         let rejections = translated.rejections;
         assert_eq!(rejections.iter().map(|r| r.points_count).sum::<u64>(), refused);
@@ -505,7 +602,9 @@ fn a_hundred_thousand_bad_metrics_are_counted_and_not_all_named() {
     });
     let bytes = w.into_bytes();
     let request = decode_proto(&bytes).unwrap();
-    let rejections = translate(&request, &OtlpOptions::default(), &DeltaState::new(1)).rejections;
+    let rejections = translate(&request, &OtlpOptions::default(), &DeltaState::new(1))
+        .unwrap()
+        .rejections;
     assert_eq!(rejections.len(), 101);
     assert_eq!(rejections.iter().map(|r| r.points_count).sum::<u64>(), 100_000);
     let others = rejections.last().unwrap();
@@ -520,7 +619,7 @@ proptest! {
         bytes[at] ^= mask;
         for bytes in [&bytes[..], &bytes[..at]] {
             if let Ok(request) = decode_proto(bytes) {
-                translate(&request, &OtlpOptions::default(), &DeltaState::new(1));
+                let _ = translate(&request, &OtlpOptions::default(), &DeltaState::new(1));
             }
         }
     }

@@ -104,6 +104,25 @@ const LIMITS: StatsdLimits = StatsdLimits {
 };
 
 #[test]
+fn a_mistake_in_a_list_is_in_its_item() {
+    let check = |body: &str, expect: &str| {
+        let error = lapwing_wire::push::parse_push(body.as_bytes(), 7).unwrap_err();
+        assert!(chain(&error).starts_with(expect), "{}", chain(&error));
+    };
+    let good = r#"{"name":"a","value":1}"#;
+    check(
+        &format!(r#"[{good},{good},{{"name":"b"}}]"#),
+        "item 3 is not valid: missing field `value`",
+    );
+    check(&format!("[{good},{good}"), "item 3 is not valid: EOF");
+    check(&format!("[{good}] x"), "item 2 is not valid: trailing characters");
+    check(
+        r#"{"name":"a","value":1,"type":"gage"}"#,
+        "\"gage\", the type of item 1, is not a metric type: use counter, gauge",
+    );
+}
+
+#[test]
 fn statsd_adds_up() {
     let mut statsd = Statsd::new(LIMITS);
     let (taken, rejects) = statsd.ingest(

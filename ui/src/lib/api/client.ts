@@ -29,9 +29,9 @@ export function search(params: Params): string {
 export async function get<T>(path: string, params: Params = {}, signal?: AbortSignal): Promise<Reply<T>> {
   const query = search(params)
   if (query.length > 4000) {
-    return call<T>(path, { method: 'POST', body: query, headers: { 'content-type': 'application/x-www-form-urlencoded' } }, signal)
+    return call(path, { method: 'POST', body: query, headers: { 'content-type': 'application/x-www-form-urlencoded' } }, signal, read<T>)
   }
-  return call<T>(query ? `${path}?${query}` : path, {}, signal)
+  return call(query ? `${path}?${query}` : path, {}, signal, read<T>)
 }
 
 export async function send<T>(method: 'POST' | 'DELETE' | 'PUT', path: string, body?: unknown, signal?: AbortSignal): Promise<Reply<T>> {
@@ -40,15 +40,25 @@ export async function send<T>(method: 'POST' | 'DELETE' | 'PUT', path: string, b
     init.body = JSON.stringify(body)
     init.headers = { 'content-type': 'application/json' }
   }
-  return call<T>(path, init, signal)
+  return call(path, init, signal, read<T>)
 }
 
 /** A text as it stands, such as the YAML of a file. */
 export async function put<T>(path: string, text: string): Promise<Reply<T>> {
-  return call<T>(path, { method: 'PUT', body: text, headers: { 'content-type': 'text/plain; charset=utf-8' } })
+  return call(path, { method: 'PUT', body: text, headers: { 'content-type': 'text/plain; charset=utf-8' } }, undefined, read<T>)
 }
 
-async function call<T>(url: string, init: RequestInit, signal?: AbortSignal): Promise<Reply<T>> {
+/** A file that the server makes of a form. */
+export function file(path: string, form: Params): Promise<Blob> {
+  const init = { method: 'POST', body: search(form), headers: { 'content-type': 'application/x-www-form-urlencoded' } }
+  return call(path, init, undefined, async (reply) => {
+    if (reply.ok) return reply.blob()
+    const text = await reply.text()
+    throw refused(reply.status, parse(text), text)
+  })
+}
+
+async function call<R>(url: string, init: RequestInit, signal: AbortSignal | undefined, take: (reply: Response) => Promise<R>): Promise<R> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   link.begin()
   try {
@@ -57,9 +67,9 @@ async function call<T>(url: string, init: RequestInit, signal?: AbortSignal): Pr
       credentials: 'same-origin',
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     })
-    const parsed = await read<T>(reply)
+    const taken = await take(reply)
     link.succeeded()
-    return parsed
+    return taken
   } catch (error) {
     if (signal?.aborted) throw error
     const failure = name(error, timeout.aborted)

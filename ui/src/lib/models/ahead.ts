@@ -1,17 +1,19 @@
-// What the overview will ask is asked while its code is still on the way: the names at once, and the facts of the models that
-// were there last time. Only an answer of the server is ever shown: what was remembered decides what is asked, nothing else.
+// What the overview will ask is asked before anything is drawn: the names, and beside them the facts, from the sources that were
+// there last time or, where nobody was here before, from all that are known by name (one that is absent answers with nothing).
+// So the figures need one round trip. Only an answer of the server is ever shown: what was remembered decides what is asked,
+// nothing else.
 
-import type { Known } from './facts'
-import { keyOfNames, modelFacts, modelNames, namesOf, type Asked, type ModelFacts, type Names } from './load'
+import { SOURCES, type Known, type Source } from './facts'
+import { modelFacts, modelNames, namesOf, type Asked, type ModelFacts, type Names } from './load'
 
 const KEPT = 'lapwing.models'
 /** More than this is not worth keeping: a place with so many models waits for its names anyway. */
 const KEPT_MAX = 64 * 1024
 
 let names: { now: number; answer: Promise<Names> } | null = null
-let facts: { key: string; answer: Promise<ModelFacts> } | null = null
+let facts: { sources: Set<string>; asked: string; answer: Promise<ModelFacts> } | null = null
 
-const keyOf = (of: Names, asked: Asked) => `${keyOfNames(of)} ${JSON.stringify(asked)}`
+const keyOf = (source: Source) => `${source.fact} ${source.metric}`
 /** Whoever takes it sees the failure; until then it is nobody's. */
 const held = <T>(answer: Promise<T>) => {
   answer.catch(() => undefined)
@@ -21,7 +23,8 @@ const held = <T>(answer: Promise<T>) => {
 export function askAhead(asked: Asked) {
   names = { now: asked.now, answer: held(modelNames(asked.now)) }
   const last = remembered()
-  if (last?.models.length) facts = { key: keyOf(last, asked), answer: held(modelFacts(last, asked)) }
+  const sources = last?.models.length ? last.sources : SOURCES
+  facts = { sources: new Set(sources.map(keyOf)), asked: JSON.stringify(asked), answer: held(modelFacts(sources, asked)) }
 }
 
 /** The names, as asked ahead if that was for the same moment; an answer is taken once. */
@@ -34,11 +37,12 @@ export function namesNow(now: number, signal: AbortSignal): Promise<Names> {
   })
 }
 
-/** The facts, as asked ahead if that was the same question. */
-export function factsNow(of: Names, asked: Asked, signal: AbortSignal): Promise<ModelFacts> {
-  const ready = facts?.key === keyOf(of, asked) ? facts.answer : null
+/** The facts, as asked ahead if that was for the same moment and left out no source. */
+export function factsNow({ sources }: Names, asked: Asked, signal: AbortSignal): Promise<ModelFacts> {
+  const ahead = facts
   facts = null
-  return ready ?? modelFacts(of, asked, signal)
+  const covers = ahead?.asked === JSON.stringify(asked) && sources.every((source) => ahead.sources.has(keyOf(source)))
+  return covers ? ahead.answer : modelFacts(sources, asked, signal)
 }
 
 function remember({ models, known }: Names) {

@@ -41,6 +41,11 @@ test('nothing is fine before alerts and figures are there', () => {
     .toEqual([true, false, 'asking', 'asking', 'failed', 'failed'])
 })
 
+test('the alerts of a model stand worst first, those that fire before those that wait', () => {
+  const mixed = [alert('critical', 'pending'), alert('warning'), alert('critical')]
+  expect(judge('m', {}, mixed, true).alerts.map((a) => `${a.labels.severity} ${a.state}`)).toEqual(['critical firing', 'warning firing', 'critical pending'])
+})
+
 test('alerts of others do not count, and the worst stands first', () => {
   expect(judge('other', {}, [alert('critical')], true).word).toBe('ok')
   const rows = [judge('a', { errors: 0 }, [], true), judge('b', { errors: 0.2 }, [], true), judge('m', {}, [alert('critical')], true), judge('c', {}, [], false)]

@@ -38,10 +38,9 @@ export type Asked = { now: number; span: Span; step: number; window: string }
 /** Models of which a sample came within the last five minutes. */
 const fresh = (label: string) => `count by (${label}) ({${label}!="", __name__!~"ALERTS|ALERTS_FOR_STATE"})`
 
-export async function modelFacts(names: Names, asked: Asked, signal?: AbortSignal): Promise<ModelFacts> {
+export async function modelFacts(sources: Source[], asked: Asked, signal?: AbortSignal): Promise<ModelFacts> {
   const out: ModelFacts = { now: new Map(), traffic: new Map(), seen: new Set() }
-  if (names.models.length === 0) return out
-  const query = (fact: FactId) => factQuery(names.sources, fact, asked.window)
+  const query = (fact: FactId) => factQuery(sources, fact, asked.window)
   const traffic = query('traffic')
   const [facts, lines] = await Promise.all([
     together({ ...Object.fromEntries(TABLE_FACTS.map((fact) => [fact, query(fact)])), model: fresh('model'), model_name: fresh('model_name') } as Record<FactId | keyof Known, string | null>, asked.now, signal),

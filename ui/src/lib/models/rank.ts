@@ -30,8 +30,10 @@ export function seenOf(has: boolean | undefined, alerts: unknown, failed: boolea
 
 /** Only what is measured or has been judged decides: alerts, silence of the source, requests that wait while none runs. */
 export function judge(name: string, facts: Facts, alerts: ActiveAlert[], seen: Seen): ModelRow {
-  const mine = alertsOf(name, alerts)
-  const firing = mine.filter((alert) => alert.state === 'firing').sort((a, b) => severityOf(a.labels).rank - severityOf(b.labels).rank)
+  const all = alertsOf(name, alerts).sort((a, b) => severityOf(a.labels).rank - severityOf(b.labels).rank)
+  const firing = all.filter((alert) => alert.state === 'firing')
+  // What fires stands before what is about to, and the worst of each first.
+  const mine = [...firing, ...all.filter((alert) => alert.state !== 'firing')]
   const worst = firing[0]
   const row = (tone: Tone, word: string, why: string, order: number): ModelRow => ({ name, tone, word, why, facts, alerts: mine, order })
   if (worst) {

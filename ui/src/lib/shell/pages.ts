@@ -1,6 +1,8 @@
-// The pages, in the order of the navigation. A page loads its code when it is first shown.
+// The pages, in the order of the navigation. A page loads its code when it is first shown; the one that people open first comes
+// with the frame, so that nothing has to be fetched one after another.
 
 import type { Component } from 'svelte'
+import Overview from '../../pages/Overview.svelte'
 import type { IconName } from '../../ui/Icon.svelte'
 
 export type Page = {
@@ -14,7 +16,7 @@ export type Page = {
 }
 
 export const PAGES: Page[] = [
-  { id: 'overview', path: '/', title: 'Overview', icon: 'overview', key: 'o', hint: 'models, hosts, GPUs, Lapwing itself', load: () => import('../../pages/Overview.svelte') },
+  { id: 'overview', path: '/', title: 'Overview', icon: 'overview', key: 'o', hint: 'models, hosts, GPUs, Lapwing itself', load: () => Promise.resolve({ default: Overview }) },
   { id: 'alerts', path: '/alerts', title: 'Alerts', icon: 'alerts', key: 'a', hint: 'what fires, silences', load: () => import('../../pages/Alerts.svelte') },
   { id: 'health', path: '/health', title: 'Health', icon: 'health', key: 'h', hint: 'models, checks, targets over time; status page, badges', load: () => import('../../pages/Health.svelte') },
   { id: 'explore', path: '/explore', title: 'Explore', icon: 'explore', key: 'e', hint: 'ask in PromQL, browse metrics', load: () => import('../../pages/Explore.svelte') },

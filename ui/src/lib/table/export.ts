@@ -7,8 +7,8 @@ export type Row = Record<string, Cell>
 export type Sheet = { columns: string[]; rows: Row[] }
 
 export function save(kind: 'csv' | 'json', name: string, { columns, rows }: Sheet) {
-  if (kind === 'csv') download(`${name}.csv`, 'text/csv', toCsv(columns, rows))
-  else download(`${name}.json`, 'application/json', toJson(columns, rows))
+  if (kind === 'csv') download(`${name}.csv`, new Blob([toCsv(columns, rows)], { type: 'text/csv' }))
+  else download(`${name}.json`, new Blob([toJson(columns, rows)], { type: 'application/json' }))
 }
 
 export function toCsv(columns: string[], rows: Row[]): string {
@@ -26,8 +26,8 @@ export function toJson(columns: string[], rows: Row[]): string {
   return JSON.stringify(rows.map((row) => Object.fromEntries(columns.map((name) => [name, row[name] ?? null]))), null, 2) + '\n'
 }
 
-function download(name: string, type: string, text: string) {
-  const url = URL.createObjectURL(new Blob([text], { type }))
+export function download(name: string, content: Blob) {
+  const url = URL.createObjectURL(content)
   const anchor = document.createElement('a')
   anchor.href = url
   anchor.download = name

@@ -37,12 +37,12 @@ fn the_seeds_conditions_are_understood() {
 #[test]
 fn mistakes_are_told() {
     let error = |r: &OwnRule| compile(r).map(|_| ()).unwrap_err();
-    assert!(error(&rule("cpu_usage >")).contains("is not understood"));
+    assert!(error(&rule("cpu_usage >")).reason.contains("is not understood"));
     let wrong = OwnRule {
         recover: Some("90%".to_owned()),
         ..rule("cpu_usage > 80%")
     };
-    assert!(error(&wrong).contains("wrong side"));
+    assert!(error(&wrong).reason.contains("wrong side"));
     let model = OwnRule {
         model: Some("chat".to_owned()),
         recover: Some("< 3%".to_owned()),

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Imported {
     pub(crate) yaml: String,
+    /// What the report calls it; no file of that name needs to be there.
+    pub(crate) yaml_name: String,
     /// What did not carry over, and what was changed; an error is a file of which nothing was taken.
     pub(crate) report: Vec<Diagnostic>,
 }
@@ -46,7 +48,11 @@ pub(crate) fn import(files: &[PathBuf], beside: &Path) -> Imported {
     let name = beside.join("lapwing.yml").display().to_string();
     let checked = load_text(&name, &yaml, &|name| std::env::var(name).ok());
     report.extend(checked.diagnostics);
-    Imported { yaml, report }
+    Imported {
+        yaml,
+        yaml_name: name,
+        report,
+    }
 }
 
 /// With alertmanager.yml taken over as well, handing alerts on to that Alertmanager would page twice.
@@ -272,6 +278,15 @@ mod tests {
         }
         let places: Vec<&str> = imported.report.iter().map(|d| d.path.as_str()).collect();
         assert_eq!(places, ["remote_write", "global.query_log_file", "alerting"]);
+    }
+
+    #[test]
+    fn discovery_that_is_not_here_is_left_out_and_said() {
+        let (yaml, report) = imported(
+            "scrape_configs:\n  - job_name: a\n    static_configs: [{ targets: ['b:1'] }]\n    ec2_sd_configs: [{ region: x }]\n",
+        );
+        assert_eq!(report, ["scrape_configs[0]: did not carry over: ec2_sd_configs"]);
+        assert!(yaml.contains("static_configs") && !yaml.contains("ec2"), "{yaml}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! prometheus.yml and alertmanager.yml: most of them stands in lapwing.yml as it is.
 
+use crate::config::decode::{OTHER_DISCOVERY, is_unknown_discovery};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::reader::{MapReader, text_of};
 use crate::config::write::Out;
@@ -62,6 +63,7 @@ pub(super) fn import_prometheus(root: &Node, place: &Place<'_>, out: &mut Out, n
     }
     for (node, path) in map.list("scrape_configs", notes) {
         let mut job = Out::of(node);
+        leave_out_discovery(node, (&path, &mut job), notes);
         for (key, value) in &defaults {
             if !matches!(&job, Out::Map(pairs) if pairs.iter().any(|(k, _)| k == key)) {
                 job.put(key, value.clone());
@@ -91,6 +93,20 @@ pub(super) fn import_prometheus(root: &Node, place: &Place<'_>, out: &mut Out, n
         out.put("alerting", Out::of(node));
     }
     as_warnings(notes, |notes| map.finish(notes));
+}
+
+/// Kinds of discovery that are not here: the job keeps its other targets.
+fn leave_out_discovery(node: &Node, (path, job): (&str, &mut Out), notes: &mut Diagnostics) {
+    let Value::Map(pairs) = &node.value else {
+        return;
+    };
+    for (key, _) in pairs {
+        if is_unknown_discovery(&key.text) {
+            job.take(&key.text);
+            let message = format!("did not carry over: {}", key.text);
+            notes.warning_with_hint(key.at, path, message, OTHER_DISCOVERY);
+        }
+    }
 }
 
 /// What of it is a default of every job, since limits stand with the jobs here.

@@ -253,6 +253,12 @@ pub(crate) const KEYS: &[Described] = &[
         "__type__ and __unit__ are read",
     ),
     (
+        "limits.query.start_timestamps",
+        Bool,
+        "false",
+        "where a source says when a counter began, `rate` and its like take it to have been zero then",
+    ),
+    (
         "receive.remote_write",
         Bool,
         "true",
@@ -509,7 +515,13 @@ pub(crate) const KEYS: &[Described] = &[
         "models[].health.timeout",
         Duration,
         "5s",
-        "how long a look may take; at most the interval",
+        "how long a look may take; where it is not said, no longer than the interval",
+    ),
+    (
+        "models[].health.degraded_above",
+        Duration,
+        "",
+        "a look that passes and takes longer is degraded; less than the timeout",
     ),
     (
         "models[].health.failures",
@@ -598,7 +610,13 @@ const CHECK: &[Described] = &[
         "timeout",
         Duration,
         "5s",
-        "how long a look may take; at most the interval",
+        "how long a look may take; where it is not said, no longer than the interval",
+    ),
+    (
+        "degraded_above",
+        Duration,
+        "",
+        "a look that passes and takes longer is degraded; less than the timeout",
     ),
     (
         "failures",
@@ -635,7 +653,7 @@ const CHECK: &[Described] = &[
         "canary",
         Bool,
         "false",
-        "whether it asks a model a question whose answer is known",
+        "whether it answers as long as our own network works: when all such are silent, that is down",
     ),
 ];
 
@@ -677,7 +695,18 @@ const RECOVERY: &[Described] = &[
     ),
     ("timeout", Duration, "1m", "how long the action may take"),
     ("action.systemd_restart", Text, "", "restart this unit"),
-    ("action.container_restart", Text, "", "restart this container"),
+    (
+        "action.container_restart.name",
+        Text,
+        "",
+        "restart this container; also written as one word",
+    ),
+    (
+        "action.container_restart.socket",
+        Text,
+        "/var/run/docker.sock",
+        "where its engine is asked: /run/podman/podman.sock",
+    ),
     (
         "action.command",
         Words,

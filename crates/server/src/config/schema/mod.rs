@@ -35,16 +35,22 @@ models:
     objectives: {}
     traffic: {}
     fleet: {}
-    health: { probes: [{ recovery: [{ action: { http: {}, fallback_hook: {}, kubernetes_restart: {} } }] }] }
-    recovery: [{ action: { http: {}, fallback_hook: {}, kubernetes_restart: {} } }]
-checks: [{ recovery: [{ action: { http: {}, fallback_hook: {}, kubernetes_restart: {} } }] }]
+    health: { probes: [{ recovery: [{ action: { http: {}, fallback_hook: {}, kubernetes_restart: {}, container_restart: {} } }] }] }
+    recovery: [{ action: { http: {}, fallback_hook: {}, kubernetes_restart: {}, container_restart: {} } }]
+checks: [{ recovery: [{ action: { http: {}, fallback_hook: {}, kubernetes_restart: {}, container_restart: {} } }] }]
 maintenance: [{ weekly: {} }]
 status: {}
 blackbox: {}
 ";
 
 /// Maps in whose place a single text may stand.
-const TEXT_OR_MAP: [&str; 4] = ["endpoints[]", "fallbacks[]", "http", "fallback_hook"];
+const TEXT_OR_MAP: [&str; 5] = [
+    "endpoints[]",
+    "fallbacks[]",
+    "http",
+    "fallback_hook",
+    "container_restart",
+];
 
 /// Of the whole file.
 pub(crate) fn schema() -> Value {

@@ -10,6 +10,7 @@ use lapwing::health::ModelSpec;
 use lapwing_judge::packs::PACKS;
 use lapwing_judge::rules::{
     OwnRule, RuleFileError, RuleGroup, RuleKind, RulesOptions, check_expr, compile_own_rules, load_rule_file,
+    place_within,
 };
 use lapwing_notify::channels::http::{Authorization, BasicAuth, HttpConfig, TlsConfig};
 use lapwing_notify::config::Secret;
@@ -231,7 +232,7 @@ fn own_rules(
         Ok(group) => Some(group),
         Err(errors) => {
             for error in errors {
-                let (at, path) = place_of(&items, &error);
+                let (at, path) = place_of(&items, &error, &notes.source);
                 notes.error(at, &path, error.reason);
             }
             None
@@ -240,8 +241,8 @@ fn own_rules(
     (group, written)
 }
 
-/// Where in the file: the condition, where that is what is not understood, or the rule.
-fn place_of(items: &[(&Node, String)], error: &RuleFileError) -> (Position, String) {
+/// Where in the file: the word of the condition that is not understood, the condition, or the rule.
+fn place_of(items: &[(&Node, String)], error: &RuleFileError, source: &str) -> (Position, String) {
     let is_it = |node: &Node| {
         let said = |name: &str| error.reason.starts_with(&format!("rule {name:?}: "));
         node.at.line as u64 == error.line
@@ -256,7 +257,14 @@ fn place_of(items: &[(&Node, String)], error: &RuleFileError) -> (Position, Stri
     };
     match part(node, "condition") {
         Some(condition) if error.reason.contains(": condition ") => {
-            (condition.at, format!("{path}.condition"))
+            let begin = (condition.at.line as u64, condition.at.column as u64);
+            let within = error.offset.zip(condition.text());
+            let within = within.and_then(|(offset, text)| place_within(source, begin, text, offset));
+            let at = within.map_or(condition.at, |(line, column)| Position {
+                line: line as usize,
+                column: column as usize,
+            });
+            (at, format!("{path}.condition"))
         }
         _ => (node.at, path.clone()),
     }
@@ -545,7 +553,7 @@ mod tests {
             .iter()
             .map(|d| format!("{}:{} {}", d.line, d.column, d.path))
             .collect();
-        assert_eq!(found, ["4:16 rules[0].condition", "5:27 rules[1].condition"]);
+        assert_eq!(found, ["4:34 rules[0].condition", "5:30 rules[1].condition"]);
     }
 
     #[test]

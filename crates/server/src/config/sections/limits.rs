@@ -32,6 +32,7 @@ pub(crate) struct QueryLimitsConfig {
     pub(crate) experimental: bool,
     pub(crate) delayed_name_removal: bool,
     pub(crate) type_and_unit_labels: bool,
+    pub(crate) start_timestamps: bool,
 }
 
 impl Default for LimitsConfig {
@@ -59,6 +60,7 @@ impl Default for QueryLimitsConfig {
             experimental: limits.options.experimental,
             delayed_name_removal: limits.options.delayed_name_removal,
             type_and_unit_labels: limits.options.type_and_unit_labels,
+            start_timestamps: limits.options.start_timestamps,
         }
     }
 }
@@ -75,6 +77,7 @@ impl QueryLimitsConfig {
         limits.options.experimental = self.experimental;
         limits.options.delayed_name_removal = self.delayed_name_removal;
         limits.options.type_and_unit_labels = self.type_and_unit_labels;
+        limits.options.start_timestamps = self.start_timestamps;
         limits
     }
 
@@ -98,6 +101,9 @@ impl QueryLimitsConfig {
             type_and_unit_labels: map
                 .bool("type_and_unit_labels", notes)
                 .unwrap_or(default.type_and_unit_labels),
+            start_timestamps: map
+                .bool("start_timestamps", notes)
+                .unwrap_or(default.start_timestamps),
         };
         map.finish(notes);
         config

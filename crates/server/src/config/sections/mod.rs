@@ -22,7 +22,6 @@ pub(crate) use blackbox::BlackboxConfig;
 pub(crate) use dashboards::DashboardsConfig;
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;
-pub(crate) use health::read_model;
 pub(crate) use host::HostConfig;
 pub(crate) use limits::LimitsConfig;
 pub(crate) use notify::{notify_of, read_alertmanager};
@@ -37,6 +36,7 @@ use super::yaml::Node;
 use lapwing::HealthOptions;
 use lapwing_collect::scrape::ScrapeConfig;
 use lapwing_wire::otlp::OtlpOptions;
+use std::sync::Arc;
 
 /// The whole configuration, resolved and valid.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +52,7 @@ pub(crate) struct Config {
     pub(crate) dashboards: DashboardsConfig,
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
-    pub(crate) health: HealthOptions,
+    pub(crate) health: Arc<HealthOptions>,
     pub(crate) blackbox: BlackboxConfig,
 }
 
@@ -69,7 +69,7 @@ impl Config {
                 (&global, &web.seen_from_outside(), &health.models),
                 notes,
             ),
-            health,
+            health: Arc::new(health),
             blackbox: BlackboxConfig::read(map.node("blackbox"), notes),
             scrape_configs: scrape::read(&jobs, global.scrape_defaults(), notes),
             global,

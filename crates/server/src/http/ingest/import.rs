@@ -12,10 +12,15 @@ use lapwing_wire::import;
 use lapwing_wire::text::{self, Exposition, Format};
 use serde_json::json;
 
-/// JSON lines: `{"metric":{"__name__":"up"},"values":[1],"timestamps":[1549891472010]}`.
-pub(crate) async fn json_lines(State(state): State<AppState>, request: Request) -> Result<Kept, Refused> {
+/// JSON lines, `{"metric":{"__name__":"up"},"values":[1],"timestamps":[1549891472010]}`, or a page of text: whoever sends one need
+/// not know that it has a path of its own.
+pub(crate) async fn any(State(state): State<AppState>, request: Request) -> Result<Kept, Refused> {
     let received = body::receive(&state, "import", request).await?;
-    keep(&state, "import", received, |body, _, _| {
+    keep(&state, "import", received, |body, headers, now_ms| {
+        if is_text(body, headers) {
+            return text::parse_to_batch(body, format_of(headers), now_ms)
+                .map_err(|e| Refused::bad(with_causes(&e)));
+        }
         let series = import::import_lines(body)
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| Refused::bad(with_causes(&e)))?;
@@ -25,6 +30,12 @@ pub(crate) async fn json_lines(State(state): State<AppState>, request: Request) 
         })
     })
     .await
+}
+
+/// Every line of JSON begins with a brace, and many call it text. A page begins so only with a quoted name; OpenMetrics says what it is.
+fn is_text(body: &[u8], headers: &HeaderMap) -> bool {
+    let is_json = matches!(body.trim_ascii_start().first(), Some(b'{') | None);
+    !is_json || format_of(headers) == Format::OpenMetrics
 }
 
 /// Prometheus text or OpenMetrics.

@@ -25,7 +25,7 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
             post(otlp::grpc),
         )
         .route("/api/v1/push", post(push::push))
-        .route("/api/v1/import", post(import::json_lines))
+        .route("/api/v1/import", post(import::any))
         .route("/api/v1/import/prometheus", post(import::text))
         .route(
             "/metrics/job/{*rest}",

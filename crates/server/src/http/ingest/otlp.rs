@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
+use lapwing::OtlpFailure;
 use lapwing_wire::otlp::{self, Rejection};
 
 /// Codes of gRPC that are used here.
@@ -84,7 +85,10 @@ fn append(
     let kept = state
         .engine
         .keep_otlp(source, &request)
-        .map_err(|e| Refused::later(with_causes(&e)))?;
+        .map_err(|failure| match failure {
+            OtlpFailure::Request(error) => Refused::bad(with_causes(&error)),
+            later => Refused::later(with_causes(&later)),
+        })?;
     state.gate.charge(source, "otlp", kept.samples);
     Ok(kept.rejections)
 }

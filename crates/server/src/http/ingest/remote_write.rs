@@ -201,14 +201,18 @@ fn append_series_v2(
         }
     };
     let histograms = series.histograms()?;
-    if let Some(start_ms) = series.start_ms(&histograms)? {
-        appender.push_start(found, start_ms);
-    }
+    let created_ms = series.created_ms();
     for sample in series.samples() {
-        let sample = sample?.sample;
+        let v2::StartedSample { sample, start_ms } = sample?;
         appender.push(found, sample.t_ms, sample.value);
+        if let Some(start_ms) = start_ms.or(created_ms) {
+            appender.push_start(found, sample.t_ms, start_ms);
+        }
     }
     for timed in histograms {
+        if let Some(start_ms) = timed.start_ms.or(created_ms) {
+            appender.push_start(found, timed.t_ms, start_ms);
+        }
         appender.push_histogram(found, timed.t_ms, timed.histogram);
     }
     for exemplar in series.exemplars()? {

@@ -3,7 +3,7 @@
 use super::files::{in_folder, refusal};
 use crate::dashboards::{Board, Folder, FolderError, from_grafana, packs};
 use crate::http::AppState;
-use crate::http::prometheus::{ApiError, Success};
+use crate::http::prometheus::{ApiError, ErrorClass, Success};
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
@@ -38,10 +38,24 @@ impl Listed {
     }
 }
 
-/// A file of the folder stands before a pack of the same id.
 pub(super) async fn list(State(state): State<AppState>) -> Result<Success, ApiError> {
-    let folder = folder(&state).ok();
-    let files = in_folder(&state, move || folder.map_or(Ok(Vec::new()), |f| f.list())).await?;
+    let all = listed(&state).await?;
+    Success::json(&json!({ "dashboards": all, "writable": state.config().dashboards.dir.is_some() }))
+}
+
+/// The dashboard of this id, as its file says it.
+pub(super) async fn saved(state: &AppState, id: &str) -> Result<Board, ApiError> {
+    let found = listed(state).await?.into_iter().find(|l| l.id == id);
+    let none = || ApiError::new(ErrorClass::NotFound, format!("there is no dashboard {id:?}"));
+    let found = found.ok_or_else(none)?;
+    let wrong = found.error.unwrap_or_default();
+    found.board.ok_or_else(|| ApiError::bad_data(wrong))
+}
+
+/// By id. A file of the folder stands before a pack of the same id.
+async fn listed(state: &AppState) -> Result<Vec<Listed>, ApiError> {
+    let folder = folder(state).ok();
+    let files = in_folder(state, move || folder.map_or(Ok(Vec::new()), |f| f.list())).await?;
     let mut all: Vec<Listed> = files
         .into_iter()
         .map(|(id, yaml)| Listed::of(&id, "folder", yaml))
@@ -52,7 +66,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Success, ApiEr
         }
     }
     all.sort_by(|a, b| a.id.cmp(&b.id));
-    Success::json(&json!({ "dashboards": all, "writable": state.config().dashboards.dir.is_some() }))
+    Ok(all)
 }
 
 /// The body is the YAML. `?check=1` only reads it.

@@ -1,16 +1,18 @@
 //! What the web UI asks beyond the APIs of Prometheus and Alertmanager, and the pages that need no script.
 //!
-//! - `render`: a query as a picture. `events`: what changed, pushed. `routing`: where an alert would go, and why.
+//! - `render`: a query as a picture. `document`: a dashboard as a PDF. `events`: what changed, pushed. `routing`: where an alert would go, and why.
 //! - `plain`: pages for browsers without scripts, the public status page and badges.
 //!
 //! Useful for: everything that only people look at. Not for: judging; what stands here is read from the engine.
 
 mod badge;
 mod dashboards;
+mod document;
 mod escalations;
 mod events;
 mod files;
 mod models;
+mod picture;
 mod plain;
 mod render;
 mod routing;
@@ -28,6 +30,7 @@ use axum::routing::{get, post, put};
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/api/v1/render", get(render::render))
+        .route("/api/v1/render/document", post(document::of_text))
         .route("/api/v1/events", get(events::stream))
         .route("/api/v1/routes", get(routing::tree))
         .route("/api/v1/routes/test", post(routing::test))
@@ -37,6 +40,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/api/v1/dashboards", get(dashboards::list))
         .route("/api/v1/dashboards/import", post(dashboards::import))
         .route("/api/v1/dashboards/{id}", put(dashboards::put))
+        .route("/api/v1/dashboards/{id}/pdf", get(document::of_saved))
         .route("/plain", get(plain::overview))
         .route("/plain/alerts", get(plain::alerts))
         .route("/plain/query", get(plain::query))

@@ -20,7 +20,8 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;mar
     padding:.3rem .8rem .3rem 0;border-bottom:1px solid #dde3e8;vertical-align:top}a{color:#1d5fa3}\
     .bad{color:#a32020;font-weight:600}.warn{color:#7a4d00;font-weight:600}.good{color:#23662f}\
     img{max-width:100%;height:auto;margin:.4rem 0}input[type=text]{width:70%;font:inherit;padding:.3rem}\
-    button{font:inherit;padding:.3rem 1rem}nav a{margin-right:1rem}\
+    button{font:inherit;padding:.3rem 1rem}nav a{margin-right:1rem}.wide{overflow-x:auto}.wide td:not(.text){white-space:nowrap}\
+    @media(max-width:40rem){body{font-size:13px}}\
     @media(prefers-color-scheme:dark){body{color:#e4eaf0;background:#12181f}a{color:#7cc0ff}td,th{border-color:#2a3541}\
     .bad{color:#ff8a92}.warn{color:#e8b04a}.good{color:#6fd08f}}";
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -105,9 +106,10 @@ fn graph(title: &str, unit: &str, expr: &str) -> String {
         .append_pair("since", "3h")
         .append_pair("height", "240")
         .finish();
+    let source = format!("/api/v1/render?{}", escape(&query));
     format!(
-        "<p><img width=\"800\" height=\"240\" alt=\"{title}, the last three hours\" src=\"/api/v1/render?{}\"></p>",
-        escape(&query)
+        "<p><picture><source media=\"(prefers-color-scheme:dark)\" srcset=\"{source}&amp;theme=dark\">\
+         <img width=\"800\" height=\"240\" alt=\"{title}, the last three hours\" src=\"{source}\"></picture></p>"
     )
 }
 
@@ -138,8 +140,29 @@ pub(super) async fn overview(State(state): State<AppState>) -> Response {
 }
 
 pub(super) async fn alerts(State(state): State<AppState>) -> Response {
-    let body = format!("{NAV}<h1>Alerts</h1>{}", alert_table(&models::alerts(&state)));
+    let mut all = models::alerts(&state);
+    all.sort_by_key(urgency);
+    let body = format!("{NAV}<h1>Alerts</h1>{}", alert_table(&all));
     page("Alerts", 15, &body)
+}
+
+/// What nobody keeps quiet first, then the worst, then the newest.
+fn urgency(alert: &AlertView) -> (bool, u8, std::cmp::Reverse<String>) {
+    let severity = match alert.labels.get("severity") {
+        Some("critical" | "page" | "error") => 0,
+        Some("warning") => 1,
+        _ => 2,
+    };
+    let since = std::cmp::Reverse(alert.starts_at.clone());
+    (alert.status.state == "suppressed", severity, since)
+}
+
+/// To the minute, as people say it.
+fn since(starts_at: &str) -> String {
+    match starts_at.parse::<jiff::Timestamp>() {
+        Ok(at) => at.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        Err(_) => escape(starts_at),
+    }
 }
 
 fn alert_table(alerts: &[AlertView]) -> String {
@@ -152,18 +175,23 @@ fn alert_table(alerts: &[AlertView]) -> String {
         let shown: Labels = alert.labels.drop(&["alertname", "severity"]);
         let _ = write!(
             rows,
-            "<tr><td>{}</td><td>{}</td><td>{}<br><small>{}</small></td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td class=\"text\">{}<br><small>{}</small></td><td>{}</td><td>{}</td></tr>",
             escape(alert.labels.get("severity").unwrap_or("")),
             escape(alert.labels.get("alertname").unwrap_or("")),
             escape(summary),
             escape(&shown.to_string()),
-            escape(&alert.starts_at),
+            since(&alert.starts_at),
             alert.status.state
         );
     }
+    let quiet = alerts.iter().filter(|a| a.status.state == "suppressed").count();
+    let of_them = match quiet {
+        0 => String::new(),
+        quiet => format!(", {quiet} of them silenced or inhibited"),
+    };
     format!(
-        "<p>{} firing</p><table><thead><tr><th>severity</th><th>alert</th><th>what</th><th>since</th><th>state</th></tr></thead>\
-         <tbody>{rows}</tbody></table>",
+        "<p>{} firing{of_them}</p><div class=\"wide\"><table><thead><tr><th>severity</th><th>alert</th><th>what</th><th>since</th><th>state</th></tr></thead>\
+         <tbody>{rows}</tbody></table></div>",
         alerts.len()
     )
 }
@@ -249,6 +277,45 @@ pub(crate) async fn status(State(state): State<AppState>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lapwing_notify::dispatch::AlertStatusView;
+
+    #[test]
+    fn what_is_loud_and_bad_stands_first() {
+        let alert = |name: &str, severity: &str, state: &'static str, at: &str| {
+            let status = AlertStatusView {
+                state,
+                ..AlertStatusView::default()
+            };
+            AlertView {
+                annotations: Labels::empty(),
+                ends_at: String::new(),
+                fingerprint: String::new(),
+                receivers: Vec::new(),
+                starts_at: at.to_owned(),
+                status,
+                updated_at: String::new(),
+                generator_url: String::new(),
+                labels: Labels::from_pairs([("alertname", name), ("severity", severity)]).unwrap(),
+                acked_by: None,
+            }
+        };
+        let mut all = [
+            alert("quiet", "critical", "suppressed", "2026-11-21T03:00:00Z"),
+            alert("mild", "warning", "active", "2026-11-21T02:00:00Z"),
+            alert("old", "critical", "active", "2026-11-20T02:00:00Z"),
+            alert("new", "page", "active", "2026-11-21T02:00:00Z"),
+        ];
+        all.sort_by_key(urgency);
+        let names: Vec<_> = all.iter().filter_map(|a| a.labels.get("alertname")).collect();
+        assert_eq!(names, ["new", "old", "mild", "quiet"]);
+        assert!(alert_table(&all).contains("4 firing, 1 of them silenced or inhibited"));
+    }
+
+    #[test]
+    fn a_time_is_said_to_the_minute_and_what_is_none_is_told_as_it_stands() {
+        assert_eq!(since("2026-11-20T21:48:29.863Z"), "2026-11-20 21:48 UTC");
+        assert_eq!(since("<soon>"), "&lt;soon&gt;");
+    }
 
     #[test]
     fn nothing_from_outside_becomes_markup() {

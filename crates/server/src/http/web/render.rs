@@ -1,10 +1,10 @@
 //! `/api/v1/render`: range queries as a picture, for chats, documents, `/plain`, notebooks and the panels of the web UI.
 
-use crate::http::AppState;
+use super::picture::{Kind, answer};
 use crate::http::prometheus::{ApiError, ErrorClass, Params, range_of, request_of, run_range};
+use crate::http::{AppState, with_causes};
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use lapwing::{QueryRequest, StepRange};
 use lapwing_chart::{Color, Mark, Scene, Size, Theme, Tone, Unit, XAxis, to_pdf, to_png, to_svg};
 use lapwing_query::{QueryValue, Series};
@@ -20,27 +20,13 @@ const HOUR_MS: i64 = 3_600_000;
 /// About one point for three pixels of a picture of usual width.
 const POINTS: i64 = 240;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Svg,
-    Png,
-    Pdf,
-}
-
 /// `query`, `start`, `end`, `step` as in `query_range` (all but the first may be left out: the last hour), `format`
 /// svg, png or pdf, `width`, `height`, `theme` light or dark, `title`, `unit`, `threshold`, `offset_s` (how far the reader's
 /// clock is ahead of UTC). `query` may stand several times, and `name` beside each: what the legend calls its series.
 pub(super) async fn render(State(state): State<AppState>, params: Params) -> Result<Response, ApiError> {
-    let format = match params.get("format") {
-        None | Some("svg") => Format::Svg,
-        Some("png") => Format::Png,
-        Some("pdf") => Format::Pdf,
-        Some(other) => return Err(bad("format", &format!("{other:?} is none of svg, png, pdf"))),
-    };
-    let range = match params.get("start") {
-        Some(_) => with_step(&params)?,
-        None => last_hour(&params, state.engine.now_ms())?,
-    };
+    let word = params.get("format").unwrap_or("svg");
+    let kind = Kind::of(word).ok_or_else(|| bad("format", &format!("{word:?} is none of svg, png, pdf")))?;
+    let range = asked_range(&params, state.engine.now_ms())?;
     let expr = params.require("query")?.to_owned();
     let mut scene = Scene::over_time(params.get("title").unwrap_or(&expr), range.start_ms, range.end_ms);
     style(&mut scene, &params, &expr)?;
@@ -50,8 +36,8 @@ pub(super) async fn render(State(state): State<AppState>, params: Params) -> Res
             expr,
             ..request_of(&params)?
         };
-        let answer = run_range(&state, request, range).await?;
-        series.extend(named(answer.result.value, &name));
+        let answered = run_range(&state, request, range).await?;
+        series.extend(named(answered.result.value, &name));
     }
     draw(&mut scene, series, range.step_ms);
     if let Some(text) = params.get("threshold") {
@@ -64,21 +50,26 @@ pub(super) async fn render(State(state): State<AppState>, params: Params) -> Res
             tone: Tone::Bad,
         });
     }
-    match format {
-        Format::Svg => Ok(picture("image/svg+xml", to_svg(&scene).into_bytes())),
-        Format::Png => {
-            let drawn = state.engine.compute_queries(move || to_png(&scene, 2.0)).await;
-            let drawn = drawn.map_err(|e| ApiError::internal(e.to_string()))?;
-            let png = drawn.map_err(|e| ApiError::new(ErrorClass::BadData, crate::http::with_causes(&e)))?;
-            Ok(picture("image/png", png))
-        }
-        Format::Pdf => {
-            let name = file_name(&scene.title);
-            let drawn = state.engine.compute_queries(move || to_pdf(&scene)).await;
-            let drawn = drawn.map_err(|e| ApiError::internal(e.to_string()))?;
-            let pdf = drawn.map_err(|e| ApiError::internal(crate::http::with_causes(&e)))?;
-            Ok(document(&name, pdf))
-        }
+    let title = scene.title.clone();
+    let drawn = state.engine.compute_queries(move || drawn(kind, &scene)).await;
+    let bytes = drawn.map_err(|e| ApiError::internal(e.to_string()))??;
+    Ok(answer(kind, &title, bytes))
+}
+
+fn drawn(kind: Kind, scene: &Scene) -> Result<Vec<u8>, ApiError> {
+    match kind {
+        Kind::Svg => Ok(to_svg(scene).into_bytes()),
+        // More pixels than there can be were asked for.
+        Kind::Png => to_png(scene, 2.0).map_err(|e| ApiError::new(ErrorClass::BadData, with_causes(&e))),
+        Kind::Pdf => to_pdf(scene).map_err(|e| ApiError::internal(with_causes(&e))),
+    }
+}
+
+/// `start`, `end` and `step`, or `since`; the last hour where nothing is said.
+pub(super) fn asked_range(params: &Params, now_ms: i64) -> Result<StepRange, ApiError> {
+    match params.get("start") {
+        Some(_) => with_step(params),
+        None => last_hour(params, now_ms),
     }
 }
 
@@ -98,47 +89,7 @@ fn asked(params: &Params) -> Result<Vec<(String, String)>, ApiError> {
     Ok(all)
 }
 
-/// What a file of this title is called: letters and digits of ASCII, the rest as single hyphens.
-fn file_name(title: &str) -> String {
-    let words = title.split(|c: char| !c.is_ascii_alphanumeric());
-    let joined = words.filter(|w| !w.is_empty()).collect::<Vec<_>>().join("-");
-    let short: String = joined.chars().take(60).collect();
-    if short.is_empty() {
-        "chart".to_owned()
-    } else {
-        short
-    }
-}
-
-/// Without the policy of the drawings: viewers of PDFs are pages themselves, which it would keep from showing anything.
-fn document(name: &str, bytes: Vec<u8>) -> Response {
-    let mut response = picture("application/pdf", bytes);
-    let headers = response.headers_mut();
-    headers.remove(header::CONTENT_SECURITY_POLICY);
-    if let Ok(value) = HeaderValue::from_str(&format!("inline; filename=\"{name}.pdf\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, value);
-    }
-    response
-}
-
-fn picture(content_type: &'static str, bytes: Vec<u8>) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-        // Opened by itself, a drawing may load and run nothing.
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
-        ),
-    ];
-    (headers, bytes).into_response()
-}
-
-fn bad(name: &str, why: &str) -> ApiError {
+pub(super) fn bad(name: &str, why: &str) -> ApiError {
     ApiError::bad_data(format!("invalid parameter {name:?}: {why}"))
 }
 
@@ -182,11 +133,7 @@ fn style(scene: &mut Scene, params: &Params, expr: &str) -> Result<(), ApiError>
         width: side("width", usual.width)?,
         height: side("height", usual.height)?,
     };
-    scene.theme = match params.get("theme") {
-        None | Some("light") => Theme::Light,
-        Some("dark") => Theme::Dark,
-        Some(other) => return Err(bad("theme", &format!("{other:?} is neither light nor dark"))),
-    };
+    scene.theme = theme(params)?;
     scene.y.unit = match params.get("unit") {
         None => unit_of(expr),
         Some("none" | "short") => Unit::None,
@@ -201,10 +148,8 @@ fn style(scene: &mut Scene, params: &Params, expr: &str) -> Result<(), ApiError>
             ));
         }
     };
-    if let (Some(text), XAxis::Time { offset_s, .. }) = (params.get("offset_s"), &mut scene.x) {
-        let seconds = text.parse::<i32>().ok().filter(|s| s.abs() <= OFFSET_MAX_S);
-        *offset_s =
-            seconds.ok_or_else(|| bad("offset_s", &format!("{text:?} is no offset from UTC in seconds")))?;
+    if let XAxis::Time { offset_s: of, .. } = &mut scene.x {
+        *of = offset_s(params)?;
     }
     // Several queries are what the title says; one is worth reading.
     if params.get("title").is_some() && params.all("query").count() == 1 {
@@ -213,12 +158,29 @@ fn style(scene: &mut Scene, params: &Params, expr: &str) -> Result<(), ApiError>
     Ok(())
 }
 
+pub(super) fn theme(params: &Params) -> Result<Theme, ApiError> {
+    match params.get("theme") {
+        None | Some("light") => Ok(Theme::Light),
+        Some("dark") => Ok(Theme::Dark),
+        Some(other) => Err(bad("theme", &format!("{other:?} is neither light nor dark"))),
+    }
+}
+
+/// How far the reader's clock is ahead of UTC.
+pub(super) fn offset_s(params: &Params) -> Result<i32, ApiError> {
+    let Some(text) = params.get("offset_s") else {
+        return Ok(0);
+    };
+    let seconds = text.parse::<i32>().ok().filter(|s| s.abs() <= OFFSET_MAX_S);
+    seconds.ok_or_else(|| bad("offset_s", &format!("{text:?} is no offset from UTC in seconds")))
+}
+
 pub(crate) fn unit_of(expr: &str) -> Unit {
     Unit::of_expr(expr)
 }
 
 /// The series of one answer, each with what the legend calls it.
-fn named(value: QueryValue, name: &str) -> Vec<(String, Series)> {
+pub(super) fn named(value: QueryValue, name: &str) -> Vec<(String, Series)> {
     let QueryValue::Matrix(series) = value else {
         return Vec::new();
     };
@@ -232,7 +194,7 @@ fn named(value: QueryValue, name: &str) -> Vec<(String, Series)> {
     called.zip(series).collect()
 }
 
-fn draw(scene: &mut Scene, series: Vec<(String, Series)>, step_ms: i64) {
+pub(super) fn draw(scene: &mut Scene, series: Vec<(String, Series)>, step_ms: i64) {
     if series.len() > SERIES_MAX {
         scene.note = format!("{} of {} series are drawn", SERIES_MAX, series.len());
     }
@@ -296,13 +258,6 @@ mod tests {
         assert_eq!(names_of(&two), ["a", "b"]);
         assert_eq!(names_of(&two[..1]), ["instance=x, job=a"]);
         assert_eq!(names_of(&[series(&[])]), ["value"]);
-    }
-
-    #[test]
-    fn a_document_is_called_after_its_title() {
-        assert_eq!(file_name("CPU busy, \"all\" hosts\r\n"), "CPU-busy-all-hosts");
-        assert_eq!(file_name("模型"), "chart");
-        assert_eq!(file_name(&"x".repeat(9000)).len(), 60);
     }
 
     #[test]

@@ -10,12 +10,13 @@ use super::error::BlockError;
 use super::pages::{PAGE_LEN_TARGET, PageKind, PageWriter};
 use crate::metrics::codec::{Effort, times, values};
 use hashbrown::HashMap;
+use lapwing_types::Generations;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// A shorter column costs less than the reference to another place.
 const KNOWN_LEN_MIN: usize = 16;
 /// Value columns that are remembered in one generation: with the one before some 10 MiB.
-const KNOWN_MAX: usize = 7 << 13;
+const KNOWN_MAX: u64 = 7 << 13;
 
 /// A timestamp column and what can be known of it without decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,32 +43,12 @@ pub(super) struct ColumnsWriter {
     times: OpenPage,
     pub(super) times_table: Vec<TimesEntry>,
     times_by_content: HashMap<u128, u32>,
-    values_by_content: Known,
+    /// Where value columns stand. Those that repeat (a histogram's count is its greatest bucket) do so within some thousand series,
+    /// and a block may have millions.
+    values_by_content: Generations<u128, Values>,
     groups_by_content: HashMap<(u128, usize), Place>,
     raw: Vec<u8>,
     encoded: Vec<u8>,
-}
-
-/// Where value columns stand, by content: of the last [`KNOWN_MAX`] at least. Columns that repeat (a histogram's count is its
-/// greatest bucket) do so within some thousand series, and a block may have millions.
-#[derive(Default)]
-struct Known {
-    young: HashMap<u128, Values>,
-    old: HashMap<u128, Values>,
-}
-
-impl Known {
-    fn get(&self, hash: u128) -> Option<Values> {
-        self.young.get(&hash).or_else(|| self.old.get(&hash)).copied()
-    }
-
-    fn insert(&mut self, hash: u128, values: Values) {
-        if self.young.len() >= KNOWN_MAX {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
-        }
-        self.young.insert(hash, values);
-    }
 }
 
 /// A page that is being filled.
@@ -120,7 +101,7 @@ impl ColumnsWriter {
             times: OpenPage::new(PageKind::Times),
             times_table: Vec::new(),
             times_by_content: HashMap::new(),
-            values_by_content: Known::default(),
+            values_by_content: Generations::new(KNOWN_MAX),
             groups_by_content: HashMap::new(),
             raw: Vec::new(),
             encoded: Vec::new(),
@@ -158,14 +139,14 @@ impl ColumnsWriter {
 
     pub(super) fn values(&mut self, column: &[f64], pages: &mut PageWriter) -> Result<Values, BlockError> {
         let hash = self.hash(column.iter().map(|v| v.to_bits()));
-        if let Some(known) = self.values_by_content.get(hash) {
-            return Ok(known);
+        if let Some(known) = self.values_by_content.get(&hash) {
+            return Ok(*known);
         }
         self.encoded.clear();
         values::encode(column, self.effort, &mut self.encoded);
         let place = self.values.put(&self.encoded, pages)?;
         if self.encoded.len() >= KNOWN_LEN_MIN {
-            self.values_by_content.insert(hash, (place, None));
+            self.values_by_content.insert(hash, (place, None), 1);
         }
         Ok((place, None))
     }
@@ -173,8 +154,8 @@ impl ColumnsWriter {
     /// Lets later columns with this content refer to a member of a group.
     pub(super) fn know(&mut self, column: &[f64], values: Values) {
         let hash = self.hash(column.iter().map(|v| v.to_bits()));
-        if self.values_by_content.get(hash).is_none() {
-            self.values_by_content.insert(hash, values);
+        if self.values_by_content.get(&hash).is_none() {
+            self.values_by_content.insert(hash, values, 1);
         }
     }
 

@@ -1,10 +1,11 @@
-//! What only some series have: late samples, histograms, exemplars, a start time.
+//! What only some series have: late samples, histograms, exemplars, start times.
 //!
 //! Each entry remembers the commit that brought it, so that a snapshot sees exactly what was committed when it was
 //! taken (in-order floats are isolated by their time instead, see `isolation`).
 
 use super::histogram_bytes::{put_histogram, take_histogram};
 use crate::bytes::Reader;
+use crate::metrics::starts::Starts;
 use lapwing_types::{Exemplar, Histogram};
 use std::collections::VecDeque;
 
@@ -63,7 +64,8 @@ pub(crate) struct Extra {
     pub(crate) histograms: Vec<HistogramSample>,
     /// Ascending by arrival.
     pub(crate) exemplars: VecDeque<KeptExemplar>,
-    pub(crate) start_ms: Option<i64>,
+    /// When the counter began, as it was told.
+    pub(crate) starts: Starts,
 }
 
 /// Whether something stood in the way of an insertion.
@@ -127,6 +129,7 @@ impl Extra {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.late.capacity() * size_of::<LateSample>()
+            + self.starts.heap_bytes()
             + self
                 .histograms
                 .iter()

@@ -3,6 +3,7 @@
 use super::chunk::{NewestFirst, OpenChunk};
 use super::extra::{Extra, HistogramSample, Inserted, KeptExemplar, LateSample};
 use super::sealed::{SealedChunk, SharedTimes};
+use crate::metrics::starts::StartChange;
 use lapwing_types::{Exemplar, Histogram};
 
 /// "No sample yet"; as a time it lies before every other one.
@@ -302,11 +303,26 @@ impl Series {
         }
         if let Some(extra) = &mut self.extra {
             extra.drop_flushed(flush);
-            if extra.is_empty() && extra.start_ms.is_none() {
+        }
+        self.forget_starts();
+        before - self.sealed.len()
+    }
+
+    /// Start times that no sample here needs any more; the newest stays for the samples that will come.
+    fn forget_starts(&mut self) {
+        let oldest_ms = self.oldest_ms().unwrap_or(self.last_t_ms);
+        if let Some(extra) = &mut self.extra {
+            extra.starts.forget_before(oldest_ms);
+            if extra.is_empty() && extra.starts.changes().is_empty() {
                 self.extra = None;
             }
         }
-        before - self.sealed.len()
+    }
+
+    /// Notes that the sample at `t_ms` said when its counter began; returns what changed by it.
+    pub(crate) fn note_start(&mut self, t_ms: i64, start_ms: i64) -> Vec<StartChange> {
+        let newest_ms = self.newest_ms();
+        self.extra_mut().starts.note(t_ms, start_ms, newest_ms)
     }
 
     /// Drops what lies wholly before a time; returns how many chunks went.

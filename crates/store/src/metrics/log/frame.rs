@@ -22,7 +22,7 @@ pub(crate) const HEADER_BYTES: usize = 12;
 /// No request may be larger than this; a length above it is damage.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 256 << 20;
 /// 2: chunks of a checkpoint are read from their end. 3: sealed ones are columns. 4: an open one may reach into two windows.
-pub(crate) const VERSION: u8 = 4;
+pub(crate) const VERSION: u8 = 5;
 const MARKER: [u8; 2] = *b"LW";
 const READ_BYTES: usize = 1 << 20;
 

@@ -4,10 +4,11 @@ use super::recovery;
 use crate::config::decode::decode_any;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::reader::MapReader;
-use crate::config::yaml::{Key, Node, Value};
+use crate::config::yaml::{Key, Node, Position, Value};
 use lapwing::health::{CheckKind, CheckSpec, ModelPart};
 use lapwing_collect::probe::Probe;
 use lapwing_judge::health::CheckPolicy;
+use lapwing_types::format_duration_ms;
 
 const INTERVAL_MS: i64 = 30_000;
 const INTERVAL_MS_MIN: i64 = 100;
@@ -23,6 +24,7 @@ pub(super) struct Defaults {
     pub(super) timeout_ms: i64,
     /// What nobody said is no longer than the interval.
     pub(super) is_timeout_said: bool,
+    pub(super) degraded_above_ms: Option<i64>,
     pub(super) policy: CheckPolicy,
 }
 
@@ -32,6 +34,7 @@ impl Default for Defaults {
             interval_ms: INTERVAL_MS,
             timeout_ms: TIMEOUT_MS,
             is_timeout_said: false,
+            degraded_above_ms: None,
             policy: CheckPolicy::default(),
         }
     }
@@ -41,6 +44,7 @@ impl Defaults {
     pub(super) fn read(mut self, map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Self {
         let interval = map.duration_ms("interval", notes);
         let timeout = map.duration_ms("timeout", notes);
+        let degraded_above = map.duration_ms("degraded_above", notes);
         self.interval_ms = interval.unwrap_or(self.interval_ms);
         self.is_timeout_said |= timeout.is_some();
         self.timeout_ms = match timeout {
@@ -62,6 +66,10 @@ impl Defaults {
                 "a look takes an hour at most: the timeout is longer",
             );
         }
+        self.degraded_above_ms = degraded_above.or(self.degraded_above_ms);
+        if interval.or(timeout).or(degraded_above).is_some() {
+            self.check_degraded_above(map, notes);
+        }
         let count = |n: Option<u64>, default: u32| n.map_or(default, |n| n.clamp(1, 1000) as u32);
         self.policy.failures = count(map.count("failures", notes), self.policy.failures);
         self.policy.passes = count(map.count("passes", notes), self.policy.passes);
@@ -72,6 +80,26 @@ impl Defaults {
         self.policy.stale_after_ms = stale_ms.unwrap_or(unknown_after_ms);
         self
     }
+
+    /// What always holds, or never can, says nothing.
+    fn check_degraded_above(&self, map: &mut MapReader<'_>, notes: &mut Diagnostics) {
+        let Some(allowed_ms) = self.degraded_above_ms else {
+            return;
+        };
+        let at = map.node("degraded_above").map_or(map.at, |n| n.at);
+        let path = map.path_of("degraded_above");
+        if allowed_ms <= 0 {
+            notes.error(at, &path, "every look takes longer than no time");
+        } else if allowed_ms >= self.timeout_ms {
+            let message = never_degraded(allowed_ms, self.timeout_ms);
+            notes.error_with_hint(at, &path, message, "write less, or a longer timeout");
+        }
+    }
+}
+
+fn never_degraded(allowed_ms: i64, timeout_ms: i64) -> String {
+    let (allowed, timeout) = (format_duration_ms(allowed_ms), format_duration_ms(timeout_ms));
+    format!("no look comes to {allowed}: its timeout is {timeout}")
 }
 
 /// A check of `checks:`.
@@ -105,6 +133,8 @@ pub(super) fn read(
             probes.extend(read_probe(kind, settings, &map.path_of(kind), notes));
         }
     }
+    let slow_path = map.path_of("degraded_above");
+    let slow = map.node("degraded_above").map(|n| (n.at, slow_path.as_str()));
     let before = notes.found.len();
     map.finish(notes);
     let is_unknown_key = notes.found.len() > before;
@@ -113,9 +143,16 @@ pub(super) fn read(
             timing.interval_ms = CHECK_IN_LOOK_MS.min(deadline_ms.max(1000));
             // A deadline that passed is a fact, and a report is one too: neither has to be said twice.
             (timing.policy.failures, timing.policy.passes) = (1, 1);
+            timing.degraded_above_ms = None;
+            if let Some((at, path)) = slow {
+                notes.error(at, path, "a check-in is a moment: there is no time that it takes");
+            }
             CheckKind::CheckIn { deadline_ms }
         }
-        (None, Some(probe)) if probes.is_empty() => CheckKind::Probe(probe),
+        (None, Some(probe)) if probes.is_empty() => {
+            check_own_degraded_above(&probe, timing.timeout_ms, (slow, (node.at, path)), notes);
+            probe.into()
+        }
         (None, None) => {
             let has_kind = matches!(&node.value, Value::Map(pairs) if pairs.iter().any(|(k, _)| Probe::KINDS.contains(&k.text.as_str())));
             if !is_unknown_key && !has_kind {
@@ -152,12 +189,39 @@ pub(super) fn read(
         base,
         interval_ms: timing.interval_ms,
         timeout_ms: timing.timeout_ms,
+        degraded_above_ms: timing.degraded_above_ms,
         policy: timing.policy,
         labels,
         depends_on,
         is_canary,
         recovery,
     })
+}
+
+type Place<'a> = (Position, &'a str);
+
+/// The spelling within a kind's own settings, which is older than the one beside it. No error where it can never hold: it was none.
+fn check_own_degraded_above(
+    probe: &Probe,
+    timeout_ms: i64,
+    (beside, check): (Option<Place<'_>>, Place<'_>),
+    notes: &mut Diagnostics,
+) {
+    let Some(allowed_ms) = probe.degraded_above_ms() else {
+        return;
+    };
+    let kind = probe.kind();
+    if let Some((at, path)) = beside {
+        let message = format!("{kind} has a degraded_above of its own: write one of them");
+        notes.error(at, path, message);
+    } else if allowed_ms >= timeout_ms {
+        let (at, path) = check;
+        notes.warning(
+            at,
+            &format!("{path}.{kind}"),
+            never_degraded(allowed_ms, timeout_ms),
+        );
+    }
 }
 
 fn read_probe(kind: &str, settings: &Node, path: &str, notes: &mut Diagnostics) -> Option<Probe> {

@@ -23,6 +23,7 @@ pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOp
             .filter_map(|(n, p)| maintenance::read(n, p, notes))
             .collect(),
         status_title: read_status(map.node("status"), notes),
+        read_model: Some(read_model),
         ..HealthOptions::default()
     };
     for (node, path) in &models {
@@ -68,7 +69,7 @@ fn read_status(node: Option<&Node>, notes: &mut Diagnostics) -> Option<String> {
 }
 
 /// One model as `models:` would have it, in JSON; an error names every mistake.
-pub(crate) fn read_model(document: &serde_json::Value) -> Result<(ModelSpec, Vec<CheckSpec>), String> {
+fn read_model(document: &serde_json::Value) -> Result<(ModelSpec, Vec<CheckSpec>), String> {
     let node = parse(&document.to_string()).map_err(|e| e.message)?;
     let mut notes = Diagnostics::new("model");
     let mut read = model::read(&node, "model", &mut notes);
@@ -295,6 +296,61 @@ mod tests {
             "two looks that hang are not silence"
         );
         assert_eq!((quick.timeout_ms, quick.policy.stale_after_ms), (1000, 60_000));
+    }
+
+    #[test]
+    fn a_look_that_is_too_slow_is_said_in_one_place() {
+        let check = |more: &str| complaints(&format!("checks:\n  - {{ name: a, {more} }}\n"));
+        let wrong = |more: &str, place: &str, why: &str| {
+            let said = check(more);
+            assert!(
+                said.len() == 1 && said[0].contains(place) && said[0].contains(why),
+                "{more}: {said:#?}"
+            );
+        };
+        let at = "checks[0].degraded_above";
+        let redis = "redis: { address: 'a:1' }";
+        assert_eq!(
+            check(&format!("{redis}, degraded_above: 200ms")),
+            Vec::<String>::new()
+        );
+        wrong(&format!("{redis}, degraded_above: 200"), at, "not a duration");
+        wrong(&format!("{redis}, degraded_above: 0s"), at, "longer than no time");
+        wrong(&format!("{redis}, degraded_above: 5s"), at, "its timeout is 5s");
+        wrong(
+            &format!("{redis}, degraded_above: 2s, interval: 1s"),
+            at,
+            "its timeout is 1s",
+        );
+        wrong("check_in: 1d, degraded_above: 1s", at, "a moment");
+        let own = "http: { url: 'http://a', expect: { degraded_above: 1s } }";
+        assert_eq!(check(own), Vec::<String>::new());
+        wrong(&format!("{own}, degraded_above: 2s"), at, "write one of them");
+        wrong(
+            &format!("{own}, timeout: 1s"),
+            "checks[0].http",
+            "its timeout is 1s",
+        );
+
+        // A model's is every probe's that says nothing else, and what is wrong with it is said once.
+        let model = |health: &str| {
+            format!(
+                "models:\n  - name: m\n    endpoints: ['http://a', 'http://b']\n    health:\n      timeout: 2s\n      {health}\n"
+            )
+        };
+        let text =
+            model("degraded_above: 1s\n      probes: [{ http: {} }, { tcp: {}, degraded_above: 1500ms }]");
+        let loaded = crate::config::load_text("lapwing.yml", &text, &|_| None);
+        let checks = loaded.config.expect("no mistake").health.checks.clone();
+        let allowed: Vec<Option<i64>> = checks.iter().map(|c| c.degraded_above_ms).collect();
+        assert_eq!(allowed, [Some(1000), Some(1500), Some(1000), Some(1500)]);
+        for health in [
+            "degraded_above: 3s\n      probes: [{ http: {} }]",
+            "degraded_above: 1s\n      probes: [{ http: {}, timeout: 500ms }]",
+        ] {
+            let said = complaints(&model(health));
+            assert!(said.len() == 1 && said[0].contains("its timeout is"), "{said:#?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use lapwing::health::{Action, RecoverySpec};
 use lapwing_judge::health::RecoveryPolicy;
 use lapwing_types::HealthState;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 const TIMEOUT_MS: i64 = 60_000;
 
@@ -102,8 +103,10 @@ fn read_action(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Actio
         map.text("systemd_restart", notes)
             .map(|unit| Action::SystemdRestart { unit }),
     );
-    let container = map.text("container_restart", notes);
-    found.extend(container.map(|container| Action::ContainerRestart { container }));
+    let inner = map.path_of("container_restart");
+    if let Some(container) = map.node("container_restart") {
+        found.push(read_container(container, &inner, notes));
+    }
     let command_path = map.path_of("command");
     if let Some(list) = map.node("command") {
         found.push(Action::Command {
@@ -146,6 +149,22 @@ fn argv(node: &Node, path: &str, notes: &mut Diagnostics) -> Vec<String> {
             Vec::new()
         }
     }
+}
+
+fn read_container(node: &Node, path: &str, notes: &mut Diagnostics) -> Action {
+    if let Value::Text(name) = &node.value {
+        return Action::ContainerRestart {
+            container: name.clone(),
+            socket: None,
+        };
+    }
+    let mut map = MapReader::new(node, path, notes);
+    let action = Action::ContainerRestart {
+        container: map.required_text("name", notes),
+        socket: map.text("socket", notes).map(PathBuf::from),
+    };
+    map.finish(notes);
+    action
 }
 
 fn read_http(node: &Node, path: &str, notes: &mut Diagnostics) -> Action {

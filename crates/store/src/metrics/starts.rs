@@ -1,0 +1,151 @@
+//! When the counter behind each sample began, as a list of changes: a start holds from the time of the sample that told it
+//! until another one does. Sources tell it with every sample and change it when they start anew, so the list is short.
+
+use crate::source::{SeriesPoints, UNKNOWN_START};
+
+/// From a time on, the start that holds: [`UNKNOWN_START`] where nobody told one.
+pub(crate) type StartChange = (i64, i64);
+
+/// The starts of one series.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Starts {
+    /// Ascending by time, each time once.
+    changes: Vec<StartChange>,
+    /// The newest sample that told a start; not known after a restart.
+    told_ms: Option<i64>,
+}
+
+impl Starts {
+    pub(crate) fn changes(&self) -> &[StartChange] {
+        &self.changes
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.changes.capacity() * size_of::<StartChange>()
+    }
+
+    /// Notes that the sample at `t_ms` of a series told `start_ms`; returns what changed by it, none to two changes.
+    pub(crate) fn note(&mut self, t_ms: i64, start_ms: i64, newest_ms: i64) -> Vec<StartChange> {
+        let told_ms = match self.told_ms {
+            Some(told_ms) => told_ms,
+            None if self.changes.is_empty() => i64::MIN,
+            None => newest_ms,
+        };
+        self.told_ms = Some(told_ms.max(t_ms));
+        let later = self.changes.partition_point(|(from_ms, _)| *from_ms <= t_ms);
+        let in_force = later
+            .checked_sub(1)
+            .map_or(UNKNOWN_START, |at| self.changes[at].1);
+        if in_force == start_ms {
+            return Vec::new();
+        }
+        let mut changed = vec![(t_ms, start_ms)];
+        // What others told about the time behind a late sample stays.
+        let behind_ms = t_ms.saturating_add(1);
+        let next_ms = self.changes.get(later).map(|(from_ms, _)| *from_ms);
+        if t_ms < told_ms && next_ms != Some(behind_ms) {
+            changed.push((behind_ms, in_force));
+        }
+        changed.iter().for_each(|change| self.put(*change));
+        self.changes.dedup_by_key(|c| c.1);
+        changed
+    }
+
+    /// Takes up a change that was noted before.
+    pub(crate) fn put(&mut self, (from_ms, start_ms): StartChange) {
+        match self.changes.binary_search_by_key(&from_ms, |c| c.0) {
+            Ok(at) => self.changes[at].1 = start_ms,
+            Err(at) => self.changes.insert(at, (from_ms, start_ms)),
+        }
+    }
+
+    /// Leaves what holds from `t_ms` on.
+    pub(crate) fn forget_before(&mut self, t_ms: i64) {
+        forget_before(&mut self.changes, t_ms);
+    }
+}
+
+/// Leaves what holds from `t_ms` on.
+fn forget_before(changes: &mut Vec<StartChange>, t_ms: i64) {
+    let later = changes.partition_point(|(from_ms, _)| *from_ms <= t_ms);
+    changes.drain(..later.saturating_sub(1));
+}
+
+/// What holds in a range (its end excluded), the first change brought to where the range begins.
+pub(crate) fn cut(changes: &[StartChange], range: std::ops::Range<i64>) -> Vec<StartChange> {
+    let mut kept = changes.to_vec();
+    kept.retain(|(from_ms, _)| *from_ms < range.end);
+    forget_before(&mut kept, range.start);
+    if let Some((from_ms, _)) = kept.first_mut() {
+        *from_ms = range.start.max(*from_ms);
+    }
+    kept
+}
+
+/// Says of the floats from `first` on when their counters began.
+pub(crate) fn tell(changes: &[StartChange], first: usize, out: &mut SeriesPoints) {
+    if changes.is_empty() {
+        return;
+    }
+    out.starts_ms.resize(first, UNKNOWN_START);
+    let mut rest = changes;
+    let mut in_force = UNKNOWN_START;
+    for t_ms in &out.times_ms[first..] {
+        while let [(from_ms, start_ms), later @ ..] = rest
+            && from_ms <= t_ms
+        {
+            in_force = *start_ms;
+            rest = later;
+        }
+        out.starts_ms.push(in_force);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn told(changes: &[StartChange], times_ms: &[i64]) -> Vec<i64> {
+        let mut points = SeriesPoints {
+            times_ms: times_ms.to_vec(),
+            values: vec![0.0; times_ms.len()],
+            ..SeriesPoints::default()
+        };
+        tell(changes, 0, &mut points);
+        points.starts_ms.resize(times_ms.len(), UNKNOWN_START);
+        points.starts_ms
+    }
+
+    proptest! {
+        #[test]
+        fn each_sample_keeps_the_start_it_told(
+            samples in proptest::collection::vec((0i64..60, 1i64..4, prop::bool::weighted(0.05)), 1..40),
+            range in (0i64..60, 0i64..60),
+        ) {
+            let mut starts = Starts::default();
+            let mut log: Vec<StartChange> = Vec::new();
+            let mut expect: BTreeMap<i64, i64> = BTreeMap::new();
+            for (t_ms, start_ms, restart) in samples {
+                expect.insert(t_ms, start_ms);
+                let newest_ms = expect.keys().next_back().copied().unwrap();
+                log.extend(starts.note(t_ms, start_ms, newest_ms));
+                if restart {
+                    starts = Starts::default();
+                    log.iter().for_each(|change| starts.put(*change));
+                }
+                let changes = starts.changes();
+                prop_assert!(changes.is_sorted_by(|a, b| a.0 < b.0), "{:?}", changes);
+                let (times_ms, starts_ms): (Vec<i64>, Vec<i64>) = expect.iter().unzip();
+                prop_assert_eq!(told(changes, &times_ms), starts_ms);
+            }
+            let (from_ms, to_ms) = (range.0.min(range.1), range.0.max(range.1));
+            let (times_ms, starts_ms): (Vec<i64>, Vec<i64>) = expect.range(from_ms..to_ms).unzip();
+            prop_assert_eq!(told(&cut(starts.changes(), from_ms..to_ms), &times_ms), starts_ms);
+            starts.forget_before(from_ms);
+            let (times_ms, starts_ms): (Vec<i64>, Vec<i64>) = expect.range(from_ms..).unzip();
+            prop_assert_eq!(told(starts.changes(), &times_ms), starts_ms);
+        }
+    }
+}

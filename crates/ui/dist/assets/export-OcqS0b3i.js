@@ -1,4 +1,0 @@
-function e(e,n,{columns:a,rows:o}){e===`csv`?i(`${n}.csv`,`text/csv`,t(a,o)):i(`${n}.json`,`application/json`,r(a,o))}function t(e,t){return[e,...t.map(t=>e.map(e=>t[e]))].map(e=>e.map(n).join(`,`)).join(`\r
-`)+`\r
-`}function n(e){if(e==null)return``;if(typeof e==`number`)return String(e);let t=/^[=+\-@\t\r]/.test(e)&&Number.isNaN(Number(e))?`'${e}`:e;return/[",\r\n]/.test(t)?`"${t.replace(/"/g,`""`)}"`:t}function r(e,t){return JSON.stringify(t.map(t=>Object.fromEntries(e.map(e=>[e,t[e]??null]))),null,2)+`
-`}function i(e,t,n){let r=URL.createObjectURL(new Blob([n],{type:t})),i=document.createElement(`a`);i.href=r,i.download=e,i.click(),setTimeout(()=>URL.revokeObjectURL(r),1e3)}export{e as t};
