@@ -173,8 +173,8 @@ impl SeriesSink for StoreSink {
         self.0.push_exemplar(series, exemplar);
     }
 
-    fn start(&mut self, series: SeriesRef, start_ms: i64) {
-        self.0.push_start(series, start_ms);
+    fn start(&mut self, series: SeriesRef, t_ms: i64, start_ms: i64) {
+        self.0.push_start(series, t_ms, start_ms);
     }
 }
 

@@ -92,7 +92,7 @@ impl SeriesSink for Known {
         black_box((series, exemplar));
     }
 
-    fn start(&mut self, series: usize, start_ms: i64) {
+    fn start(&mut self, series: usize, _t_ms: i64, start_ms: i64) {
         black_box((series, start_ms));
     }
 }

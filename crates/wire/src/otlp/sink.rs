@@ -30,7 +30,8 @@ pub trait SeriesSink {
     /// After the sample that it belongs to.
     fn exemplar(&mut self, series: Self::Series, exemplar: Exemplar);
 
-    fn start(&mut self, series: Self::Series, start_ms: i64);
+    /// The counter behind the sample at `t_ms` began then.
+    fn start(&mut self, series: Self::Series, t_ms: i64, start_ms: i64);
 }
 
 /// Knows no keys: every series is made, in the order of the request.
@@ -61,7 +62,7 @@ impl SeriesSink for WriteBatch {
         self.series[series].exemplars.push(exemplar);
     }
 
-    fn start(&mut self, series: usize, start_ms: i64) {
+    fn start(&mut self, series: usize, _t_ms: i64, start_ms: i64) {
         self.series[series].start_ms = Some(start_ms);
     }
 }

@@ -411,7 +411,7 @@ where
         if let Some(series) = series {
             self.sink.sample(series, point.t_ms, point.or_stale(value));
             if let Some(start_ms) = start_ms {
-                self.sink.start(series, start_ms);
+                self.sink.start(series, point.t_ms, start_ms);
             }
         }
         Ok(series)
@@ -428,7 +428,7 @@ where
         if let Some(series) = self.series(point, WHOLE)? {
             self.sink.histogram(series, point.t_ms, histogram);
             if let Some(start_ms) = start_ms {
-                self.sink.start(series, start_ms);
+                self.sink.start(series, point.t_ms, start_ms);
             }
             self.push_exemplars(series, exemplars);
         }

@@ -66,8 +66,8 @@ impl SeriesSink for Knowing {
         self.batch.exemplar(series, exemplar);
     }
 
-    fn start(&mut self, series: usize, start_ms: i64) {
-        self.batch.start(series, start_ms);
+    fn start(&mut self, series: usize, t_ms: i64, start_ms: i64) {
+        self.batch.start(series, t_ms, start_ms);
     }
 }
 
