@@ -147,6 +147,11 @@ impl Annotations {
         );
     }
 
+    pub(crate) fn starts_overlap(&mut self, name: &str, span: Span) {
+        let text = "sample has start time that overlaps with previous sample timestamp for metric";
+        self.warn(span, format!("{text} {name:?}"));
+    }
+
     pub(crate) fn mixed_schemas(&mut self, name: &str, span: Span) {
         let text =
             "vector contains a mix of histograms with exponential and custom buckets schemas for metric name";

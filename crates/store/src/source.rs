@@ -82,6 +82,8 @@ pub struct SeriesPoints {
     /// the floats behind its end have no known start; most often empty.
     pub starts_ms: Vec<i64>,
     pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
+    /// The same as `starts_ms`, of the histograms.
+    pub histogram_starts_ms: Vec<i64>,
 }
 
 /// Of a float whose counter's beginning nobody told.
@@ -93,6 +95,7 @@ impl SeriesPoints {
         self.values.clear();
         self.starts_ms.clear();
         self.histograms.clear();
+        self.histogram_starts_ms.clear();
     }
 
     /// The start of the counter behind the float at `index`, if it is known.
@@ -105,6 +108,14 @@ impl SeriesPoints {
         if let Some(last) = self.times_ms.len().checked_sub(1) {
             self.starts_ms.resize(last, UNKNOWN_START);
             self.starts_ms.push(start_ms);
+        }
+    }
+
+    /// Says when the counter behind the last histogram began.
+    pub fn set_last_histogram_start(&mut self, start_ms: i64) {
+        if let Some(last) = self.histograms.len().checked_sub(1) {
+            self.histogram_starts_ms.resize(last, UNKNOWN_START);
+            self.histogram_starts_ms.push(start_ms);
         }
     }
 

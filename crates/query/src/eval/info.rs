@@ -13,6 +13,8 @@ use std::sync::Arc;
 /// Labels by which a target is known.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 const DEFAULT_INFO_METRIC: &str = "target_info";
+/// What is an info metric when the selector only says which ones not to take.
+const ANY_INFO_METRIC: &str = ".+_info";
 
 /// Which info metric of which target.
 type Key = (String, Option<String>, Option<String>);
@@ -36,10 +38,10 @@ impl Evaluator<'_> {
             ExprKind::Vector(selector) => Some(selector),
             _ => None,
         });
-        let (name_matchers, data_matchers) = matchers(selector);
+        let (name_matchers, data_matchers) = matchers(selector)?;
         let is_info = |labels: &Labels| {
             let name = labels.metric_name().unwrap_or("");
-            !name_matchers.is_empty() && name_matchers.iter().all(|m| m.matches(name))
+            name_matchers.iter().all(|m| m.matches(name))
         };
         let ignored: Vec<bool> = base.rows.iter().map(|row| is_info(&row.labels)).collect();
         let infos = self.info_series(
@@ -70,9 +72,6 @@ impl Evaluator<'_> {
             return Ok(Vec::new());
         }
         let mut all: Vec<Matcher> = name_matchers.to_vec();
-        if all.is_empty() {
-            all.push(Matcher::equal(METRIC_NAME, DEFAULT_INFO_METRIC));
-        }
         for (label, values) in values {
             let mut quoted: Vec<String> = values.iter().map(|v| regex::escape(v)).collect();
             quoted.sort();
@@ -110,16 +109,21 @@ impl Evaluator<'_> {
     }
 }
 
-/// Matchers of the metric's name, and those of data labels.
-fn matchers(selector: Option<&VectorSelector>) -> (Vec<Matcher>, Vec<Matcher>) {
-    match selector {
-        Some(selector) => selector
-            .matchers
-            .iter()
-            .cloned()
-            .partition(|m| m.name == METRIC_NAME),
-        None => (vec![Matcher::equal(METRIC_NAME, DEFAULT_INFO_METRIC)], Vec::new()),
+/// Matchers of the metric's name, and those of data labels. Names are never open to all metrics: a selector without a name
+/// means `target_info`, one that only excludes names means whatever else is called an info metric.
+fn matchers(selector: Option<&VectorSelector>) -> Evaluated<(Vec<Matcher>, Vec<Matcher>)> {
+    let given = selector.map(|s| s.matchers.as_slice()).unwrap_or_default();
+    let (mut names, data): (Vec<Matcher>, Vec<Matcher>) =
+        given.iter().cloned().partition(|m| m.name == METRIC_NAME);
+    let excludes = |m: &Matcher| matches!(m.op, MatchOp::NotEqual | MatchOp::NotRegex);
+    if names.is_empty() {
+        names.push(Matcher::equal(METRIC_NAME, DEFAULT_INFO_METRIC));
+    } else if names.iter().all(excludes) {
+        let any = Matcher::new(MatchOp::Regex, METRIC_NAME, ANY_INFO_METRIC)
+            .map_err(|error| QueryError::execution(error.to_string()))?;
+        names.push(any);
     }
+    Ok((names, data))
 }
 
 fn first_selector(expr: &Expr) -> Option<&VectorSelector> {

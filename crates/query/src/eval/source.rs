@@ -246,7 +246,15 @@ pub(super) fn read(one: &SelectedSeries, from: i64, to: i64, points: &mut Series
 }
 
 fn drop_stale(points: &mut SeriesPoints) {
-    points.histograms.retain(|(_, h)| !is_stale(h.sum));
+    let mut starts = points.histogram_starts_ms.iter();
+    let mut kept = Vec::new();
+    points.histograms.retain(|(_, h)| {
+        let start = starts.next();
+        let is_kept = !is_stale(h.sum);
+        kept.extend(start.filter(|_| is_kept));
+        is_kept
+    });
+    points.histogram_starts_ms = kept;
     let Some(first) = points.values.iter().position(|v| v.is_nan()) else {
         return;
     };

@@ -83,7 +83,9 @@ impl Evaluator<'_> {
             return self.stream(expr, Steps::single(steps.start_ms), &mut repeated);
         }
         match &expr.kind {
-            ExprKind::Vector(selector) if selector.smoothed => self.stream_smoothed(selector, steps, sink),
+            ExprKind::Vector(selector) if selector.smoothed => {
+                self.stream_smoothed((selector, expr.span), steps, sink)
+            }
             ExprKind::Vector(selector) => self.stream_instant(selector, steps, sink),
             ExprKind::Paren(inner) => self.stream(inner, steps, sink),
             ExprKind::Unary(op, inner) => self.stream(inner, steps, &mut |mut batch| {

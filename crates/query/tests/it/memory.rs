@@ -21,7 +21,7 @@ struct Samples {
     given: BTreeMap<i64, Value>,
     /// As a store gives them back: with the counter reset hints that it has found out.
     kept: BTreeMap<i64, Value>,
-    /// When the counter behind a float began.
+    /// When the counter behind a sample began.
     starts: BTreeMap<i64, i64>,
 }
 
@@ -126,7 +126,12 @@ impl SeriesReader for Reader {
                         out.set_last_start(*start_ms);
                     }
                 }
-                Value::Histogram(histogram) => out.histograms.push((*t_ms, histogram.clone())),
+                Value::Histogram(histogram) => {
+                    out.histograms.push((*t_ms, histogram.clone()));
+                    if let Some(start_ms) = self.0.starts.get(t_ms) {
+                        out.set_last_histogram_start(*start_ms);
+                    }
+                }
             }
         }
         Ok(())

@@ -298,14 +298,14 @@ fn read_chunks(
         values: std::mem::take(&mut out.values),
         ..SeriesColumns::default()
     };
-    let first = columns.times_ms.len();
+    let first = (columns.times_ms.len(), out.histograms.len());
     let result = block.salvage_chunks(chunks, range, &mut columns);
     out.times_ms = columns.times_ms;
     out.values = columns.values;
-    starts::tell(&columns.start_times_ms, first, out);
     let histograms = columns.histograms.into_iter();
     out.histograms
         .extend(histograms.map(|(t, h)| (t, Arc::new(h.to_float()))));
+    starts::tell(&columns.start_times_ms, first, out);
     result.map(drop)
 }
 
@@ -377,10 +377,7 @@ fn read_parts<P>(
         put_floats_in_order(floats, out);
     }
     if !histograms_ordered {
-        let mut all = out.histograms.split_off(histograms);
-        all.sort_by_key(|(t, _)| *t);
-        keep_last(&mut all);
-        out.histograms.extend(all);
+        put_histograms_in_order(histograms, out);
     }
     Ok(())
 }
@@ -417,6 +414,25 @@ fn put_floats_in_order(first: usize, out: &mut SeriesPoints) {
         out.values.push(value);
         if starts {
             out.starts_ms.push(start_ms);
+        }
+    }
+}
+
+/// The same of the histograms.
+fn put_histograms_in_order(first: usize, out: &mut SeriesPoints) {
+    let starts = out.histogram_starts_ms.len() > first;
+    out.histogram_starts_ms
+        .resize(out.histograms.len(), UNKNOWN_START);
+    let starts_ms = out.histogram_starts_ms.drain(first..);
+    let mut all: Vec<_> = (out.histograms.drain(first..).zip(starts_ms))
+        .map(|((t_ms, histogram), start_ms)| (t_ms, (histogram, start_ms)))
+        .collect();
+    all.sort_by_key(|(t, _)| *t);
+    keep_last(&mut all);
+    for (t_ms, (histogram, start_ms)) in all {
+        out.histograms.push((t_ms, histogram));
+        if starts {
+            out.histogram_starts_ms.push(start_ms);
         }
     }
 }

@@ -339,7 +339,7 @@ impl SeriesReader for HeadReader {
         let Some(series) = shard.get(slot) else {
             return Ok(());
         };
-        let first = out.times_ms.len();
+        let (first, histogram) = (out.times_ms.len(), out.histograms.len());
         let last_ms = end_ms.min(until_ms);
         for chunk in series
             .sealed_since(start_ms)
@@ -355,7 +355,7 @@ impl SeriesReader for HeadReader {
         }
         if let Some(extra) = &series.extra {
             self.merge_extra(extra, (start_ms, end_ms), first, out);
-            starts::tell(extra.starts.changes(), first, out);
+            starts::tell(extra.starts.changes(), (first, histogram), out);
         }
         Ok(())
     }

@@ -82,22 +82,35 @@ pub(crate) fn cut(changes: &[StartChange], range: std::ops::Range<i64>) -> Vec<S
     kept
 }
 
-/// Says of the floats from `first` on when their counters began.
-pub(crate) fn tell(changes: &[StartChange], first: usize, out: &mut SeriesPoints) {
+/// Says of the floats and the histograms from the given ones on when their counters began.
+pub(crate) fn tell(changes: &[StartChange], (float, histogram): (usize, usize), out: &mut SeriesPoints) {
     if changes.is_empty() {
         return;
     }
-    out.starts_ms.resize(first, UNKNOWN_START);
+    tell_each(changes, out.times_ms[float..].iter(), float, &mut out.starts_ms);
+    if out.histograms.len() > histogram {
+        let times = out.histograms[histogram..].iter().map(|h| &h.0);
+        tell_each(changes, times, histogram, &mut out.histogram_starts_ms);
+    }
+}
+
+fn tell_each<'a>(
+    changes: &[StartChange],
+    times_ms: impl Iterator<Item = &'a i64>,
+    first: usize,
+    starts_ms: &mut Vec<i64>,
+) {
+    starts_ms.resize(first, UNKNOWN_START);
     let mut rest = changes;
     let mut in_force = UNKNOWN_START;
-    for t_ms in &out.times_ms[first..] {
+    for t_ms in times_ms {
         while let [(from_ms, start_ms), later @ ..] = rest
             && from_ms <= t_ms
         {
             in_force = *start_ms;
             rest = later;
         }
-        out.starts_ms.push(in_force);
+        starts_ms.push(in_force);
     }
 }
 
@@ -106,15 +119,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     fn told(changes: &[StartChange], times_ms: &[i64]) -> Vec<i64> {
         let mut points = SeriesPoints {
             times_ms: times_ms.to_vec(),
             values: vec![0.0; times_ms.len()],
+            histograms: times_ms.iter().map(|t| (*t, Arc::default())).collect(),
             ..SeriesPoints::default()
         };
-        tell(changes, 0, &mut points);
+        tell(changes, (0, 0), &mut points);
         points.starts_ms.resize(times_ms.len(), UNKNOWN_START);
+        points.histogram_starts_ms.resize(times_ms.len(), UNKNOWN_START);
+        assert_eq!(points.histogram_starts_ms, points.starts_ms);
         points.starts_ms
     }
 

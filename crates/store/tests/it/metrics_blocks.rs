@@ -193,22 +193,46 @@ fn old_blocks_go_and_ended_series_leave() {
     assert_eq!(read(&store).len(), 20);
 }
 
-/// A counter that begins anew every forty samples, among others every sample with a start of its own, and one that tells none.
+fn histogram(n: u64) -> Histogram {
+    Histogram {
+        reset_hint: ResetHint::Unknown,
+        schema: 2,
+        zero_threshold: 1e-9,
+        sum: n as f64 * 1.5,
+        positive_spans: vec![Span { offset: 1, length: 2 }],
+        negative_spans: vec![],
+        counts: Counts::Int {
+            count: 3 * n + 1,
+            zero: 1,
+            positive: vec![n, 2 * n],
+            negative: vec![],
+        },
+        custom_bounds: Arc::from([]),
+    }
+}
+
+/// A counter that begins anew every forty samples, among others every sample with a start of its own, one that tells none, and
+/// a histogram that begins anew as the first.
 #[test]
 fn starts_come_back_from_head_log_block_and_merged_block() {
     let dir = tempfile::tempdir().unwrap();
-    let name = |n: usize| Labels::from_pairs([("__name__", ["a", "b", "c"][n])]).unwrap();
+    let name = |n: usize| Labels::from_pairs([("__name__", ["a", "b", "c", "d"][n])]).unwrap();
     let start_of = |n: usize, step: i64| match n {
-        0 => T0 + step.div_euclid(40) * 40 * STEP_MS - 1,
+        0 | 3 => T0 + step.div_euclid(40) * 40 * STEP_MS - 1,
         1 => T0 + step * STEP_MS - 7,
         _ => UNKNOWN_START,
     };
     let check = |store: &MetricsStore, steps: i64| {
         let found = read(store);
-        assert_eq!(found.len(), 3);
+        assert_eq!(found.len(), 4);
         for (n, (labels, points)) in found.iter().enumerate() {
             assert_eq!(*labels, name(n));
-            assert_eq!(points.times_ms.len() as i64, steps);
+            assert_eq!(points.len() as i64, steps);
+            if n == 3 {
+                let told: Vec<i64> = (0..steps).map(|step| start_of(n, step)).collect();
+                assert_eq!(points.histogram_starts_ms, told);
+                continue;
+            }
             for step in 0..steps {
                 let start = Some(start_of(n, step)).filter(|s| *s != UNKNOWN_START);
                 assert_eq!(
@@ -223,9 +247,12 @@ fn starts_come_back_from_head_log_block_and_merged_block() {
     for step in 0..700 {
         let t_ms = T0 + step * STEP_MS;
         let mut appender = store.appender("test", t_ms);
-        for n in 0..3 {
+        for n in 0..4 {
             let series = appender.series(&name(n)).unwrap();
-            appender.push(series, t_ms, step as f64);
+            match n {
+                3 => appender.push_histogram(series, t_ms, histogram(step as u64)),
+                _ => appender.push(series, t_ms, step as f64),
+            };
             if start_of(n, step) != UNKNOWN_START {
                 appender.push_start(series, t_ms, start_of(n, step));
             }
@@ -290,21 +317,6 @@ fn who_takes_the_place_of_another_is_not_taken_for_it() {
 #[test]
 fn histograms_and_exemplars_come_back_from_log_checkpoint_and_block() {
     let dir = tempfile::tempdir().unwrap();
-    let histogram = |n: u64| Histogram {
-        reset_hint: ResetHint::Unknown,
-        schema: 2,
-        zero_threshold: 1e-9,
-        sum: n as f64 * 1.5,
-        positive_spans: vec![Span { offset: 1, length: 2 }],
-        negative_spans: vec![],
-        counts: Counts::Int {
-            count: 3 * n + 1,
-            zero: 1,
-            positive: vec![n, 2 * n],
-            negative: vec![],
-        },
-        custom_bounds: Arc::from([]),
-    };
     let trace = |n: i64| Exemplar {
         labels: Labels::from_pairs([("trace_id", format!("t{n}"))]).unwrap(),
         value: n as f64,

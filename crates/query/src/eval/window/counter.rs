@@ -6,11 +6,11 @@ use crate::annotation::HistogramWork;
 use lapwing_types::{FloatHistogram, ResetHint};
 use std::sync::Arc;
 
-/// A float comes with its position in the window.
+/// With its position among the window's samples of its kind.
 #[derive(Clone)]
 enum Value<'a> {
     Float(f64, usize),
-    Histogram(&'a Arc<FloatHistogram>),
+    Histogram(&'a Arc<FloatHistogram>, usize),
 }
 
 impl<'a> Window<'a> {
@@ -28,7 +28,7 @@ impl<'a> Window<'a> {
                 }
                 (_, Some(h)) => {
                     histogram += 1;
-                    Some((h.0, Value::Histogram(&h.1)))
+                    Some((h.0, Value::Histogram(&h.1, histogram - 1)))
                 }
                 _ => None,
             }
@@ -75,8 +75,10 @@ impl<'a> Window<'a> {
 
 pub(super) fn resets(window: &Window<'_>) -> Out {
     window.count_pairs(|before, after| match (before, after) {
-        (Value::Float(a, _), Value::Float(b, i)) => b < a || began_anew(window.times, window.starts, *i),
-        (Value::Histogram(a), Value::Histogram(b)) => b.is_reset_after(a),
+        (Value::Float(a, _), Value::Float(b, i)) => {
+            b < a || began_anew(|i| window.times[i], window.starts, *i)
+        }
+        (Value::Histogram(..), Value::Histogram(_, i)) => window.histogram_began_anew(*i),
         _ => true,
     })
 }
@@ -84,7 +86,7 @@ pub(super) fn resets(window: &Window<'_>) -> Out {
 pub(super) fn changes(window: &Window<'_>) -> Out {
     window.count_pairs(|before, after| match (before, after) {
         (Value::Float(a, _), Value::Float(b, _)) => a != b && !(a.is_nan() && b.is_nan()),
-        (Value::Histogram(a), Value::Histogram(b)) => !a.same_as(b),
+        (Value::Histogram(a, _), Value::Histogram(b, _)) => !a.same_as(b),
         _ => true,
     })
 }
@@ -104,11 +106,14 @@ pub(super) fn last_two(window: &Window<'_>, context: &mut Context<'_>, is_rate: 
     match (before, after) {
         (Value::Float(a, _), Value::Float(b, i)) => {
             // After a reset the counter began at nothing.
-            let is_reset = is_rate && (b < a || began_anew(window.times, window.starts, *i));
+            let is_reset = is_rate && (b < a || began_anew(|i| window.times[i], window.starts, *i));
             let difference = if is_reset { *b } else { b - a };
             Out::Float(if is_rate { difference / seconds } else { difference })
         }
-        (Value::Histogram(a), Value::Histogram(b)) => histogram_difference((a, b), context, is_rate, seconds),
+        (Value::Histogram(a, _), Value::Histogram(b, i)) => {
+            let is_reset = is_rate && window.histogram_began_anew(*i);
+            histogram_difference((a, b), context, (is_rate, is_reset), seconds)
+        }
         _ => {
             context.note(|notes, name, span| notes.mixed_floats_histograms(name, span));
             Out::None
@@ -119,7 +124,7 @@ pub(super) fn last_two(window: &Window<'_>, context: &mut Context<'_>, is_rate: 
 fn histogram_difference(
     (before, after): (&FloatHistogram, &FloatHistogram),
     context: &mut Context<'_>,
-    is_rate: bool,
+    (is_rate, is_reset): (bool, bool),
     seconds: f64,
 ) -> Out {
     let gauges = [before, after].map(|h| h.reset_hint == ResetHint::Gauge);
@@ -130,7 +135,7 @@ fn histogram_difference(
         context.note(|notes, name, span| notes.not_a_gauge(name, span));
     }
     let mut result = after.clone();
-    if !is_rate || !after.is_reset_after(before) {
+    if !is_reset {
         match result.subtract(before) {
             Err(_) => {
                 context.note(|notes, name, span| notes.mixed_schemas(name, span));

@@ -6,14 +6,11 @@ use super::rate::Kind;
 use super::{Context, Out, Window, WindowSpec};
 use crate::annotation::HistogramWork;
 use crate::error::QueryError;
-use crate::eval::grid::Row;
-use crate::eval::source::read;
-use crate::eval::{Evaluated, Evaluator, Grid, Steps};
-use crate::promql::{Function, MatrixSelector, VectorSelector};
+use crate::eval::Evaluated;
+use crate::promql::{Function, MatrixSelector};
 use lapwing_store::SeriesPoints;
 use lapwing_types::{FloatHistogram, IncompatibleSchemas, ResetHint};
-
-const NO_HISTOGRAMS: &str = "smoothed and anchored modifiers do not work with native histograms";
+use std::sync::Arc;
 
 /// Which functions know what to do with samples outside of their window.
 pub(super) fn check_function(function: Function, matrix: &MatrixSelector) -> Evaluated<()> {
@@ -34,9 +31,43 @@ pub(super) fn check_function(function: Function, matrix: &MatrixSelector) -> Eva
 }
 
 /// Between two samples; after a reset a counter began at zero.
-fn between((t1, v1): (i64, f64), (t2, v2): (i64, f64), t_ms: i64, is_counter: bool) -> f64 {
+pub(super) fn between((t1, v1): (i64, f64), (t2, v2): (i64, f64), t_ms: i64, is_counter: bool) -> f64 {
     let from = if is_counter && v2 < v1 { 0.0 } else { v1 };
     from + (v2 - from) * (t_ms - t1) as f64 / (t2 - t1) as f64
+}
+
+type Point = (i64, Arc<FloatHistogram>);
+
+/// Between two histograms; `reconciled` is told when their custom bounds had to be.
+pub(super) fn histogram_between(
+    ((t1, h1), (t2, h2)): (&Point, &Point),
+    t_ms: i64,
+    is_counter: bool,
+    reconciled: &mut dyn FnMut(HistogramWork),
+) -> Result<FloatHistogram, IncompatibleSchemas> {
+    let fraction = (t_ms - t1) as f64 / (t2 - t1) as f64;
+    let mut out = (**h2).clone();
+    if t_ms == *t1 {
+        return Ok((**h1).clone());
+    }
+    if t_ms == *t2 {
+        return Ok(out);
+    }
+    if h1.uses_custom_buckets() != h2.uses_custom_buckets() {
+        return Err(IncompatibleSchemas);
+    }
+    if is_counter && h2.is_reset_after(h1) {
+        out.scale(fraction);
+        return Ok(out);
+    }
+    if out.subtract(h1)?.custom_bounds {
+        reconciled(HistogramWork::Subtraction);
+    }
+    out.scale(fraction);
+    if out.add(h1)?.custom_bounds {
+        reconciled(HistogramWork::Addition);
+    }
+    Ok(out)
 }
 
 /// The first and the last sample to use; nothing when the window is empty.
@@ -142,23 +173,10 @@ impl Work<'_, '_> {
 
     fn between(&mut self, at: usize, t_ms: i64) -> Result<FloatHistogram, IncompatibleSchemas> {
         let points = self.window.histograms;
-        let ((t1, h1), (t2, h2)) = (&points[at], &points[at + 1]);
-        let fraction = (t_ms - t1) as f64 / (t2 - t1) as f64;
-        let mut out = (**h2).clone();
-        if t_ms == *t1 {
-            return Ok((**h1).clone());
-        }
-        if t_ms == *t2 {
-            return Ok(out);
-        }
-        if self.is_counter && h2.is_reset_after(h1) {
-            out.scale(fraction);
-            return Ok(out);
-        }
-        self.subtract(&mut out, h1)?;
-        out.scale(fraction);
-        self.add(&mut out, h1)?;
-        Ok(out)
+        let is_counter = self.is_counter;
+        histogram_between((&points[at], &points[at + 1]), t_ms, is_counter, &mut |work| {
+            self.done(work, true);
+        })
     }
 
     /// What resets between the two ends hide.
@@ -309,62 +327,4 @@ pub(in crate::eval) fn extend_points(
     out.times_ms.push(end);
     out.values.push(right);
     Ok(out)
-}
-
-impl Evaluator<'_> {
-    /// `selector smoothed`: the value between the neighbours at each step.
-    pub(in crate::eval) fn stream_smoothed(
-        &self,
-        selector: &VectorSelector,
-        steps: Steps,
-        sink: &mut dyn FnMut(Grid) -> Evaluated<()>,
-    ) -> Evaluated<()> {
-        let times = self.instant_times(selector)?;
-        let lookback = self.options.lookback_ms;
-        let (from, to) = times.needed(steps);
-        let to = to.saturating_add(lookback);
-        let series = self.select(&selector.matchers, (from, to), self.instant_tier())?;
-        self.batches(series.len(), steps, sink, |index, scratch, out| {
-            let one = &series[index];
-            read(one, from, to, &mut scratch.points)?;
-            let points = &scratch.points;
-            for step in 0..steps.count {
-                let t_ms = times.reference(steps.at(step));
-                if points
-                    .histograms
-                    .iter()
-                    .any(|h| h.0.saturating_sub(t_ms).saturating_abs() <= lookback)
-                {
-                    return Err(QueryError::execution(NO_HISTOGRAMS));
-                }
-                if let Some(value) = smoothed_value(points, t_ms, lookback) {
-                    out.cells[step] = value;
-                    scratch.samples += 1;
-                }
-            }
-            Ok(Row {
-                labels: one.labels.clone(),
-                drop_name: false,
-            })
-        })
-    }
-}
-
-fn smoothed_value(points: &SeriesPoints, t_ms: i64, lookback: i64) -> Option<f64> {
-    let next = points.times_ms.partition_point(|t| *t < t_ms);
-    let point = |i: usize| Some((*points.times_ms.get(i)?, points.values[i]));
-    let after = point(next).filter(|p| p.0 <= t_ms.saturating_add(lookback));
-    if let Some((t, value)) = after
-        && t == t_ms
-    {
-        return Some(value);
-    }
-    let before = next
-        .checked_sub(1)
-        .and_then(point)
-        .filter(|p| p.0 > t_ms.saturating_sub(lookback))?;
-    Some(match after {
-        Some(after) => between(before, after, t_ms, false),
-        None => before.1,
-    })
 }

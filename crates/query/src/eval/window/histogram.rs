@@ -1,18 +1,17 @@
 //! Changes of native histograms over a window.
 
-use super::Context;
+use super::{Context, Window};
 use crate::annotation::HistogramWork;
 use lapwing_types::{FloatHistogram, ResetHint};
 use std::sync::Arc;
 
-type Points = [(i64, Arc<FloatHistogram>)];
-
-/// Last minus first, resets made up for. Nothing when the layouts do not go together; the reason is then noted.
+/// Last minus first, resets made up for; of one alone no change at all. Nothing when the layouts do not go together; the reason is then noted.
 pub(super) fn histogram_rate(
-    points: &Points,
+    window: &Window<'_>,
     is_counter: bool,
     context: &mut Context<'_>,
 ) -> Option<FloatHistogram> {
+    let points = window.histograms;
     let mut previous = points[0].1.clone();
     let last = &points[points.len() - 1].1;
     let mut custom = previous.uses_custom_buckets();
@@ -21,8 +20,8 @@ pub(super) fn histogram_rate(
         context.note(|notes, name, span| notes.not_a_counter(name, span));
     }
     // The layout of a first sample before a reset does not matter.
-    let second = &points[1].1;
-    if is_counter && second.is_reset_after(&previous) {
+    if is_counter && points.len() > 1 && window.histogram_began_anew(1) {
+        let second = &points[1].1;
         previous = Arc::new(FloatHistogram {
             schema: second.schema,
             custom_bounds: second.custom_bounds.clone(),
@@ -39,7 +38,7 @@ pub(super) fn histogram_rate(
     }
     let mut schema = last.schema.min(previous.schema);
     if is_counter {
-        for (_, point) in &points[1..points.len() - 1] {
+        for (_, point) in points.iter().take(points.len() - 1).skip(1) {
             if is_gauge(point) {
                 context.note(|notes, name, span| notes.not_a_counter(name, span));
             }
@@ -59,8 +58,9 @@ pub(super) fn histogram_rate(
         Ok(_) => {}
     }
     if is_counter {
-        for (_, point) in &points[1..] {
-            if point.is_reset_after(&previous) {
+        for (index, (_, point)) in points.iter().enumerate().skip(1) {
+            // Of a first sample before a reset nothing is left to make up for.
+            if window.histogram_began_anew(index) {
                 match result.add(&previous) {
                     Err(_) => return mixed(context),
                     Ok(done) if done.custom_bounds => {

@@ -10,6 +10,7 @@ mod order;
 mod over_time;
 mod plan;
 mod rate;
+mod smoothed;
 mod trend;
 
 pub(super) use extended::extend_points;
@@ -69,6 +70,7 @@ pub(super) struct Window<'a> {
     /// When the counters behind the floats began; shorter than `values` where that is not known.
     pub(super) starts: &'a [i64],
     pub(super) histograms: &'a [(i64, Arc<FloatHistogram>)],
+    pub(super) histogram_starts: &'a [i64],
     pub(super) start_ms: i64,
     pub(super) end_ms: i64,
     pub(super) eval_ms: i64,
@@ -103,6 +105,11 @@ impl Context<'_> {
     pub(super) fn note(&mut self, f: impl FnOnce(&mut Annotations, &str, Span)) {
         f(self.notes, metric_name(self.labels), self.span);
     }
+}
+
+/// The starts that are known within a span of samples.
+fn known(starts: &[i64], (low, high): (usize, usize)) -> &[i64] {
+    &starts[low.min(starts.len())..high.min(starts.len())]
 }
 
 pub(super) fn is_window_function(function: Function) -> bool {
@@ -259,9 +266,13 @@ impl Evaluator<'_> {
             }
             return Ok(());
         }
-        let starts: &[i64] = match self.options.start_timestamps {
-            true => &points.starts_ms,
-            false => &[],
+        let (starts, histogram_starts): (&[i64], &[i64]) = match self.options.start_timestamps {
+            true => (&points.starts_ms, &points.histogram_starts_ms),
+            false => (&[], &[]),
+        };
+        let overlaps = match rate::wants_resets(prepared.function) && !spec.anchored && !spec.smoothed {
+            true => rate::overlaps(points, (starts, histogram_starts)),
+            false => Vec::new(),
         };
         let resets = (steps.count > 2 && rate::wants_resets(prepared.function))
             .then(|| rate::resets(&points.times_ms, &points.values, starts));
@@ -283,8 +294,9 @@ impl Evaluator<'_> {
             let window = Window {
                 times: &points.times_ms[low..high],
                 values: &points.values[low..high],
-                starts: &starts[low.min(starts.len())..high.min(starts.len())],
+                starts: known(starts, (low, high)),
                 histograms: &points.histograms[histogram_low..histogram_high],
+                histogram_starts: known(histogram_starts, (histogram_low, histogram_high)),
                 start_ms,
                 end_ms,
                 eval_ms,
@@ -318,6 +330,10 @@ impl Evaluator<'_> {
                 Some(value) => value,
                 None => value(&window, &mut context)?,
             };
+            let gives = !matches!(given, Out::None);
+            if gives && overlaps.iter().any(|o| o.0 > start_ms && o.1 <= end_ms) {
+                context.note(|notes, name, span| notes.starts_overlap(name, span));
+            }
             match given {
                 Out::None => {}
                 Out::Float(value) => {

@@ -170,6 +170,7 @@ mod tests {
                     times: &times[low..high],
                     values: &values[low..high],
                     starts: &[],
+                    histogram_starts: &[],
                     histograms: &[],
                     start_ms,
                     end_ms,

@@ -2,8 +2,10 @@
 
 use super::histogram::histogram_rate;
 use super::{Context, Out, Window, extended};
+use crate::annotation::HistogramWork;
 use crate::promql::Function;
-use lapwing_store::UNKNOWN_START;
+use lapwing_store::{SeriesPoints, UNKNOWN_START};
+use lapwing_types::FloatHistogram;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
@@ -33,21 +35,38 @@ pub(super) fn wants_resets(function: Function) -> bool {
 /// Positions at which a counter is lower than before, or says that it began anew.
 pub(super) fn resets(times: &[i64], values: &[f64], starts: &[i64]) -> Vec<usize> {
     (1..values.len())
-        .filter(|i| values[*i] < values[*i - 1] || began_anew(times, starts, *i))
+        .filter(|i| values[*i] < values[*i - 1] || began_anew(|i| times[i], starts, *i))
         .collect()
 }
 
-/// Whether the counter behind the float at `index` began after the float before it. A start at the very time of the float before
-/// is a reset only where that float knows an earlier start of its own: otherwise it marks a counter whose beginning is unknown.
-pub(super) fn began_anew(times: &[i64], starts: &[i64], index: usize) -> bool {
+/// Whether the counter behind the sample at `index` began after the sample before it. A start at the very time of the one before
+/// is a reset only where that one knows an earlier start of its own: otherwise it marks a counter whose beginning is unknown.
+pub(super) fn began_anew(time: impl Fn(usize) -> i64, starts: &[i64], index: usize) -> bool {
     let Some(start) = starts.get(index).copied().filter(|s| *s != UNKNOWN_START) else {
         return false;
     };
-    let (before, before_start) = (times[index - 1], starts[index - 1]);
+    let (before, before_start) = (time(index - 1), starts[index - 1]);
     if start == before {
         return before_start != UNKNOWN_START && before_start < before;
     }
-    start > before && start < times[index]
+    start > before && start < time(index)
+}
+
+/// Neighbours, by their times, of which the later one says that it counts from before the earlier one, yet not from where that
+/// one does: somebody counted twice.
+pub(super) fn overlaps(points: &SeriesPoints, (floats, histograms): (&[i64], &[i64])) -> Vec<(i64, i64)> {
+    let of = |starts: &[i64], time: &dyn Fn(usize) -> i64| -> Vec<(i64, i64)> {
+        (1..starts.len())
+            .filter(|i| {
+                let (before, start) = (starts[*i - 1], starts[*i]);
+                start != UNKNOWN_START && start < time(*i - 1) && start != before
+            })
+            .map(|i| (time(i - 1), time(i)))
+            .collect()
+    };
+    let mut found = of(floats, &|i| points.times_ms[i]);
+    found.extend(of(histograms, &|i| points.histograms[i].0));
+    found
 }
 
 impl Window<'_> {
@@ -65,7 +84,7 @@ impl Window<'_> {
             }
             None => {
                 for i in 1..self.values.len() {
-                    if self.values[i] < self.values[i - 1] || began_anew(self.times, self.starts, i) {
+                    if self.values[i] < self.values[i - 1] || began_anew(|i| self.times[i], self.starts, i) {
                         result += self.values[i - 1];
                     }
                 }
@@ -74,10 +93,21 @@ impl Window<'_> {
         result
     }
 
-    /// Where the counter behind the first float was zero, if that is inside of the window.
+    /// Whether the histogram at `index` counts anew, as it or its start tells.
+    pub(super) fn histogram_began_anew(&self, index: usize) -> bool {
+        let points = self.histograms;
+        began_anew(|i| points[i].0, self.histogram_starts, index)
+            || points[index].1.is_reset_after(&points[index - 1].1)
+    }
+
+    /// Where the counter behind the first sample was zero, if that is inside of the window.
     fn zero_ms(&self) -> Option<i64> {
-        let start = self.starts.first().copied().filter(|s| *s != UNKNOWN_START)?;
-        (start > self.start_ms && start < self.times[0]).then_some(start)
+        let (starts, first_ms) = match self.times.first() {
+            Some(first_ms) => (self.starts, *first_ms),
+            None => (self.histogram_starts, self.histograms.first()?.0),
+        };
+        let start = starts.first().copied().filter(|s| *s != UNKNOWN_START)?;
+        (start > self.start_ms && start < first_ms).then_some(start)
     }
 }
 
@@ -94,7 +124,7 @@ pub(super) fn rate(window: &Window<'_>, context: &mut Context<'_>, kind: Kind) -
         true => window.zero_ms(),
         false => None,
     };
-    if floats.len() >= 2 || zero_ms.is_some() {
+    if floats.len() >= 2 || (zero_ms.is_some() && !floats.is_empty()) {
         let mut result = floats[floats.len() - 1] - floats[0];
         if kind.is_counter {
             result = window.add_lost_to_resets(result);
@@ -103,27 +133,49 @@ pub(super) fn rate(window: &Window<'_>, context: &mut Context<'_>, kind: Kind) -
         let start = floats[0];
         if let Some(zero_ms) = zero_ms {
             result += start;
-            return Out::Float(result * factor_from_zero(window, kind, zero_ms));
+            return Out::Float(result * factor_from_zero(window, kind, (zero_ms, times), floats.len() - 1));
         }
         let factor = factor(window, kind, times, floats.len() - 1, |interval| {
             (result > 0.0 && start >= 0.0).then(|| interval * (start / result))
         });
         return Out::Float(result * factor);
     }
-    if histograms.len() >= 2 {
-        let Some(mut result) = histogram_rate(histograms, kind.is_counter, context) else {
-            return Out::None;
-        };
-        let last = histograms.len() - 1;
-        let times = (histograms[0].0, histograms[last].0);
-        let (start, total) = (histograms[0].1.count, result.count);
+    rate_of_histograms(window, context, kind, zero_ms).map_or(Out::None, Out::Histogram)
+}
+
+fn rate_of_histograms(
+    window: &Window<'_>,
+    context: &mut Context<'_>,
+    kind: Kind,
+    zero_ms: Option<i64>,
+) -> Option<FloatHistogram> {
+    let points = window.histograms;
+    let last = points.len().checked_sub(1)?;
+    if last == 0 && zero_ms.is_none() {
+        return None;
+    }
+    let times = (points[0].0, points[last].0);
+    let mut result = histogram_rate(window, kind.is_counter, context)?;
+    let Some(zero_ms) = zero_ms else {
+        let (start, total) = (points[0].1.count, result.count);
         let factor = factor(window, kind, times, last, |interval| {
             (total > 0.0 && start >= 0.0).then(|| interval * (start / total))
         });
         result.scale(factor);
-        return Out::Histogram(result);
+        return Some(result);
+    };
+    match result.add(&points[0].1) {
+        Err(_) => {
+            context.note(|notes, name, span| notes.mixed_schemas(name, span));
+            return None;
+        }
+        Ok(done) if done.custom_bounds => {
+            context.note(|notes, _, span| notes.bounds_reconciled(HistogramWork::Addition, span));
+        }
+        Ok(_) => {}
     }
-    Out::None
+    result.scale(factor_from_zero(window, kind, (zero_ms, times), last));
+    Some(result)
 }
 
 /// By how much the change between the first and the last sample grows when it is extrapolated to the window's ends. Where
@@ -163,10 +215,14 @@ fn factor(
 }
 
 /// The same where the counter is known to have been zero inside of the window: nothing is guessed about the time before.
-fn factor_from_zero(window: &Window<'_>, kind: Kind, zero_ms: i64) -> f64 {
+fn factor_from_zero(
+    window: &Window<'_>,
+    kind: Kind,
+    (zero_ms, (first_ms, last_ms)): (i64, (i64, i64)),
+    gaps: usize,
+) -> f64 {
     let seconds = |ms: i64| ms as f64 / 1000.0;
-    let (first_ms, last_ms) = (window.times[0], window.times[window.times.len() - 1]);
-    let average = match window.times.len() - 1 {
+    let average = match gaps {
         0 => 0.0,
         gaps => seconds(last_ms - first_ms) / gaps as f64,
     };

@@ -41,9 +41,11 @@ impl Parser<'_> {
         self.duration_operand(true)
     }
 
+    /// The older names are those of aggregations, which can stand in no duration.
     fn at_min_or_max(&self) -> bool {
         let token = self.peek();
-        token.kind == Kind::Identifier && matches!(self.text(token), "min_of" | "max_of" | "min" | "max")
+        matches!(token.kind, Kind::Identifier | Kind::Aggregator(_))
+            && matches!(self.text(token), "min_of" | "max_of" | "min" | "max")
     }
 
     fn duration_expr(&mut self, floor: u8) -> Parsed<DurationExpr> {
