@@ -3,7 +3,7 @@
 use crate::http::{FetchError, HttpConfigError, UnitError};
 use crate::relabel::RelabelError;
 use crate::sink::SinkError;
-use lapwing_types::LimitExceeded;
+use lapwing_types::{LimitExceeded, format_duration_ms};
 use lapwing_wire::text::ParseError;
 
 /// Why a job's configuration cannot be used.
@@ -34,7 +34,7 @@ pub enum TargetError {
     Scheme { scheme: String },
     #[error("{label}: {reason}")]
     Duration { label: &'static str, reason: UnitError },
-    #[error("timeout of {timeout_ms} ms is longer than the interval of {interval_ms} ms")]
+    #[error("timeout of {} is longer than the interval of {}", format_duration_ms(*timeout_ms), format_duration_ms(*interval_ms))]
     TimeoutTooLong { timeout_ms: i64, interval_ms: i64 },
     #[error("not a URL: {url:?}")]
     Url { url: String },

@@ -225,7 +225,7 @@ mod tests {
         check(&[(ADDRESS, "a/b")], r#"not a URL: "http://a/b/metrics""#);
         check(
             &[(ADDRESS, "a"), (TIMEOUT, "1m")],
-            "timeout of 60000 ms is longer than the interval of 15000 ms",
+            "timeout of 1m is longer than the interval of 15s",
         );
         let dropping = job(|c| {
             c.relabel_configs = vec![RelabelConfig {

@@ -1,18 +1,18 @@
 //! Why something was not kept. One bad series never spoils the good ones of the same request: a [`Refusal`] concerns
 //! one series or sample, an [`AppendError`] the request as a whole.
 
-use lapwing_types::{HistogramError, Labels, LimitExceeded};
+use lapwing_types::{HistogramError, Labels, LimitExceeded, format_duration_ms};
 use std::fmt;
 use std::path::PathBuf;
 
 /// Why one series or sample was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    #[error("sample is older than the out-of-order window of {window_ms} ms allows")]
+    #[error("sample is older than the out-of-order window of {} allows", format_duration_ms(*window_ms))]
     TooOld { window_ms: i64 },
-    #[error("sample is older than the retention of {age_ms} ms")]
+    #[error("sample is older than the retention of {}", format_duration_ms(*age_ms))]
     BeyondRetention { age_ms: i64 },
-    #[error("sample lies more than {max_ms} ms in the future")]
+    #[error("sample lies more than {} in the future", format_duration_ms(*max_ms))]
     Future { max_ms: i64 },
     #[error("another value stands at the same time")]
     DuplicateWithOtherValue,
