@@ -37,6 +37,9 @@ pub(super) const PAGE_LEN_MAX: usize = 64 << 20;
 /// A page is closed when it has this much: one read of a series costs one of these.
 pub(super) const PAGE_LEN_TARGET: usize = 32 << 10;
 
+/// Pages go to the file so much at a time. Samples of long ago may open a block for each two hours of them at once.
+const WRITE_LEN: usize = 2 * PAGE_LEN_TARGET;
+
 /// What a page holds. The numbers are the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -89,7 +92,7 @@ impl PageWriter {
         let file = File::create_new(path).map_err(BlockError::io("creating", path))?;
         let mut writer = PageWriter {
             path: path.to_owned(),
-            file: BufWriter::with_capacity(256 << 10, file),
+            file: BufWriter::with_capacity(WRITE_LEN, file),
             offset: 0,
             slots: Vec::new(),
         };
