@@ -63,7 +63,7 @@ impl OpenPage {
         OpenPage {
             kind,
             number: None,
-            content: Vec::with_capacity(PAGE_LEN_TARGET * 5 / 4),
+            content: Vec::new(),
         }
     }
 
