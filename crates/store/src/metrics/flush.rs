@@ -183,31 +183,21 @@ impl Writers<'_> {
     fn add(&mut self, core: &Core, slot: u32, columns: &SeriesColumns) -> Result<(), OpenError> {
         let labels = core.index.read().labels(slot);
         let range_ms = self.levels.middle_ms();
-        let numbers = |t_ms: i64| t_ms.div_euclid(range_ms);
-        let ends = [
-            columns.times_ms.first().copied(),
-            columns.times_ms.last().copied(),
-            columns.histograms.first().map(|h| h.0),
-            columns.histograms.last().map(|h| h.0),
-            columns.exemplars.first().map(|e| e.0),
-            columns.exemplars.last().map(|e| e.0),
-        ];
-        let (Some(first), Some(last)) = (ends.iter().flatten().min(), ends.iter().flatten().max()) else {
-            return Ok(());
-        };
-        for number in numbers(*first)..=numbers(*last) {
-            let part = if numbers(*first) == numbers(*last) {
-                None
-            } else {
-                Some(cut(columns, number * range_ms..(number + 1) * range_ms))
-            };
-            let part = part.as_ref().unwrap_or(columns);
-            if !part.is_empty() {
-                let (name, writer) = self.writer(number)?;
-                let path = name.clone();
-                writer
-                    .add_series(&labels, part)
-                    .map_err(block_error("writing", path.into()))?;
+        let mut next_ms = i64::MIN;
+        // From range to range that has something: between two samples there may be years.
+        while let Some(first_ms) = first_since(columns, next_ms) {
+            let number = first_ms.div_euclid(range_ms);
+            next_ms = number.saturating_add(1).saturating_mul(range_ms);
+            let is_last = next_ms <= first_ms || first_since(columns, next_ms).is_none();
+            let is_whole = is_last && first_since(columns, i64::MIN) == Some(first_ms);
+            let part = (!is_whole).then(|| cut(columns, number.saturating_mul(range_ms)..next_ms));
+            let (name, writer) = self.writer(number)?;
+            let path = name.clone();
+            writer
+                .add_series(&labels, part.as_ref().unwrap_or(columns))
+                .map_err(block_error("writing", path.into()))?;
+            if is_last {
+                break;
             }
         }
         Ok(())
@@ -240,6 +230,19 @@ impl Writers<'_> {
         }
         Ok(blocks)
     }
+}
+
+/// The first time at or after this one that has a sample or an exemplar.
+fn first_since(columns: &SeriesColumns, from_ms: i64) -> Option<i64> {
+    fn in_list<T>(list: &[T], from_ms: i64, time: impl Fn(&T) -> i64) -> Option<i64> {
+        list.get(list.partition_point(|x| time(x) < from_ms)).map(time)
+    }
+    let firsts = [
+        in_list(&columns.times_ms, from_ms, |t| *t),
+        in_list(&columns.histograms, from_ms, |h| h.0),
+        in_list(&columns.exemplars, from_ms, |e| e.0),
+    ];
+    firsts.into_iter().flatten().min()
 }
 
 fn cut(columns: &SeriesColumns, range: Range<i64>) -> SeriesColumns {

@@ -269,6 +269,45 @@ fn starts_come_back_from_head_log_block_and_merged_block() {
     assert!(store.numbers().blocks > 0);
 }
 
+/// A start that was told long ago holds until another is told: that alone makes no block for the time between two samples.
+#[test]
+fn between_two_samples_far_apart_no_blocks_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let far_ms = 300 * 86_400_000;
+    let options = MetricsOptions {
+        ooo_window_ms: 2 * far_ms,
+        retention: Retention {
+            age_ms: None,
+            size_bytes: None,
+        },
+        ..options()
+    };
+    let store = MetricsStore::open(dir.path(), options, T0).unwrap();
+    let labels = labels(1);
+    let mut expect = SeriesPoints::default();
+    for t_ms in [-far_ms, -far_ms / 2, 0, 15_000, 30_000, 3_600_000].map(|t| T0 + t) {
+        expect.times_ms.push(t_ms);
+        expect.values.push(t_ms as f64);
+        expect.starts_ms.push(T0 - far_ms - 1);
+    }
+    // The oldest come last.
+    for at in [2, 3, 4, 0, 1, 5] {
+        let t_ms = expect.times_ms[at];
+        let mut appender = store.appender("test", T0 + 3_660_000);
+        let series = appender.series(&labels).unwrap();
+        appender.push(series, t_ms, expect.values[at]);
+        appender.push_start(series, t_ms, expect.starts_ms[at]);
+        let outcome = appender.commit().unwrap();
+        assert_eq!(outcome.refused_count, 0, "{:?}", outcome.refused);
+    }
+    for minute in 61..200 {
+        store.maintain(T0 + minute * 60_000);
+    }
+    let blocks = store.numbers().blocks;
+    assert!((2..=4).contains(&blocks), "{blocks} blocks");
+    assert_eq!(read(&store), [(labels, expect)]);
+}
+
 /// The numbers of label pairs and the slots of series go from one to the next; what blocks were found to share with the head
 /// must not be taken for what stands there now.
 #[test]
