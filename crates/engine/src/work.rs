@@ -211,9 +211,12 @@ fn start_own(jobs: &mut Jobs, engine: &Engine, period: Duration) {
     jobs.every_and_soon("own_metrics", period, move || {
         let (engine, labels) = (engine.clone(), labels.clone());
         async move {
-            let now_ms = engine.now_ms();
-            let batch = engine.own_metrics(now_ms, &labels);
-            keep(&engine, "lapwing", &batch, now_ms);
+            let (inner, now_ms) = (engine.clone(), engine.now_ms());
+            let gather = move || inner.own_metrics(now_ms, &labels);
+            match engine.compute_queries(gather).await {
+                Ok(batch) => keep(&engine, "lapwing", &batch, now_ms),
+                Err(error) => tracing::error!(%error, "gathering Lapwing's own series was cut off"),
+            }
         }
     });
 }

@@ -3,7 +3,7 @@
 use super::AppState;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use lapwing_types::WriteBatch;
@@ -23,9 +23,16 @@ async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Response 
         .and_then(|v| v.to_str().ok())
         .unwrap_or("");
     let agreed = text::negotiate(accept, &[Exposition::Text, Exposition::OpenMetrics]);
-    let families = families_of(&state.engine.own_metrics(state.engine.now_ms(), &[]));
-    let page = text::write(&families, agreed.text_format(), agreed.escaping);
-    ([(header::CONTENT_TYPE, agreed.content_type())], page).into_response()
+    let (engine, now_ms) = (state.engine.clone(), state.engine.now_ms());
+    // The store's memory is measured series by series.
+    let write = move || {
+        let families = families_of(&engine.own_metrics(now_ms, &[]));
+        text::write(&families, agreed.text_format(), agreed.escaping)
+    };
+    match state.engine.compute_queries(write).await {
+        Ok(page) => ([(header::CONTENT_TYPE, agreed.content_type())], page).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
 }
 
 /// Series stand in the order of their families, as the meter gathers them; a sample belongs to the family whose name

@@ -403,38 +403,39 @@ fn read_last_of_parts<P>(
 
 /// The floats from `first` on, ascending, each time once.
 fn put_floats_in_order(first: usize, out: &mut SeriesPoints) {
-    let starts = out.starts_ms.len() > first;
-    out.starts_ms.resize(out.times_ms.len(), UNKNOWN_START);
-    let values = out.values.drain(first..).zip(out.starts_ms.drain(first..));
-    let mut all: Vec<(i64, (f64, i64))> = out.times_ms.drain(first..).zip(values).collect();
-    all.sort_by_key(|(t, _)| *t);
-    keep_last(&mut all);
-    for (t_ms, (value, start_ms)) in all {
-        out.times_ms.push(t_ms);
-        out.values.push(value);
-        if starts {
-            out.starts_ms.push(start_ms);
-        }
-    }
+    let values = out.values.drain(first..);
+    let floats = out.times_ms.drain(first..).zip(values).collect();
+    let (times_ms, values): (Vec<i64>, Vec<f64>) = in_order(floats, first, &mut out.starts_ms).unzip();
+    out.times_ms.extend(times_ms);
+    out.values.extend(values);
 }
 
 /// The same of the histograms.
 fn put_histograms_in_order(first: usize, out: &mut SeriesPoints) {
-    let starts = out.histogram_starts_ms.len() > first;
-    out.histogram_starts_ms
-        .resize(out.histograms.len(), UNKNOWN_START);
-    let starts_ms = out.histogram_starts_ms.drain(first..);
-    let mut all: Vec<_> = (out.histograms.drain(first..).zip(starts_ms))
-        .map(|((t_ms, histogram), start_ms)| (t_ms, (histogram, start_ms)))
+    let histograms = out.histograms.split_off(first);
+    out.histograms
+        .extend(in_order(histograms, first, &mut out.histogram_starts_ms));
+}
+
+/// Samples ascending, each time once, and with them their starts, which stand in `starts_ms` from `first` on, if any do.
+fn in_order<T>(
+    samples: Vec<(i64, T)>,
+    first: usize,
+    starts_ms: &mut Vec<i64>,
+) -> impl Iterator<Item = (i64, T)> {
+    let told = starts_ms.len() > first;
+    starts_ms.resize(first + samples.len(), UNKNOWN_START);
+    let mut all: Vec<(i64, (T, i64))> = samples
+        .into_iter()
+        .zip(starts_ms.drain(first..))
+        .map(|((t_ms, sample), start_ms)| (t_ms, (sample, start_ms)))
         .collect();
     all.sort_by_key(|(t, _)| *t);
     keep_last(&mut all);
-    for (t_ms, (histogram, start_ms)) in all {
-        out.histograms.push((t_ms, histogram));
-        if starts {
-            out.histogram_starts_ms.push(start_ms);
-        }
+    if told {
+        starts_ms.extend(all.iter().map(|(_, (_, start_ms))| *start_ms));
     }
+    all.into_iter().map(|(t_ms, (sample, _))| (t_ms, sample))
 }
 
 /// Of entries with the same time, the last stays.

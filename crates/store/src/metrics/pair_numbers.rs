@@ -61,8 +61,8 @@ impl LiveBlock {
     ) -> Result<Arc<Numbers>, BlockError> {
         loop {
             let numbers = self.numbers.of(index.read().epoch());
-            let mut unknown: Vec<u32> = pairs.to_vec();
-            unknown.retain(|pair| numbers.get(*pair).is_none());
+            let unknown = pairs.iter().copied().filter(|pair| numbers.get(*pair).is_none());
+            let mut unknown: Vec<u32> = unknown.collect();
             unknown.sort_unstable();
             unknown.dedup();
             let mut texts: Vec<(u32, String, String)> = Vec::with_capacity(unknown.len());

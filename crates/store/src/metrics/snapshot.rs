@@ -67,7 +67,8 @@ impl Snapshot {
     /// many blocks the past of them would be looked for.
     pub fn reach(&self, selection: &Selection) -> (usize, usize) {
         let series = self.inner.core.index.read().count_at_most(&selection.matchers);
-        (series, self.concerned(selection).len())
+        let parts = tier_reader::parts(&self.inner.blocks, selection).len();
+        (series, parts + self.overlapping(selection).count())
     }
 
     /// How many values of a label the present has.
