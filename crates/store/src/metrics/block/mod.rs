@@ -10,6 +10,7 @@
 //! - `index`, `select`: the same read again, and the four matchers over it.
 //! - `walk`: from numbers of series to their labels and chunks.
 //! - `reader`: [`Block`]: `open`, `select`, `read`, `label_names`, `label_values`, `verify`.
+//! - `verify`, `lost`: what can no longer be read, and whose it was.
 //! - `merge`: several blocks into one. `downsample`: the same, with what `metrics::tier` leaves of the samples.
 //! - `cache`: [`PageCache`], the byte budget that all open blocks share.
 //!
@@ -26,6 +27,7 @@ mod error;
 mod extras;
 mod index;
 mod index_writer;
+mod lost;
 mod merge;
 mod meta;
 mod pages;
