@@ -3,6 +3,7 @@
 mod adopted;
 mod alertmanager_mode;
 mod alerts_cli;
+mod backup;
 mod browser;
 mod crash;
 mod damage;

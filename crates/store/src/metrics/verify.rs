@@ -63,7 +63,7 @@ pub(crate) fn verify(fs: &dyn Vfs, dir: &Path) -> Result<VerifyReport, OpenError
                 let lost = verified.losses_count;
                 report.blocks_damaged.push((
                     path,
-                    format!("{pages} pages are damaged, {lost} stretches are lost"),
+                    format!("pages damaged: {pages}, stretches lost: {lost}"),
                 ));
                 report.lost.push(losses_of(&block, &verified));
             }
