@@ -13,6 +13,9 @@ pub(crate) struct Starts {
     changes: Vec<StartChange>,
     /// The newest sample that told a start; not known after a restart.
     told_ms: Option<i64>,
+    /// Changes have left with the samples that told them: of the time before the first one nothing is known any more. Such
+    /// samples are in a block, and come back from the log with their changes should that block not outlive a crash.
+    forgot: bool,
 }
 
 impl Starts {
@@ -43,7 +46,8 @@ impl Starts {
         // What others told about the time behind a late sample stays.
         let behind_ms = t_ms.saturating_add(1);
         let next_ms = self.changes.get(later).map(|(from_ms, _)| *from_ms);
-        if t_ms < told_ms && next_ms != Some(behind_ms) {
+        let is_known = later > 0 || !self.forgot;
+        if t_ms < told_ms && next_ms != Some(behind_ms) && is_known {
             changed.push((behind_ms, in_force));
         }
         changed.iter().for_each(|change| self.put(*change));
@@ -61,7 +65,9 @@ impl Starts {
 
     /// Leaves what holds from `t_ms` on.
     pub(crate) fn forget_before(&mut self, t_ms: i64) {
+        let before = self.changes.len();
         forget_before(&mut self.changes, t_ms);
+        self.forgot |= self.changes.len() < before;
     }
 }
 
@@ -80,6 +86,31 @@ pub(crate) fn cut(changes: &[StartChange], range: std::ops::Range<i64>) -> Vec<S
         *from_ms = range.start.max(*from_ms);
     }
     kept
+}
+
+/// Of two stretches of one series whose samples may lie among each other: a change says nothing of the samples of the other
+/// stretch, so each sample takes its start along. At equal times the newer one counts, if it tells one.
+pub(crate) fn merge(
+    (older, older_ms): (&[StartChange], &[i64]),
+    (newer, newer_ms): (&[StartChange], &[i64]),
+) -> Vec<StartChange> {
+    let mut told: Vec<StartChange> = Vec::with_capacity(older_ms.len() + newer_ms.len());
+    for (changes, times_ms) in [(older, older_ms), (newer, newer_ms)] {
+        let mut starts_ms = Vec::with_capacity(times_ms.len());
+        tell_each(changes, times_ms.iter(), 0, &mut starts_ms);
+        told.extend(times_ms.iter().copied().zip(starts_ms));
+    }
+    told.sort_by_key(|(t_ms, _)| *t_ms);
+    told.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same && next.1 != UNKNOWN_START {
+            kept.1 = next.1;
+        }
+        same
+    });
+    let mut in_force = UNKNOWN_START;
+    told.retain(|(_, start_ms)| std::mem::replace(&mut in_force, *start_ms) != *start_ms);
+    told
 }
 
 /// Says of the floats and the histograms from the given ones on when their counters began.
@@ -157,6 +188,18 @@ mod tests {
                 let (times_ms, starts_ms): (Vec<i64>, Vec<i64>) = expect.iter().unzip();
                 prop_assert_eq!(told(changes, &times_ms), starts_ms);
             }
+            let (odd, even): (Vec<(i64, i64)>, Vec<_>) = expect.clone().into_iter().partition(|(t, _)| t % 2 == 1);
+            let mut parts = Vec::new();
+            for part in [odd, even] {
+                let mut starts = Starts::default();
+                for (t_ms, start_ms) in &part {
+                    starts.note(*t_ms, *start_ms, *t_ms);
+                }
+                parts.push((starts.changes, part.into_iter().map(|p| p.0).collect::<Vec<_>>()));
+            }
+            let merged = merge((&parts[0].0, &parts[0].1), (&parts[1].0, &parts[1].1));
+            let (times_ms, starts_ms): (Vec<i64>, Vec<i64>) = expect.iter().unzip();
+            prop_assert_eq!(told(&merged, &times_ms), starts_ms);
             let (from_ms, to_ms) = (range.0.min(range.1), range.0.max(range.1));
             let (times_ms, starts_ms): (Vec<i64>, Vec<i64>) = expect.range(from_ms..to_ms).unzip();
             prop_assert_eq!(told(&cut(starts.changes(), from_ms..to_ms), &times_ms), starts_ms);
