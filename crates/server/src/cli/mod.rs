@@ -9,6 +9,8 @@ mod backup;
 mod check;
 mod demo;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod gate;
 mod health;
 mod import;
