@@ -2,7 +2,7 @@
 
 use super::chunk::{NewestFirst, OpenChunk};
 use super::extra::{Extra, HistogramSample, Inserted, KeptExemplar, LateSample};
-use super::sealed::{SealedChunk, SharedTimes};
+use super::sealed::{SealedChunk, Sealer};
 use crate::metrics::starts::StartChange;
 use lapwing_types::{Exemplar, Histogram};
 
@@ -70,7 +70,7 @@ impl Series {
         &mut self,
         (t_ms, value): (i64, f64),
         bounds: &Bounds,
-        shared: &mut SharedTimes,
+        sealer: &mut Sealer,
     ) -> Judgement {
         if t_ms < bounds.oldest_ms {
             return Judgement::TooOld;
@@ -82,9 +82,9 @@ impl Series {
             let last_window = self.last_t_ms.div_euclid(bounds.window_ms);
             let next_window_ms = (last_window + 1).saturating_mul(bounds.window_ms);
             if t_ms >= next_window_ms {
-                self.end_window(shared);
+                self.end_window(sealer);
             } else if self.open.due() > 0 {
-                self.seal_old(self.open.due(), shared);
+                self.seal_old(self.open.due(), sealer);
             }
         }
         self.open.push((t_ms, value), (self.last_t_ms, self.last_value));
@@ -95,31 +95,31 @@ impl Series {
 
     /// The window of the last sample is over. No piece spans two windows: what is left of the one before goes first.
     #[cold]
-    fn end_window(&mut self, shared: &mut SharedTimes) {
-        self.seal_over(shared);
+    fn end_window(&mut self, sealer: &mut Sealer) {
+        self.seal_over(sealer);
         self.open.end_stretch();
     }
 
     /// What is left in the open chunk of a window that is over.
-    fn seal_over(&mut self, shared: &mut SharedTimes) {
+    fn seal_over(&mut self, sealer: &mut Sealer) {
         if self.open.over() > 0 {
-            self.seal_old(self.open.over(), shared);
+            self.seal_old(self.open.over(), sealer);
         }
     }
 
     /// Ends the open chunk, which is not empty.
-    fn seal(&mut self, shared: &mut SharedTimes) {
-        self.seal_over(shared);
-        let piece = shared.seal(self.newest_first());
+    fn seal(&mut self, sealer: &mut Sealer) {
+        self.seal_over(sealer);
+        let piece = sealer.seal(self.newest_first());
         self.sealed.reserve_exact(1);
         self.sealed.push(piece);
         self.open.restart();
     }
 
     #[cold]
-    fn seal_old(&mut self, old: usize, shared: &mut SharedTimes) {
+    fn seal_old(&mut self, old: usize, sealer: &mut Sealer) {
         let last = (self.last_t_ms, self.last_value);
-        let piece = self.open.cut(old, last, |samples| shared.seal(samples));
+        let piece = self.open.cut(old, last, |samples| sealer.seal(samples));
         self.sealed.reserve_exact(1);
         self.sealed.push(piece);
     }
@@ -237,7 +237,7 @@ impl Series {
         &mut self,
         (start_ms, end_ms): (i64, i64),
         window_ms: i64,
-        shared: &mut SharedTimes,
+        sealer: &mut Sealer,
     ) -> usize {
         let gone = |t_ms: i64| (start_ms..=end_ms).contains(&t_ms);
         let mut removed = 0;
@@ -266,14 +266,14 @@ impl Series {
         };
         let mut kept = 0;
         for sample in times_ms.into_iter().zip(values).filter(|(t, _)| !gone(*t)) {
-            again.append(sample, &bounds, shared);
+            again.append(sample, &bounds, sealer);
             kept += 1;
         }
         if kept == before {
             return removed;
         }
         if again.open.count() > 0 {
-            again.seal(shared);
+            again.seal(sealer);
         }
         self.open = OpenChunk::default();
         self.sealed = again.sealed;
@@ -281,15 +281,15 @@ impl Series {
     }
 
     /// Seals what lies before the beginning of a window. Whoever wrote nothing since then keeps no buffer either.
-    pub(crate) fn seal_before(&mut self, until_ms: i64, shared: &mut SharedTimes) {
+    pub(crate) fn seal_before(&mut self, until_ms: i64, sealer: &mut Sealer) {
         if self.last_t_ms >= until_ms {
             if self.open.first_t_ms() < until_ms {
-                self.seal_over(shared);
+                self.seal_over(sealer);
             }
             return;
         }
         if self.open.count() > 0 {
-            self.seal(shared);
+            self.seal(sealer);
         }
         self.open = OpenChunk::default();
     }
@@ -397,11 +397,11 @@ mod tests {
         fn no_piece_spans_two_windows_and_the_newest_stay_fresh(
             steps_ms in proptest::collection::vec(prop_oneof![8 => Just(15_000i64), 4 => 14_990..15_010i64, 1 => 1..4_000_000i64], 1..700),
         ) {
-            let (mut series, mut shared) = (Series::new(1), SharedTimes::default());
+            let (mut series, mut sealer) = (Series::new(1), Sealer::default());
             let (mut t_ms, mut sent_ms) = (0, Vec::new());
             for (n, step_ms) in steps_ms.into_iter().enumerate() {
                 t_ms += step_ms;
-                let judged = series.append((t_ms, noise(n as u64)), &BOUNDS, &mut shared);
+                let judged = series.append((t_ms, noise(n as u64)), &BOUNDS, &mut sealer);
                 prop_assert_eq!(judged, Judgement::InOrder);
                 sent_ms.push(t_ms);
                 let in_window = sent_ms.iter().filter(|t| window_of(**t) == window_of(t_ms)).count();
@@ -412,7 +412,7 @@ mod tests {
                 prop_assert_eq!(window_of(piece.first_t_ms()), window_of(piece.last_t_ms()));
             }
             let until_ms = window_of(t_ms) * WINDOW_MS;
-            series.seal_before(until_ms, &mut shared);
+            series.seal_before(until_ms, &mut sealer);
             prop_assert!(series.open.count() == 0 || series.open.first_t_ms() >= until_ms);
             prop_assert_eq!(all_of(&series), sent_ms);
         }
@@ -420,9 +420,9 @@ mod tests {
 
     #[test]
     fn the_last_five_minutes_are_open_across_the_end_of_a_window() {
-        let (mut series, mut shared) = (Series::new(1), SharedTimes::default());
+        let (mut series, mut sealer) = (Series::new(1), Sealer::default());
         for n in 0..1000i64 {
-            series.append((n * 15_000, noise(n as u64)), &BOUNDS, &mut shared);
+            series.append((n * 15_000, noise(n as u64)), &BOUNDS, &mut sealer);
             assert!(series.open.count() as i64 > 20.min(n), "{n}");
             assert!(series.open.count() <= 81, "{n}");
             assert!(series.sealed_since((n - 20) * 15_000).is_empty(), "{n}");
