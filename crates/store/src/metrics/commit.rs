@@ -110,7 +110,6 @@ fn bounds(core: &Core, ticket: CommitTicket) -> Bounds {
             None => NEVER_MS,
         },
         ooo_window_ms: options.ooo_window_ms,
-        window_ms: options.window_ms,
         exemplars_max: options.exemplars_max_per_series,
         commit: ticket.number,
     }

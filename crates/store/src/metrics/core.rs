@@ -66,6 +66,8 @@ pub(crate) struct Counters {
 impl Core {
     pub(crate) fn new(options: MetricsOptions, log: Option<Log>) -> Core {
         let times = Arc::new(SharedTimes::default());
+        let shard = |_| Mutex::new(Shard::new(Arc::clone(&times), options.window_ms));
+        let shards = std::array::from_fn(shard);
         Core {
             blocks: Blocks::new(options.page_cache_bytes),
             losses: Losses::default(),
@@ -74,8 +76,8 @@ impl Core {
             index: RwLock::new(Index::default()),
             ranks: RwLock::new(Arc::default()),
             raw_cache: RawCache::new(),
-            shards: std::array::from_fn(|_| Mutex::new(Shard::new(Arc::clone(&times)))),
             times,
+            shards,
             isolation: Arc::new(Isolation::default()),
             metadata: RwLock::new(BTreeMap::new()),
             log,

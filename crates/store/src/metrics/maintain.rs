@@ -402,7 +402,7 @@ impl Upkeep {
         for slot in slots {
             let mut shard = core.shards[shard_of(slot)].lock();
             if let Some((series, sealer)) = shard.with_sealer(slot) {
-                removed += series.delete((start_ms, end_ms), core.options.window_ms, sealer);
+                removed += series.delete((start_ms, end_ms), sealer);
             }
         }
         let Some(disk) = disk else { return Ok(removed) };

@@ -206,7 +206,6 @@ fn apply_all(core: &Core, records: &Receiver<Record>, owns: impl Fn(usize) -> bo
     let bounds = Bounds {
         oldest_ms: NEVER_MS,
         ooo_window_ms: i64::MAX,
-        window_ms: core.options.window_ms,
         exemplars_max: core.options.exemplars_max_per_series,
         commit: 0,
     };

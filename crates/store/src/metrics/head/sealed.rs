@@ -125,9 +125,9 @@ struct Columns {
 }
 
 /// What a shard seals with: the columns that it shares with the others, and room of its own to encode in.
-#[derive(Default)]
 pub(crate) struct Sealer {
     shared: Arc<SharedTimes>,
+    window_ms: i64,
     scratch: Scratch,
 }
 
@@ -139,13 +139,22 @@ struct Scratch {
 }
 
 impl Sealer {
-    pub(crate) fn new(shared: Arc<SharedTimes>) -> Self {
-        let scratch = Scratch::default();
-        Sealer { shared, scratch }
+    pub(crate) fn new(shared: Arc<SharedTimes>, window_ms: i64) -> Self {
+        Sealer {
+            shared,
+            window_ms,
+            scratch: Scratch::default(),
+        }
     }
 
-    /// Of at least one sample, ascending by time.
-    pub(crate) fn seal(&mut self, samples: NewestFirst<'_>) -> SealedChunk {
+    /// End of the window in which a time lies. No piece spans two windows.
+    #[inline]
+    pub(crate) fn window_end_ms(&self, t_ms: i64) -> i64 {
+        (t_ms.div_euclid(self.window_ms) + 1).saturating_mul(self.window_ms)
+    }
+
+    /// One piece of the samples of another and at least one more, ascending by time.
+    pub(crate) fn seal(&mut self, before: Option<&SealedChunk>, samples: NewestFirst<'_>) -> SealedChunk {
         let Scratch {
             times_ms,
             floats,
@@ -154,7 +163,11 @@ impl Sealer {
         times_ms.clear();
         floats.clear();
         bytes.clear();
-        samples.read((i64::MIN, i64::MAX), times_ms, floats);
+        let everything_ms = (i64::MIN, i64::MAX);
+        if let Some(before) = before {
+            before.read(everything_ms, times_ms, floats);
+        }
+        samples.read(everything_ms, times_ms, floats);
         values::encode(floats, Effort::Fast, bytes);
         let values = bytes.as_slice().into();
         SealedChunk {
@@ -218,6 +231,10 @@ mod tests {
     use crate::metrics::head::chunk::OpenChunk;
     use proptest::prelude::*;
 
+    fn sealer() -> Sealer {
+        Sealer::new(Arc::default(), 1_800_000)
+    }
+
     fn sealed(samples: &[(i64, u64)], sealer: &mut Sealer) -> SealedChunk {
         let mut open = OpenChunk::default();
         let mut last = (0, 0.0);
@@ -226,7 +243,7 @@ mod tests {
             open.push(sample, last);
             last = sample;
         }
-        sealer.seal(open.newest_first(last))
+        sealer.seal(None, open.newest_first(last))
     }
 
     fn read(chunk: &SealedChunk, range: (i64, i64)) -> Vec<(i64, u64)> {
@@ -260,7 +277,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_bit_pattern_returns(samples in any_samples()) {
-            let mut sealer = Sealer::default();
+            let mut sealer = sealer();
             let chunk = sealed(&samples, &mut sealer);
             prop_assert_eq!(&read(&chunk, (i64::MIN, i64::MAX)), &samples);
             let mut out = Vec::new();
@@ -272,7 +289,7 @@ mod tests {
 
         #[test]
         fn a_range_is_what_lies_in_it(samples in any_samples(), from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>()) {
-            let chunk = sealed(&samples, &mut Sealer::default());
+            let chunk = sealed(&samples, &mut sealer());
             let range = (from.get(&samples).0 + 1, to.get(&samples).0);
             let expect: Vec<(i64, u64)> = samples.iter().copied().filter(|(t, _)| (range.0..=range.1).contains(t)).collect();
             prop_assert_eq!(read(&chunk, range), expect);
@@ -284,7 +301,7 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(chunk) = SealedChunk::read_from(&mut Reader::new(&bytes), &mut Sealer::default()) {
+            if let Ok(chunk) = SealedChunk::read_from(&mut Reader::new(&bytes), &mut sealer()) {
                 prop_assert_eq!(read(&chunk, (i64::MIN, i64::MAX)).len(), chunk.count());
             }
         }
@@ -293,7 +310,7 @@ mod tests {
     #[test]
     fn times_are_kept_once_and_go_with_their_last_piece() {
         let shared = Arc::new(SharedTimes::default());
-        let mut sealers = [0, 1].map(|_| Sealer::new(Arc::clone(&shared)));
+        let mut sealers = [0, 1].map(|_| Sealer::new(Arc::clone(&shared), 1));
         let known = || shared.columns.lock().table.len();
         let at =
             |from: i64| -> Vec<(i64, u64)> { (from..from + 60).map(|i| (i * 15_000 + i % 7, 0)).collect() };
@@ -315,7 +332,7 @@ mod tests {
         let samples: Vec<(i64, u64)> = (0..60)
             .map(|i| (i * 15_000, f64::from(i as u32 * 3).to_bits()))
             .collect();
-        let chunk = sealed(&samples, &mut Sealer::default());
+        let chunk = sealed(&samples, &mut sealer());
         assert!(chunk.heap_bytes() < 40, "{}", chunk.heap_bytes());
     }
 }

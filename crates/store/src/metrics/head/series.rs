@@ -48,7 +48,6 @@ pub(crate) struct Bounds {
     pub(crate) oldest_ms: i64,
     /// Out of order a series takes what is not further behind its newest sample.
     pub(crate) ooo_window_ms: i64,
-    pub(crate) window_ms: i64,
     pub(crate) exemplars_max: usize,
     pub(crate) commit: u64,
 }
@@ -79,9 +78,7 @@ impl Series {
             return self.append_late(t_ms, value, bounds);
         }
         if self.open.count() > 0 {
-            let last_window = self.last_t_ms.div_euclid(bounds.window_ms);
-            let next_window_ms = (last_window + 1).saturating_mul(bounds.window_ms);
-            if t_ms >= next_window_ms {
+            if t_ms >= sealer.window_end_ms(self.last_t_ms) {
                 self.end_window(sealer);
             } else if self.open.due() > 0 {
                 self.seal_old(self.open.due(), sealer);
@@ -110,16 +107,27 @@ impl Series {
     /// Ends the open chunk, which is not empty.
     fn seal(&mut self, sealer: &mut Sealer) {
         self.seal_over(sealer);
-        let piece = sealer.seal(self.newest_first());
+        let before = self.take_before(self.open.count(), sealer);
+        let piece = sealer.seal(before.as_ref(), self.newest_first());
         self.sealed.reserve_exact(1);
         self.sealed.push(piece);
         self.open.restart();
     }
 
+    /// The newest piece, where it and the first samples of the open chunk should become one: in one window, and the piece no
+    /// longer than what comes to it, so that no sample is sealed often.
+    fn take_before(&mut self, coming: usize, sealer: &Sealer) -> Option<SealedChunk> {
+        let end_ms = sealer.window_end_ms(self.open.first_t_ms());
+        self.sealed.pop_if(|piece| {
+            piece.flush == 0 && piece.count() <= coming && sealer.window_end_ms(piece.last_t_ms()) == end_ms
+        })
+    }
+
     #[cold]
     fn seal_old(&mut self, old: usize, sealer: &mut Sealer) {
+        let before = self.take_before(old, sealer);
         let last = (self.last_t_ms, self.last_value);
-        let piece = self.open.cut(old, last, |samples| sealer.seal(samples));
+        let piece = (self.open).cut(old, last, |samples| sealer.seal(before.as_ref(), samples));
         self.sealed.reserve_exact(1);
         self.sealed.push(piece);
     }
@@ -233,12 +241,7 @@ impl Series {
 
     /// Removes what lies in the range; returns how many samples went. What remains is sealed anew: the open chunk
     /// cannot go on from a sample that is gone.
-    pub(crate) fn delete(
-        &mut self,
-        (start_ms, end_ms): (i64, i64),
-        window_ms: i64,
-        sealer: &mut Sealer,
-    ) -> usize {
+    pub(crate) fn delete(&mut self, (start_ms, end_ms): (i64, i64), sealer: &mut Sealer) -> usize {
         let gone = |t_ms: i64| (start_ms..=end_ms).contains(&t_ms);
         let mut removed = 0;
         if let Some(extra) = &mut self.extra {
@@ -260,7 +263,6 @@ impl Series {
         let bounds = Bounds {
             oldest_ms: NEVER_MS,
             ooo_window_ms: i64::MAX,
-            window_ms,
             exemplars_max: 0,
             commit: 0,
         };
@@ -298,9 +300,7 @@ impl Series {
     pub(crate) fn drop_flushed(&mut self, flush: u32) -> usize {
         let before = self.sealed.len();
         self.sealed.retain(|c| c.flush != flush);
-        if self.sealed.is_empty() {
-            self.sealed = Vec::new();
-        }
+        self.sealed.shrink_to_fit();
         if let Some(extra) = &mut self.extra {
             extra.drop_flushed(flush);
         }
@@ -362,12 +362,12 @@ impl Series {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     const WINDOW_MS: i64 = 1_800_000;
     const BOUNDS: Bounds = Bounds {
         oldest_ms: NEVER_MS,
         ooo_window_ms: 0,
-        window_ms: WINDOW_MS,
         exemplars_max: 0,
         commit: 0,
     };
@@ -397,7 +397,7 @@ mod tests {
         fn no_piece_spans_two_windows_and_the_newest_stay_fresh(
             steps_ms in proptest::collection::vec(prop_oneof![8 => Just(15_000i64), 4 => 14_990..15_010i64, 1 => 1..4_000_000i64], 1..700),
         ) {
-            let (mut series, mut sealer) = (Series::new(1), Sealer::default());
+            let (mut series, mut sealer) = (Series::new(1), Sealer::new(Arc::default(), WINDOW_MS));
             let (mut t_ms, mut sent_ms) = (0, Vec::new());
             for (n, step_ms) in steps_ms.into_iter().enumerate() {
                 t_ms += step_ms;
@@ -420,12 +420,33 @@ mod tests {
 
     #[test]
     fn the_last_five_minutes_are_open_across_the_end_of_a_window() {
-        let (mut series, mut sealer) = (Series::new(1), Sealer::default());
+        let (mut series, mut sealer) = (Series::new(1), Sealer::new(Arc::default(), WINDOW_MS));
         for n in 0..1000i64 {
             series.append((n * 15_000, noise(n as u64)), &BOUNDS, &mut sealer);
             assert!(series.open.count() as i64 > 20.min(n), "{n}");
             assert!(series.open.count() <= 81, "{n}");
             assert!(series.sealed_since((n - 20) * 15_000).is_empty(), "{n}");
         }
+    }
+
+    #[test]
+    fn what_a_window_leaves_behind_is_one_piece() {
+        let pieces_of_two_windows = |flush: u32| {
+            let (mut series, mut sealer) = (Series::new(1), Sealer::new(Arc::default(), WINDOW_MS));
+            for n in 0..261 {
+                if n == 230 {
+                    series.sealed.iter_mut().for_each(|piece| piece.flush = flush);
+                }
+                series.append((n * 15_000, noise(n as u64)), &BOUNDS, &mut sealer);
+            }
+            let counts = series.sealed.iter().map(SealedChunk::count);
+            counts.collect::<Vec<usize>>()
+        };
+        assert_eq!(pieces_of_two_windows(0), [120, 120]);
+        assert_eq!(
+            pieces_of_two_windows(1),
+            [120, 60, 60],
+            "what a flush copied stays as it is"
+        );
     }
 }

@@ -25,10 +25,10 @@ struct Recent {
 }
 
 impl Shard {
-    pub(crate) fn new(times: Arc<SharedTimes>) -> Self {
+    pub(crate) fn new(times: Arc<SharedTimes>, window_ms: i64) -> Self {
         Shard {
             series: Vec::new(),
-            sealer: Sealer::new(times),
+            sealer: Sealer::new(times, window_ms),
             recent: VecDeque::new(),
         }
     }
