@@ -42,6 +42,7 @@ mod writer;
 pub use cache::PageCache;
 pub use downsample::{TierRange, downsample};
 pub use error::BlockError;
+pub(crate) use merge::merge_columns;
 pub use merge::{OnDamage, Tombstone, merge};
 pub use meta::{BlockMeta, BlockOptions};
 pub(crate) use reader::SelectedChunk;
