@@ -249,11 +249,18 @@ fn openmetrics_text_comes_over_with_its_times() {
     for i in (0..500).rev() {
         writeln!(page, "jobs_total{{q=\"a\"}} {i} {}", end_s - (500 - i) * 60).unwrap();
     }
+    writeln!(page, "jobs_created{{q=\"a\"}} {}", end_s - 600 * 60).unwrap();
     page.push_str("# EOF\n");
     let path = dir.path().join("page.om");
     std::fs::write(&path, &page).unwrap();
     let report = report(&import("openmetrics", &path, &data));
     assert_eq!((&report["samples"], &report["series"]), (&500.into(), &1.into()));
+    assert!(
+        report["notes"]
+            .to_string()
+            .contains("1 samples that say when a counter was created"),
+        "{report}"
+    );
     let server = Server::start(&data, &[]);
     let grown = server.query(
         "max_over_time(jobs_total[10h]) - min_over_time(jobs_total[10h])",
