@@ -5,6 +5,7 @@
 //!
 //! This is the only crate that reads a clock.
 
+pub mod backup;
 pub mod clock;
 mod compute;
 mod engine;

@@ -210,7 +210,7 @@ fn committed(appender: Appender) -> Result<(), SinkError> {
         None => Ok(()),
         Some(first) => Err(SinkError::Refused {
             refused: outcome.refused_count as u64,
-            reason: format!("{}: {}", first.labels, first.reason),
+            reason: first.to_string(),
         }),
     }
 }

@@ -1,7 +1,8 @@
 //! Pushes for people with nothing but curl: `{"name": "queue_length", "value": 7}`.
 //!
 //! One object, an array of them, or objects one after another (lines). `type`, `labels`, `description`, `unit` and
-//! `timestamp_ms` are optional. An unknown field is an error: a typing mistake in `labels` must not lose the labels.
+//! `timestamp_ms` are optional. An unknown field is a mistake: a slip of the pen in `labels` must not lose the labels. A mistake
+//! costs the item that it is in, and no other; what is no JSON at all is refused as a whole.
 
 use lapwing_types::{
     Labels, LabelsError, METRIC_NAME, Metadata, MetricKind, Sample, SeriesWrite, WriteBatch,
@@ -12,6 +13,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 /// Items count from 1.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +66,10 @@ enum LabelValue {
 }
 
 /// A list of items that counts those it has read, so that a mistake can be said to be in the next.
-struct Items<'c>(&'c Cell<usize>);
+struct Items<'c, T>(&'c Cell<usize>, PhantomData<T>);
 
-impl<'de> Visitor<'de> for Items<'_> {
-    type Value = Vec<Item<'de>>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<'_, T> {
+    type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of items")
@@ -107,35 +109,56 @@ impl<'de> Deserialize<'de> for JsonNumber {
     }
 }
 
+/// What a body holds.
+#[derive(Debug, Default)]
+pub struct Pushed {
+    pub batch: WriteBatch,
+    /// Items that are not in the batch, and why.
+    pub mistakes: Vec<PushError>,
+}
+
 /// Items without a time get `now_ms`.
-pub fn parse_push(bytes: &[u8], now_ms: i64) -> Result<WriteBatch, PushError> {
-    let mut batch = WriteBatch::default();
-    let mut count = 0;
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        let read = Cell::new(0);
+pub fn parse_push(bytes: &[u8], now_ms: i64) -> Result<Pushed, PushError> {
+    let mut pushed = Pushed::default();
+    let mut keep = |item: usize, read: Result<Item<'_>, serde_json::Error>| {
+        let added = read
+            .map_err(|source| PushError::Json { item, source })
+            .and_then(|one| add(&mut pushed.batch, one, item, now_ms));
+        pushed.mistakes.extend(added.err());
+    };
+    match read_items::<Item<'_>>(bytes) {
+        Ok(items) => (1..).zip(items).for_each(|(number, item)| keep(number, Ok(item))),
+        // Some item is JSON and no item: each is looked at by itself.
+        Err(PushError::Json { source, .. }) if source.is_data() => {
+            for (number, value) in (1..).zip(read_items::<serde_json::Value>(bytes)?) {
+                keep(number, Item::deserialize(&value));
+            }
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(pushed)
+}
+
+fn read_items<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<Vec<T>, PushError> {
+    let read = Cell::new(0);
+    let in_list = bytes.trim_ascii_start().starts_with(b"[");
+    let items = if in_list {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let items = reader
-            .deserialize_seq(Items(&read))
+        reader
+            .deserialize_seq(Items(&read, PhantomData))
             .and_then(|items| reader.end().map(|()| items))
-            .map_err(|source| PushError::Json {
-                item: read.get() + 1,
-                source,
-            })?;
-        for item in items {
-            count += 1;
-            add(&mut batch, item, count, now_ms)?;
-        }
     } else {
-        for item in serde_json::Deserializer::from_slice(bytes).into_iter::<Item<'_>>() {
-            count += 1;
-            let item = item.map_err(|source| PushError::Json { item: count, source })?;
-            add(&mut batch, item, count, now_ms)?;
-        }
+        let items = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
+        items.inspect(|_| read.set(read.get() + 1)).collect()
+    };
+    let items: Vec<T> = items.map_err(|source| PushError::Json {
+        item: read.get() + usize::from(in_list),
+        source,
+    })?;
+    match items.is_empty() {
+        true => Err(PushError::Empty),
+        false => Ok(items),
     }
-    if count == 0 {
-        return Err(PushError::Empty);
-    }
-    Ok(batch)
 }
 
 fn add(batch: &mut WriteBatch, one: Item<'_>, item: usize, now_ms: i64) -> Result<(), PushError> {

@@ -48,8 +48,13 @@ pub struct ScrapeSummary {
     pub duplicates: u64,
     /// Samples that the store refused, for reasons of their own.
     pub refused: u64,
+    /// Why the page was kept in part only: how many samples are missing, and which is the first and why.
+    pub warnings: Vec<String>,
     pub body_bytes: u64,
 }
+
+/// Of the labels of a series in a warning.
+const SHOWN_CHARS_MAX: usize = 512;
 
 /// What every scrape needs besides its target.
 #[derive(Clone)]
@@ -148,7 +153,7 @@ fn read_and_write(
         ..ScrapeSummary::default()
     };
     let too_large = matches!(&fetched, Err(ScrapeError::Fetch(FetchError::BodyTooLarge { .. })));
-    let (PageBatch { rows, mut rest }, mut ended) = match fetched {
+    let (PageBatch { rows, mut rest, .. }, mut ended) = match fetched {
         Ok(fetched) => {
             summary.body_bytes = fetched.body.len() as u64;
             read_page(subject, state, &fetched, &mut summary)
@@ -176,7 +181,10 @@ fn read_and_write(
     drop(floats);
     match written {
         Ok(()) => {}
-        Err(SinkError::Refused { refused, .. }) => summary.refused = refused,
+        Err(error @ SinkError::Refused { refused, .. }) => {
+            summary.refused = refused;
+            summary.warnings.push(error.to_string());
+        }
         Err(error) => {
             state.pending_ends = ended;
             summary.error.get_or_insert(ScrapeError::Sink(error));
@@ -211,6 +219,13 @@ fn read_page(
             summary.samples_kept = counts.kept;
             summary.series_added = counts.added;
             summary.duplicates = counts.duplicates;
+            if let Some(labels) = &batch.twice {
+                let series: String = labels.to_string().chars().take(SHOWN_CHARS_MAX).collect();
+                summary.warnings.push(format!(
+                    "{} samples were left out: {series} stands more than once on the page",
+                    counts.duplicates
+                ));
+            }
             (batch, state.cache.end_page(scrape))
         }
         Err(error) => {

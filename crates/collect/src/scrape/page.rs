@@ -34,6 +34,8 @@ pub(super) struct PageCounts {
 pub(super) struct PageBatch {
     pub(super) rows: Vec<Row>,
     pub(super) rest: WriteBatch,
+    /// The first series that the page has more than once.
+    pub(super) twice: Option<Labels>,
 }
 
 /// A float of the series at an index of the cache.
@@ -64,7 +66,7 @@ pub(super) struct PageReader<'a> {
     pub(super) scrape: u64,
     pub(super) families: usize,
     changed: Vec<String>,
-    batch: PageBatch,
+    pub(super) batch: PageBatch,
     pub(super) counts: PageCounts,
 }
 
@@ -142,6 +144,7 @@ impl<'a> PageReader<'a> {
         };
         if again && own_t_ms.is_none() {
             self.counts.duplicates += 1;
+            self.batch.twice.get_or_insert_with(|| labels.clone());
             return Ok(());
         }
         entry.ends_when_absent = own_t_ms.is_none() || self.job.config.track_timestamps_staleness;

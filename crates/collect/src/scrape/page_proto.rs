@@ -67,6 +67,7 @@ impl PageReader<'_> {
         }
         if again && !has_own_time {
             self.counts.duplicates += 1;
+            self.batch.twice.get_or_insert_with(|| labels.clone());
             return Ok(());
         }
         entry.ends_when_absent = !has_own_time || self.job.config.track_timestamps_staleness;

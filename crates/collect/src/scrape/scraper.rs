@@ -277,6 +277,11 @@ impl Shared {
         match inner.entries.get_mut(&subject.target.id) {
             Some(entry) => {
                 entry.metadata = state.metadata.clone();
+                // Once, and not with every scrape: the status repeats it for as long as it lasts.
+                let was_whole = entry.last.as_ref().is_none_or(|l| l.warnings.is_empty());
+                for warning in summary.warnings.iter().filter(|_| was_whole) {
+                    tracing::warn!(url = subject.target.url, "a page is kept in part: {warning}");
+                }
                 entry.last = Some(summary);
                 let same_rules = entry.subject.job.config == subject.job.config;
                 entry.state = Some(if same_rules { state } else { Box::default() });

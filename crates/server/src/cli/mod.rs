@@ -5,9 +5,12 @@
 mod ack;
 mod alertmanager;
 mod alerts;
+mod backup;
 mod check;
 mod demo;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod gate;
 mod health;
 mod import;
@@ -24,6 +27,7 @@ mod serve;
 mod silence;
 mod test;
 mod top;
+mod verify;
 mod why;
 
 use clap::{Parser, Subcommand};
@@ -104,6 +108,12 @@ enum Command {
     Init(init::InitArgs),
     /// Take over what other systems hold: their configuration, their history
     Import(import::ImportArgs),
+    /// Copy all that Lapwing keeps, while it runs or not
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place where Lapwing will be started
+    Restore(backup::RestoreArgs),
+    /// Read every checksum of a data directory or a backup, and say what is lost
+    Verify(verify::VerifyArgs),
     /// In the place of Prometheus: its flags, its prometheus.yml
     Prometheus(prometheus::PrometheusArgs),
     /// In the place of Alertmanager: its flags, its alertmanager.yml
@@ -145,6 +155,9 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Backup(args)) => backup::back_up(&args),
+        Some(Command::Restore(args)) => backup::restore(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Prometheus(args)) => prometheus::run(&args),
         Some(Command::Alertmanager(args)) => alertmanager::run(&args),
         Some(Command::Rules(args)) => rules::run(&args),

@@ -78,8 +78,15 @@ fn findings_of(engine: &Engine) -> Vec<Finding> {
     for status in &targets {
         let url = &status.target.url;
         let error = match (&status.last, &status.last_error) {
-            (Some(_), None) => {
+            (Some(last), None) => {
                 up += 1;
+                findings.extend(last.warnings.iter().map(|warning| {
+                    Finding::warning(
+                        "sources",
+                        format!("job {}: {url}: {warning}", status.job),
+                        format!("the rest of the page is kept; see what it says: curl {url}"),
+                    )
+                }));
                 continue;
             }
             (_, Some(error)) => crate::http::with_causes(error),

@@ -1,10 +1,11 @@
 //! History from a real Prometheus: its blocks, its log and the chunks of its head; and OpenMetrics text.
 //!
-//! Needs: prometheus
+//! Needs: prometheus, prometheus-3
 
 use crate::support::{Server, now_ms, series};
 use lapwing_types::{Counts, Histogram, ResetHint, SeriesWrite, Span, WriteBatch};
 use lapwing_wire::remote_write::encode_v1;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -43,14 +44,20 @@ struct Peer {
 
 impl Peer {
     fn start(dir: &Path) -> Peer {
+        Peer::run("prometheus".as_ref(), dir, "{}\n")
+    }
+
+    fn run(program: &OsStr, dir: &Path, config_text: &str) -> Peer {
+        std::fs::create_dir_all(dir).unwrap();
         let config = dir.join("prometheus.yml");
-        std::fs::write(&config, "{}\n").unwrap();
-        let mut child = Command::new("prometheus")
+        std::fs::write(&config, config_text).unwrap();
+        let mut child = Command::new(program)
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", dir.join("tsdb").display()))
             .args([
                 "--web.listen-address=127.0.0.1:0",
                 "--web.enable-remote-write-receiver",
+                "--web.enable-admin-api",
             ])
             .arg("--enable-feature=native-histograms,exemplar-storage")
             .stderr(Stdio::piped())
@@ -97,6 +104,14 @@ impl Peer {
             .header("X-Prometheus-Remote-Write-Version", "0.1.0")
             .send(&packed);
         assert!(response.unwrap().status().is_success());
+    }
+
+    fn query(&self, expr: &str, at_s: f64) -> serde_json::Value {
+        let text = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect::<String>();
+        let answer = ureq::get(format!("{}/api/v1/query?query={text}&time={at_s}", self.url)).call();
+        let body = answer.unwrap().body_mut().read_to_string().unwrap();
+        let json: serde_json::Value = serde_json::from_str(&body).unwrap();
+        json["data"]["result"].clone()
     }
 
     fn stop(mut self) {
@@ -234,11 +249,18 @@ fn openmetrics_text_comes_over_with_its_times() {
     for i in (0..500).rev() {
         writeln!(page, "jobs_total{{q=\"a\"}} {i} {}", end_s - (500 - i) * 60).unwrap();
     }
+    writeln!(page, "jobs_created{{q=\"a\"}} {}", end_s - 600 * 60).unwrap();
     page.push_str("# EOF\n");
     let path = dir.path().join("page.om");
     std::fs::write(&path, &page).unwrap();
     let report = report(&import("openmetrics", &path, &data));
     assert_eq!((&report["samples"], &report["series"]), (&500.into(), &1.into()));
+    assert!(
+        report["notes"]
+            .to_string()
+            .contains("1 samples that say when a counter was created"),
+        "{report}"
+    );
     let server = Server::start(&data, &[]);
     let grown = server.query(
         "max_over_time(jobs_total[10h]) - min_over_time(jobs_total[10h])",
@@ -260,4 +282,87 @@ fn openmetrics_text_comes_over_with_its_times() {
     );
     let nothing = import("tsdb", &dir.path().join("nowhere"), &dir.path().join("other"));
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("no data directory of a Prometheus"));
+}
+
+/// The rows of an answer, in an order of their own: two servers may give them in different ones.
+fn rows(result: &serde_json::Value) -> Vec<String> {
+    let rows = result.as_array().unwrap().iter();
+    let mut rows: Vec<String> = rows.map(ToString::to_string).collect();
+    rows.sort();
+    rows
+}
+
+/// A Prometheus scrapes another one, native histograms included; late samples come to it, and a series is deleted. Then its
+/// directory answers every question as it did itself: the log of late samples and deletions in the head count.
+#[test]
+fn what_a_prometheus_scraped_answers_alike_here() {
+    let Some(program) = std::env::var_os("LAPWING_PROMETHEUS") else {
+        eprintln!("SKIPPED what_a_prometheus_scraped_answers_alike_here: prometheus 3 is not installed");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let target = Peer::run(&program, &dir.path().join("target"), "{}\n");
+    let address = target.url.trim_start_matches("http://");
+    let config = format!(
+        "storage: {{ tsdb: {{ out_of_order_time_window: 2h }} }}\nscrape_configs:\n  - job_name: self\n    \
+         scrape_interval: 250ms\n    scrape_timeout: 250ms\n    static_configs: [{{ targets: ['{address}'] }}]\n"
+    );
+    let peer = Peer::run(&program, &dir.path().join("peer"), &config);
+    let now = now_ms();
+    let write = |name: &str, t_ms: i64, value: f64| {
+        let batch = WriteBatch {
+            series: vec![series(&[("__name__", name)], &[(t_ms, value)])],
+            metadata: vec![],
+        };
+        peer.write(&batch);
+    };
+    for (minutes, value) in [(10, 1.0), (5, 2.0), (40, 3.0), (20, 4.0), (1, 5.0)] {
+        write("late", now - minutes * MINUTE_MS, value);
+        write("gone", now - (60 - minutes) * MINUTE_MS, value);
+    }
+    let delete = format!(
+        "{}/api/v1/admin/tsdb/delete_series?match[]=gone&start=0&end={}",
+        peer.url,
+        (now - 45 * MINUTE_MS) / 1000
+    );
+    assert!(ureq::post(delete).send_empty().unwrap().status().is_success());
+    let watch = lapwing::clock::Stopwatch::start();
+    let seen = "count_over_time(up[5m]) >= 24";
+    while peer
+        .query(seen, now_ms() as f64 / 1000.0)
+        .as_array()
+        .unwrap()
+        .is_empty()
+    {
+        assert!(watch.elapsed() < Duration::from_secs(120), "it never scraped");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    let newest = peer.query("max(timestamp(up))", now_ms() as f64 / 1000.0);
+    let at_s: f64 = newest[0]["value"][1].as_str().unwrap().parse().unwrap();
+    let questions = [
+        "late[2h]",
+        "gone[2h]",
+        "count by (__name__) ({job=\"self\"})",
+        "prometheus_http_request_duration_seconds{handler=\"/metrics\"}[10s]",
+        "histogram_count(sum(rate(prometheus_http_request_duration_seconds[4s])))",
+        "sum by (handler) (rate(prometheus_http_requests_total[4s]))",
+        "go_gc_duration_seconds",
+        "rate(process_cpu_seconds_total[5s])",
+        "topk(5, prometheus_tsdb_head_series or go_goroutines)",
+    ];
+    let theirs: Vec<_> = questions.iter().map(|q| rows(&peer.query(q, at_s))).collect();
+    assert!(
+        theirs[3].join("").contains("histograms"),
+        "{}",
+        theirs[3].join("")
+    );
+    peer.stop();
+    let data = dir.path().join("data");
+    let imported = report(&import("tsdb", &dir.path().join("peer/tsdb"), &data));
+    assert_eq!(imported["notes"], serde_json::json!({}), "{imported}");
+    let server = Server::start(&data, &[]);
+    for (question, theirs) in questions.iter().zip(theirs) {
+        assert!(!theirs.is_empty(), "{question} has no answer");
+        assert_eq!(rows(&server.query(question, at_s)), theirs, "{question}");
+    }
 }

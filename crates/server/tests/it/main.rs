@@ -3,6 +3,8 @@
 mod adopted;
 mod alertmanager_mode;
 mod alerts_cli;
+mod backup;
+mod bad_input;
 mod browser;
 mod crash;
 mod damage;

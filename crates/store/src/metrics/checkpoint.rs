@@ -20,6 +20,7 @@ use super::log::frame::{self, Kind};
 use super::log::record::{SectionKind, begin_section, end_section};
 use super::refusal::{OpenError, io_error};
 use super::replay::take_exemplar;
+use super::starts::Starts;
 use super::vfs::{Vfs, VfsFile};
 use crate::bytes::{Malformed, Reader, put_bytes, put_f64, put_varint, put_zigzag};
 use std::io;
@@ -234,9 +235,11 @@ pub(crate) fn take_series(reader: &mut Reader<'_>, sealer: &mut Sealer) -> Resul
             flush: 0,
         });
     }
+    let mut changes = Vec::new();
     for _ in 0..reader.count(2)? {
-        extra.starts.put((reader.zigzag()?, reader.zigzag()?));
+        changes.push((reader.zigzag()?, reader.zigzag()?));
     }
+    extra.starts = Starts::kept(changes);
     series.extra = Some(Box::new(extra));
     Ok((slot, series))
 }

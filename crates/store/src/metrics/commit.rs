@@ -10,9 +10,9 @@ use super::head::isolation::CommitTicket;
 use super::head::series::{Bounds, Judgement, NEVER_MS};
 use super::head::shard::Shard;
 use super::log::frame::{self, Kind};
-use super::log::record::{SampleDeltas, SectionKind, begin_section, end_section, put_labels};
+use super::log::record::{SampleDeltas, SectionKind, begin_section, end_section, next_section, put_labels};
 use super::refusal::{AppendError, AppendOutcome, Refusal, Refused};
-use crate::bytes::{put_bytes, put_f64, put_text, put_varint, put_zigzag};
+use crate::bytes::{Reader, put_bytes, put_f64, put_text, put_varint, put_zigzag};
 use lapwing_types::{Exemplar, Histogram, Metadata};
 use std::sync::atomic::Ordering;
 
@@ -93,12 +93,31 @@ pub(crate) fn commit(
     let logged = match &core.log {
         Some(log) if record.len() > at + frame::HEADER_BYTES => {
             frame::finish(&mut record, at);
-            log.commit(&record)
+            log.commit(&record, || learnt(&record[at + frame::HEADER_BYTES..]))
         }
         _ => Ok(()),
     };
     core.isolation.end_commit(ticket);
     logged.map(|()| (outcome, newest_ms))
+}
+
+/// Of a request that could not be written, what the head knows now and will not write when it hears it again, as a record.
+fn learnt(payload: &[u8]) -> Vec<u8> {
+    let mut record = Vec::new();
+    let at = frame::begin(&mut record, Kind::Commit);
+    let mut reader = Reader::new(payload);
+    while let Ok(Some(section)) = next_section(&mut reader) {
+        if matches!(section.kind, SectionKind::Starts | SectionKind::Metadata) {
+            let start = begin_section(&mut record, section.kind, section.shard);
+            record.extend_from_slice(section.body.rest());
+            end_section(&mut record, start);
+        }
+    }
+    if record.len() == at + frame::HEADER_BYTES {
+        return Vec::new();
+    }
+    frame::finish(&mut record, at);
+    record
 }
 
 fn bounds(core: &Core, ticket: CommitTicket) -> Bounds {

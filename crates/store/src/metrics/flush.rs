@@ -8,7 +8,7 @@
 //!
 //! A flush that fails leaves its mark behind, which means nothing: the next one copies everything again.
 
-use super::block::BlockWriter;
+use super::block::{BlockWriter, merge_columns};
 use super::blocks::{Levels, LiveBlock, block_error, block_name, block_path};
 use super::columns::SeriesColumns;
 use super::core::Core;
@@ -49,7 +49,7 @@ pub(crate) fn write_blocks(
         next_number,
         open: BTreeMap::new(),
     };
-    let mut columns = SeriesColumns::default();
+    let (mut columns, mut one) = (SeriesColumns::default(), SeriesColumns::default());
     for twins in ranks.order().chunk_by(|a, b| ranks.same(*a, *b)) {
         columns.clear();
         let mut owner = None;
@@ -61,12 +61,12 @@ pub(crate) fn write_blocks(
             // The slot may have changed hands since it was ranked: its new series' turn comes with the next flush.
             if ranks.place(*slot, series.generation).is_some() {
                 series.seal_before(until_ms, sealer);
-                collect(series, until_ms, flush, &mut columns);
+                collect(series, until_ms, flush, &mut one);
+                // Each of twins knows the starts of its own samples.
+                merge_columns(&mut columns, &mut one);
+                one.clear();
                 owner = Some(*slot);
             }
-        }
-        if twins.len() > 1 {
-            put_in_order(&mut columns);
         }
         if let Some(slot) = owner.filter(|_| !columns.is_empty()) {
             match writers.add(core, slot, &columns) {

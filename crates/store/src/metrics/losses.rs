@@ -90,9 +90,9 @@ pub(crate) fn losses_of(block: &Block, verified: &VerifyReport) -> BlockLosses {
             end_ms: max_ms,
             reason: format!("page {page} of the index is damaged: {reason}"),
         },
-        Loss::Series { reason, .. } => LostStretch {
+        Loss::Series { labels, reason, .. } => LostStretch {
             block: block.dir().to_owned(),
-            series: None,
+            series: labels.clone(),
             start_ms: min_ms,
             end_ms: max_ms,
             reason: reason.clone(),

@@ -311,7 +311,7 @@ impl Apply<'_> {
                 SectionKind::Starts => {
                     let start_ms = body.zigzag()?;
                     if let Some(series) = series {
-                        series.extra_mut().starts.put((t_ms, start_ms));
+                        series.extra_mut().starts.replay((t_ms, start_ms));
                     }
                     continue;
                 }

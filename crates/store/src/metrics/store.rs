@@ -20,7 +20,7 @@ use super::vfs::{RealFs, Vfs};
 use lapwing_types::Matcher;
 use parking_lot::Mutex;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -206,8 +206,13 @@ impl MetricsStore {
         }
     }
 
-    /// As [`MetricsStore::verify`], for a directory that no process has open.
+    /// As [`MetricsStore::verify`], for a directory that no process has open; a backup may lie where nothing can be written.
     pub fn verify_dir(dir: &Path) -> Result<VerifyReport, OpenError> {
+        let path = dir.join("lock");
+        let _held = match File::open(&path) {
+            Ok(file) => Some(held(file, path)?),
+            Err(_) => None,
+        };
         verify::verify(&RealFs, dir)
     }
 
@@ -246,6 +251,10 @@ impl MetricsStore {
 fn take_lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("lock");
     let file = File::create(&path).map_err(io_error("creating", &path))?;
+    held(file, path)
+}
+
+fn held(file: File, path: PathBuf) -> Result<File, OpenError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Locked { path }),

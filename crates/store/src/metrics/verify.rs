@@ -61,10 +61,9 @@ pub(crate) fn verify(fs: &dyn Vfs, dir: &Path) -> Result<VerifyReport, OpenError
             Ok((verified, block)) => {
                 let pages = verified.damaged_pages.len();
                 let lost = verified.losses_count;
-                report.blocks_damaged.push((
-                    path,
-                    format!("{pages} pages are damaged, {lost} stretches are lost"),
-                ));
+                report
+                    .blocks_damaged
+                    .push((path, format!("pages damaged: {pages}, stretches lost: {lost}")));
                 report.lost.push(losses_of(&block, &verified));
             }
             Err(error) => report.blocks_damaged.push((path, in_words(&error))),

@@ -6,6 +6,7 @@
 //! Useful for: surviving kill -9, reload and upgrade; "why was I, or was I not, paged?".
 //! Not for: samples (`metrics`), and not for deciding anything.
 
+mod copy;
 mod current;
 mod history;
 mod memory;
@@ -16,6 +17,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub use copy::{check_database, copy_database};
 pub use memory::MemoryState;
 pub use queries::{DecisionQuery, LedgerQuery};
 pub use sqlite::SqliteState;
@@ -49,6 +51,12 @@ pub enum StateError {
         path: PathBuf,
         #[source]
         source: rusqlite::Error,
+    },
+    #[error("syncing {path}")]
+    Sync {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
     },
     #[error("{what}")]
     Database {

@@ -1,13 +1,15 @@
 //! Random operations, random crashes, and a plain map that knows what must be there.
 //!
-//! What was acknowledged is there after every restart, bit for bit; what is there was asked for. A failing run prints its
-//! seed; `LAPWING_SEED=n` runs that one alone, `LAPWING_SEEDS=n` as many.
+//! Floats, native histograms, start timestamps, exemplars and metadata are written, late and in order, deleted, outlived by
+//! retention, and backed up; the store goes on from a backup at times. What was acknowledged is there after every restart, bit
+//! for bit; what is there was asked for. A failing run prints its seed; `LAPWING_SEED=n` runs that one alone, `LAPWING_SEEDS=n`
+//! as many.
 
 use crate::fault_fs::{FaultFs, Rng};
 use lapwing_store::metrics::vfs::Vfs;
-use lapwing_store::metrics::{AppendError, Durability, MetricsOptions, MetricsStore};
+use lapwing_store::metrics::{AppendError, Durability, MetricsOptions, MetricsStore, Retention};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
-use lapwing_types::{Labels, Matcher};
+use lapwing_types::{Counts, Exemplar, Histogram, Labels, Matcher, Metadata, MetricKind, ResetHint, Span};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +18,14 @@ const T0: i64 = 1_700_000_000_000;
 const SEEDS: u64 = 400;
 const OPERATIONS: u64 = 60;
 
-/// Values by time, by series.
+/// Series below this are floats, of which the last two tell their starts; those from here on are histograms.
+const HISTOGRAMS_FROM: u64 = 10;
+const STARTS_FROM: u64 = 8;
+const SERIES: u64 = 12;
+/// With retention, samples older than this may go.
+const RETAINED_MS: i64 = 240_000;
+
+/// Values by time, by series; of histograms their counts.
 type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
 
 struct Run {
@@ -31,7 +40,16 @@ struct Run {
     possible: Samples,
     /// The request that a crash interrupted: there wholly or not at all.
     interrupted: Vec<(String, i64)>,
+    /// Times of exemplars, by series; each has the labels of its time.
+    exemplars: BTreeMap<String, Vec<i64>>,
+    /// What was said last about a family and acknowledged; `None` where it was not.
+    about: BTreeMap<String, Option<String>>,
+    /// Tiers or retention: what is gone leaves buckets that nobody asked for.
+    retains: bool,
+    is_full: bool,
     clock_ms: i64,
+    /// Backups made so far.
+    directories: u64,
 }
 
 fn series(number: u64) -> Labels {
@@ -49,17 +67,98 @@ fn value(number: u64, t_ms: i64) -> f64 {
     }
 }
 
+/// Of a series that tells it.
+fn start(t_ms: i64) -> i64 {
+    t_ms.div_euclid(50_000) * 50_000 - 1
+}
+
+fn number_of(labels: &str) -> u64 {
+    let digits = labels
+        .split("i=\"v")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    digits.and_then(|d| d.parse().ok()).unwrap()
+}
+
+fn count(number: u64, t_ms: i64) -> u64 {
+    Rng(number ^ t_ms as u64).below(1_000)
+}
+
+fn histogram(count: u64) -> Histogram {
+    Histogram {
+        schema: 1,
+        zero_threshold: 1e-9,
+        sum: count as f64 * 0.5,
+        counts: Counts::Int {
+            zero: 0,
+            count,
+            positive: vec![count],
+            negative: vec![],
+        },
+        positive_spans: vec![Span { offset: 2, length: 1 }],
+        negative_spans: vec![],
+        custom_bounds: Vec::new().into(),
+        reset_hint: ResetHint::Unknown,
+    }
+}
+
+fn all() -> Selection {
+    Selection {
+        matchers: vec![],
+        start_ms: i64::MIN,
+        end_ms: i64::MAX,
+        series_max: None,
+    }
+}
+
+/// What a store holds, checked for what must hold of any.
+fn read(store: &MetricsStore) -> Samples {
+    let mut found = Samples::new();
+    for selected in store.snapshot().select(&all()).unwrap() {
+        let labels = selected.labels.to_string();
+        let mut points = SeriesPoints::default();
+        selected.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
+        assert!(
+            points.times_ms.is_sorted_by(|a, b| a < b) && points.histograms.is_sorted_by(|a, b| a.0 < b.0),
+            "times ascend without duplicates"
+        );
+        let mut last = SeriesPoints::default();
+        selected.reader.read_last(i64::MIN, i64::MAX, &mut last).unwrap();
+        assert_eq!(last.times_ms.last(), points.times_ms.last());
+        assert_eq!(last.histograms.last(), points.histograms.last());
+        let number = number_of(&labels);
+        assert!(points.is_empty() || points.histograms.is_empty() == (number < HISTOGRAMS_FROM));
+        for (at, t_ms) in points.times_ms.iter().enumerate() {
+            let told = (number >= STARTS_FROM).then(|| start(*t_ms));
+            assert_eq!(points.start_of(at), told, "the start of {labels} at {t_ms}");
+        }
+        let floats = points.values.iter().map(|v| v.to_bits());
+        let mut samples: BTreeMap<i64, u64> = points.times_ms.iter().copied().zip(floats).collect();
+        for (t_ms, histogram) in &points.histograms {
+            assert_eq!(histogram.sum, histogram.count * 0.5);
+            samples.insert(*t_ms, histogram.count as u64);
+        }
+        assert!(found.insert(labels, samples).is_none(), "each series once");
+    }
+    found
+}
+
 impl Run {
     fn options(&self) -> MetricsOptions {
+        let tier = lapwing_store::metrics::TierPolicy {
+            resolution_ms: 30_000,
+            age_ms: None,
+        };
         MetricsOptions {
+            retention: Retention {
+                age_ms: self.retains.then_some(RETAINED_MS),
+                size_bytes: None,
+            },
             durability: self.durability,
             log_size_max_bytes: 400,
             window_ms: 60_000,
             window_slack_ms: 5_000,
-            tiers: vec![lapwing_store::metrics::TierPolicy {
-                resolution_ms: 30_000,
-                age_ms: None,
-            }],
+            tiers: if self.retains { vec![] } else { vec![tier] },
             ooo_window_ms: 120_000,
             ..MetricsOptions::default()
         }
@@ -95,35 +194,11 @@ impl Run {
     }
 
     fn check(&mut self) {
-        let Some(store) = &self.store else { return };
-        let snapshot = store.snapshot();
-        let all = Selection {
-            matchers: vec![],
-            start_ms: i64::MIN,
-            end_ms: i64::MAX,
-            series_max: None,
-        };
-        let mut found = Samples::new();
-        for selected in snapshot.select(&all).unwrap() {
-            let mut points = SeriesPoints::default();
-            selected.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
-            assert!(
-                points.times_ms.is_sorted_by(|a, b| a < b),
-                "times ascend without duplicates"
-            );
-            let mut last = SeriesPoints::default();
-            selected.reader.read_last(i64::MIN, i64::MAX, &mut last).unwrap();
-            assert_eq!(last.times_ms.last(), points.times_ms.last());
-            let samples = points
-                .times_ms
-                .into_iter()
-                .zip(points.values.into_iter().map(f64::to_bits))
-                .collect();
-            assert!(
-                found.insert(selected.labels.to_string(), samples).is_none(),
-                "each series once"
-            );
+        if self.retains {
+            self.let_go();
         }
+        let Some(store) = &self.store else { return };
+        let found = read(store);
         for (labels, owed) in &self.owed {
             for (t_ms, bits) in owed {
                 let kept = found.get(labels).and_then(|s| s.get(t_ms));
@@ -146,6 +221,69 @@ impl Run {
             self.interrupted.len()
         );
         self.interrupted.clear();
+        self.check_beside(&found);
+    }
+
+    /// Exemplars and metadata.
+    fn check_beside(&self, found: &Samples) {
+        let Some(store) = &self.store else { return };
+        let snapshot = store.snapshot();
+        for (labels, exemplars) in snapshot.exemplars(&all()).unwrap() {
+            let asked = &self.exemplars[&labels.to_string()];
+            for exemplar in exemplars {
+                let t_ms = exemplar.t_ms.unwrap();
+                assert!(
+                    asked.contains(&t_ms),
+                    "nobody asked for an exemplar of {labels} at {t_ms}"
+                );
+                assert_eq!(exemplar.labels.get("trace"), Some(t_ms.to_string().as_str()));
+            }
+        }
+        for (family, help) in self.about.iter().filter_map(|(f, h)| Some((f, h.as_ref()?))) {
+            // Metadata goes with the last series of its family.
+            if found
+                .iter()
+                .any(|(l, s)| l.starts_with(family.as_str()) && !s.is_empty())
+            {
+                let kept = snapshot.metadata(Some(family));
+                assert_eq!(kept.first().map(|k| &k.1.help), Some(help), "what {family} is");
+            }
+        }
+    }
+
+    /// What is older than retention may be there or not.
+    fn let_go(&mut self) {
+        let before_ms = self.clock_ms - RETAINED_MS;
+        for (labels, samples) in &mut self.owed {
+            let rest = samples.split_off(&before_ms);
+            let gone = std::mem::replace(samples, rest);
+            self.possible.entry(labels.clone()).or_default().extend(gone);
+        }
+    }
+
+    /// A backup holds what the store holds; at times the store goes on from it.
+    fn back_up(&mut self) {
+        let Some(store) = self.store.clone() else { return };
+        self.directories += 1;
+        let parent = self.dir.parent().unwrap().to_owned();
+        let copy = parent.join(format!("backup-{}", self.directories));
+        let before = read(&store);
+        if let Err(error) = store.backup(&copy) {
+            assert!(self.fs.is_crashed() || self.is_full, "{error:?}");
+            return;
+        }
+        assert!(MetricsStore::verify_dir(&copy).unwrap().is_whole());
+        let back = parent.join(format!("store-{}", self.directories));
+        MetricsStore::restore(&copy, &back).unwrap();
+        let restored = MetricsStore::open(&back, self.options(), self.clock_ms).unwrap();
+        assert_eq!(read(&restored), before, "a backup holds what the store held");
+        drop(restored);
+        if self.rng.one_in(3) {
+            // Written by the real file system: to the faulty one all of it is on the device.
+            self.store = None;
+            self.dir = back;
+            self.open();
+        }
     }
 
     fn write(&mut self) {
@@ -154,7 +292,7 @@ impl Run {
         let mut appender = store.appender("test", self.clock_ms);
         let mut asked: Vec<(String, i64, u64)> = Vec::new();
         for _ in 0..=self.rng.below(12) {
-            let number = self.rng.below(10);
+            let number = self.rng.below(SERIES);
             let late_ms = if self.rng.one_in(4) {
                 self.rng.below(150_000) as i64
             } else {
@@ -163,11 +301,48 @@ impl Run {
             let t_ms = self.clock_ms - late_ms;
             let labels = series(number);
             let reference = appender.series(&labels).unwrap();
-            appender.push(reference, t_ms, value(number, t_ms));
-            asked.push((labels.to_string(), t_ms, value(number, t_ms).to_bits()));
+            let bits = if number < HISTOGRAMS_FROM {
+                appender.push(reference, t_ms, value(number, t_ms));
+                value(number, t_ms).to_bits()
+            } else {
+                let count = count(number, t_ms);
+                appender.push_histogram(reference, t_ms, histogram(count));
+                count
+            };
+            if (STARTS_FROM..HISTOGRAMS_FROM).contains(&number) {
+                appender.push_start(reference, t_ms, start(t_ms));
+            }
+            if self.rng.one_in(6) {
+                let trace = t_ms.to_string();
+                let exemplar = Exemplar {
+                    labels: Labels::from_pairs([("trace", trace.as_str())]).unwrap(),
+                    value: 1.0,
+                    t_ms: Some(t_ms),
+                };
+                appender.push_exemplar(reference, exemplar);
+                self.exemplars.entry(labels.to_string()).or_default().push(t_ms);
+            }
+            asked.push((labels.to_string(), t_ms, bits));
+        }
+        let about = self.rng.one_in(5).then(|| {
+            (
+                format!("m{}", self.rng.below(3)),
+                (self.clock_ms / 100_000).to_string(),
+            )
+        });
+        if let Some((family, help)) = &about {
+            let metadata = Metadata {
+                kind: MetricKind::Gauge,
+                help: help.clone(),
+                unit: String::new(),
+            };
+            appender.metadata(family, metadata);
+            self.about.insert(family.clone(), None);
         }
         match appender.commit() {
             Ok(outcome) => {
+                self.about
+                    .extend(about.map(|(family, help)| (family, Some(help))));
                 for refused in &outcome.refused {
                     let key = (refused.labels.to_string(), refused.t_ms.unwrap());
                     asked.retain(|(labels, t_ms, _)| (labels, t_ms) != (&key.0, &key.1));
@@ -229,11 +404,17 @@ impl Run {
         }
     }
 
+    fn set_full(&mut self, is_full: bool) {
+        self.is_full = is_full;
+        self.fs.set_full(is_full);
+    }
+
     fn step(&mut self) {
-        match self.rng.below(20) {
+        match self.rng.below(21) {
+            20 => self.back_up(),
             0 => self.fs.crash_after(self.rng.below(40)),
-            1 => self.fs.set_full(true),
-            2 | 3 => self.fs.set_full(false),
+            1 => self.set_full(true),
+            2 | 3 => self.set_full(false),
             4 => self.restart(),
             5 => self.delete(),
             6 => self.check(),
@@ -258,16 +439,22 @@ fn run(seed: u64) {
     } else {
         Durability::Process
     };
+    let retains = rng.one_in(3);
     let mut run = Run {
         fs: FaultFs::new(rng.next()),
         rng,
-        dir: dir.path().to_owned(),
+        dir: dir.path().join("store-0"),
+        retains,
         durability,
         store: None,
         owed: Samples::new(),
         possible: Samples::new(),
         interrupted: Vec::new(),
+        exemplars: BTreeMap::new(),
+        about: BTreeMap::new(),
+        is_full: false,
         clock_ms: T0,
+        directories: 0,
     };
     run.open();
     for _ in 0..OPERATIONS {

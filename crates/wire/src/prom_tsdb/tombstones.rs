@@ -30,9 +30,13 @@ impl Tombstones {
         while !cursor.is_at_end() {
             let id = cursor.uvarint()?;
             let range = (cursor.varint()?, cursor.varint()?);
-            tombstones.ranges.entry(id).or_default().push(range);
+            tombstones.add(id, range);
         }
         Ok(tombstones)
+    }
+
+    pub(super) fn add(&mut self, series_id: u64, range: (i64, i64)) {
+        self.ranges.entry(series_id).or_default().push(range);
     }
 
     pub fn is_deleted(&self, series_id: u64, t_ms: i64) -> bool {

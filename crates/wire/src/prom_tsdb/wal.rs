@@ -5,6 +5,7 @@
 
 use super::cursor::Cursor;
 use super::error::TsdbError;
+use super::tombstones::Tombstones;
 use super::wal_record;
 use lapwing_types::{Labels, WriteBatch};
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ const RECORD_BYTES_MAX: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub struct WalReader {
     series: HashMap<u64, Labels>,
+    deleted: Tombstones,
     /// Samples of series that no record named: their checkpoint is missing or damaged.
     pub orphans_count: u64,
 }
@@ -34,46 +36,30 @@ impl WalReader {
         self.series.get(&series_id)
     }
 
+    /// Whether [`WalReader::deletions`] has said so of a sample.
+    pub fn is_deleted(&self, series_id: u64, t_ms: i64) -> bool {
+        self.deleted.is_deleted(series_id, t_ms)
+    }
+
+    /// Late samples have a log of their own, which deletions do not reach.
+    pub fn forget_deletions(&mut self) {
+        self.deleted = Tombstones::default();
+    }
+
+    /// Looks for what was deleted, in a pass before that of [`WalReader::segment`]: what a segment deletes stands in it and in the
+    /// ones before.
+    pub fn deletions(&mut self, bytes: &[u8]) -> Result<(), TsdbError> {
+        let deleted = &mut self.deleted;
+        records(bytes, |record| {
+            wal_record::deletions(record, |id, range| deleted.add(id, range))
+        })
+    }
+
     /// Hands each record of a segment that holds samples or metadata to `sink`, as a batch. Stops at the first damage;
     /// what came before it has been handed over. Within one series, times may step back by a few samples: Prometheus
     /// writes a scrape's floats, histograms and staleness markers as records of their own.
     pub fn segment(&mut self, bytes: &[u8], mut sink: impl FnMut(WriteBatch)) -> Result<(), TsdbError> {
-        let mut at = 0;
-        let mut record = Vec::new();
-        let mut decompressor = crate::snappy::Decompressor::new();
-        while at < bytes.len() {
-            let page_left = PAGE_BYTES - at % PAGE_BYTES;
-            let kind = bytes[at] & KIND_MASK;
-            if kind == 0 || page_left < HEAD_BYTES {
-                at += page_left;
-                continue;
-            }
-            let flags = bytes[at];
-            let fragment = read_fragment(bytes, at, page_left)?;
-            // 1: whole, 2: first, 3: middle, 4: last.
-            match (kind, record.is_empty()) {
-                (1 | 2, true) | (3 | 4, false) => record.extend_from_slice(fragment),
-                _ => return Err(TsdbError::FragmentOrder { kind, offset: at }),
-            }
-            at += HEAD_BYTES + fragment.len();
-            if kind == 1 || kind == 4 {
-                let plain = if flags & ZSTD != 0 {
-                    return Err(TsdbError::Zstd);
-                } else if flags & SNAPPY != 0 {
-                    let plain = decompressor.decompress(&record, RECORD_BYTES_MAX);
-                    plain.map_err(|_| TsdbError::Snappy)?
-                } else {
-                    &record
-                };
-                self.record(plain, &mut sink)?;
-                record.clear();
-            }
-        }
-        if record.is_empty() {
-            Ok(())
-        } else {
-            Err(TsdbError::Truncated { what: "log" })
-        }
+        records(bytes, |record| self.record(record, &mut sink))
     }
 
     fn record(&mut self, record: &[u8], sink: &mut impl FnMut(WriteBatch)) -> Result<(), TsdbError> {
@@ -83,6 +69,8 @@ impl WalReader {
         for (id, mut write) in decoded.points {
             match self.series.get(&id) {
                 Some(labels) => {
+                    write.samples.retain(|s| !self.deleted.is_deleted(id, s.t_ms));
+                    write.histograms.retain(|h| !self.deleted.is_deleted(id, h.0));
                     write.labels = labels.clone();
                     batch.series.push(write);
                 }
@@ -99,6 +87,46 @@ impl WalReader {
             sink(batch);
         }
         Ok(())
+    }
+}
+
+/// The records of a segment, whole and decompressed, up to the first damage.
+fn records(bytes: &[u8], mut take: impl FnMut(&[u8]) -> Result<(), TsdbError>) -> Result<(), TsdbError> {
+    let mut at = 0;
+    let mut record = Vec::new();
+    let mut decompressor = crate::snappy::Decompressor::new();
+    while at < bytes.len() {
+        let page_left = PAGE_BYTES - at % PAGE_BYTES;
+        let kind = bytes[at] & KIND_MASK;
+        if kind == 0 || page_left < HEAD_BYTES {
+            at += page_left;
+            continue;
+        }
+        let flags = bytes[at];
+        let fragment = read_fragment(bytes, at, page_left)?;
+        // 1: whole, 2: first, 3: middle, 4: last.
+        match (kind, record.is_empty()) {
+            (1 | 2, true) | (3 | 4, false) => record.extend_from_slice(fragment),
+            _ => return Err(TsdbError::FragmentOrder { kind, offset: at }),
+        }
+        at += HEAD_BYTES + fragment.len();
+        if kind == 1 || kind == 4 {
+            let plain = if flags & ZSTD != 0 {
+                return Err(TsdbError::Zstd);
+            } else if flags & SNAPPY != 0 {
+                let plain = decompressor.decompress(&record, RECORD_BYTES_MAX);
+                plain.map_err(|_| TsdbError::Snappy)?
+            } else {
+                &record
+            };
+            take(plain)?;
+            record.clear();
+        }
+    }
+    if record.is_empty() {
+        Ok(())
+    } else {
+        Err(TsdbError::Truncated { what: "log" })
     }
 }
 

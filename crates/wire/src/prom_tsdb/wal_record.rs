@@ -1,8 +1,8 @@
 //! Records of the log: a type, then entries up to the end.
 //!
 //! Read are series (1), samples (2, and 11 with start times), metadata (6), native histograms (7 and 9 with integer, 8
-//! and 10 with float counts; 12 and 13 with start times) and exemplars (4). The others (deletions, markers of the
-//! memory map) say nothing that an import needs and are skipped, as is any type of the future.
+//! and 10 with float counts; 12 and 13 with start times), exemplars (4) and, in a pass of their own, deletions (3). The others
+//! (markers of the memory map) say nothing that an import needs and are skipped, as is any type of the future.
 
 use super::cursor::Cursor;
 use super::error::TsdbError;
@@ -48,6 +48,19 @@ pub(super) fn decode(record: &[u8]) -> Result<Decoded, TsdbError> {
         _ => {}
     }
     Ok(decoded)
+}
+
+/// Hands over what a record deletes: series, and the first and last time. Nothing, if it is another kind of record.
+pub(super) fn deletions(record: &[u8], mut take: impl FnMut(u64, (i64, i64))) -> Result<(), TsdbError> {
+    let mut cursor = Cursor::new(record, "log record");
+    if cursor.is_at_end() || cursor.u8()? != 3 {
+        return Ok(());
+    }
+    while !cursor.is_at_end() {
+        let id = cursor.u64()?;
+        take(id, (cursor.varint()?, cursor.varint()?));
+    }
+    Ok(())
 }
 
 /// How the entries of a record say whom and when they mean.
@@ -254,4 +267,28 @@ fn list<T>(
         all.push(each(cursor)?);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletions_are_read_and_other_records_have_none() {
+        let found = |record: &[u8]| {
+            let mut found = Vec::new();
+            deletions(record, |id, range| found.push((id, range))).map(|()| found)
+        };
+        // Series 7 from -1 to 150, series 8 at 0.
+        let mut record = vec![3];
+        record.extend_from_slice(&7u64.to_be_bytes());
+        record.extend_from_slice(&[0x01, 0xac, 0x02]);
+        record.extend_from_slice(&8u64.to_be_bytes());
+        record.extend_from_slice(&[0, 0]);
+        assert_eq!(found(&record).unwrap(), [(7, (-1, 150)), (8, (0, 0))]);
+        assert!(found(&record[..record.len() - 1]).is_err());
+        record[0] = 2;
+        assert_eq!(found(&record).unwrap(), []);
+        assert_eq!(found(&[]).unwrap(), []);
+    }
 }

@@ -14,7 +14,11 @@ use std::sync::Arc;
 fn push_cases() {
     for case in cases(include_str!("../data/push_json.test")) {
         let found = match parse_push(case.input.as_bytes(), 42) {
-            Ok(batch) => summary(&batch),
+            Ok(pushed) => {
+                let kept = Some(summary(&pushed.batch)).filter(|s| !s.is_empty());
+                let lines = kept.into_iter().chain(pushed.mistakes.iter().map(|m| chain(m)));
+                lines.collect::<Vec<_>>().join("\n")
+            }
             Err(error) => chain(&error),
         };
         assert_eq!(found, case.expect, "{}", case.name);
@@ -104,22 +108,44 @@ const LIMITS: StatsdLimits = StatsdLimits {
 };
 
 #[test]
-fn a_mistake_in_a_list_is_in_its_item() {
-    let check = |body: &str, expect: &str| {
-        let error = lapwing_wire::push::parse_push(body.as_bytes(), 7).unwrap_err();
+fn a_mistake_costs_the_item_that_it_is_in() {
+    let good = r#"{"name":"a","value":1}"#;
+    let check = |body: &str, kept: usize, expect: &[&str]| {
+        let pushed = parse_push(body.as_bytes(), 7).unwrap();
+        assert_eq!(pushed.batch.series.len(), kept, "{body}");
+        assert_eq!(
+            pushed.mistakes.len(),
+            expect.len(),
+            "{body}: {:?}",
+            pushed.mistakes
+        );
+        for (mistake, expect) in pushed.mistakes.iter().zip(expect) {
+            assert!(chain(mistake).starts_with(expect), "{}", chain(mistake));
+        }
+    };
+    let no_value = "item 2 is not valid: missing field `value`";
+    check(&format!(r#"[{good},{{"name":"b"}},{good}]"#), 2, &[no_value]);
+    check(&format!("{good}\n{{\"name\":\"b\"}}\n{good}"), 2, &[no_value]);
+    check(
+        &format!(
+            r#"[{{"name":"","value":1}},7,{good},{{"name":"a","value":1,"type":"gage"}},{{"name":"a","value":"x"}}]"#
+        ),
+        1,
+        &[
+            "the name of item 1 is empty",
+            "item 2 is not valid: invalid type: integer `7`",
+            "\"gage\", the type of item 4, is not a metric type: use counter, gauge",
+            "item 5 is not valid: \"x\" is not a number",
+        ],
+    );
+    let refused = |body: &str, expect: &str| {
+        let error = parse_push(body.as_bytes(), 7).unwrap_err();
         assert!(chain(&error).starts_with(expect), "{}", chain(&error));
     };
-    let good = r#"{"name":"a","value":1}"#;
-    check(
-        &format!(r#"[{good},{good},{{"name":"b"}}]"#),
-        "item 3 is not valid: missing field `value`",
-    );
-    check(&format!("[{good},{good}"), "item 3 is not valid: EOF");
-    check(&format!("[{good}] x"), "item 2 is not valid: trailing characters");
-    check(
-        r#"{"name":"a","value":1,"type":"gage"}"#,
-        "\"gage\", the type of item 1, is not a metric type: use counter, gauge",
-    );
+    refused(&format!("[{good},{good}"), "item 3 is not valid: EOF");
+    refused(&format!("[{good}] x"), "item 2 is not valid: trailing characters");
+    refused(&format!("{good} {{"), "item 2 is not valid: EOF");
+    refused(" [ ] ", "there is nothing in the body");
 }
 
 #[test]

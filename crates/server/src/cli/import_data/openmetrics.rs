@@ -16,13 +16,13 @@ pub(super) fn read(path: &Path, import: &mut Import<'_>, now_ms: i64) -> anyhow:
     let mut parser = Parser::new(&bytes, Format::OpenMetrics)?;
     let mut gathered: HashMap<&str, usize> = HashMap::new();
     let mut writes: Vec<SeriesWrite> = Vec::new();
-    let (mut count, mut undated) = (0usize, 0u64);
+    let (mut count, mut undated, mut created) = (0usize, 0u64, 0u64);
     while let Some(entry) = parser.next_entry()? {
         match entry {
             Entry::Type { family, kind } => about(import, &family).kind = kind,
             Entry::Help { family, text } => about(import, &family).help = text.into_owned(),
             Entry::Unit { family, unit } => about(import, &family).unit = unit.to_owned(),
-            Entry::Sample(sample) if sample.role == SampleRole::Created => {}
+            Entry::Sample(sample) if sample.role == SampleRole::Created => created += 1,
             Entry::Sample(sample) => {
                 let text = sample.series_text();
                 let at = match gathered.get(text) {
@@ -58,6 +58,11 @@ pub(super) fn read(path: &Path, import: &mut Import<'_>, now_ms: i64) -> anyhow:
         }
     }
     hand_over(&mut writes, import)?;
+    if created > 0 {
+        import.note(format!(
+            "{created} samples that say when a counter was created are not carried over"
+        ));
+    }
     if undated > 0 {
         import.note(format!(
             "{undated} samples have no timestamp: they stand at the time of the import"

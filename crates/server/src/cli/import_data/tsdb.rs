@@ -10,7 +10,7 @@ use lapwing_wire::prom_tsdb::{
 };
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) fn read(dir: &Path, import: &mut Import<'_>) -> anyhow::Result<()> {
     let all = names(dir)?;
@@ -29,9 +29,15 @@ pub(super) fn read(dir: &Path, import: &mut Import<'_>) -> anyhow::Result<()> {
         }
     }
     let mut wal = WalReader::new();
+    for path in log_files(&dir.join("wal"))? {
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        // What is wrong with it is said when it is read for its samples.
+        let _ = wal.deletions(&bytes);
+    }
     read_log(&dir.join("wal"), &mut wal, import)?;
     read_head_chunks(&dir.join("chunks_head"), &wal, import)?;
     // Late samples lie in a log of their own, which names no series.
+    wal.forget_deletions();
     read_log(&dir.join("wbl"), &mut wal, import)?;
     if wal.orphans_count > 0 {
         import.note(format!(
@@ -116,7 +122,7 @@ fn range_of(index: &BlockIndex<'_>) -> Option<(i64, i64)> {
 }
 
 /// The newest checkpoint, then the segments after it.
-fn read_log(dir: &Path, wal: &mut WalReader, import: &mut Import<'_>) -> anyhow::Result<()> {
+fn log_files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let all = names(dir)?;
     let number = |name: &String| name.strip_prefix("checkpoint.")?.parse::<u64>().ok();
     let checkpoint = all.iter().filter_map(number).max();
@@ -134,6 +140,11 @@ fn read_log(dir: &Path, wal: &mut WalReader, import: &mut Import<'_>) -> anyhow:
             .is_ok_and(|n| checkpoint.is_none_or(|c| n > c))
     };
     files.extend(all.iter().filter(after).map(|name| dir.join(name)));
+    Ok(files)
+}
+
+fn read_log(dir: &Path, wal: &mut WalReader, import: &mut Import<'_>) -> anyhow::Result<()> {
+    let files = log_files(dir)?;
     for (at, path) in files.iter().enumerate() {
         import.progress(&format!("log {} of {}: {}", at + 1, files.len(), path.display()));
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -197,6 +208,12 @@ fn read_head_chunks(dir: &Path, wal: &WalReader, import: &mut Import<'_>) -> any
                 import.note(format!("a chunk of {labels} could not be read: {error}"));
                 continue;
             }
+            samples
+                .floats
+                .retain(|s| !wal.is_deleted(chunk.series_id, s.t_ms));
+            samples
+                .histograms
+                .retain(|h| !wal.is_deleted(chunk.series_id, h.0));
             import.add(SeriesWrite {
                 labels: labels.clone(),
                 samples: samples.floats,

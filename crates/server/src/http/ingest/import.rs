@@ -18,16 +18,16 @@ pub(crate) async fn any(State(state): State<AppState>, request: Request) -> Resu
     let received = body::receive(&state, "import", request).await?;
     keep(&state, "import", received, |body, headers, now_ms| {
         if is_text(body, headers) {
-            return text::parse_to_batch(body, format_of(headers), now_ms)
-                .map_err(|e| Refused::bad(with_causes(&e)));
+            return page(body, headers, now_ms);
         }
-        let series = import::import_lines(body)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| Refused::bad(with_causes(&e)))?;
-        Ok(WriteBatch {
-            series,
-            metadata: Vec::new(),
-        })
+        let mut decoded = Decoded::default();
+        for line in import::import_lines(body) {
+            match line {
+                Ok(series) => decoded.batch.series.push(series),
+                Err(mistake) => decoded.mistakes.push(with_causes(&mistake)),
+            }
+        }
+        Ok(decoded)
     })
     .await
 }
@@ -41,10 +41,17 @@ fn is_text(body: &[u8], headers: &HeaderMap) -> bool {
 /// Prometheus text or OpenMetrics.
 pub(crate) async fn text(State(state): State<AppState>, request: Request) -> Result<Kept, Refused> {
     let received = body::receive(&state, "import", request).await?;
-    keep(&state, "import", received, |body, headers, now_ms| {
-        text::parse_to_batch(body, format_of(headers), now_ms).map_err(|e| Refused::bad(with_causes(&e)))
+    keep(&state, "import", received, page).await
+}
+
+/// A page is one thing, like that of a scrape: behind a line that cannot be read nothing is sure.
+fn page(body: &[u8], headers: &HeaderMap, now_ms: i64) -> Result<Decoded, Refused> {
+    let batch = text::parse_to_batch(body, format_of(headers), now_ms)
+        .map_err(|e| Refused::bad(format!("nothing is kept of the page: {}", with_causes(&e))))?;
+    Ok(Decoded {
+        batch,
+        mistakes: Vec::new(),
     })
-    .await
 }
 
 /// OpenMetrics when the sender says so, Prometheus's text otherwise.
@@ -59,48 +66,62 @@ pub(super) fn format_of(headers: &HeaderMap) -> Format {
     }
 }
 
+/// What a body holds, and what of it is wrong; each mistake costs a series and leaves the others.
+#[derive(Debug, Default)]
+pub(super) struct Decoded {
+    pub(super) batch: WriteBatch,
+    pub(super) mistakes: Vec<String>,
+}
+
+/// Mistakes that an answer repeats; further ones are counted.
+const MISTAKES_SHOWN_MAX: usize = 100;
+
 /// Decodes on the ingest pool and appends what came out.
 pub(super) async fn keep(
     state: &AppState,
     protocol: &'static str,
     received: Received,
-    decode: impl FnOnce(&[u8], &HeaderMap, i64) -> Result<WriteBatch, Refused> + Send + 'static,
+    decode: impl FnOnce(&[u8], &HeaderMap, i64) -> Result<Decoded, Refused> + Send + 'static,
 ) -> Result<Kept, Refused> {
     let (store, gate) = (state.engine.store().clone(), state.gate.clone());
     let now_ms = state.engine.now_ms();
-    let outcome = state
+    state
         .engine
         .compute_ingest(move || {
-            let batch = decode(&received.unpack_gzip()?, &received.headers, now_ms)?;
+            let Decoded { batch, mistakes } = decode(&received.unpack_gzip()?, &received.headers, now_ms)?;
             let mut appender = store.appender(&received.source, now_ms);
             appender.append_batch(&batch);
             let outcome = appender.commit().map_err(commit_refusal)?;
             gate.charge(&received.source, protocol, outcome.samples + outcome.histograms);
-            Ok::<_, Refused>(outcome)
+            Ok(Kept { outcome, mistakes })
         })
         .await
-        .map_err(|e| Refused::later(e.to_string()))??;
-    Ok(Kept(outcome))
+        .map_err(|e| Refused::later(e.to_string()))?
 }
 
 /// What was kept, as JSON; 400 when some of it was refused.
 #[derive(Debug)]
-pub(crate) struct Kept(pub(super) AppendOutcome);
+pub(crate) struct Kept {
+    outcome: AppendOutcome,
+    mistakes: Vec<String>,
+}
 
 impl IntoResponse for Kept {
     fn into_response(self) -> Response {
-        let outcome = self.0;
-        let status = if outcome.refused_count == 0 {
+        let Kept { outcome, mistakes } = self;
+        let refused_count = outcome.refused_count + mistakes.len();
+        let status = if refused_count == 0 {
             StatusCode::OK
         } else {
             StatusCode::BAD_REQUEST
         };
-        let refused: Vec<String> = outcome.refused.iter().map(refusal_line).collect();
+        let shown = mistakes.into_iter().take(MISTAKES_SHOWN_MAX);
+        let refused: Vec<String> = shown.chain(outcome.refused.iter().map(refusal_line)).collect();
         let body = json!({
             "samples": outcome.samples,
             "histograms": outcome.histograms,
             "exemplars": outcome.exemplars,
-            "refused_count": outcome.refused_count,
+            "refused_count": refused_count,
             "refused": refused,
         });
         (status, axum::Json(body)).into_response()

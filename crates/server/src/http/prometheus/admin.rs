@@ -8,6 +8,7 @@ use crate::http::AppState;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use lapwing::backup::back_up;
 use serde_json::json;
 
 pub(crate) async fn delete_series(
@@ -53,21 +54,14 @@ pub(crate) async fn snapshot(State(state): State<AppState>) -> Result<Success, A
         rfc3339(state.engine.now_ms()).replace([':', '-'], ""),
         std::process::id()
     );
-    // Laid out as a data directory, so that it can be started from.
-    let to = state
-        .config()
-        .store
-        .data
-        .join("snapshots")
-        .join(&name)
-        .join("metrics");
-    let store = state.engine.store().clone();
+    let data = state.config().store.data.clone();
+    let (to, store) = (data.join("snapshots").join(&name), state.engine.store().clone());
     state
         .engine
-        .compute_queries(move || store.backup(&to))
+        .compute_queries(move || back_up(&data, &store, &to))
         .await
         .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(|e| ApiError::internal(e.to_string()))?;
+        .map_err(|e| ApiError::internal(format!("{:#}", anyhow::Error::new(e))))?;
     Success::json(&json!({ "name": name }))
 }
 

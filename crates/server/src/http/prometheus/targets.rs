@@ -184,5 +184,7 @@ fn active(status: &TargetStatus) -> Value {
         "scrapeTimeout": format_duration_ms(status.target.timeout_ms),
         "samplesScraped": last.map_or(0, |l| l.samples_scraped),
         "missedSlots": status.missed,
+        "samplesRefused": last.map_or(0, |l| l.refused + l.duplicates),
+        "warnings": last.map(|l| l.warnings.as_slice()).unwrap_or_default(),
     })
 }

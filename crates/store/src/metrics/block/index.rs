@@ -31,16 +31,14 @@ pub(super) struct Name {
 impl Index {
     pub(super) fn open(file: &PageFile, series_len: u32) -> Result<Self, BlockError> {
         let mut names = Vec::new();
-        for (_, page) in file.of_kind(PageKind::Names) {
-            let bytes = file.read_uncached(page)?;
-            read_names(&bytes, &mut names).map_err(file.malformed(page))?;
-            // A pair takes at least four bytes of its page's table.
-            if names
-                .last()
-                .is_some_and(|n| u64::from(n.pairs.end) > file.size_bytes / 4)
-            {
-                return Err(file.damaged(page, "count of label pairs"));
-            }
+        let (page, bytes) = file.read_either(PageKind::Names)?;
+        read_names(&bytes, &mut names).map_err(file.malformed(page))?;
+        // A pair takes at least four bytes of its page's table.
+        if names
+            .last()
+            .is_some_and(|n| u64::from(n.pairs.end) > file.size_bytes / 4)
+        {
+            return Err(file.damaged(page, "count of label pairs"));
         }
         Ok(Index {
             names,

@@ -85,6 +85,7 @@ impl IndexWriter {
         Ok(())
     }
 
+    /// Writes all but the names.
     pub(super) fn finish(mut self, times: &[TimesEntry], pages: &mut PageWriter) -> Result<(), BlockError> {
         let final_of = self.final_numbers();
         for pair in &mut self.series_pairs {
@@ -93,7 +94,6 @@ impl IndexWriter {
         self.write_series(pages)?;
         let postings = self.write_postings(pages)?;
         self.write_pairs(&postings, pages)?;
-        self.write_names(pages)?;
         write_times(times, pages)
     }
 
@@ -196,15 +196,15 @@ impl IndexWriter {
         page.write_as(PageKind::Pairs, pages)
     }
 
-    fn write_names(&self, pages: &mut PageWriter) -> Result<(), BlockError> {
+    /// The content of the page of names, once all series are in.
+    pub(super) fn names_page(&self) -> Vec<u8> {
         let mut content = Vec::new();
         put_varint(&mut content, self.names.len() as u64);
         for (name, values) in &self.names {
             put_text(&mut content, name);
             put_varint(&mut content, values.len() as u64);
         }
-        let number = pages.reserve();
-        pages.write(number, PageKind::Names, &content)
+        content
     }
 }
 

@@ -14,6 +14,7 @@ use super::meta::{BlockMeta, BlockOptions};
 use super::reader::{Block, BlockSeries};
 use super::writer::BlockWriter;
 use crate::metrics::columns::SeriesColumns;
+use crate::metrics::starts;
 use lapwing_types::{Labels, Matcher};
 use std::iter::Peekable;
 use std::path::Path;
@@ -137,6 +138,12 @@ pub(crate) fn merge_columns(older: &mut SeriesColumns, newer: &mut SeriesColumns
     if !newer.histograms.is_empty() || !older.histograms.is_empty() {
         drop_times(older, newer);
     }
+    if !(older.start_times_ms.is_empty() && newer.start_times_ms.is_empty()) {
+        older.start_times_ms = starts::merge(
+            (&older.start_times_ms, &times_of(older)),
+            (&newer.start_times_ms, &times_of(newer)),
+        );
+    }
     let floats = |c: &mut SeriesColumns| -> Vec<(i64, f64)> {
         let values = std::mem::take(&mut c.values);
         std::mem::take(&mut c.times_ms).into_iter().zip(values).collect()
@@ -150,11 +157,24 @@ pub(crate) fn merge_columns(older: &mut SeriesColumns, newer: &mut SeriesColumns
     }
     merge_lists(&mut older.histograms, &mut newer.histograms, |h| h.0);
     merge_lists(&mut older.tier, &mut newer.tier, |p| p.t_ms);
-    merge_lists(&mut older.start_times_ms, &mut newer.start_times_ms, |s| s.0);
-    older.start_times_ms.dedup_by(|b, a| a.1 == b.1);
     older.exemplars.append(&mut newer.exemplars);
     older.exemplars.sort_by_key(|(t_ms, _)| *t_ms);
     older.exemplars.dedup();
+}
+
+/// Times of all that a start is told of, ascending.
+fn times_of(columns: &SeriesColumns) -> Vec<i64> {
+    let histograms = columns.histograms.iter().map(|h| h.0);
+    let tier = columns.tier.iter().map(|p| p.t_ms);
+    let mut times_ms: Vec<i64> = columns
+        .times_ms
+        .iter()
+        .copied()
+        .chain(histograms)
+        .chain(tier)
+        .collect();
+    times_ms.sort_unstable();
+    times_ms
 }
 
 fn merge_lists<T>(older: &mut Vec<T>, newer: &mut Vec<T>, key: impl Fn(&T) -> i64) {

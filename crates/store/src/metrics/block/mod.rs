@@ -10,6 +10,7 @@
 //! - `index`, `select`: the same read again, and the four matchers over it.
 //! - `walk`: from numbers of series to their labels and chunks.
 //! - `reader`: [`Block`]: `open`, `select`, `read`, `label_names`, `label_values`, `verify`.
+//! - `verify`, `lost`: what can no longer be read, and whose it was.
 //! - `merge`: several blocks into one. `downsample`: the same, with what `metrics::tier` leaves of the samples.
 //! - `cache`: [`PageCache`], the byte budget that all open blocks share.
 //!
@@ -26,6 +27,7 @@ mod error;
 mod extras;
 mod index;
 mod index_writer;
+mod lost;
 mod merge;
 mod meta;
 mod pages;
@@ -40,6 +42,7 @@ mod writer;
 pub use cache::PageCache;
 pub use downsample::{TierRange, downsample};
 pub use error::BlockError;
+pub(crate) use merge::merge_columns;
 pub use merge::{OnDamage, Tombstone, merge};
 pub use meta::{BlockMeta, BlockOptions};
 pub(crate) use reader::SelectedChunk;

@@ -5,12 +5,17 @@
 //! ```text
 //! file       "LWPAGES" and the format version (u8)
 //! page       length u32, number u32, kind u8, 3 zero bytes, crc32 u32 of number, kind and content; content
-//! directory  a page (number u32::MAX, kind 255): pages varint, then per number: kind u8, offset varint, length varint, first id varint
+//! directory  a page (number u32::MAX, kind 255): pages varint, then per number: kind u8, offset varint, length varint, first id varint;
+//!            format version u8
 //! footer     offset of the directory u64, "LWPAGEND"
 //! ```
 //!
 //! Pages carry their own length, number and kind, so the directory can be rebuilt by walking the file when it or the
-//! footer is damaged (first ids are then read from the pages that have one at their front).
+//! footer is damaged (first ids are then read from the pages that have one at their front). Where it is whole, it says what
+//! the first eight bytes should. A page without which nothing can be read, of names or the description, stands twice in
+//! the file with the index between.
+//!
+//! Format 1 had these pages once, and no version in its directory. It is read as before.
 //!
 //! Crash argument: the file is written under a name that no manifest knows, front to back, and synced before anyone
 //! learns of it. A torn file has no footer and is debris. After that it never changes; damage is found by checksum.
@@ -29,7 +34,7 @@ use std::sync::Arc;
 
 const MAGIC: &[u8; 7] = b"LWPAGES";
 const END: &[u8; 8] = b"LWPAGEND";
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 const HEADER_LEN: usize = 16;
 const DIRECTORY: (u32, u8) = (u32::MAX, 255);
 /// Content of a page may not be longer; a column of the greatest length fits.
@@ -145,6 +150,7 @@ impl PageWriter {
             put_varint(&mut directory, u64::from(slot.len));
             put_varint(&mut directory, u64::from(slot.first_id));
         }
+        directory.push(VERSION);
         let at = self.offset;
         self.put_page(DIRECTORY.0, DIRECTORY.1, &directory)?;
         self.put(&at.to_le_bytes())?;
@@ -185,8 +191,8 @@ pub(super) struct PageFile {
     /// These and the pages whose content makes no sense though their checksum holds: parts of those may serve.
     faults: Arc<Mutex<BTreeMap<u32, &'static str>>>,
     pub(super) size_bytes: u64,
-    /// The directory was damaged and has been rebuilt from the pages themselves.
-    pub(super) directory_rebuilt: bool,
+    /// The directory was damaged and has been rebuilt from the pages themselves, or the first bytes were and it stood in for them.
+    pub(super) frame_damaged: bool,
 }
 
 impl PageFile {
@@ -198,23 +204,31 @@ impl PageFile {
             file.read_exact_at(&mut start, 0)
                 .map_err(BlockError::io("reading", path))?;
         }
-        if &start[..7] != MAGIC {
-            return Err(BlockError::NotABlock {
-                path: path.to_owned(),
-                reason: "it does not begin like one",
-            });
-        }
-        if start[7] != VERSION {
+        let directory = read_directory(&file, size_bytes);
+        let version = match &directory {
+            Some(Directory {
+                version: Some(version),
+                ..
+            }) => *version,
+            _ if start.starts_with(MAGIC) => start[7],
+            _ => {
+                return Err(BlockError::NotABlock {
+                    path: path.to_owned(),
+                    reason: "it does not begin like one",
+                });
+            }
+        };
+        if !(1..=VERSION).contains(&version) {
             return Err(BlockError::Version {
                 path: path.to_owned(),
-                found: start[7],
+                found: version,
                 known: VERSION,
             });
         }
-        let directory = read_directory(&file, size_bytes);
-        let directory_rebuilt = directory.is_none();
+        let begins_well = start.starts_with(MAGIC) && start[7] == version;
+        let frame_damaged = directory.is_none() || !begins_well;
         let slots = match directory {
-            Some(slots) => slots,
+            Some(directory) => directory.slots,
             None => walk(&file, size_bytes),
         };
         Ok(PageFile {
@@ -226,7 +240,7 @@ impl PageFile {
             quarantine: Arc::default(),
             faults: Arc::default(),
             size_bytes,
-            directory_rebuilt,
+            frame_damaged,
         })
     }
 
@@ -311,6 +325,22 @@ impl PageFile {
                 Err(self.damaged(number, reason))
             }
         }
+    }
+
+    /// The first whole one of the pages of a kind that stand for each other, and its number.
+    pub(super) fn read_either(&self, kind: PageKind) -> Result<(u32, Arc<[u8]>), BlockError> {
+        let mut failure = BlockError::NotABlock {
+            path: self.path.clone(),
+            reason: "a page is not there that all others depend on",
+        };
+        for (_, page) in self.of_kind(kind) {
+            match self.read_uncached(page) {
+                Ok(bytes) => return Ok((page, bytes)),
+                Err(error @ BlockError::Damaged { .. }) => failure = error,
+                Err(other) => return Err(other),
+            }
+        }
+        Err(failure)
     }
 
     pub(super) fn cached_group(&self, page: u32, offset: u32) -> Option<Arc<[f64]>> {
@@ -407,7 +437,13 @@ fn first_id_of(content: &[u8]) -> u32 {
         .map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
-fn read_directory(file: &File, size_bytes: u64) -> Option<Vec<PageSlot>> {
+struct Directory {
+    slots: Vec<PageSlot>,
+    /// Since format 2.
+    version: Option<u8>,
+}
+
+fn read_directory(file: &File, size_bytes: u64) -> Option<Directory> {
     let mut footer = [0u8; 16];
     file.read_exact_at(&mut footer, size_bytes.checked_sub(16)?)
         .ok()?;
@@ -424,7 +460,7 @@ fn read_directory(file: &File, size_bytes: u64) -> Option<Vec<PageSlot>> {
     parse_directory(&content, size_bytes).ok()
 }
 
-fn parse_directory(content: &[u8], size_bytes: u64) -> Result<Vec<PageSlot>, Malformed> {
+fn parse_directory(content: &[u8], size_bytes: u64) -> Result<Directory, Malformed> {
     let mut reader = Reader::new(content);
     let count = reader.count(4)?;
     let mut slots = Vec::with_capacity(count);
@@ -440,7 +476,10 @@ fn parse_directory(content: &[u8], size_bytes: u64) -> Result<Vec<PageSlot>, Mal
         }
         slots.push(slot);
     }
-    Ok(slots)
+    Ok(Directory {
+        slots,
+        version: reader.rest().first().copied(),
+    })
 }
 
 fn kind_of(byte: u8) -> Option<PageKind> {

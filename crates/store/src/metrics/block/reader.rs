@@ -57,13 +57,7 @@ impl Block {
     /// Opens a block directory; all blocks that share a cache share its budget.
     pub fn open(dir: &Path, cache: &Arc<PageCache>) -> Result<Self, BlockError> {
         let file = PageFile::open(&dir.join(FILE_NAME), cache)?;
-        let [(_, page)] = file.of_kind(PageKind::Meta)[..] else {
-            return Err(BlockError::NotABlock {
-                path: dir.to_owned(),
-                reason: "it has no description",
-            });
-        };
-        let bytes = file.read_uncached(page)?;
+        let (page, bytes) = file.read_either(PageKind::Meta)?;
         let meta =
             BlockMeta::read_from(&mut Reader::new(&bytes), file.size_bytes).map_err(file.malformed(page))?;
         // An entry takes at least three bytes: a larger count would make every selection allocate without bound.

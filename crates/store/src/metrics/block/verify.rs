@@ -3,6 +3,7 @@
 use super::entry::ChunkKind;
 use super::error::BlockError;
 use super::index::{SeriesCursor, TimesCursor};
+use super::lost::{labels_by_postings, what_remains};
 use super::pages::PageKind;
 use super::reader::{Block, SeriesId};
 use crate::metrics::columns::SeriesColumns;
@@ -22,10 +23,14 @@ pub enum Loss {
         end_ms: i64,
         page: u32,
     },
-    /// A part of the index: series whose entry or labels cannot be read.
+    /// A page that all others depend on, in both places where it stood: the block cannot be opened again.
     Index { page: u32, reason: &'static str },
-    /// One series, whose entry is whole but does not decode.
-    Series { id: SeriesId, reason: String },
+    /// One series, whose entry or labels cannot be read; its labels where the rest of the index tells them.
+    Series {
+        id: SeriesId,
+        labels: Option<Labels>,
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,13 +41,13 @@ pub struct VerifyReport {
     pub losses: Vec<Loss>,
     /// Also those beyond the first ten thousand.
     pub losses_count: u64,
-    /// The directory of pages was damaged; it was rebuilt from the pages and costs nothing but time.
-    pub directory_damaged: bool,
+    /// The first bytes or the directory of pages were damaged; each was told from the rest, so this loses nothing.
+    pub frame_damaged: bool,
 }
 
 impl VerifyReport {
     pub fn is_whole(&self) -> bool {
-        self.damaged_pages.is_empty() && self.losses_count == 0 && !self.directory_damaged
+        self.damaged_pages.is_empty() && self.losses_count == 0 && !self.frame_damaged
     }
 
     fn lose(&mut self, loss: Loss) {
@@ -58,7 +63,7 @@ impl Block {
     pub fn verify(&self) -> Result<VerifyReport, BlockError> {
         let mut report = VerifyReport {
             pages: self.file.pages_len(),
-            directory_damaged: self.file.directory_rebuilt,
+            frame_damaged: self.file.frame_damaged,
             ..VerifyReport::default()
         };
         let mut damaged: BTreeMap<u32, &'static str> = BTreeMap::new();
@@ -71,9 +76,12 @@ impl Block {
                 Err(other) => return Err(other),
             }
         }
-        for (page, reason) in &damaged {
-            let kind = self.file.slot(*page).map(|slot| slot.kind);
-            if !matches!(kind, Some(PageKind::Values | PageKind::Times)) {
+        // Series and stretches that are lost with other pages are found by reading them; a list of postings costs only time.
+        for kind in [PageKind::Names, PageKind::Meta] {
+            let pages = self.file.of_kind(kind);
+            if let Some((page, reason)) = pages.iter().find_map(|(_, p)| damaged.get_key_value(p))
+                && pages.iter().all(|(_, p)| damaged.contains_key(p))
+            {
                 report.lose(Loss::Index { page: *page, reason });
             }
         }
@@ -84,21 +92,20 @@ impl Block {
 
     fn verify_series(&self, report: &mut VerifyReport) -> Result<(), BlockError> {
         let mut previous: Option<Labels> = None;
+        let mut unreadable = Vec::new();
         for (id, series) in self.series_by_id() {
             let series = match series {
                 Ok(series) => series,
                 Err(error @ BlockError::Io { .. }) => return Err(error),
                 Err(error) => {
-                    report.lose(Loss::Series {
-                        id,
-                        reason: error.to_string(),
-                    });
+                    unreadable.push((id, error));
                     continue;
                 }
             };
             if previous.as_ref().is_some_and(|p| *p >= series.labels) {
                 report.lose(Loss::Series {
                     id,
+                    labels: Some(series.labels.clone()),
                     reason: "it stands out of order".to_owned(),
                 });
             }
@@ -107,6 +114,30 @@ impl Block {
                 self.name_lost_chunks(id, &series.labels, report)?;
             }
             previous = Some(series.labels);
+        }
+        self.name_lost_series(unreadable, report)
+    }
+
+    fn name_lost_series(
+        &self,
+        unreadable: Vec<(SeriesId, BlockError)>,
+        report: &mut VerifyReport,
+    ) -> Result<(), BlockError> {
+        let named = unreadable.iter().take(LOSSES_MAX).map(|(id, _)| *id);
+        let mut labels = match unreadable.is_empty() {
+            true => BTreeMap::new(),
+            false => labels_by_postings(self, &named.collect::<Vec<_>>())?,
+        };
+        for (id, error) in unreadable {
+            let reason = match report.losses.len() < LOSSES_MAX {
+                true => what_remains(self, id)?,
+                false => None,
+            };
+            report.lose(Loss::Series {
+                id,
+                labels: labels.remove(&id),
+                reason: reason.unwrap_or_else(|| error.to_string()),
+            });
         }
         Ok(())
     }

@@ -198,7 +198,7 @@ impl Block {
 }
 
 /// Values are copied to `text` first, because each may stand in another page.
-fn labels_of(
+pub(super) fn labels_of(
     block: &Block,
     pairs: &[u32],
     (cursor, text): (&mut PairCursor<'_>, &mut String),

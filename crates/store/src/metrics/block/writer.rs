@@ -97,11 +97,12 @@ impl BlockWriter {
     pub fn finish(mut self) -> Result<BlockMeta, BlockError> {
         self.flush_pending()?;
         self.columns.flush(&mut self.pages)?;
+        // The pages that all others depend on are small, and stand before the index and behind it.
+        let (names, mut about) = (self.index.names_page(), Vec::new());
+        self.meta.write_to(&mut about);
+        write_both(&mut self.pages, &names, &about)?;
         self.index.finish(&self.columns.times_table, &mut self.pages)?;
-        let mut content = Vec::new();
-        self.meta.write_to(&mut content);
-        let number = self.pages.reserve();
-        self.pages.write(number, PageKind::Meta, &content)?;
+        write_both(&mut self.pages, &names, &about)?;
         self.meta.size_bytes = self.pages.finish()?;
         let parent = self.dir.parent().unwrap_or(&self.dir);
         for dir in [self.dir.as_path(), parent] {
@@ -199,6 +200,14 @@ impl BlockWriter {
             member: None,
         })
     }
+}
+
+fn write_both(pages: &mut PageWriter, names: &[u8], about: &[u8]) -> Result<(), BlockError> {
+    for (kind, content) in [(PageKind::Names, names), (PageKind::Meta, about)] {
+        let number = pages.reserve();
+        pages.write(number, kind, content)?;
+    }
+    Ok(())
 }
 
 /// Six columns, one after the other: min, max, sum, count, last, increase.

@@ -4,6 +4,9 @@
 //! a reference may be used by another request at once, yet no record on disk ever speaks of a slot that was not defined
 //! before it. A crash in between loses definitions that no sample depends on.
 //!
+//! What the head has learnt and will not say again (changes of starts and metadata, which sources repeat with every sample) waits
+//! with the definitions when the request that brought it could not be written.
+//!
 //! A write that fails is cut off again (`set_len`), so that the file ends with a whole record; where even that fails the
 //! cut is tried again before the next write. A full disk is therefore an error for the request only. A failed sync is
 //! different: nobody knows what the device holds, so the log is poisoned until the store is opened again.
@@ -41,7 +44,7 @@ struct State {
     offset: u64,
     /// Bytes may stand behind `offset`; they must go before the next write.
     dirty_tail: bool,
-    /// Framed definitions that wait for the next commit.
+    /// Framed definitions, and what failed commits left, that wait for the next commit.
     pending: Vec<u8>,
     /// Bytes ever written and ever synced by this writer.
     written: u64,
@@ -96,10 +99,14 @@ impl Log {
         self.state.lock().pending.extend_from_slice(framed);
     }
 
-    /// Writes one framed record (and what waits before it); returns once it is as durable as was asked for.
-    pub(crate) fn commit(&self, framed: &[u8]) -> Result<(), AppendError> {
+    /// Writes one framed record (and what waits before it); returns once it is as durable as was asked for. Should it fail, what
+    /// `left` frames goes along with the next one.
+    pub(crate) fn commit(&self, framed: &[u8], left: impl FnOnce() -> Vec<u8>) -> Result<(), AppendError> {
         let mut state = self.state.lock();
-        self.write(&mut state, framed)?;
+        if let Err(error) = self.write(&mut state, framed) {
+            state.pending.extend_from_slice(&left());
+            return Err(error);
+        }
         if self.durability == Durability::Process {
             return Ok(());
         }
