@@ -1,10 +1,13 @@
 //! Warnings and infos beside an answer, in the words that users of Prometheus know.
 //!
-//! The same sentence is kept once, with the first position that raised it.
+//! The same sentence is kept once, with the last position that raised it.
 
 use crate::promql::Span;
 use crate::promql::line_and_column;
 use lapwing_types::format_number;
+
+/// Sentences of each level that are shown, as in Prometheus: nobody reads one for each of a thousand metrics.
+const SHOWN_MAX: usize = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
@@ -69,11 +72,14 @@ impl Annotations {
             .items
             .iter_mut()
             .find(|a| a.level == new.level && a.text == new.text);
-        match (same, new.repair) {
-            (None, _) => self.items.push(new),
-            (Some(old), Some(repair)) => old.repair = old.repair.map(|o| o.join(repair)),
-            (Some(_), None) => {}
-        }
+        let Some(old) = same else {
+            return self.items.push(new);
+        };
+        old.span = new.span;
+        old.repair = match (old.repair, new.repair) {
+            (Some(old), Some(new)) => Some(old.join(new)),
+            (one, other) => one.or(other),
+        };
     }
 
     pub(crate) fn merge(&mut self, other: Annotations) {
@@ -88,14 +94,14 @@ impl Annotations {
 
     /// Warnings and infos as the API shows them.
     pub(crate) fn texts(&self, query: &str) -> (Vec<String>, Vec<String>) {
-        let of = |level| {
-            self.items
-                .iter()
-                .filter(|a| a.level == level)
-                .map(|a| a.sentence(query))
-                .collect()
+        let of = |level, what| {
+            let all = || self.items.iter().filter(|a| a.level == level);
+            let shown = all().take(SHOWN_MAX).map(|a| a.sentence(query));
+            let omitted = all().count().saturating_sub(SHOWN_MAX);
+            let more = (omitted > 0).then(|| format!("{omitted} more {what} annotations omitted"));
+            shown.chain(more).collect()
         };
-        (of(Level::Warning), of(Level::Info))
+        (of(Level::Warning, "warning"), of(Level::Info, "info"))
     }
 
     pub(crate) fn invalid_quantile(&mut self, q: f64, span: Span) {
