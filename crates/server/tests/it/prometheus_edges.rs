@@ -3,6 +3,8 @@
 use crate::support::{Answer, Server, now_ms, series};
 use lapwing_types::{Labels, Matcher, WriteBatch};
 use lapwing_wire::remote_read::{Query, ReadRequest, ResponseType, StreamReader};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 const FORM: (&str, &str) = ("Content-Type", "Application/X-WWW-form-urlencoded; charset=utf-8");
 
@@ -194,4 +196,46 @@ fn external_labels_leave_the_house() {
     assert_eq!(read(vec![level.clone(), Matcher::equal("region", "us")]), [there]);
     assert_eq!(read(vec![level, Matcher::equal("zone", "z2")]), []);
     assert_eq!(read(Vec::new()), []);
+}
+
+#[test]
+fn a_query_ends_when_its_client_leaves_or_somebody_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, now_s) = filled(dir.path());
+    let (start_s, address) = (now_s - 10_000, server.url.trim_start_matches("http://"));
+    let ask = || {
+        let mut client = TcpStream::connect(address).unwrap();
+        // Minutes of work.
+        let query = "sum(quantile_over_time(0.5,(level*1)[6h:10ms]))";
+        let path = format!("/api/v1/query_range?query={query}&start={start_s}&end={now_s}&step=1");
+        write!(client, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+        client
+    };
+    let running = || server.until("/api/v1/queries", |a| count(a) > 0).json()["data"][0].clone();
+
+    let client = ask();
+    assert!(running()["expr"].as_str().unwrap().starts_with("sum(quantile"));
+    drop(client);
+    server.until("/api/v1/queries", |a| count(a) == 0);
+    // It did not come to its end.
+    let ended = server.get("/api/v1/queries/slow").body;
+    assert!(!ended.contains("quantile_over_time"), "{ended}");
+
+    let mut client = ask();
+    let id = running()["id"].clone();
+    let killed = server.post(&format!("/api/v1/queries/{id}/kill"), &[], b"");
+    assert_eq!(killed.json()["data"]["killed"], id);
+    let mut answer = vec![0; 4096];
+    let length = client.read(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("\"canceled\""),
+        "{answer}"
+    );
+    assert_eq!(
+        server
+            .post(&format!("/api/v1/queries/{id}/kill"), &[], b"")
+            .status,
+        404
+    );
 }
