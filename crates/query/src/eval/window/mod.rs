@@ -18,6 +18,7 @@ pub(super) use extended::extend_points;
 pub(super) use plan::RatePlan;
 
 use super::grid::{Cell, Grid, Row, cell};
+use super::profile::Seen;
 use super::source::{Column, Scratch, metric_name, read};
 use super::subquery::row_points;
 use super::{Evaluated, Evaluator, Steps};
@@ -211,21 +212,26 @@ impl Evaluator<'_> {
             sink(grid)
         };
         let finds_hints = self.finds_hints();
+        let seen = Seen::default();
         self.batches(series.len(), steps, &mut sink, |index, scratch, out| {
             let one = &series[index];
+            let samples_before = scratch.samples;
             read(one, from, to, &mut scratch.points)?;
             if finds_hints {
                 super::hints::find_hints(&mut scratch.points.histograms);
             }
             let points = std::mem::take(&mut scratch.points);
             let result = self.column(&prepared, (&spec, steps), (&one.labels, &points), (scratch, out));
+            seen.add(scratch.samples - samples_before, points.len());
             scratch.points = points;
             result?;
             Ok(Row {
                 labels: one.labels.clone(),
                 drop_name: drops_name(call.function),
             })
-        })
+        })?;
+        self.measured_reading(argument, &seen);
+        Ok(())
     }
 
     /// A range function over a subquery, or `absent_over_time` over anything.

@@ -5,6 +5,7 @@ use super::params::{Params, invalid};
 use super::selector;
 use super::value::{push_float, push_histogram_point, push_json_str, push_labels, push_point, push_seconds};
 use crate::http::{AppState, with_causes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lapwing::{Answered, QueryFailure, QueryRequest};
 use lapwing_query::{QueryError, QueryValue, SampleValue};
@@ -138,7 +139,12 @@ pub(crate) async fn slow(State(state): State<AppState>) -> Result<Success, ApiEr
     Success::json(&state.engine.queries().slow())
 }
 
-pub(crate) async fn kill(State(state): State<AppState>, Path(id): Path<u64>) -> Result<Success, ApiError> {
+pub(crate) async fn kill(
+    State(state): State<AppState>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Success, ApiError> {
+    let Path(id) =
+        id.map_err(|e| ApiError::bad_data(format!("invalid number of a query: {}", e.body_text())))?;
     if state.engine.queries().kill(id) {
         Success::json(&serde_json::json!({ "killed": id }))
     } else {
