@@ -293,10 +293,6 @@ impl Parser<'_> {
     fn extended(&mut self, mut expr: Expr, anchored: bool) -> Parsed<Expr> {
         self.bump();
         let name = if anchored { "anchored" } else { "smoothed" };
-        if !self.options.extended_selectors {
-            let message = format!("{name} modifier is experimental and not enabled");
-            return Err(Fault::new(expr.span, message));
-        }
         let set = |v: &mut VectorSelector| {
             v.anchored |= anchored;
             v.smoothed |= !anchored;
