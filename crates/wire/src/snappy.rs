@@ -50,6 +50,8 @@ impl Decompressor {
             });
         }
         if self.buffer.len() < claimed {
+            // Steady senders send blocks of about one size: doubling would leave half of the buffer empty.
+            self.buffer.reserve_exact(claimed - self.buffer.len());
             self.buffer.resize(claimed, 0);
         }
         let written = self

@@ -14,7 +14,7 @@ use super::head::SHARDS;
 use super::head::chunk::OpenChunk;
 use super::head::extra::{Extra, HistogramSample, KeptExemplar, LateSample};
 use super::head::histogram_bytes::take_histogram;
-use super::head::sealed::{SealedChunk, SharedTimes};
+use super::head::sealed::{SealedChunk, Sealer};
 use super::head::series::Series;
 use super::log::frame::{self, Kind};
 use super::log::record::{SectionKind, begin_section, end_section};
@@ -197,17 +197,16 @@ pub(crate) fn take_shard(reader: &mut Reader<'_>) -> Result<usize, Malformed> {
 }
 
 /// One series' slot and state; its generation is the definition's matter.
-pub(crate) fn take_series(
-    reader: &mut Reader<'_>,
-    times: &mut SharedTimes,
-) -> Result<(u32, Series), Malformed> {
+pub(crate) fn take_series(reader: &mut Reader<'_>, sealer: &mut Sealer) -> Result<(u32, Series), Malformed> {
     let slot = reader.varint_u32()?;
     let mut series = Series::new(0);
     series.last_t_ms = reader.zigzag()?;
     series.last_value = reader.f64()?;
     series.open = OpenChunk::read_from(reader)?;
-    for _ in 0..reader.count(4)? {
-        series.sealed.push(SealedChunk::read_from(reader, times)?);
+    let pieces = reader.count(4)?;
+    series.sealed.reserve_exact(pieces);
+    for _ in 0..pieces {
+        series.sealed.push(SealedChunk::read_from(reader, sealer)?);
     }
     if reader.u8()? == 0 {
         return Ok((slot, series));

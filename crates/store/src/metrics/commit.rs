@@ -110,7 +110,6 @@ fn bounds(core: &Core, ticket: CommitTicket) -> Bounds {
             None => NEVER_MS,
         },
         ooo_window_ms: options.ooo_window_ms,
-        window_ms: options.window_ms,
         exemplars_max: options.exemplars_max_per_series,
         commit: ticket.number,
     }
@@ -152,12 +151,12 @@ impl Pass<'_> {
         let section = begin_section(&mut self.record, SectionKind::Samples, number);
         let mut deltas = SampleDeltas::default();
         for (slot, t_ms, value) in samples {
-            let Some((series, times)) = shard.with_times(*slot) else {
+            let Some((series, sealer)) = shard.with_sealer(*slot) else {
                 self.refuse(*slot, *t_ms, Refusal::StaleReference);
                 continue;
             };
             let previous_t_ms = series.last_t_ms;
-            let judgement = series.append((*t_ms, *value), &self.bounds, times);
+            let judgement = series.append((*t_ms, *value), &self.bounds, sealer);
             shard.remember(*slot, self.bounds.commit, previous_t_ms, judgement);
             if self.accepts(judgement, *slot, *t_ms) {
                 deltas.put(&mut self.record, *slot, *t_ms, *value);

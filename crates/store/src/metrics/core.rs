@@ -8,6 +8,7 @@ use super::head::index::Index;
 use super::head::isolation::Isolation;
 use super::head::ranks::{Ranks, Unranked};
 use super::head::raw_cache::RawCache;
+use super::head::sealed::SharedTimes;
 use super::head::shard::Shard;
 use super::head::{SHARDS, shard_of};
 use super::log::frame::{self, Kind};
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     /// A little behind the index; renewed by `maintain`.
     pub(crate) ranks: RwLock<Arc<Ranks>>,
     pub(crate) raw_cache: RawCache,
+    pub(crate) times: Arc<SharedTimes>,
     pub(crate) shards: [Mutex<Shard>; SHARDS],
     pub(crate) isolation: Arc<Isolation>,
     pub(crate) metadata: RwLock<BTreeMap<String, Metadata>>,
@@ -63,6 +65,9 @@ pub(crate) struct Counters {
 
 impl Core {
     pub(crate) fn new(options: MetricsOptions, log: Option<Log>) -> Core {
+        let times = Arc::new(SharedTimes::default());
+        let shard = |_| Mutex::new(Shard::new(Arc::clone(&times), options.window_ms));
+        let shards = std::array::from_fn(shard);
         Core {
             blocks: Blocks::new(options.page_cache_bytes),
             losses: Losses::default(),
@@ -71,7 +76,8 @@ impl Core {
             index: RwLock::new(Index::default()),
             ranks: RwLock::new(Arc::default()),
             raw_cache: RawCache::new(),
-            shards: std::array::from_fn(|_| Mutex::new(Shard::default())),
+            times,
+            shards,
             isolation: Arc::new(Isolation::default()),
             metadata: RwLock::new(BTreeMap::new()),
             log,

@@ -55,12 +55,12 @@ pub(crate) fn write_blocks(
         let mut owner = None;
         for slot in twins {
             let mut shard = core.shards[shard_of(*slot)].lock();
-            let Some((series, times)) = shard.with_times(*slot) else {
+            let Some((series, sealer)) = shard.with_sealer(*slot) else {
                 continue;
             };
             // The slot may have changed hands since it was ranked: its new series' turn comes with the next flush.
             if ranks.place(*slot, series.generation).is_some() {
-                series.seal_before(until_ms, times);
+                series.seal_before(until_ms, sealer);
                 collect(series, until_ms, flush, &mut columns);
                 owner = Some(*slot);
             }
@@ -90,8 +90,8 @@ pub(crate) fn drop_flushed(core: &Core, flush: u32) -> usize {
         for (_, series) in shard.iter_mut(number) {
             dropped += series.drop_flushed(flush);
         }
-        shard.times_mut().forget_unused();
     }
+    core.times.forget_unused();
     dropped
 }
 

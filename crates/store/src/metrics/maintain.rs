@@ -401,8 +401,8 @@ impl Upkeep {
         let mut removed = 0;
         for slot in slots {
             let mut shard = core.shards[shard_of(slot)].lock();
-            if let Some((series, times)) = shard.with_times(slot) {
-                removed += series.delete((start_ms, end_ms), core.options.window_ms, times);
+            if let Some((series, sealer)) = shard.with_sealer(slot) {
+                removed += series.delete((start_ms, end_ms), sealer);
             }
         }
         let Some(disk) = disk else { return Ok(removed) };
@@ -492,8 +492,8 @@ fn forget_old(core: &Core, now_ms: i64) -> usize {
         for (_, series) in shard.iter_mut(number) {
             dropped += series.forget_before(oldest_ms);
         }
-        shard.times_mut().forget_unused();
     }
+    core.times.forget_unused();
     dropped
 }
 

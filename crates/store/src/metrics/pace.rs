@@ -16,7 +16,7 @@ const LAG_MS_MAX: i64 = 24 * 3_600_000;
 const SPELL_MS: i64 = 5_000;
 /// Where so many requests come in a shorter time, every writer has been heard sooner: who loads the past at hundreds of times
 /// its pace must not have hours of it in memory for the sake of seconds.
-const BUSY_SPELL_MS: i64 = 1_000;
+const BUSY_SPELL_MS: i64 = 500;
 const BUSY_REQUESTS: u32 = 64;
 
 #[derive(Clone, Copy)]
@@ -118,9 +118,9 @@ mod tests {
     fn who_loads_fast_is_believed_sooner() {
         let pace = Pace::default();
         let (begin_ms, now_ms) = (100 * HOUR_MS, 200 * HOUR_MS);
-        // A hundred requests a second, each a second later: the horizon is what came in two seconds behind.
+        // Two hundred requests a second, each a second later: the horizon is what came in one second behind.
         for request in 0..1_000 {
-            let (newest_ms, at_ms) = (begin_ms + request * 1_000, now_ms + request * 10);
+            let (newest_ms, at_ms) = (begin_ms + request * 1_000, now_ms + request * 5);
             pace.note("load", newest_ms, at_ms);
             let behind_ms = newest_ms - pace.horizon_ms(newest_ms, at_ms);
             assert!(behind_ms <= 202_000, "{request}: {behind_ms}");

@@ -206,7 +206,6 @@ fn apply_all(core: &Core, records: &Receiver<Record>, owns: impl Fn(usize) -> bo
     let bounds = Bounds {
         oldest_ms: NEVER_MS,
         ooo_window_ms: i64::MAX,
-        window_ms: core.options.window_ms,
         exemplars_max: core.options.exemplars_max_per_series,
         commit: 0,
     };
@@ -259,7 +258,7 @@ impl Apply<'_> {
         let mut shard = self.core.shards[number].lock();
         let mut samples = 0;
         while !reader.is_empty() {
-            let (slot, mut state) = take_series(&mut reader, shard.times_mut())?;
+            let (slot, mut state) = take_series(&mut reader, shard.sealer_mut())?;
             let Some(series) = shard.get_mut(slot).filter(|_| shard_of(slot) == number) else {
                 continue;
             };
@@ -286,19 +285,19 @@ impl Apply<'_> {
                 _ => (body.varint_u32()?, body.zigzag()?, 0.0),
             };
             let found = if shard_of(slot) == section.shard {
-                shard.with_times(slot)
+                shard.with_sealer(slot)
             } else {
                 None
             };
             if found.is_none() {
                 lost += 1;
             }
-            let (series, times) = found.unzip();
+            let (series, sealer) = found.unzip();
             match section.kind {
                 SectionKind::Samples => {
                     samples += 1;
-                    if let (Some(series), Some(times)) = (series, times) {
-                        series.append((t_ms, value), &self.bounds, times);
+                    if let (Some(series), Some(sealer)) = (series, sealer) {
+                        series.append((t_ms, value), &self.bounds, sealer);
                     }
                 }
                 SectionKind::Histograms => {

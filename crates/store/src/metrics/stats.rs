@@ -89,7 +89,12 @@ pub(crate) fn memory(core: &Core) -> MemoryParts {
         index_bytes: (core.index.read().heap_bytes() + core.ranks.read().heap_bytes()) as u64,
         raw_cache_bytes: core.raw_cache.heap_bytes() as u64,
         blocks_bytes: core.blocks.heap_bytes() as u64,
-        samples_bytes: core.shards.iter().map(|s| s.lock().heap_bytes() as u64).sum(),
+        samples_bytes: core.times.heap_bytes() as u64
+            + core
+                .shards
+                .iter()
+                .map(|s| s.lock().heap_bytes() as u64)
+                .sum::<u64>(),
     }
 }
 

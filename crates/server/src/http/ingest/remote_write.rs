@@ -94,6 +94,9 @@ struct Written {
     undecodable: Vec<String>,
 }
 
+/// A sender that repeats itself every few seconds sends less at a time; what was reserved for one that catches up is given back.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
 thread_local! {
     /// Kept between requests: the buffers of a steady sender reach their size once.
     static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
@@ -117,6 +120,7 @@ fn append(
         };
         decoded.map_err(|e| Refused::bad(with_causes(&e)))?;
         let outcome = appender.commit().map_err(commit_refusal)?;
+        decompressor.shrink_to(KEPT_BYTES_MAX);
         Ok(Written { outcome, undecodable })
     })
 }

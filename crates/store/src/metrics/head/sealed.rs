@@ -1,11 +1,12 @@
 //! A piece of a series that no longer changes, as the two columns that a block has: a third of the size of the chunk that grew.
 //!
-//! Series of one scrape share their times: a shard keeps each column of them once, for as long as a piece refers to it.
+//! Series of one scrape share their times: each column of them is kept once, for as long as a piece refers to it.
 
 use super::chunk::NewestFirst;
 use crate::bytes::{Malformed, Reader, put_bytes, put_varint, put_zigzag};
 use crate::metrics::codec::{Effort, times, values};
 use hashbrown::{DefaultHashBuilder, HashTable};
+use parking_lot::Mutex;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -85,7 +86,7 @@ impl SealedChunk {
     }
 
     /// Decodes both columns once: what is in memory can be read.
-    pub(crate) fn read_from(reader: &mut Reader<'_>, shared: &mut SharedTimes) -> Result<Self, Malformed> {
+    pub(crate) fn read_from(reader: &mut Reader<'_>, sealer: &mut Sealer) -> Result<Self, Malformed> {
         let malformed = Malformed { what: "sealed chunk" };
         let count = reader.varint()?;
         let (first_t_ms, last_t_ms) = (reader.zigzag()?, reader.zigzag()?);
@@ -93,7 +94,7 @@ impl SealedChunk {
         if count == 0 || count > SAMPLES_MAX {
             return Err(malformed);
         }
-        let Scratch { times_ms, floats, .. } = &mut shared.scratch;
+        let Scratch { times_ms, floats, .. } = &mut sealer.scratch;
         times_ms.clear();
         floats.clear();
         times::decode(times_bytes, count as usize, times_ms)?;
@@ -103,18 +104,30 @@ impl SealedChunk {
             return Err(malformed);
         }
         Ok(SealedChunk {
-            times: shared.column(),
+            times: sealer.column(),
             values: values_bytes.into(),
             flush: 0,
         })
     }
 }
 
-/// The columns of times of one shard's pieces, and room to encode in.
+/// The columns of times of all pieces: the series of one scrape lie in every shard.
 #[derive(Default)]
 pub(crate) struct SharedTimes {
-    columns: HashTable<(u64, Arc<TimesColumn>)>,
+    columns: Mutex<Columns>,
+}
+
+#[derive(Default)]
+struct Columns {
+    table: HashTable<(u64, Arc<TimesColumn>)>,
     hasher: DefaultHashBuilder,
+    other_ms: Vec<i64>,
+}
+
+/// What a shard seals with: the columns that it shares with the others, and room of its own to encode in.
+pub(crate) struct Sealer {
+    shared: Arc<SharedTimes>,
+    window_ms: i64,
     scratch: Scratch,
 }
 
@@ -122,23 +135,39 @@ pub(crate) struct SharedTimes {
 struct Scratch {
     times_ms: Vec<i64>,
     floats: Vec<f64>,
-    other_ms: Vec<i64>,
     bytes: Vec<u8>,
 }
 
-impl SharedTimes {
-    /// Of at least one sample, ascending by time.
-    pub(crate) fn seal(&mut self, samples: NewestFirst<'_>) -> SealedChunk {
+impl Sealer {
+    pub(crate) fn new(shared: Arc<SharedTimes>, window_ms: i64) -> Self {
+        Sealer {
+            shared,
+            window_ms,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// End of the window in which a time lies. No piece spans two windows.
+    #[inline]
+    pub(crate) fn window_end_ms(&self, t_ms: i64) -> i64 {
+        (t_ms.div_euclid(self.window_ms) + 1).saturating_mul(self.window_ms)
+    }
+
+    /// One piece of the samples of another and at least one more, ascending by time.
+    pub(crate) fn seal(&mut self, before: Option<&SealedChunk>, samples: NewestFirst<'_>) -> SealedChunk {
         let Scratch {
             times_ms,
             floats,
             bytes,
-            ..
         } = &mut self.scratch;
         times_ms.clear();
         floats.clear();
         bytes.clear();
-        samples.read((i64::MIN, i64::MAX), times_ms, floats);
+        let everything_ms = (i64::MIN, i64::MAX);
+        if let Some(before) = before {
+            before.read(everything_ms, times_ms, floats);
+        }
+        samples.read(everything_ms, times_ms, floats);
         values::encode(floats, Effort::Fast, bytes);
         let values = bytes.as_slice().into();
         SealedChunk {
@@ -150,14 +179,15 @@ impl SharedTimes {
 
     /// The column of `scratch.times_ms`, which is not empty.
     fn column(&mut self) -> Arc<TimesColumn> {
-        let Scratch {
-            times_ms,
+        let Scratch { times_ms, bytes, .. } = &mut self.scratch;
+        let mut columns = self.shared.columns.lock();
+        let Columns {
+            table,
+            hasher,
             other_ms,
-            bytes,
-            ..
-        } = &mut self.scratch;
-        let hash = self.hasher.hash_one(times_ms.as_slice());
-        let known = self.columns.find(hash, |(_, column)| {
+        } = &mut *columns;
+        let hash = hasher.hash_one(times_ms.as_slice());
+        let known = table.find(hash, |(_, column)| {
             other_ms.clear();
             column.count == times_ms.len()
                 && times::decode(&column.bytes, column.count, other_ms).is_ok()
@@ -174,21 +204,24 @@ impl SharedTimes {
             count: times_ms.len(),
             bytes: bytes.as_slice().into(),
         });
-        self.columns
-            .insert_unique(hash, (hash, Arc::clone(&column)), |(hash, _)| *hash);
+        table.insert_unique(hash, (hash, Arc::clone(&column)), |(hash, _)| *hash);
         column
     }
+}
 
+impl SharedTimes {
     /// Lets go of the columns that no piece refers to any more.
-    pub(crate) fn forget_unused(&mut self) {
-        self.columns.retain(|(_, column)| Arc::strong_count(column) > 1);
-        self.columns.shrink_to(0, |(hash, _)| *hash);
+    pub(crate) fn forget_unused(&self) {
+        let table = &mut self.columns.lock().table;
+        table.retain(|(_, column)| Arc::strong_count(column) > 1);
+        table.shrink_to(0, |(hash, _)| *hash);
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
+        let table = &self.columns.lock().table;
         let column = |(_, c): &(u64, Arc<TimesColumn>)| c.bytes.len() + size_of::<TimesColumn>() + 16;
-        self.columns.capacity() * (size_of::<(u64, Arc<TimesColumn>)>() + 1)
-            + self.columns.iter().map(column).sum::<usize>()
+        table.capacity() * (size_of::<(u64, Arc<TimesColumn>)>() + 1)
+            + table.iter().map(column).sum::<usize>()
     }
 }
 
@@ -198,7 +231,11 @@ mod tests {
     use crate::metrics::head::chunk::OpenChunk;
     use proptest::prelude::*;
 
-    fn sealed(samples: &[(i64, u64)], shared: &mut SharedTimes) -> SealedChunk {
+    fn sealer() -> Sealer {
+        Sealer::new(Arc::default(), 1_800_000)
+    }
+
+    fn sealed(samples: &[(i64, u64)], sealer: &mut Sealer) -> SealedChunk {
         let mut open = OpenChunk::default();
         let mut last = (0, 0.0);
         for (t, v) in samples {
@@ -206,7 +243,7 @@ mod tests {
             open.push(sample, last);
             last = sample;
         }
-        shared.seal(open.newest_first(last))
+        sealer.seal(None, open.newest_first(last))
     }
 
     fn read(chunk: &SealedChunk, range: (i64, i64)) -> Vec<(i64, u64)> {
@@ -240,19 +277,19 @@ mod tests {
     proptest! {
         #[test]
         fn every_bit_pattern_returns(samples in any_samples()) {
-            let mut shared = SharedTimes::default();
-            let chunk = sealed(&samples, &mut shared);
+            let mut sealer = sealer();
+            let chunk = sealed(&samples, &mut sealer);
             prop_assert_eq!(&read(&chunk, (i64::MIN, i64::MAX)), &samples);
             let mut out = Vec::new();
             chunk.write_to(&mut out);
-            let back = SealedChunk::read_from(&mut Reader::new(&out), &mut shared).unwrap();
+            let back = SealedChunk::read_from(&mut Reader::new(&out), &mut sealer).unwrap();
             prop_assert!(Arc::ptr_eq(&back.times, &chunk.times), "one column for equal times");
             prop_assert_eq!(read(&back, (i64::MIN, i64::MAX)), samples);
         }
 
         #[test]
         fn a_range_is_what_lies_in_it(samples in any_samples(), from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>()) {
-            let chunk = sealed(&samples, &mut SharedTimes::default());
+            let chunk = sealed(&samples, &mut sealer());
             let range = (from.get(&samples).0 + 1, to.get(&samples).0);
             let expect: Vec<(i64, u64)> = samples.iter().copied().filter(|(t, _)| (range.0..=range.1).contains(t)).collect();
             prop_assert_eq!(read(&chunk, range), expect);
@@ -264,7 +301,7 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(chunk) = SealedChunk::read_from(&mut Reader::new(&bytes), &mut SharedTimes::default()) {
+            if let Ok(chunk) = SealedChunk::read_from(&mut Reader::new(&bytes), &mut sealer()) {
                 prop_assert_eq!(read(&chunk, (i64::MIN, i64::MAX)).len(), chunk.count());
             }
         }
@@ -272,16 +309,19 @@ mod tests {
 
     #[test]
     fn times_are_kept_once_and_go_with_their_last_piece() {
-        let mut shared = SharedTimes::default();
+        let shared = Arc::new(SharedTimes::default());
+        let mut sealers = [0, 1].map(|_| Sealer::new(Arc::clone(&shared), 1));
+        let known = || shared.columns.lock().table.len();
         let at =
             |from: i64| -> Vec<(i64, u64)> { (from..from + 60).map(|i| (i * 15_000 + i % 7, 0)).collect() };
-        let pieces = [0, 0, 60, 0].map(|from| sealed(&at(from), &mut shared));
-        assert_eq!(shared.columns.len(), 2);
+        let pieces =
+            [(0, 0), (0, 1), (60, 0), (0, 1)].map(|(from, shard)| sealed(&at(from), &mut sealers[shard]));
+        assert_eq!(known(), 2);
         shared.forget_unused();
-        assert_eq!(shared.columns.len(), 2);
+        assert_eq!(known(), 2);
         let one = pieces.into_iter().next().unwrap();
         shared.forget_unused();
-        assert_eq!((shared.columns.len(), one.count()), (1, 60));
+        assert_eq!((known(), one.count()), (1, 60));
         drop(one);
         shared.forget_unused();
         assert_eq!(shared.heap_bytes(), 0);
@@ -292,7 +332,7 @@ mod tests {
         let samples: Vec<(i64, u64)> = (0..60)
             .map(|i| (i * 15_000, f64::from(i as u32 * 3).to_bits()))
             .collect();
-        let chunk = sealed(&samples, &mut SharedTimes::default());
+        let chunk = sealed(&samples, &mut sealer());
         assert!(chunk.heap_bytes() < 40, "{}", chunk.heap_bytes());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::chunk::{NewestFirst, OpenChunk};
 use super::extra::{Extra, HistogramSample, Inserted, KeptExemplar, LateSample};
-use super::sealed::{SealedChunk, SharedTimes};
+use super::sealed::{SealedChunk, Sealer};
 use crate::metrics::starts::StartChange;
 use lapwing_types::{Exemplar, Histogram};
 
@@ -48,7 +48,6 @@ pub(crate) struct Bounds {
     pub(crate) oldest_ms: i64,
     /// Out of order a series takes what is not further behind its newest sample.
     pub(crate) ooo_window_ms: i64,
-    pub(crate) window_ms: i64,
     pub(crate) exemplars_max: usize,
     pub(crate) commit: u64,
 }
@@ -70,7 +69,7 @@ impl Series {
         &mut self,
         (t_ms, value): (i64, f64),
         bounds: &Bounds,
-        shared: &mut SharedTimes,
+        sealer: &mut Sealer,
     ) -> Judgement {
         if t_ms < bounds.oldest_ms {
             return Judgement::TooOld;
@@ -79,12 +78,10 @@ impl Series {
             return self.append_late(t_ms, value, bounds);
         }
         if self.open.count() > 0 {
-            let last_window = self.last_t_ms.div_euclid(bounds.window_ms);
-            let next_window_ms = (last_window + 1).saturating_mul(bounds.window_ms);
-            if t_ms >= next_window_ms {
-                self.end_window(shared);
+            if t_ms >= sealer.window_end_ms(self.last_t_ms) {
+                self.end_window(sealer);
             } else if self.open.due() > 0 {
-                self.seal_old(self.open.due(), shared);
+                self.seal_old(self.open.due(), sealer);
             }
         }
         self.open.push((t_ms, value), (self.last_t_ms, self.last_value));
@@ -95,31 +92,42 @@ impl Series {
 
     /// The window of the last sample is over. No piece spans two windows: what is left of the one before goes first.
     #[cold]
-    fn end_window(&mut self, shared: &mut SharedTimes) {
-        self.seal_over(shared);
+    fn end_window(&mut self, sealer: &mut Sealer) {
+        self.seal_over(sealer);
         self.open.end_stretch();
     }
 
     /// What is left in the open chunk of a window that is over.
-    fn seal_over(&mut self, shared: &mut SharedTimes) {
+    fn seal_over(&mut self, sealer: &mut Sealer) {
         if self.open.over() > 0 {
-            self.seal_old(self.open.over(), shared);
+            self.seal_old(self.open.over(), sealer);
         }
     }
 
     /// Ends the open chunk, which is not empty.
-    fn seal(&mut self, shared: &mut SharedTimes) {
-        self.seal_over(shared);
-        let piece = shared.seal(self.newest_first());
+    fn seal(&mut self, sealer: &mut Sealer) {
+        self.seal_over(sealer);
+        let before = self.take_before(self.open.count(), sealer);
+        let piece = sealer.seal(before.as_ref(), self.newest_first());
         self.sealed.reserve_exact(1);
         self.sealed.push(piece);
         self.open.restart();
     }
 
+    /// The newest piece, where it and the first samples of the open chunk should become one: in one window, and the piece no
+    /// longer than what comes to it, so that no sample is sealed often.
+    fn take_before(&mut self, coming: usize, sealer: &Sealer) -> Option<SealedChunk> {
+        let end_ms = sealer.window_end_ms(self.open.first_t_ms());
+        self.sealed.pop_if(|piece| {
+            piece.flush == 0 && piece.count() <= coming && sealer.window_end_ms(piece.last_t_ms()) == end_ms
+        })
+    }
+
     #[cold]
-    fn seal_old(&mut self, old: usize, shared: &mut SharedTimes) {
+    fn seal_old(&mut self, old: usize, sealer: &mut Sealer) {
+        let before = self.take_before(old, sealer);
         let last = (self.last_t_ms, self.last_value);
-        let piece = self.open.cut(old, last, |samples| shared.seal(samples));
+        let piece = (self.open).cut(old, last, |samples| sealer.seal(before.as_ref(), samples));
         self.sealed.reserve_exact(1);
         self.sealed.push(piece);
     }
@@ -233,12 +241,7 @@ impl Series {
 
     /// Removes what lies in the range; returns how many samples went. What remains is sealed anew: the open chunk
     /// cannot go on from a sample that is gone.
-    pub(crate) fn delete(
-        &mut self,
-        (start_ms, end_ms): (i64, i64),
-        window_ms: i64,
-        shared: &mut SharedTimes,
-    ) -> usize {
+    pub(crate) fn delete(&mut self, (start_ms, end_ms): (i64, i64), sealer: &mut Sealer) -> usize {
         let gone = |t_ms: i64| (start_ms..=end_ms).contains(&t_ms);
         let mut removed = 0;
         if let Some(extra) = &mut self.extra {
@@ -260,20 +263,19 @@ impl Series {
         let bounds = Bounds {
             oldest_ms: NEVER_MS,
             ooo_window_ms: i64::MAX,
-            window_ms,
             exemplars_max: 0,
             commit: 0,
         };
         let mut kept = 0;
         for sample in times_ms.into_iter().zip(values).filter(|(t, _)| !gone(*t)) {
-            again.append(sample, &bounds, shared);
+            again.append(sample, &bounds, sealer);
             kept += 1;
         }
         if kept == before {
             return removed;
         }
         if again.open.count() > 0 {
-            again.seal(shared);
+            again.seal(sealer);
         }
         self.open = OpenChunk::default();
         self.sealed = again.sealed;
@@ -281,15 +283,15 @@ impl Series {
     }
 
     /// Seals what lies before the beginning of a window. Whoever wrote nothing since then keeps no buffer either.
-    pub(crate) fn seal_before(&mut self, until_ms: i64, shared: &mut SharedTimes) {
+    pub(crate) fn seal_before(&mut self, until_ms: i64, sealer: &mut Sealer) {
         if self.last_t_ms >= until_ms {
             if self.open.first_t_ms() < until_ms {
-                self.seal_over(shared);
+                self.seal_over(sealer);
             }
             return;
         }
         if self.open.count() > 0 {
-            self.seal(shared);
+            self.seal(sealer);
         }
         self.open = OpenChunk::default();
     }
@@ -298,9 +300,7 @@ impl Series {
     pub(crate) fn drop_flushed(&mut self, flush: u32) -> usize {
         let before = self.sealed.len();
         self.sealed.retain(|c| c.flush != flush);
-        if self.sealed.is_empty() {
-            self.sealed = Vec::new();
-        }
+        self.sealed.shrink_to_fit();
         if let Some(extra) = &mut self.extra {
             extra.drop_flushed(flush);
         }
@@ -362,12 +362,12 @@ impl Series {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     const WINDOW_MS: i64 = 1_800_000;
     const BOUNDS: Bounds = Bounds {
         oldest_ms: NEVER_MS,
         ooo_window_ms: 0,
-        window_ms: WINDOW_MS,
         exemplars_max: 0,
         commit: 0,
     };
@@ -397,11 +397,11 @@ mod tests {
         fn no_piece_spans_two_windows_and_the_newest_stay_fresh(
             steps_ms in proptest::collection::vec(prop_oneof![8 => Just(15_000i64), 4 => 14_990..15_010i64, 1 => 1..4_000_000i64], 1..700),
         ) {
-            let (mut series, mut shared) = (Series::new(1), SharedTimes::default());
+            let (mut series, mut sealer) = (Series::new(1), Sealer::new(Arc::default(), WINDOW_MS));
             let (mut t_ms, mut sent_ms) = (0, Vec::new());
             for (n, step_ms) in steps_ms.into_iter().enumerate() {
                 t_ms += step_ms;
-                let judged = series.append((t_ms, noise(n as u64)), &BOUNDS, &mut shared);
+                let judged = series.append((t_ms, noise(n as u64)), &BOUNDS, &mut sealer);
                 prop_assert_eq!(judged, Judgement::InOrder);
                 sent_ms.push(t_ms);
                 let in_window = sent_ms.iter().filter(|t| window_of(**t) == window_of(t_ms)).count();
@@ -412,7 +412,7 @@ mod tests {
                 prop_assert_eq!(window_of(piece.first_t_ms()), window_of(piece.last_t_ms()));
             }
             let until_ms = window_of(t_ms) * WINDOW_MS;
-            series.seal_before(until_ms, &mut shared);
+            series.seal_before(until_ms, &mut sealer);
             prop_assert!(series.open.count() == 0 || series.open.first_t_ms() >= until_ms);
             prop_assert_eq!(all_of(&series), sent_ms);
         }
@@ -420,12 +420,33 @@ mod tests {
 
     #[test]
     fn the_last_five_minutes_are_open_across_the_end_of_a_window() {
-        let (mut series, mut shared) = (Series::new(1), SharedTimes::default());
+        let (mut series, mut sealer) = (Series::new(1), Sealer::new(Arc::default(), WINDOW_MS));
         for n in 0..1000i64 {
-            series.append((n * 15_000, noise(n as u64)), &BOUNDS, &mut shared);
+            series.append((n * 15_000, noise(n as u64)), &BOUNDS, &mut sealer);
             assert!(series.open.count() as i64 > 20.min(n), "{n}");
             assert!(series.open.count() <= 81, "{n}");
             assert!(series.sealed_since((n - 20) * 15_000).is_empty(), "{n}");
         }
+    }
+
+    #[test]
+    fn what_a_window_leaves_behind_is_one_piece() {
+        let pieces_of_two_windows = |flush: u32| {
+            let (mut series, mut sealer) = (Series::new(1), Sealer::new(Arc::default(), WINDOW_MS));
+            for n in 0..261 {
+                if n == 230 {
+                    series.sealed.iter_mut().for_each(|piece| piece.flush = flush);
+                }
+                series.append((n * 15_000, noise(n as u64)), &BOUNDS, &mut sealer);
+            }
+            let counts = series.sealed.iter().map(SealedChunk::count);
+            counts.collect::<Vec<usize>>()
+        };
+        assert_eq!(pieces_of_two_windows(0), [120, 120]);
+        assert_eq!(
+            pieces_of_two_windows(1),
+            [120, 60, 60],
+            "what a flush copied stays as it is"
+        );
     }
 }

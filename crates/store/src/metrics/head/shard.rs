@@ -5,15 +5,15 @@
 //! (no view older than the last commit) nothing is remembered beyond the commit under way.
 
 use super::isolation::{CommitTicket, View};
-use super::sealed::SharedTimes;
+use super::sealed::{Sealer, SharedTimes};
 use super::series::{Judgement, Series};
 use super::{SHARDS, position_in_shard};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-#[derive(Default)]
 pub(crate) struct Shard {
     series: Vec<Series>,
-    times: SharedTimes,
+    sealer: Sealer,
     recent: VecDeque<Recent>,
 }
 
@@ -25,6 +25,14 @@ struct Recent {
 }
 
 impl Shard {
+    pub(crate) fn new(times: Arc<SharedTimes>, window_ms: i64) -> Self {
+        Shard {
+            series: Vec::new(),
+            sealer: Sealer::new(times, window_ms),
+            recent: VecDeque::new(),
+        }
+    }
+
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<&Series> {
         self.series
@@ -34,26 +42,31 @@ impl Shard {
 
     #[inline]
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Series> {
-        self.with_times(slot).map(|(series, _)| series)
+        self.with_sealer(slot).map(|(series, _)| series)
     }
 
-    /// A series, and the times that its sealed chunks share with others.
+    /// A series, and what its chunks are sealed with.
     #[inline]
-    pub(crate) fn with_times(&mut self, slot: u32) -> Option<(&mut Series, &mut SharedTimes)> {
+    pub(crate) fn with_sealer(&mut self, slot: u32) -> Option<(&mut Series, &mut Sealer)> {
         let series = self.series.get_mut(position_in_shard(slot));
         series
             .filter(|s| s.generation != 0)
-            .map(|series| (series, &mut self.times))
+            .map(|series| (series, &mut self.sealer))
     }
 
-    pub(crate) fn times_mut(&mut self) -> &mut SharedTimes {
-        &mut self.times
+    pub(crate) fn sealer_mut(&mut self) -> &mut Sealer {
+        &mut self.sealer
     }
 
     /// An empty series in this slot, in place of what was there.
     pub(crate) fn place(&mut self, slot: u32, generation: u32) {
         let at = position_in_shard(slot);
         if self.series.len() <= at {
+            if self.series.capacity() <= at {
+                let missing = at + 1 - self.series.len();
+                // Doubling would leave a quarter of a large table empty.
+                self.series.reserve_exact(missing.max(self.series.len() / 8));
+            }
             self.series.resize_with(at + 1, || Series::new(0));
         }
         self.series[at] = Series::new(generation);
@@ -116,7 +129,6 @@ impl Shard {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.series.capacity() * size_of::<Series>()
             + self.recent.capacity() * size_of::<Recent>()
-            + self.times.heap_bytes()
             + self.series.iter().map(Series::heap_bytes).sum::<usize>()
     }
 }
