@@ -78,10 +78,10 @@ impl Canvas {
         let mut lines = 0;
         for mark in &scene.marks {
             match mark {
-                Mark::Line { points, .. } | Mark::Area { points, .. } => {
+                Mark::Line { points, gap, .. } | Mark::Area { points, gap, .. } => {
                     lines += 1;
                     if lines <= SERIES_MAX {
-                        canvas.line(points);
+                        canvas.line(points, *gap);
                     }
                 }
                 Mark::Scatter { points, .. } => points.iter().for_each(|p| canvas.dot(*p)),
@@ -96,8 +96,8 @@ impl Canvas {
                 Mark::Heatmap { cells, .. } => canvas.heat(cells),
                 Mark::Threshold { value, .. } => canvas.threshold(*value),
                 Mark::Band { points, .. } => {
-                    canvas.line(&points.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>());
-                    canvas.line(&points.iter().map(|p| (p.0, p.2)).collect::<Vec<_>>());
+                    canvas.line(&points.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(), None);
+                    canvas.line(&points.iter().map(|p| (p.0, p.2)).collect::<Vec<_>>(), None);
                 }
                 Mark::StateBar { .. } | Mark::Window { .. } => {}
             }
@@ -128,18 +128,23 @@ impl Canvas {
         }
     }
 
-    /// Points that are at most [`JOINED_DOTS_MAX`] apart are joined; a wider space may be a gap.
-    fn line(&mut self, points: &[Point]) {
-        let mut before: Option<(usize, usize)> = None;
+    /// Points that are no further apart than the gap are joined; where nobody says what a gap is, those that are at most
+    /// [`JOINED_DOTS_MAX`] apart.
+    fn line(&mut self, points: &[Point], gap: Option<f64>) {
+        let mut before: Option<(f64, (usize, usize))> = None;
         for point in points {
             let here = self.place(*point);
             self.dot(*point);
-            if let (Some(a), Some(b)) = (before, here)
-                && b.0.abs_diff(a.0) <= JOINED_DOTS_MAX
-            {
-                self.join(a, b);
+            if let (Some((x, a)), Some(b)) = (before, here) {
+                let joined = match gap {
+                    Some(gap) => point.0 - x <= gap,
+                    None => b.0.abs_diff(a.0) <= JOINED_DOTS_MAX,
+                };
+                if joined {
+                    self.join(a, b);
+                }
             }
-            before = here;
+            before = here.map(|here| (point.0, here));
         }
     }
 

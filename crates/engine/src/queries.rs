@@ -9,7 +9,7 @@ use crate::compute::{Compute, ComputeError};
 use crate::meter::{Counter, Latency, Meter};
 use crate::slow_queries::{SlowQueries, SlowQuery};
 use lapwing_query::promql::Reading;
-use lapwing_query::{Explain, Interrupt, QueryEngine, QueryError, QueryOptions, QueryResult};
+use lapwing_query::{Explain, Interrupt, Query, QueryEngine, QueryError, QueryOptions, QueryResult};
 use lapwing_store::Selection;
 use lapwing_store::metrics::{MetricsStore, Snapshot};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use std::time::Duration;
 const SMALL_POINTS_MAX: i64 = 4096;
 /// Its series are looked for in no more places than this: each may be a page from the disk.
 const SMALL_PLACES_MAX: usize = 64;
-/// Longer expressions are not looked at twice.
+/// Longer expressions are not small, and are read where they are answered: reading takes time too.
 const SMALL_EXPR_LEN_MAX: usize = 400;
 /// How often samples are expected to come, for want of a look at them.
 const USUAL_STEP_MS: i64 = 15_000;
@@ -166,16 +166,16 @@ impl Queries {
             end_ms: at_ms,
             step_ms: 1,
         };
-        self.run(request, at, move |engine, snapshot, expr, options| {
-            engine.instant(snapshot, expr, at_ms, options)
+        self.run(request, at, move |query, snapshot, options| {
+            query.instant(snapshot, at_ms, options)
         })
         .await
     }
 
     pub async fn range(&self, request: QueryRequest, range: StepRange) -> Result<Answered, QueryFailure> {
-        self.run(request, range, move |engine, snapshot, expr, options| {
+        self.run(request, range, move |query, snapshot, options| {
             let steps = (range.start_ms, range.end_ms, range.step_ms);
-            engine.range(snapshot, expr, steps, options)
+            query.range(snapshot, steps, options)
         })
         .await
     }
@@ -215,13 +215,7 @@ impl Queries {
     }
 
     /// Whether a query is over in less time than it takes to wake another thread.
-    fn is_small(&self, expr: &str, range: StepRange, options: &QueryOptions) -> bool {
-        if expr.len() > SMALL_EXPR_LEN_MAX {
-            return false;
-        }
-        let Ok(parsed) = self.shared.engine.parse(expr, options) else {
-            return false;
-        };
+    fn is_small(&self, query: &Query, range: StepRange, options: &QueryOptions) -> bool {
         let snapshot = self.shared.store.snapshot();
         let span_ms = range.end_ms.saturating_sub(range.start_ms);
         let steps = span_ms / range.step_ms.max(1) + 1;
@@ -241,16 +235,14 @@ impl Queries {
             let points = samples.saturating_add(steps).saturating_mul(series as i64);
             (series.saturating_mul(blocks) <= SMALL_PLACES_MAX).then_some(points)
         };
-        let mut points = parsed.readings().into_iter().map(points_of);
+        let mut points = query.expr().readings().into_iter().map(points_of);
         let points = points.try_fold(steps, |sum, points| Some(sum.saturating_add(points?)));
         points.is_some_and(|points| points <= SMALL_POINTS_MAX)
     }
 
     async fn run<F>(&self, request: QueryRequest, range: StepRange, work: F) -> Result<Answered, QueryFailure>
     where
-        F: FnOnce(&QueryEngine, &Snapshot, &str, &QueryOptions) -> Result<QueryResult, QueryError>
-            + Send
-            + 'static,
+        F: FnOnce(&Query, &Snapshot, &QueryOptions) -> Result<QueryResult, QueryError> + Send + 'static,
     {
         let shared = &self.shared;
         let Bounds { pool, limits } = shared
@@ -264,7 +256,6 @@ impl Queries {
         let asked = Stopwatch::start();
         let interrupt = Interrupt::default();
         let listed = self.list(&request.expr, &interrupt);
-        let expr = request.expr.clone();
         let mut options = limits.options.clone();
         options.interrupt = interrupt.clone();
         if let Some(lookback_ms) = request.lookback_ms {
@@ -275,7 +266,14 @@ impl Queries {
             .timeout_ms
             .unwrap_or(limits.timeout_ms)
             .clamp(1, limits.timeout_ms);
-        let small = self.is_small(&expr, range, &options);
+        let expr = request.expr.clone();
+        let read = (expr.len() <= SMALL_EXPR_LEN_MAX).then(|| shared.engine.parse(&expr, &options));
+        let small = match &read {
+            Some(Ok(query)) => self.is_small(query, range, &options),
+            // What cannot be read is soon answered.
+            Some(Err(_)) => true,
+            None => false,
+        };
         let evaluation = {
             let shared = shared.clone();
             let waiting = Waiting::new(&shared);
@@ -285,8 +283,9 @@ impl Queries {
                     drop(waiting);
                     let queue_s = asked.elapsed_s();
                     let watch = Stopwatch::start();
+                    let query = read.unwrap_or_else(|| inner.engine.parse(&request.expr, &options))?;
                     let snapshot = inner.store.snapshot();
-                    let result = work(&inner.engine, &snapshot, &request.expr, &options)?;
+                    let result = work(&query, &snapshot, &options)?;
                     Ok(Answered {
                         result,
                         queue_s,

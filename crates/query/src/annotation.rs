@@ -1,12 +1,16 @@
 //! Warnings and infos beside an answer, in the words that users of Prometheus know.
 //!
-//! The same sentence is kept once, with the first position that raised it.
+//! The same sentence is kept once, with the last position that raised it.
 
 use crate::promql::Span;
 use crate::promql::line_and_column;
+use hashbrown::HashMap;
 use lapwing_types::format_number;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Sentences of each level that are shown, as in Prometheus: nobody reads one for each of a thousand metrics.
+const SHOWN_MAX: usize = 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Level {
     Warning,
     Info,
@@ -23,12 +27,13 @@ pub(crate) struct Repair {
     pub(crate) count: u64,
 }
 
+/// Where a sentence was last true.
 #[derive(Clone, Debug, PartialEq)]
 struct Annotation {
-    level: Level,
-    text: String,
     span: Span,
     repair: Option<Repair>,
+    /// How many others came before its first one.
+    place: usize,
 }
 
 /// What a histogram operation was, for the sentence.
@@ -49,36 +54,32 @@ impl HistogramWork {
     }
 }
 
+/// Looked up by the sentence: there may be one for each of many metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Annotations {
-    items: Vec<Annotation>,
+    items: HashMap<(Level, String), Annotation>,
 }
 
 impl Annotations {
-    fn add(&mut self, level: Level, span: Span, text: String) {
-        self.put(Annotation {
-            level,
-            text,
+    fn put(&mut self, key: (Level, String), span: Span, repair: Option<Repair>) {
+        let place = self.items.len();
+        let kept = self.items.entry(key).or_insert(Annotation {
             span,
             repair: None,
+            place,
         });
-    }
-
-    fn put(&mut self, new: Annotation) {
-        let same = self
-            .items
-            .iter_mut()
-            .find(|a| a.level == new.level && a.text == new.text);
-        match (same, new.repair) {
-            (None, _) => self.items.push(new),
-            (Some(old), Some(repair)) => old.repair = old.repair.map(|o| o.join(repair)),
-            (Some(_), None) => {}
-        }
+        kept.span = span;
+        kept.repair = match (kept.repair, repair) {
+            (Some(one), Some(other)) => Some(one.join(other)),
+            (one, other) => one.or(other),
+        };
     }
 
     pub(crate) fn merge(&mut self, other: Annotations) {
-        for item in other.items {
-            self.put(item);
+        let mut items: Vec<_> = other.items.into_iter().collect();
+        items.sort_unstable_by_key(|(_, a)| a.place);
+        for (key, item) in items {
+            self.put(key, item.span, item.repair);
         }
     }
 
@@ -88,14 +89,16 @@ impl Annotations {
 
     /// Warnings and infos as the API shows them.
     pub(crate) fn texts(&self, query: &str) -> (Vec<String>, Vec<String>) {
-        let of = |level| {
-            self.items
-                .iter()
-                .filter(|a| a.level == level)
-                .map(|a| a.sentence(query))
-                .collect()
+        let of = |level, what| {
+            let mut all: Vec<_> = self.items.iter().filter(|((l, _), _)| *l == level).collect();
+            all.sort_unstable_by_key(|(_, a)| a.place);
+            let shown = all.iter().take(SHOWN_MAX);
+            let shown = shown.map(|((_, text), a)| a.sentence((level, text), query));
+            let omitted = all.len().saturating_sub(SHOWN_MAX);
+            let more = (omitted > 0).then(|| format!("{omitted} more {what} annotations omitted"));
+            shown.chain(more).collect()
         };
-        (of(Level::Warning), of(Level::Info))
+        (of(Level::Warning, "warning"), of(Level::Info, "info"))
     }
 
     pub(crate) fn invalid_quantile(&mut self, q: f64, span: Span) {
@@ -191,12 +194,8 @@ impl Annotations {
     pub(crate) fn forced_monotonicity(&mut self, name: &str, span: Span, repair: Repair) {
         let text = "input to histogram_quantile needed to be fixed for monotonicity (see \
                     https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-        self.put(Annotation {
-            level: Level::Info,
-            text: for_metric(text.to_owned(), name),
-            span,
-            repair: Some(repair),
-        });
+        let text = for_metric(text.to_owned(), name);
+        self.put((Level::Info, text), span, Some(repair));
     }
 
     pub(crate) fn incompatible_types(&mut self, left: &str, operator: &str, right: &str, span: Span) {
@@ -229,11 +228,11 @@ impl Annotations {
     }
 
     fn warn(&mut self, span: Span, text: String) {
-        self.add(Level::Warning, span, text);
+        self.put((Level::Warning, text), span, None);
     }
 
     fn info(&mut self, span: Span, text: String) {
-        self.add(Level::Info, span, text);
+        self.put((Level::Info, text), span, None);
     }
 }
 
@@ -259,8 +258,8 @@ impl Repair {
 }
 
 impl Annotation {
-    fn sentence(&self, query: &str) -> String {
-        let kind = match self.level {
+    fn sentence(&self, (level, text): (Level, &str), query: &str) -> String {
+        let kind = match level {
             Level::Warning => "PromQL warning",
             Level::Info => "PromQL info",
         };
@@ -276,7 +275,7 @@ impl Annotation {
                 rfc3339(r.last_ms),
             )
         });
-        format!("{kind}: {}{details} ({line}:{column})", self.text)
+        format!("{kind}: {text}{details} ({line}:{column})")
     }
 }
 

@@ -23,38 +23,75 @@ impl QueryEngine {
         QueryEngine
     }
 
-    /// Reads a query without answering it.
-    pub fn parse(&self, expr: &str, options: &QueryOptions) -> Result<Expr, QueryError> {
-        parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)
+    /// Reads a query without answering it, for whoever looks at it before it is answered.
+    pub fn parse(&self, text: &str, options: &QueryOptions) -> Result<Query, QueryError> {
+        let expr = parse_with(text, &options.parse_options()).map_err(QueryError::Parse)?;
+        Ok(Query {
+            text: text.to_owned(),
+            expr,
+        })
+    }
+
+    /// Reads a query and answers it, as [`Query::instant`] does.
+    pub fn instant(
+        &self,
+        source: &dyn SeriesSource,
+        text: &str,
+        at_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryResult, QueryError> {
+        self.parse(text, options)?.instant(source, at_ms, options)
+    }
+
+    /// Reads a query and answers it, as [`Query::range`] does.
+    pub fn range(
+        &self,
+        source: &dyn SeriesSource,
+        text: &str,
+        steps: (i64, i64, i64),
+        options: &QueryOptions,
+    ) -> Result<QueryResult, QueryError> {
+        self.parse(text, options)?.range(source, steps, options)
+    }
+}
+
+/// A query that was read: its tree, and its text for the positions of warnings.
+#[derive(Clone, Debug)]
+pub struct Query {
+    text: String,
+    expr: Expr,
+}
+
+impl Query {
+    pub fn expr(&self) -> &Expr {
+        &self.expr
     }
 
     pub fn instant(
         &self,
         source: &dyn SeriesSource,
-        expr: &str,
         at_ms: i64,
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        on_fitting_stack(expr, || instant(source, expr, at_ms, options))
+        on_fitting_stack(&self.text, || instant(source, self, at_ms, options))
     }
 
     /// Steps from start to end, both included.
     pub fn range(
         &self,
         source: &dyn SeriesSource,
-        expr: &str,
-        (start_ms, end_ms, step_ms): (i64, i64, i64),
+        steps: (i64, i64, i64),
         options: &QueryOptions,
     ) -> Result<QueryResult, QueryError> {
-        on_fitting_stack(expr, || range(source, expr, (start_ms, end_ms, step_ms), options))
+        on_fitting_stack(&self.text, || range(source, self, steps, options))
     }
 }
 
-fn on_fitting_stack<F>(expr: &str, query: F) -> Result<QueryResult, QueryError>
+fn on_fitting_stack<F>(text: &str, query: F) -> Result<QueryResult, QueryError>
 where
     F: FnOnce() -> Result<QueryResult, QueryError> + Send,
 {
-    if expr.len() < LONG_EXPRESSION {
+    if text.len() < LONG_EXPRESSION {
         return query();
     }
     std::thread::scope(|scope| {
@@ -70,42 +107,42 @@ where
 
 fn instant(
     source: &dyn SeriesSource,
-    expr: &str,
+    query: &Query,
     at_ms: i64,
     options: &QueryOptions,
 ) -> Result<QueryResult, QueryError> {
-    let parsed = parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)?;
+    let expr = &query.expr;
     let steps = Steps::single(at_ms);
     let evaluator = Evaluator::new(source, options, steps, 0);
-    let value = match parsed.value_type() {
+    let value = match expr.value_type() {
         ValueType::Str => QueryValue::Str {
             t_ms: at_ms,
-            value: string_value(&parsed),
+            value: string_value(expr),
         },
         ValueType::Scalar => QueryValue::Scalar {
             t_ms: at_ms,
-            value: evaluator.scalar(&parsed, steps)?[0],
+            value: evaluator.scalar(expr, steps)?[0],
         },
         ValueType::Matrix => {
-            let mut series = evaluator.matrix_value(&parsed, steps)?;
+            let mut series = evaluator.matrix_value(expr, steps)?;
             series.sort_by(|a, b| a.labels.cmp(&b.labels));
             QueryValue::Matrix(series)
         }
         ValueType::Vector => {
-            let grid = finish(evaluator.vector(&parsed, steps)?, options)?;
+            let grid = finish(evaluator.vector(expr, steps)?, options)?;
             QueryValue::Vector(samples(&grid, at_ms))
         }
     };
-    Ok(answer(value, &evaluator, (&parsed, expr)))
+    Ok(answer(value, &evaluator, query))
 }
 
 fn range(
     source: &dyn SeriesSource,
-    expr: &str,
+    query: &Query,
     (start_ms, end_ms, step_ms): (i64, i64, i64),
     options: &QueryOptions,
 ) -> Result<QueryResult, QueryError> {
-    let parsed = parse_with(expr, &options.parse_options()).map_err(QueryError::Parse)?;
+    let expr = &query.expr;
     if step_ms <= 0 {
         return Err(QueryError::BadData(
             "zero or negative query resolution step widths are not accepted".to_owned(),
@@ -121,9 +158,9 @@ fn range(
     }
     let steps = Steps::new(start_ms, end_ms, step_ms);
     let evaluator = Evaluator::new(source, options, steps, step_ms);
-    let value = match parsed.value_type() {
+    let value = match expr.value_type() {
         ValueType::Scalar => {
-            let values = evaluator.scalar(&parsed, steps)?;
+            let values = evaluator.scalar(expr, steps)?;
             QueryValue::Matrix(vec![Series {
                 labels: lapwing_types::Labels::empty(),
                 floats: steps.times().zip(values).collect(),
@@ -131,7 +168,7 @@ fn range(
             }])
         }
         ValueType::Vector => {
-            let grid = finish(evaluator.vector(&parsed, steps)?, options)?;
+            let grid = finish(evaluator.vector(expr, steps)?, options)?;
             QueryValue::Matrix(grid.into_series(steps))
         }
         other => {
@@ -141,7 +178,7 @@ fn range(
             )));
         }
     };
-    Ok(answer(value, &evaluator, (&parsed, expr)))
+    Ok(answer(value, &evaluator, query))
 }
 
 fn string_value(expr: &Expr) -> String {
@@ -174,13 +211,13 @@ fn samples(grid: &Grid, t_ms: i64) -> Vec<Sample> {
         .collect()
 }
 
-fn answer(value: QueryValue, evaluator: &Evaluator<'_>, (parsed, query): (&Expr, &str)) -> QueryResult {
-    let (warnings, infos) = evaluator.annotations(query);
+fn answer(value: QueryValue, evaluator: &Evaluator<'_>, query: &Query) -> QueryResult {
+    let (warnings, infos) = evaluator.annotations(&query.text);
     QueryResult {
         value,
         warnings,
         infos,
         stats: evaluator.stats(),
-        explained: evaluator.explained(parsed),
+        explained: evaluator.explained(&query.expr),
     }
 }

@@ -32,7 +32,7 @@ pub struct Explained {
     pub series: u64,
     /// Samples looked at.
     pub samples: u64,
-    /// Bytes of the result that it handed on.
+    /// Bytes of the result that it handed on; for a range selector, of the samples that were read of it.
     pub bytes: u64,
     pub time_ms: f64,
     pub children: Vec<Explained>,

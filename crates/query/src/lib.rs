@@ -14,7 +14,7 @@ mod options;
 pub mod promql;
 mod result;
 
-pub use engine::QueryEngine;
+pub use engine::{Query, QueryEngine};
 pub use error::QueryError;
 pub use explain::{Explain, Explained};
 pub use options::{Interrupt, QueryOptions};

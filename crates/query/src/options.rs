@@ -51,7 +51,7 @@ pub struct QueryOptions {
     pub memory_max_bytes: u64,
     /// Series that one selector may match.
     pub series_max: Option<usize>,
-    /// Experimental functions, duration expressions, fill modifiers, `anchored` and `smoothed`.
+    /// Experimental functions and aggregators, and fill modifiers.
     pub experimental: bool,
     /// Names are dropped at the end of the evaluation rather than by each function.
     pub delayed_name_removal: bool,
@@ -89,5 +89,31 @@ impl Default for QueryOptions {
 impl QueryOptions {
     pub(crate) fn parse_options(&self) -> ParseOptions {
         ParseOptions::all(self.experimental)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promql::parse_with;
+
+    #[test]
+    fn only_what_is_experimental_waits_for_the_switch() {
+        let check = |text: &str, always: bool| {
+            for experimental in [false, true] {
+                let options = QueryOptions {
+                    experimental,
+                    ..QueryOptions::default()
+                };
+                let is_read = parse_with(text, &options.parse_options()).is_ok();
+                assert_eq!(is_read, always || experimental, "{text}");
+            }
+        };
+        check("rate(a[5m] anchored)", true);
+        check("a smoothed", true);
+        check("a[5m + step()] offset -(1m * 2)", true);
+        check("sort_by_label(a, \"b\")", false);
+        check("limitk(1, a)", false);
+        check("a + fill(0) b", false);
     }
 }

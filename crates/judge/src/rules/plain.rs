@@ -331,7 +331,7 @@ mod tests {
         check_mistake(
             "sum(cpu_usage by (model)) > 80%",
             "              ^",
-            r#""sum(cpu_usage by (model)) > 80%" is not understood at "by": unexpected <by>"#,
+            r#""sum(cpu_usage by (model)) > 80%" is not understood at "by": unexpected <by> in aggregation"#,
         );
     }
 

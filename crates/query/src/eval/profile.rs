@@ -8,6 +8,7 @@ use super::{Evaluated, Evaluator};
 use crate::explain::{Explain, Explained};
 use crate::promql::{Expr, ExprKind};
 use hashbrown::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,6 +80,20 @@ impl Profile {
             let cost = ledger.costs.get(&key(node)).copied().unwrap_or_default();
             (cost.series, cost.samples, cost.bytes, cost.nanos)
         })
+    }
+}
+
+/// What windows saw of the series of a range selector, counted by the threads that read them.
+#[derive(Default)]
+pub(super) struct Seen {
+    samples: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Seen {
+    pub(super) fn add(&self, samples: u64, points: usize) {
+        self.samples.fetch_add(samples, Ordering::Relaxed);
+        self.bytes.fetch_add(points as u64 * 16, Ordering::Relaxed);
     }
 }
 
@@ -161,5 +176,15 @@ impl Evaluator<'_> {
         count: impl Fn(&T) -> usize,
     ) -> Evaluated<T> {
         self.measured(expr, work, |found| (count(found) as u64, 0))
+    }
+
+    /// What was then read of it.
+    pub(super) fn measured_reading(&self, expr: &Expr, seen: &Seen) {
+        if let Some(profile) = &self.profile {
+            let mut ledger = profile.lock();
+            let cost = ledger.costs.entry(key(expr)).or_default();
+            cost.samples += seen.samples.load(Ordering::Relaxed);
+            cost.bytes += seen.bytes.load(Ordering::Relaxed);
+        }
     }
 }

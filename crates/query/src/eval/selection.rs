@@ -12,18 +12,16 @@ const POINTS_PER_WINDOW: i64 = 4;
 /// points this dense no more than that part of a window can be missed where buckets and samples meet.
 const COUNTS_PER_WINDOW: i64 = 64;
 
-#[derive(Clone, PartialEq)]
-struct Key {
-    matchers: Vec<Matcher>,
-    start_ms: i64,
-    end_ms: i64,
+struct Known {
+    selection: Selection,
     tier: TierHint,
+    series: Arc<Vec<SelectedSeries>>,
 }
 
 /// The same selector over the same time gives the same list.
 #[derive(Default)]
 pub(super) struct SelectionCache {
-    known: Mutex<Vec<(Key, Arc<Vec<SelectedSeries>>)>>,
+    known: Mutex<Vec<Known>>,
 }
 
 impl Evaluator<'_> {
@@ -61,23 +59,21 @@ impl Evaluator<'_> {
         (start_ms, end_ms): (i64, i64),
         tier: TierHint,
     ) -> Evaluated<Arc<Vec<SelectedSeries>>> {
-        let key = Key {
-            matchers: matchers.to_vec(),
-            start_ms,
-            end_ms,
-            tier,
-        };
         let lock = || {
             self.selections
                 .known
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner)
         };
-        if let Some((_, series)) = lock().iter().find(|(k, _)| *k == key) {
-            return Ok(series.clone());
+        let is_same = |known: &&Known| {
+            let of = &known.selection;
+            of.matchers == matchers && (of.start_ms, of.end_ms) == (start_ms, end_ms) && known.tier == tier
+        };
+        if let Some(known) = lock().iter().find(is_same) {
+            return Ok(known.series.clone());
         }
         let selection = Selection {
-            matchers: key.matchers.clone(),
+            matchers: matchers.to_vec(),
             start_ms,
             end_ms,
             series_max: self.options.series_max,
@@ -85,7 +81,11 @@ impl Evaluator<'_> {
         let series = Arc::new(self.source.select_as(&selection, tier)?);
         self.budget.count_series(series.len() as u64);
         self.budget.pass(0, series.len() as u64 * 64)?;
-        lock().push((key, series.clone()));
+        lock().push(Known {
+            selection,
+            tier,
+            series: series.clone(),
+        });
         Ok(series)
     }
 }

@@ -7,7 +7,7 @@ use crate::annotation::Annotations;
 use crate::error::QueryError;
 use crate::promql::{MatrixSelector, VectorSelector};
 use crate::result::Series;
-use lapwing_store::{SelectedSeries, SeriesPoints};
+use lapwing_store::{SelectedSeries, SeriesPoints, UNKNOWN_START};
 use lapwing_types::{FloatHistogram, Labels, METRIC_NAME, MatchOp, is_stale};
 use std::ops::Range;
 use std::sync::Arc;
@@ -207,14 +207,13 @@ impl Evaluator<'_> {
     ) -> Evaluated<Vec<Series>> {
         let spec = self.window_spec(matrix)?;
         let (from, to) = spec.needed(steps);
-        let (start, end) = spec.window(steps.start_ms);
         let mut out = Vec::new();
         let tier = self.window_tier(None, spec.range_ms);
         for one in self.select(&matrix.vector.matchers, (from, to), tier)?.iter() {
             self.check_interrupt()?;
             let mut points = SeriesPoints::default();
             read(one, from, to, &mut points)?;
-            let points = super::window::extend_points(points, &spec, (start, end))?;
+            let points = super::window::extend_points(points, &spec, steps.start_ms)?;
             self.budget.count(points.len() as u64);
             self.budget.pass(points.len() as u64, points.len() as u64 * 16)?;
             if !points.is_empty() {
@@ -324,9 +323,17 @@ fn newest(points: &SeriesPoints, float: usize, histogram: usize, oldest: i64) ->
     }
 }
 
-/// The time of the sample that an instant selector finds, in seconds: what `timestamp` shows.
-pub(super) fn timestamp_column(
-    one: &SelectedSeries,
+/// What is asked about the sample that an instant selector finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SampleTime {
+    Taken,
+    /// When what it counts began; zero where that is not known.
+    Began,
+}
+
+/// A time of the sample that an instant selector finds, in seconds: what `timestamp` and `start_timestamp` show.
+pub(super) fn time_column(
+    (one, which): (&SelectedSeries, SampleTime),
     times: InstantTimes,
     steps: Steps,
     scratch: &mut Scratch,
@@ -341,18 +348,27 @@ pub(super) fn timestamp_column(
         let float = points.times_ms.partition_point(|t| *t <= reference);
         let histogram = points.histograms.partition_point(|(t, _)| *t <= reference);
         let oldest = reference.saturating_sub(times.lookback_ms);
-        let alive = match newest(points, float, histogram, oldest) {
-            None => false,
-            Some(Newest::Float(v)) => !is_stale(v),
-            Some(Newest::Histogram(h)) => !is_stale(h.sum),
+        let (is_stale, index, time_ms, starts) = match newest(points, float, histogram, oldest) {
+            None => continue,
+            Some(Newest::Float(v)) => {
+                let index = float - 1;
+                (is_stale(v), index, points.times_ms[index], &points.starts_ms)
+            }
+            Some(Newest::Histogram(h)) => {
+                let index = histogram - 1;
+                let starts = &points.histogram_starts_ms;
+                (is_stale(h.sum), index, points.histograms[index].0, starts)
+            }
         };
-        if alive {
-            let float_time = float.checked_sub(1).map(|i| points.times_ms[i]);
-            let histogram_time = histogram.checked_sub(1).map(|i| points.histograms[i].0);
-            let newest = float_time.max(histogram_time).unwrap_or(0);
-            out.cells[step] = newest as f64 / 1000.0;
-            scratch.samples += 1;
+        if is_stale {
+            continue;
         }
+        let shown_ms = match which {
+            SampleTime::Taken => time_ms,
+            SampleTime::Began => starts.get(index).copied().unwrap_or(UNKNOWN_START),
+        };
+        out.cells[step] = shown_ms as f64 / 1000.0;
+        scratch.samples += 1;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ fn streams(call: &Call) -> bool {
         let arg = window::matrix_argument(call);
         return call.function != Function::AbsentOverTime && matches!(arg.kind, ExprKind::Matrix(_));
     }
-    call::is_elementwise(call) && is_streamable(&call.args[0])
+    is_time_of_samples(call) || (call::is_elementwise(call) && is_streamable(&call.args[0]))
 }
 
 /// The vector of an operation between a vector and a scalar.
@@ -114,9 +114,7 @@ impl Evaluator<'_> {
             ExprKind::Call(call) if window::is_window_function(call.function) => {
                 self.stream_window(call, steps, sink)
             }
-            ExprKind::Call(call) if is_timestamp_of_selector(call) => {
-                self.stream_timestamp(call, steps, sink)
-            }
+            ExprKind::Call(call) if is_time_of_samples(call) => self.stream_timestamp(call, steps, sink),
             ExprKind::Call(call) => {
                 let map = self.elementwise(call, steps)?;
                 let mut mapped = |mut batch: Grid| {
@@ -133,6 +131,8 @@ impl Evaluator<'_> {
     }
 }
 
-fn is_timestamp_of_selector(call: &Call) -> bool {
-    call.function == Function::Timestamp && matches!(call.args[0].unwrap_parens().kind, ExprKind::Vector(_))
+/// Asks for times of the very samples that a selector finds.
+fn is_time_of_samples(call: &Call) -> bool {
+    matches!(call.function, Function::Timestamp | Function::StartTimestamp)
+        && matches!(call.args[0].unwrap_parens().kind, ExprKind::Vector(_))
 }

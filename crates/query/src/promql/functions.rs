@@ -108,6 +108,7 @@ table! {
     SortDesc "sort_desc" (Vector) 0 Vector false;
     Sqrt "sqrt" (Vector) 0 Vector false;
     Start "start" () 0 Scalar true;
+    StartTimestamp "start_timestamp" (Vector) 0 Vector true;
     StddevOverTime "stddev_over_time" (Matrix) 0 Vector false;
     StdvarOverTime "stdvar_over_time" (Matrix) 0 Vector false;
     Step "step" () 0 Scalar true;

@@ -62,6 +62,17 @@ fn is_alpha(c: char) -> bool {
     c == '_' || c.is_ascii_alphabetic()
 }
 
+/// An underscore stands between two digits of a number, or behind the `0x`.
+fn underscores_separate_digits(text: &str) -> bool {
+    let is_hex = text.len() > 1 && matches!(text.as_bytes()[1], b'x' | b'X');
+    let is_digit = |c: u8| c.is_ascii_digit() || (is_hex && c.is_ascii_hexdigit());
+    let at = |i: usize| text.as_bytes().get(i).copied().unwrap_or(b'_');
+    text.match_indices('_').all(|(i, _)| {
+        let follows = is_digit(at(i.wrapping_sub(1))) || (is_hex && i == 2);
+        follows && is_digit(at(i + 1))
+    })
+}
+
 fn is_alphanumeric(c: char) -> bool {
     is_alpha(c) || c.is_ascii_digit()
 }
@@ -269,7 +280,8 @@ impl Lexer<'_> {
         } else {
             self.decimal();
         }
-        if !self.peek().is_some_and(is_alphanumeric) && self.at > start {
+        let is_whole = !self.peek().is_some_and(is_alphanumeric) && self.at > start;
+        if is_whole && underscores_separate_digits(&self.input[start..self.at]) {
             return Ok(Kind::Number);
         }
         if self.duration_units() {

@@ -130,7 +130,12 @@ fn unquote_bytes(text: &str) -> Result<Vec<u8>, String> {
                     .ok_or_else(|| invalid("escape sequence is an invalid Unicode code point"))?;
                 bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             }
-            other => return Err(invalid(&format!("unknown escape sequence \\{other}"))),
+            other => {
+                return Err(format!(
+                    "unknown escape sequence U+{:04X} '{other}'",
+                    other as u32
+                ));
+            }
         }
     }
     Ok(bytes)

@@ -99,6 +99,10 @@ fn costs_include_those_of_the_nodes_below() {
     assert_eq!(rate.expr, "rate(hits_total[5m])");
     assert_eq!((rate.samples, rate.plan), (30 * 21 * 5, "batches"));
     assert_eq!(tree.children[0].children[0].plan, "folds batches");
+    // All of it is the selector's; read were 25 samples of each series, sixteen bytes each.
+    let selector = &rate.children[0];
+    assert_eq!((selector.samples, selector.bytes), (rate.samples, 30 * 25 * 16));
+    assert_eq!(rate.bytes, 30 * (21 * 8 + 32));
 }
 
 #[test]

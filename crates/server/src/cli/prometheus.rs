@@ -104,7 +104,7 @@ const FLAGS: [(&str, Meaning); 73] = [
 ];
 
 /// Features that are always there, and how those that count are called here.
-const FEATURES: [(&str, Feature); 23] = [
+const FEATURES: [(&str, Feature); 25] = [
     ("auto-gomaxprocs", Feature::Idle),
     ("auto-gomemlimit", Feature::Idle),
     ("auto-reload-config", Feature::Always),
@@ -121,9 +121,11 @@ const FEATURES: [(&str, Feature); 23] = [
     ("old-ui", Feature::Idle),
     ("otlp-deltatocumulative", Feature::Always),
     ("otlp-native-delta-ingestion", Feature::Idle),
+    ("promql-binop-fill-modifiers", Feature::Experimental),
     ("promql-delayed-name-removal", Feature::DelayedNameRemoval),
-    ("promql-duration-expr", Feature::Experimental),
+    ("promql-duration-expr", Feature::Always),
     ("promql-experimental-functions", Feature::Experimental),
+    ("promql-extended-range-selectors", Feature::Always),
     ("promql-per-step-stats", Feature::Idle),
     ("st-storage", Feature::Always),
     ("type-and-unit-labels", Feature::TypeAndUnitLabels),

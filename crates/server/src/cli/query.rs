@@ -165,6 +165,8 @@ fn show(args: &QueryArgs, body: &str) -> Exit {
     match format {
         Format::Json => println!("{body}"),
         Format::Csv => print!("{}", answer.csv()),
+        // A head without rows says nothing that "no data" does not.
+        Format::Table if answer.is_empty() => {}
         Format::Table => print!("{}", answer.table()),
         Format::Plot => print!("{}", plot::plot(&args.expr, &answer)),
     }

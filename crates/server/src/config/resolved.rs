@@ -135,6 +135,12 @@ impl Config {
             "  evaluation_interval: {}",
             format_duration_ms(self.global.evaluation_interval_ms)
         ));
+        if !self.global.external_labels.is_empty() {
+            line("  external_labels:".to_owned());
+        }
+        for (name, value) in &self.global.external_labels {
+            line(format!("    {name}: {value:?}"));
+        }
         line("host:".to_owned());
         line(format!("  enabled: {}", self.host.enabled));
         line(format!(

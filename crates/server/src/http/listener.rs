@@ -161,7 +161,8 @@ fn connection_builder(limits: ListenerLimits) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
-        .half_close(true);
+        // Who closes a side has left: what was begun for them, a query above all, ends with them.
+        .half_close(false);
     builder
         .http2()
         .timer(TokioTimer::new())

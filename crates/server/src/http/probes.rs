@@ -44,7 +44,7 @@ fn families_of(batch: &WriteBatch) -> Vec<Family> {
         .map(|(name, metadata)| Family {
             name: name.clone(),
             metadata: metadata.clone(),
-            samples: Vec::new(),
+            ..Family::default()
         })
         .collect();
     for series in &batch.series {

@@ -35,6 +35,7 @@ mod peers;
 mod peers_alerting;
 mod peers_python;
 mod prometheus_api;
+mod prometheus_edges;
 mod prometheus_mode;
 mod pushed;
 mod reload;

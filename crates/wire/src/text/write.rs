@@ -16,6 +16,8 @@ pub struct Family {
     pub name: String,
     pub metadata: Metadata,
     pub samples: Vec<FamilySample>,
+    /// A label that is written even where a sample has none, as empty: whoever scrapes the page shall not add its own.
+    pub always: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +71,7 @@ impl Page {
             self.out.push('\n');
         }
         for sample in &family.samples {
-            self.sample(sample);
+            self.sample(sample, family.always);
         }
     }
 
@@ -103,7 +105,7 @@ impl Page {
         self.out.push(' ');
     }
 
-    fn sample(&mut self, sample: &FamilySample) {
+    fn sample(&mut self, sample: &FamilySample, always: Option<&str>) {
         let name = sample.labels.metric_name().unwrap_or("");
         let name = self.name(name).into_owned();
         let bare = names::is_legacy_metric_name(&name);
@@ -111,7 +113,8 @@ impl Page {
             self.out.push_str(&name);
         }
         let quoted_name = (!bare).then_some(name.as_str());
-        self.label_set(quoted_name, &sample.labels);
+        let missing = always.filter(|name| sample.labels.get(name).is_none());
+        self.label_set(quoted_name, &sample.labels, missing);
         self.out.push(' ');
         self.out.push_str(&format_float(sample.value));
         if let Some(t_ms) = sample.t_ms {
@@ -131,7 +134,7 @@ impl Page {
         if exemplar.labels.is_empty() {
             self.out.push_str("{}");
         } else {
-            self.label_set(None, &exemplar.labels);
+            self.label_set(None, &exemplar.labels, None);
         }
         self.out.push(' ');
         self.out.push_str(&format_float(exemplar.value));
@@ -141,14 +144,14 @@ impl Page {
         }
     }
 
-    fn label_set(&mut self, quoted_name: Option<&str>, labels: &Labels) {
+    fn label_set(&mut self, quoted_name: Option<&str>, labels: &Labels, missing: Option<&str>) {
         let mut separator = '{';
         if let Some(name) = quoted_name {
             self.out.push(separator);
             self.quoted(name);
             separator = ',';
         }
-        for (name, value) in labels {
+        for (name, value) in labels.iter().chain(missing.map(|name| (name, ""))) {
             if name == METRIC_NAME {
                 continue;
             }

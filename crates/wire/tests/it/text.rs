@@ -89,6 +89,7 @@ fn a_counter_without_total_is_not_renamed() {
             t_ms: None,
             exemplar: None,
         }],
+        ..Family::default()
     };
     assert_eq!(
         write(&[family], Format::OpenMetrics, Escaping::Underscores),
@@ -120,6 +121,7 @@ fn families_of(batch: &WriteBatch) -> Vec<Family> {
             name: name.clone(),
             metadata: metadata.clone(),
             samples: of(name),
+            ..Family::default()
         })
         .collect()
 }
@@ -139,6 +141,7 @@ proptest! {
                 name: labels.metric_name().unwrap().to_owned(),
                 metadata: Metadata { kind: MetricKind::Gauge, help: help.clone(), unit: String::new() },
                 samples: vec![FamilySample { labels, value, t_ms: Some(t_ms), exemplar: Some(exemplar.clone()) }],
+                ..Family::default()
             })
             .collect();
         let page = write(&families, format, Escaping::AllowUtf8);

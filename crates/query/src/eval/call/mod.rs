@@ -11,7 +11,7 @@ pub(super) use elementwise::{is_elementwise, is_histogram_number};
 pub(super) use labels::labels_of_absent;
 
 use super::grid::{Row, is_absent};
-use super::source::timestamp_column;
+use super::source::{SampleTime, time_column};
 use super::{Evaluated, Evaluator, Grid, Steps, window};
 use crate::error::QueryError;
 use crate::promql::{Call, ExprKind, Function};
@@ -37,6 +37,8 @@ impl Evaluator<'_> {
                 self.histogram_function(call, steps)
             }
             Function::Info => self.info(call, steps),
+            // Only what a selector finds has a start.
+            Function::StartTimestamp => Ok(Grid::new(steps.count)),
             _ if call.args.is_empty() => Ok(single_row(
                 steps
                     .times()
@@ -77,7 +79,7 @@ impl Evaluator<'_> {
         Ok(out)
     }
 
-    /// `timestamp` of a selector shows the times of the samples themselves.
+    /// `timestamp` of a selector shows the times of the samples themselves; `start_timestamp` when what they count began.
     pub(super) fn stream_timestamp(
         &self,
         call: &Call,
@@ -89,6 +91,11 @@ impl Evaluator<'_> {
                 "timestamp of something that is no selector",
             ));
         };
+        let which = match call.function {
+            Function::StartTimestamp if !self.options.start_timestamps => return Ok(()),
+            Function::StartTimestamp => SampleTime::Began,
+            _ => SampleTime::Taken,
+        };
         let times = self.instant_times(selector)?;
         let (from, to) = times.needed(steps);
         let series = self.select(&selector.matchers, (from, to), self.instant_tier())?;
@@ -99,7 +106,7 @@ impl Evaluator<'_> {
         };
         self.batches(series.len(), steps, &mut sink, |index, scratch, out| {
             let one = &series[index];
-            timestamp_column(one, times, steps, scratch, out)?;
+            time_column((one, which), times, steps, scratch, out)?;
             Ok(Row {
                 labels: one.labels.clone(),
                 drop_name: true,

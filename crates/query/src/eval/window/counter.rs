@@ -1,6 +1,5 @@
 //! `irate`, `idelta`, `resets` and `changes`: what happens between neighbours.
 
-use super::rate::began_anew;
 use super::{Context, Out, Window};
 use crate::annotation::HistogramWork;
 use lapwing_types::{FloatHistogram, ResetHint};
@@ -75,9 +74,7 @@ impl<'a> Window<'a> {
 
 pub(super) fn resets(window: &Window<'_>) -> Out {
     window.count_pairs(|before, after| match (before, after) {
-        (Value::Float(a, _), Value::Float(b, i)) => {
-            b < a || began_anew(|i| window.times[i], window.starts, *i)
-        }
+        (Value::Float(a, _), Value::Float(b, i)) => b < a || window.float_began_anew(*i),
         (Value::Histogram(..), Value::Histogram(_, i)) => window.histogram_began_anew(*i),
         _ => true,
     })
@@ -106,7 +103,7 @@ pub(super) fn last_two(window: &Window<'_>, context: &mut Context<'_>, is_rate: 
     match (before, after) {
         (Value::Float(a, _), Value::Float(b, i)) => {
             // After a reset the counter began at nothing.
-            let is_reset = is_rate && (b < a || began_anew(|i| window.times[i], window.starts, *i));
+            let is_reset = is_rate && (b < a || window.float_began_anew(*i));
             let difference = if is_reset { *b } else { b - a };
             Out::Float(if is_rate { difference / seconds } else { difference })
         }

@@ -2,6 +2,7 @@
 //!
 //! Anchored takes the newest sample at or before the window's start as its beginning; smoothed interpolates at both ends.
 
+use super::edges::{Counted, Edge, Ends};
 use super::rate::Kind;
 use super::{Context, Out, Window, WindowSpec};
 use crate::annotation::HistogramWork;
@@ -70,24 +71,6 @@ pub(super) fn histogram_between(
     Ok(out)
 }
 
-/// The first and the last sample to use; nothing when the window is empty.
-fn ends(
-    times: impl Fn(usize) -> i64,
-    count: usize,
-    window: (i64, i64),
-    smoothed: bool,
-) -> Option<(usize, usize)> {
-    let (start, end) = window;
-    let mut last = count.checked_sub(1)?;
-    let search = |until: usize, f: &dyn Fn(i64) -> bool| (0..until).find(|i| f(times(*i))).unwrap_or(until);
-    let first = search(last, &|t| t > start).saturating_sub(1);
-    if smoothed {
-        last = search(last, &|t| t >= end);
-    }
-    let outside = times(last) <= start || (smoothed && times(first) > end);
-    (!outside).then_some((first, last))
-}
-
 pub(super) fn rate(window: &Window<'_>, context: &mut Context<'_>, kind: Kind) -> Out {
     if window.histograms.is_empty() {
         return float_rate(window, kind).map_or(Out::None, Out::Float);
@@ -97,35 +80,36 @@ pub(super) fn rate(window: &Window<'_>, context: &mut Context<'_>, kind: Kind) -
 
 fn float_rate(window: &Window<'_>, kind: Kind) -> Option<f64> {
     let (times, values) = (window.times, window.values);
-    let range = (window.start_ms, window.end_ms);
-    let (mut first, last) = ends(|i| times[i], times.len(), range, window.smoothed)?;
+    let counted = Counted {
+        time: &|i| times[i],
+        count: times.len(),
+        starts: kind.starts(window.starts),
+    };
+    let ends = Ends::of(window, &counted)?;
     let point = |i: usize| (times[i], values[i]);
-    let mut left = values[first];
-    if window.smoothed && times[first] < window.start_ms && first + 1 < times.len() {
-        left = between(point(first), point(first + 1), window.start_ms, kind.is_counter);
-    }
-    let mut right = values[last];
-    if window.smoothed && last > 0 && times[last] > window.end_ms {
-        right = between(point(last - 1), point(last), window.end_ms, kind.is_counter);
-    }
+    let line = |later: usize, t_ms| between(point(later - 1), point(later), t_ms, kind.is_counter);
+    let is_between = window.smoothed && times[ends.first] < window.start_ms;
+    let left = match ends.at_start {
+        Edge::Begun(part) => values[ends.next] * part,
+        Edge::Untold if is_between => line(ends.next, window.start_ms),
+        Edge::Untold | Edge::Held => values[ends.first],
+    };
+    let right = match ends.at_end {
+        Edge::Begun(part) => values[ends.last] * part,
+        Edge::Held => values[ends.last - 1],
+        Edge::Untold if ends.is_beyond => line(ends.last, window.end_ms),
+        Edge::Untold => values[ends.last],
+    };
     let mut result = right - left;
     if kind.is_counter {
-        if times[first] <= window.start_ms {
-            first += 1;
-        }
-        let end = if times[last] >= window.end_ms {
-            last
-        } else {
-            last + 1
-        };
         let mut previous = left;
-        for value in values.get(first..end).unwrap_or(&[]) {
-            if *value < previous {
+        for i in ends.inside() {
+            if values[i] < previous || ends.begins_at(i, &counted) {
                 result += previous;
             }
-            previous = *value;
+            previous = values[i];
         }
-        if right < previous {
+        if right < previous || ends.begins_at_end() {
             result += previous;
         }
     }
@@ -179,27 +163,22 @@ impl Work<'_, '_> {
         })
     }
 
-    /// What resets between the two ends hide.
+    /// What resets between the two ends hide. The last sample never stands in the loop: what is at the right end is a copy of
+    /// it, or has its hint, and would be a reset after itself.
     fn lost_to_resets(
         &mut self,
-        (first, last): (usize, usize),
+        (ends, counted): (&Ends, &Counted<'_>),
         left: &FloatHistogram,
         right: &FloatHistogram,
     ) -> Result<Option<FloatHistogram>, IncompatibleSchemas> {
         let points = self.window.histograms;
-        let mut from = first + 1;
-        let mut previous = left;
-        let spans_reset = self.window.smoothed
-            && points[first].0 < self.window.start_ms
-            && points
-                .get(first + 1)
-                .is_some_and(|next| next.1.is_reset_after(&points[first].1));
-        if spans_reset {
-            // The interpolation at the left end has made up for this one.
-            previous = &points[first + 1].1;
-            from += 1;
+        let (mut from, mut previous) = (ends.first + 1, left);
+        if self.starts_behind_reset(ends) {
+            // What stands at the left end has made up for this one.
+            previous = &points[ends.next].1;
+            from = ends.next + 1;
         }
-        if from > last {
+        if from > ends.last {
             return Ok(None);
         }
         let mut lost: Option<FloatHistogram> = None;
@@ -210,30 +189,55 @@ impl Work<'_, '_> {
                 Ok(())
             }
         };
-        for (_, point) in &points[from..last] {
-            if point.is_reset_after(previous) {
+        for (i, (_, point)) in points.iter().enumerate().take(ends.last).skip(from) {
+            if point.is_reset_after(previous) || ends.begins_at(i, counted) {
                 add(self, previous)?;
             }
             previous = point;
         }
-        if right.is_reset_after(previous) {
+        let begins = match ends.is_beyond {
+            true => ends.begins_at_end(),
+            false => ends.begins_at(ends.last, counted),
+        };
+        if ends.at_end != Edge::Held && (begins || right.is_reset_after(previous)) {
             add(self, previous)?;
         }
         Ok(lost)
     }
 
-    fn change(&mut self, (first, last): (usize, usize)) -> Result<FloatHistogram, IncompatibleSchemas> {
+    /// Whether the counter at the left end is already the one of the first sample in the window.
+    fn starts_behind_reset(&self, ends: &Ends) -> bool {
         let points = self.window.histograms;
-        let (start, end) = (self.window.start_ms, self.window.end_ms);
-        let left = if self.window.smoothed && points[first].0 < start && first + 1 < points.len() {
-            self.between(first, start)?
-        } else {
-            (*points[first].1).clone()
+        match ends.at_start {
+            Edge::Begun(_) => true,
+            Edge::Held => false,
+            Edge::Untold => {
+                self.window.smoothed
+                    && points[ends.first].0 < self.window.start_ms
+                    && points[ends.next].1.is_reset_after(&points[ends.first].1)
+            }
+        }
+    }
+
+    fn part(&self, at: usize, part: f64) -> FloatHistogram {
+        let mut histogram = (*self.window.histograms[at].1).clone();
+        histogram.scale(part);
+        histogram
+    }
+
+    fn change(&mut self, ends: &Ends, counted: &Counted<'_>) -> Result<FloatHistogram, IncompatibleSchemas> {
+        let points = self.window.histograms;
+        let is_between = self.window.smoothed && points[ends.first].0 < self.window.start_ms;
+        let left = match ends.at_start {
+            Edge::Begun(part) => self.part(ends.next, part),
+            Edge::Untold if is_between => self.between(ends.first, self.window.start_ms)?,
+            Edge::Untold | Edge::Held => (*points[ends.first].1).clone(),
         };
-        let right = if self.window.smoothed && last > 0 && points[last].0 > end {
-            self.between(last - 1, end)?
-        } else {
-            (*points[last].1).clone()
+        let right = match ends.at_end {
+            Edge::Begun(part) => self.part(ends.last, part),
+            Edge::Held => (*points[ends.last - 1].1).clone(),
+            Edge::Untold if ends.is_beyond => self.between(ends.last - 1, self.window.end_ms)?,
+            Edge::Untold => (*points[ends.last].1).clone(),
         };
         let gauges = [&left, &right].map(|h| h.reset_hint == ResetHint::Gauge);
         if !self.is_counter && gauges.contains(&false) {
@@ -243,7 +247,7 @@ impl Work<'_, '_> {
         let mut result = right.clone();
         self.subtract(&mut result, &left)?;
         if self.is_counter
-            && let Some(lost) = self.lost_to_resets((first, last), &left, &right)?
+            && let Some(lost) = self.lost_to_resets((ends, counted), &left, &right)?
         {
             self.add(&mut result, &lost)?;
         }
@@ -253,15 +257,19 @@ impl Work<'_, '_> {
 
 fn histogram_rate(window: &Window<'_>, context: &mut Context<'_>, kind: Kind) -> Option<FloatHistogram> {
     let points = window.histograms;
-    let range = (window.start_ms, window.end_ms);
-    let (first, last) = ends(|i| points[i].0, points.len(), range, window.smoothed)?;
+    let counted = Counted {
+        time: &|i| points[i].0,
+        count: points.len(),
+        starts: kind.starts(window.histogram_starts),
+    };
+    let ends = Ends::of(window, &counted)?;
     let mut work = Work {
         window,
         context,
         is_counter: kind.is_counter,
     };
-    let custom = points[first].1.uses_custom_buckets();
-    for (_, point) in &points[first..=last] {
+    let custom = points[ends.first].1.uses_custom_buckets();
+    for (_, point) in &points[ends.first..=ends.last] {
         if point.uses_custom_buckets() != custom {
             work.schemas();
             return None;
@@ -271,7 +279,7 @@ fn histogram_rate(window: &Window<'_>, context: &mut Context<'_>, kind: Kind) ->
                 .note(|notes, name, span| notes.not_a_counter(name, span));
         }
     }
-    let Ok(mut result) = work.change((first, last)) else {
+    let Ok(mut result) = work.change(&ends, &counted) else {
         work.schemas();
         return None;
     };
@@ -287,44 +295,48 @@ fn histogram_rate(window: &Window<'_>, context: &mut Context<'_>, kind: Kind) ->
 pub(in crate::eval) fn extend_points(
     points: SeriesPoints,
     spec: &WindowSpec,
-    (start, end): (i64, i64),
+    step_ms: i64,
 ) -> Evaluated<SeriesPoints> {
     if !spec.anchored && !spec.smoothed {
         return Ok(points);
     }
     if !points.histograms.is_empty() {
-        return Err(QueryError::execution(
-            "anchored modifier is not supported with histograms",
-        ));
+        let modifier = match spec.anchored {
+            true => "anchored",
+            false => "smoothed",
+        };
+        return Err(QueryError::execution(format!(
+            "{modifier} modifier is not supported with histograms"
+        )));
     }
     let (times, values) = (&points.times_ms, &points.values);
+    let counted = Counted {
+        time: &|i| times[i],
+        count: times.len(),
+        starts: &[],
+    };
+    let window = Window::of(spec, step_ms, &points);
     let mut out = SeriesPoints::default();
-    let Some((mut first, last)) = ends(|i| times[i], times.len(), (start, end), spec.smoothed) else {
+    let Some(ends) = Ends::of(&window, &counted) else {
         return Ok(out);
     };
     let point = |i: usize| (times[i], values[i]);
-    let interpolates = |outside: bool| spec.smoothed && outside;
-    let left = if interpolates(times[first] < start && first + 1 < times.len()) {
-        between(point(first), point(first + 1), start, false)
-    } else {
-        values[first]
+    let line = |later: usize, t_ms| between(point(later - 1), point(later), t_ms, false);
+    let left = match spec.smoothed && times[ends.first] < window.start_ms {
+        true => line(ends.next, window.start_ms),
+        false => values[ends.first],
     };
-    let right = if interpolates(last > 0 && times[last] > end) {
-        between(point(last - 1), point(last), end, false)
-    } else {
-        values[last]
+    let right = match ends.is_beyond {
+        true => line(ends.last, window.end_ms),
+        false => values[ends.last],
     };
-    if times[first] <= start {
-        first += 1;
-    }
-    let stop = if times[last] >= end { last } else { last + 1 };
-    out.times_ms.push(start);
+    let is_end = |i: &usize| times[*i] == window.end_ms;
+    let inside = || ends.inside().filter(|i| !is_end(i));
+    out.times_ms.push(window.start_ms);
+    out.times_ms.extend(inside().map(|i| times[i]));
+    out.times_ms.push(window.end_ms);
     out.values.push(left);
-    for i in first..stop {
-        out.times_ms.push(times[i]);
-        out.values.push(values[i]);
-    }
-    out.times_ms.push(end);
+    out.values.extend(inside().map(|i| values[i]));
     out.values.push(right);
     Ok(out)
 }

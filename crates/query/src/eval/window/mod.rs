@@ -4,6 +4,7 @@
 //! samples outside of it, up to the lookback away.
 
 mod counter;
+mod edges;
 mod extended;
 mod histogram;
 mod order;
@@ -17,6 +18,7 @@ pub(super) use extended::extend_points;
 pub(super) use plan::RatePlan;
 
 use super::grid::{Cell, Grid, Row, cell};
+use super::profile::Seen;
 use super::source::{Column, Scratch, metric_name, read};
 use super::subquery::row_points;
 use super::{Evaluated, Evaluator, Steps};
@@ -73,6 +75,8 @@ pub(super) struct Window<'a> {
     pub(super) histogram_starts: &'a [i64],
     pub(super) start_ms: i64,
     pub(super) end_ms: i64,
+    /// Nothing at this time or before can be seen; extended selectors look back behind their window.
+    pub(super) seen_from_ms: i64,
     pub(super) eval_ms: i64,
     pub(super) range_ms: i64,
     pub(super) anchored: bool,
@@ -81,6 +85,29 @@ pub(super) struct Window<'a> {
     /// of this window.
     resets: Option<&'a [usize]>,
     first: usize,
+}
+
+impl<'a> Window<'a> {
+    /// All samples of a series that were read for one step, without their starts.
+    fn of(spec: &WindowSpec, eval_ms: i64, points: &'a SeriesPoints) -> Self {
+        let (start_ms, end_ms) = spec.window(eval_ms);
+        Window {
+            times: &points.times_ms,
+            values: &points.values,
+            starts: &[],
+            histograms: &points.histograms,
+            histogram_starts: &[],
+            start_ms,
+            end_ms,
+            seen_from_ms: start_ms.saturating_sub(spec.margins().0),
+            eval_ms,
+            range_ms: spec.range_ms,
+            anchored: spec.anchored,
+            smoothed: spec.smoothed,
+            resets: None,
+            first: 0,
+        }
+    }
 }
 
 /// What a function gives for a window.
@@ -185,21 +212,26 @@ impl Evaluator<'_> {
             sink(grid)
         };
         let finds_hints = self.finds_hints();
+        let seen = Seen::default();
         self.batches(series.len(), steps, &mut sink, |index, scratch, out| {
             let one = &series[index];
+            let samples_before = scratch.samples;
             read(one, from, to, &mut scratch.points)?;
             if finds_hints {
                 super::hints::find_hints(&mut scratch.points.histograms);
             }
             let points = std::mem::take(&mut scratch.points);
             let result = self.column(&prepared, (&spec, steps), (&one.labels, &points), (scratch, out));
+            seen.add(scratch.samples - samples_before, points.len());
             scratch.points = points;
             result?;
             Ok(Row {
                 labels: one.labels.clone(),
                 drop_name: drops_name(call.function),
             })
-        })
+        })?;
+        self.measured_reading(argument, &seen);
+        Ok(())
     }
 
     /// A range function over a subquery, or `absent_over_time` over anything.
@@ -270,7 +302,7 @@ impl Evaluator<'_> {
             true => (&points.starts_ms, &points.histogram_starts_ms),
             false => (&[], &[]),
         };
-        let overlaps = match rate::wants_resets(prepared.function) && !spec.anchored && !spec.smoothed {
+        let overlaps = match rate::wants_resets(prepared.function) {
             true => rate::overlaps(points, (starts, histogram_starts)),
             false => Vec::new(),
         };
@@ -297,14 +329,9 @@ impl Evaluator<'_> {
                 starts: known(starts, (low, high)),
                 histograms: &points.histograms[histogram_low..histogram_high],
                 histogram_starts: known(histogram_starts, (histogram_low, histogram_high)),
-                start_ms,
-                end_ms,
-                eval_ms,
-                range_ms: spec.range_ms,
-                anchored: spec.anchored,
-                smoothed: spec.smoothed,
                 resets: resets.as_deref(),
                 first: low,
+                ..Window::of(spec, eval_ms, points)
             };
             if window.times.is_empty() && window.histograms.is_empty() {
                 continue;

@@ -146,6 +146,7 @@ mod tests {
     use super::*;
     use crate::annotation::Annotations;
     use crate::promql::Span;
+    use lapwing_store::SeriesPoints;
     use lapwing_types::Labels;
     use proptest::prelude::*;
 
@@ -166,21 +167,12 @@ mod tests {
                     times.partition_point(|t| *t <= start_ms),
                     times.partition_point(|t| *t <= end_ms),
                 );
-                let window = Window {
-                    times: &times[low..high],
-                    values: &values[low..high],
-                    starts: &[],
-                    histogram_starts: &[],
-                    histograms: &[],
-                    start_ms,
-                    end_ms,
-                    eval_ms: steps.at(step),
-                    range_ms: spec.range_ms,
-                    anchored: false,
-                    smoothed: false,
-                    resets: None,
-                    first: low,
+                let points = SeriesPoints {
+                    times_ms: times[low..high].to_vec(),
+                    values: values[low..high].to_vec(),
+                    ..SeriesPoints::default()
                 };
+                let window = Window::of(spec, steps.at(step), &points);
                 let mut context = Context {
                     function: Function::Rate,
                     span: Span::default(),

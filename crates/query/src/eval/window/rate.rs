@@ -26,6 +26,14 @@ impl Kind {
         is_counter: false,
         is_rate: false,
     };
+
+    /// Only counters begin.
+    pub(super) fn starts(self, known: &[i64]) -> &[i64] {
+        match self.is_counter {
+            true => known,
+            false => &[],
+        }
+    }
 }
 
 pub(super) fn wants_resets(function: Function) -> bool {
@@ -84,7 +92,7 @@ impl Window<'_> {
             }
             None => {
                 for i in 1..self.values.len() {
-                    if self.values[i] < self.values[i - 1] || began_anew(|i| self.times[i], self.starts, i) {
+                    if self.values[i] < self.values[i - 1] || self.float_began_anew(i) {
                         result += self.values[i - 1];
                     }
                 }
@@ -93,11 +101,17 @@ impl Window<'_> {
         result
     }
 
+    /// Whether the counter behind the float at `index` says that it began anew inside of the window. An anchored window has a
+    /// sample from before it, and what lies between that one and the window's start is not the window's.
+    pub(super) fn float_began_anew(&self, index: usize) -> bool {
+        began_anew(|i| self.times[i], self.starts, index) && self.starts[index] > self.start_ms
+    }
+
     /// Whether the histogram at `index` counts anew, as it or its start tells.
     pub(super) fn histogram_began_anew(&self, index: usize) -> bool {
-        let points = self.histograms;
-        began_anew(|i| points[i].0, self.histogram_starts, index)
-            || points[index].1.is_reset_after(&points[index - 1].1)
+        let (points, starts) = (self.histograms, self.histogram_starts);
+        let begins = began_anew(|i| points[i].0, starts, index) && starts[index] > self.start_ms;
+        begins || points[index].1.is_reset_after(&points[index - 1].1)
     }
 
     /// Where the counter behind the first sample was zero, if that is inside of the window.

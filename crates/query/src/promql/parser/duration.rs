@@ -63,7 +63,6 @@ impl Parser<'_> {
                 _ => return Ok(left),
             };
             let op_token = self.bump();
-            self.require_duration_expressions(left.span)?;
             self.count_operator(left.span)?;
             let floor = if op == BinaryOp::Pow {
                 op.precedence() - 1
@@ -86,17 +85,6 @@ impl Parser<'_> {
                 wrapped: false,
                 span,
             };
-        }
-    }
-
-    fn require_duration_expressions(&self, span: Span) -> Parsed<()> {
-        if self.options.duration_expressions {
-            Ok(())
-        } else {
-            Err(Fault::new(
-                span,
-                "experimental duration expression is not enabled",
-            ))
         }
     }
 
@@ -131,7 +119,6 @@ impl Parser<'_> {
             Kind::LeftParen => {
                 self.bump();
                 let mut inner = self.duration_expr(0)?;
-                self.require_duration_expressions(inner.span)?;
                 let close = self.expect(Kind::RightParen, "duration expression", "\")\"")?;
                 inner.wrapped = true;
                 inner.span = Span {
@@ -148,7 +135,6 @@ impl Parser<'_> {
                     start,
                     end: close.end,
                 };
-                self.require_duration_expressions(span)?;
                 let kind = if word == Keyword::Step {
                     DurationKind::Step
                 } else {
@@ -179,7 +165,6 @@ impl Parser<'_> {
             start: name.start,
             end: close.end,
         };
-        self.require_duration_expressions(span)?;
         let kind = match self.text(name) {
             "min_of" | "min" => DurationKind::MinOf(first, second),
             _ => DurationKind::MaxOf(first, second),

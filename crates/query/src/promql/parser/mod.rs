@@ -42,8 +42,6 @@ impl std::error::Error for ParseError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseOptions {
     pub experimental_functions: bool,
-    pub duration_expressions: bool,
-    pub extended_selectors: bool,
     pub fill_modifiers: bool,
 }
 
@@ -51,8 +49,6 @@ impl ParseOptions {
     pub fn all(on: bool) -> Self {
         ParseOptions {
             experimental_functions: on,
-            duration_expressions: on,
-            extended_selectors: on,
             fill_modifiers: on,
         }
     }

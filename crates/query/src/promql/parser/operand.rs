@@ -75,7 +75,7 @@ impl Parser<'_> {
         let name = self.bump();
         let text = self.text(name);
         let found = function(text);
-        let (args, end) = self.arguments()?;
+        let (args, end) = self.arguments("")?;
         let Some(function) = found else {
             let message = format!("unknown function with name {text:?}");
             return Err(Fault::new(Self::span(name), message));
@@ -94,7 +94,7 @@ impl Parser<'_> {
     }
 
     /// Arguments in parentheses, and where the closing one ends.
-    fn arguments(&mut self) -> Parsed<(Vec<Expr>, usize)> {
+    fn arguments(&mut self, context: &str) -> Parsed<(Vec<Expr>, usize)> {
         self.expect(Kind::LeftParen, "aggregation", "")?;
         let mut args = Vec::new();
         if self.peek().kind == Kind::RightParen {
@@ -112,7 +112,7 @@ impl Parser<'_> {
                         return Err(Fault::new(Self::span(token), message));
                     }
                 }
-                _ => return Err(self.unexpected("", "")),
+                _ => return Err(self.unexpected(context, "")),
             }
         }
     }
@@ -120,7 +120,7 @@ impl Parser<'_> {
     fn aggregate(&mut self, op: AggregateOp) -> Parsed<Expr> {
         let name = self.bump();
         let mut grouping = self.aggregate_modifier()?;
-        let (mut args, mut end) = self.arguments()?;
+        let (mut args, mut end) = self.arguments("aggregation")?;
         if grouping.is_none() {
             grouping = self.aggregate_modifier()?;
             if grouping.is_some() {
@@ -293,10 +293,6 @@ impl Parser<'_> {
     fn extended(&mut self, mut expr: Expr, anchored: bool) -> Parsed<Expr> {
         self.bump();
         let name = if anchored { "anchored" } else { "smoothed" };
-        if !self.options.extended_selectors {
-            let message = format!("{name} modifier is experimental and not enabled");
-            return Err(Fault::new(expr.span, message));
-        }
         let set = |v: &mut VectorSelector| {
             v.anchored |= anchored;
             v.smoothed |= !anchored;

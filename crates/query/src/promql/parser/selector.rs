@@ -4,7 +4,7 @@ use super::super::ast::{BinaryOp, Expr, ExprKind, Offset, Span, VectorSelector};
 use super::super::literal::unquote;
 use super::super::token::{Keyword, Kind, Token};
 use super::{Fault, Parsed, Parser};
-use lapwing_types::{METRIC_NAME, MatchOp, Matcher};
+use lapwing_types::{METRIC_NAME, MatchOp, Matcher, MatcherError};
 
 impl Parser<'_> {
     pub(super) fn vector_selector(&mut self) -> Parsed<Expr> {
@@ -81,8 +81,7 @@ impl Parser<'_> {
                 start: label.start,
                 end: token.end,
             };
-            let reason = std::error::Error::source(&error).map_or_else(String::new, |s| format!(": {s}"));
-            Fault::new(span, format!("{error}{reason}"))
+            Fault::new(span, pattern_fault(&error))
         })
     }
 
@@ -155,4 +154,17 @@ fn may_be_label(kind: Kind) -> bool {
         ),
         _ => false,
     }
+}
+
+/// What is wrong with a pattern: in one line, and in the words of Prometheus for what people do wrong most.
+fn pattern_fault(error: &MatcherError) -> String {
+    let text = error.source.to_string();
+    let reason = match text.rsplit("error: ").next().unwrap_or(&text) {
+        "unclosed group" => "missing closing )",
+        "unopened group" => "unexpected )",
+        "unclosed character class" => "missing closing ]",
+        "repetition operator missing expression" => "missing argument to repetition operator",
+        other => other.trim_end_matches('.'),
+    };
+    format!("error parsing regexp: {reason}: `{}`", error.pattern)
 }

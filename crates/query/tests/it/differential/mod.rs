@@ -11,6 +11,7 @@ mod answer;
 mod data;
 mod peer;
 mod queries;
+mod words;
 
 use super::memory::MemorySource;
 use answer::{Answer, compare};

@@ -140,6 +140,12 @@ impl Peer {
     }
 
     pub(super) fn ask(&self, query: &str, timing: Timing) -> Answer {
+        let (status, reply) = self.answer(query, timing);
+        Answer::theirs(status, &reply)
+    }
+
+    /// The answer as it came: status and body.
+    pub(super) fn answer(&self, query: &str, timing: Timing) -> (u16, Vec<u8>) {
         let seconds = |ms: i64| format!("{}", ms as f64 / 1000.0);
         let (path, times) = match timing {
             Timing::Instant(at) => ("/api/v1/query", format!("time={}", seconds(at))),
@@ -155,8 +161,7 @@ impl Peer {
         };
         let body = format!("query={}&{times}", percent_encoded(query));
         let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
-        let (status, reply) = self.post(path, headers, body.as_bytes());
-        Answer::theirs(status, &reply)
+        self.post(path, headers, body.as_bytes())
     }
 }
 

@@ -42,7 +42,8 @@ pub(super) fn table(body: &str) -> Option<String> {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    Some(format!("{table}\n"))
+    let legend = " samples and ms of a line include those of the lines that belong to it";
+    Some(format!("{table}\n\n{legend}\n"))
 }
 
 fn push(table: &mut Table, node: &Node, depth: usize) {

@@ -78,6 +78,7 @@ fn scene_of(expr: &str, answer: &Answer) -> Option<Scene> {
     if first >= last {
         return Some(bars(answer, &lines, expr));
     }
+    let gap = gap_of(&lines);
     let mut scene = Scene::over_time("", first as i64, last as i64);
     scene.y.unit = unit_of(expr);
     for (i, (row, points)) in answer.rows.iter().zip(lines).enumerate() {
@@ -85,10 +86,18 @@ fn scene_of(expr: &str, answer: &Answer) -> Option<Scene> {
             name: row.labels.to_string(),
             color: Color::Series(i),
             points,
-            gap: None,
+            gap,
         });
     }
     Some(scene)
+}
+
+/// Half a step more than the step of the query, which is as near as two points of a series are.
+fn gap_of(lines: &[Vec<Point>]) -> Option<f64> {
+    let distances = lines
+        .iter()
+        .flat_map(|line| line.windows(2).map(|two| two[1].0 - two[0].0));
+    distances.reduce(f64::min).map(|step| step * 1.5)
 }
 
 fn bars(answer: &Answer, lines: &[Vec<Point>], expr: &str) -> Scene {
@@ -119,6 +128,23 @@ fn points(row: &Row) -> Vec<Point> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_points_are_joined_and_a_missing_one_is_a_gap() {
+        let dots = |values: &str| {
+            let body = format!(
+                r#"{{"data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{values}]}}]}}}}"#
+            );
+            let drawn = plot("x", &Answer::parse(&body).unwrap());
+            drawn
+                .chars()
+                .filter(|c| ('\u{2801}'..='\u{28ff}').contains(c))
+                .count()
+        };
+        let whole = dots(r#"[0,"1"],[600,"1"],[1200,"1"],[1800,"1"],[2400,"1"]"#);
+        let torn = dots(r#"[0,"1"],[600,"1"],[1800,"1"],[2400,"1"]"#);
+        assert!(whole > 60 && torn < whole - 20 && torn > 20, "{whole} {torn}");
+    }
 
     #[test]
     fn a_range_is_drawn_with_its_names() {

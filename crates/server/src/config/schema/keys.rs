@@ -238,7 +238,7 @@ pub(crate) const KEYS: &[Described] = &[
         "limits.query.experimental_functions",
         Bool,
         "false",
-        "PromQL's experimental functions and duration expressions",
+        "PromQL's experimental functions, aggregators and fill modifiers",
     ),
     (
         "limits.query.delayed_name_removal",

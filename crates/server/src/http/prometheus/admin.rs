@@ -47,8 +47,10 @@ pub(crate) async fn clean_tombstones(State(state): State<AppState>) -> Result<Re
     .await
 }
 
-pub(crate) async fn snapshot(State(state): State<AppState>) -> Result<Success, ApiError> {
+/// Always with the head: a backup lacks nothing, also where `skip_head` is asked for.
+pub(crate) async fn snapshot(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
     admin_allowed(&state)?;
+    params.switch("skip_head")?;
     let name = format!(
         "{}-{:x}",
         rfc3339(state.engine.now_ms()).replace([':', '-'], ""),

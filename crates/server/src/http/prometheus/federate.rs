@@ -1,6 +1,7 @@
 //! `GET /federate`: the newest sample of every matching series, as a page that another Prometheus scrapes.
 
 use super::envelope::ApiError;
+use super::external::External;
 use super::params::Params;
 use super::selector;
 use crate::http::AppState;
@@ -8,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
-use lapwing_types::{Labels, Metadata, is_stale};
+use lapwing_types::{Labels, is_stale};
 use lapwing_wire::text::{self, Exposition, Family, FamilySample};
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ pub(crate) async fn federate(
         .unwrap_or("");
     let agreed = text::negotiate(accept, &[Exposition::Text, Exposition::OpenMetrics]);
     let snapshot = state.engine.store().snapshot();
-    let external = state.config().global.external_labels.clone();
+    let external = External::of(&state);
     let page = state
         .engine
         .compute_queries(move || {
@@ -47,7 +48,7 @@ pub(crate) async fn federate(
 fn newest(
     source: &impl SeriesSource,
     selections: &[Selection],
-    external: &[(String, String)],
+    external: &External,
 ) -> Result<Vec<Family>, ApiError> {
     let mut found: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
     let mut points = SeriesPoints::default();
@@ -61,7 +62,7 @@ fn newest(
             if let (Some(t_ms), Some(value)) = (points.times_ms.last(), points.values.last())
                 && !is_stale(*value)
             {
-                found.insert(with_external(&series.labels, external), (*t_ms, *value));
+                found.insert(external.add_to(&series.labels), (*t_ms, *value));
             }
         }
     }
@@ -70,8 +71,8 @@ fn newest(
         let name = labels.metric_name().unwrap_or("").to_owned();
         let family = families.entry(name.clone()).or_insert_with(|| Family {
             name,
-            metadata: Metadata::default(),
-            samples: Vec::new(),
+            always: Some("instance"),
+            ..Family::default()
         });
         family.samples.push(FamilySample {
             labels,
@@ -81,18 +82,4 @@ fn newest(
         });
     }
     Ok(families.into_values().collect())
-}
-
-/// External labels fill in what the series does not say itself.
-fn with_external(labels: &Labels, external: &[(String, String)]) -> Labels {
-    if external.is_empty() {
-        return labels.clone();
-    }
-    let mut builder = labels.to_builder();
-    for (name, value) in external {
-        if builder.get(name).is_none() {
-            builder.set(name, value.as_str());
-        }
-    }
-    builder.build()
 }

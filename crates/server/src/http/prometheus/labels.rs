@@ -5,6 +5,7 @@ use super::params::{Params, TIME_MS_MAX};
 use super::selector;
 use super::value::{push_json_str, push_labels};
 use crate::http::AppState;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lapwing_store::metrics::Snapshot;
 use lapwing_store::{Selection, SeriesSource};
@@ -19,7 +20,7 @@ const SMALL_TEXTS: usize = 4;
 
 pub(crate) async fn series(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
     let selections = selections(&params)?;
-    if selections.is_empty() {
+    if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let limit = params.limit()?;
@@ -50,7 +51,7 @@ pub(crate) async fn series(State(state): State<AppState>, params: Params) -> Res
 }
 
 pub(crate) async fn names(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
-    let selections = or_everything(selections(&params)?, &params)?;
+    let selections = selections(&params)?;
     let limit = params.limit()?;
     let snapshot = state.engine.store().snapshot();
     let small = is_small(&snapshot, &selections, Some(0));
@@ -61,14 +62,16 @@ pub(crate) async fn names(State(state): State<AppState>, params: Params) -> Resu
 
 pub(crate) async fn values(
     State(state): State<AppState>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     params: Params,
 ) -> Result<Success, ApiError> {
+    let Path(name) =
+        name.map_err(|e| ApiError::bad_data(format!("invalid label name: {}", e.body_text())))?;
     let name = unescape_values(&name).into_owned();
     if name.is_empty() {
         return Err(ApiError::bad_data("invalid label name: \"\""));
     }
-    let selections = or_everything(selections(&params)?, &params)?;
+    let selections = selections(&params)?;
     let limit = params.limit()?;
     let snapshot = state.engine.store().snapshot();
     let small = is_small(&snapshot, &selections, Some(snapshot.values_len(&name)));
@@ -79,6 +82,7 @@ pub(crate) async fn values(
 
 pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
     let limit = params.limit()?.unwrap_or(usize::MAX);
+    let each = params.count("limit_per_metric")?.unwrap_or(usize::MAX);
     let found = state.engine.store().snapshot().metadata(params.get("metric"));
     let mut by_metric: BTreeMap<String, Vec<serde_json::Value>> = BTreeMap::new();
     for (name, metadata) in found {
@@ -88,43 +92,36 @@ pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> R
             "unit": metadata.unit,
         });
         if by_metric.len() < limit || by_metric.contains_key(&name) {
-            by_metric.entry(name).or_default().push(row);
+            let rows = by_metric.entry(name).or_default();
+            if rows.len() < each {
+                rows.push(row);
+            }
         }
     }
     Success::json(&by_metric)
 }
 
-/// One selection per `match[]`, over the request's time range.
+/// One selection per `match[]`, or one of everything where there is none, over the request's time range. None at all where that
+/// ends before it starts: it holds nothing, as in Prometheus.
 fn selections(params: &Params) -> Result<Vec<Selection>, ApiError> {
-    let (start_ms, end_ms) = time_range(params)?;
-    params
-        .all("match[]")
-        .map(|text| selector::parse(text, start_ms, end_ms))
-        .collect()
-}
-
-fn time_range(params: &Params) -> Result<(i64, i64), ApiError> {
     let start_ms = params.time_ms("start")?.unwrap_or(-TIME_MS_MAX);
     let end_ms = params.time_ms("end")?.unwrap_or(TIME_MS_MAX);
+    let mut selections = params
+        .all("match[]")
+        .map(|text| selector::parse(text, start_ms, end_ms))
+        .collect::<Result<Vec<_>, _>>()?;
+    if selections.is_empty() {
+        selections.push(Selection {
+            matchers: Vec::new(),
+            start_ms,
+            end_ms,
+            series_max: None,
+        });
+    }
     if end_ms < start_ms {
-        return Err(ApiError::bad_data(
-            "invalid parameter \"end\": end timestamp must not be before start time",
-        ));
+        selections.clear();
     }
-    Ok((start_ms, end_ms))
-}
-
-fn or_everything(selections: Vec<Selection>, params: &Params) -> Result<Vec<Selection>, ApiError> {
-    if !selections.is_empty() {
-        return Ok(selections);
-    }
-    let (start_ms, end_ms) = time_range(params)?;
-    Ok(vec![Selection {
-        matchers: Vec::new(),
-        start_ms,
-        end_ms,
-        series_max: None,
-    }])
+    Ok(selections)
 }
 
 fn union(

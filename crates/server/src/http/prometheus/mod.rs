@@ -3,6 +3,7 @@
 mod admin;
 mod backtest;
 mod envelope;
+mod external;
 mod federate;
 mod labels;
 mod params;

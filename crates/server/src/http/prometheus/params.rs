@@ -24,7 +24,11 @@ impl<S: Send + Sync> FromRequest<S> for Params {
             .headers()
             .get(header::CONTENT_TYPE)
             .and_then(|v| v.to_str().ok())
-            .is_some_and(|v| v.starts_with("application/x-www-form-urlencoded"));
+            .and_then(|v| v.split(';').next())
+            .is_some_and(|kind| {
+                kind.trim()
+                    .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            });
         if request.method() == Method::POST && is_form {
             let body = read_form(request.into_body()).await?;
             // The body comes first: Go's `FormValue` prefers it over the query string.
@@ -79,16 +83,29 @@ impl Params {
             .transpose()
     }
 
-    /// `limit`: absent and 0 mean none.
     pub(crate) fn limit(&self) -> Result<Option<usize>, ApiError> {
-        let Some(text) = self.get("limit") else {
+        self.count("limit")
+    }
+
+    /// How many are wanted at most: absent and 0 mean all.
+    pub(crate) fn count(&self, name: &str) -> Result<Option<usize>, ApiError> {
+        let Some(text) = self.get(name) else {
             return Ok(None);
         };
         match text.parse::<i64>() {
             Ok(0) => Ok(None),
             Ok(n) if n > 0 => Ok(Some(n as usize)),
-            Ok(_) => Err(invalid("limit", "limit must be non-negative")),
-            Err(_) => Err(invalid("limit", &format!("cannot parse {text:?} as a number"))),
+            Ok(_) => Err(invalid(name, &format!("{name} must be non-negative"))),
+            Err(_) => Err(invalid(name, &format!("cannot parse {text:?} as a number"))),
+        }
+    }
+
+    /// A switch in any of the spellings that Go's `ParseBool` knows; off where it is not given.
+    pub(crate) fn switch(&self, name: &str) -> Result<bool, ApiError> {
+        match self.get(name) {
+            None | Some("0" | "f" | "F" | "false" | "False" | "FALSE") => Ok(false),
+            Some("1" | "t" | "T" | "true" | "True" | "TRUE") => Ok(true),
+            Some(other) => Err(invalid(name, &format!("{other:?} is neither true nor false"))),
         }
     }
 
@@ -98,32 +115,49 @@ impl Params {
     }
 }
 
-fn invalid(name: &str, why: &str) -> ApiError {
+pub(super) fn invalid(name: &str, why: &str) -> ApiError {
     ApiError::bad_data(format!("invalid parameter {name:?}: {why}"))
 }
 
 /// Seconds since 1970 (with a fraction) or RFC 3339.
 pub(crate) fn parse_time_ms(text: &str) -> Result<i64, String> {
-    if let Ok(seconds) = text.parse::<f64>() {
+    let refused = || format!("cannot parse {text:?} to a valid timestamp");
+    if let Some(seconds) = number(text) {
         if seconds.is_nan() {
-            return Err(format!("cannot parse {text:?} to a valid timestamp"));
+            return Err(refused());
         }
-        return Ok(((seconds * 1000.0).round() as i64).clamp(-TIME_MS_MAX, TIME_MS_MAX));
+        // Whole seconds apart: together with them the fraction would lose digits, and be rounded otherwise than in Prometheus.
+        let fraction = if seconds.is_finite() { seconds.fract() } else { 0.0 };
+        let ms = seconds.trunc() * 1000.0 + (fraction * 1000.0).round();
+        return Ok((ms as i64).clamp(-TIME_MS_MAX, TIME_MS_MAX));
     }
     text.parse::<jiff::Timestamp>()
         .map(|t| t.as_millisecond())
-        .map_err(|_| format!("cannot parse {text:?} to a valid timestamp"))
+        .map_err(|_| refused())
 }
 
-/// Seconds (with a fraction) or a Prometheus duration such as `1h30m`.
+/// A number that a float can hold: `1e400` is none.
+fn number(text: &str) -> Option<f64> {
+    let value = text.parse::<f64>().ok()?;
+    let is_named = || text.chars().any(|c| matches!(c, 'i' | 'I'));
+    (!value.is_infinite() || is_named()).then_some(value)
+}
+
+/// Seconds (with a fraction) or a Prometheus duration such as `1h30m`. What is shorter than a millisecond is one.
 pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     let refused = || format!("cannot parse {text:?} to a valid duration");
-    if let Ok(seconds) = text.parse::<f64>() {
+    if let Some(seconds) = number(text) {
         let ms = seconds * 1000.0;
-        if !ms.is_finite() || ms.abs() > TIME_MS_MAX as f64 {
-            return Err(format!("{} It overflows int64", refused()));
+        if ms.is_nan() {
+            return Err(refused());
         }
-        return Ok(ms as i64);
+        if ms.abs() > TIME_MS_MAX as f64 {
+            return Err(format!("{}. It overflows int64", refused()));
+        }
+        return Ok(match ms > 0.0 && ms < 1.0 {
+            true => 1,
+            false => ms as i64,
+        });
     }
     lapwing_types::parse_duration_ms(text).map_err(|_| refused())
 }
@@ -139,6 +173,11 @@ mod tests {
         assert_eq!(parse_time_ms("2015-07-01T20:10:51+02:00"), Ok(1_435_774_251_000));
         assert!(parse_time_ms("yesterday").is_err());
         assert!(parse_time_ms("NaN").is_err());
+        assert!(parse_time_ms("1e400").is_err());
+        assert_eq!(parse_time_ms("Inf"), Ok(TIME_MS_MAX));
+        assert_eq!(parse_time_ms("1.0005"), Ok(1000));
+        assert_eq!(parse_time_ms("0.9996"), Ok(1000));
+        assert_eq!(parse_time_ms("-1.5"), Ok(-1500));
     }
 
     #[test]
@@ -146,7 +185,14 @@ mod tests {
         assert_eq!(parse_duration_ms("15"), Ok(15_000));
         assert_eq!(parse_duration_ms("1m30s"), Ok(90_000));
         assert!(parse_duration_ms("1 minute").is_err());
-        assert!(parse_duration_ms("1e300").is_err());
+        assert!(
+            parse_duration_ms("1e300")
+                .unwrap_err()
+                .ends_with("duration. It overflows int64")
+        );
+        assert!(parse_duration_ms("NaN").unwrap_err().ends_with("valid duration"));
+        assert_eq!(parse_duration_ms("1e-9"), Ok(1));
+        assert_eq!(parse_duration_ms("-1e-9"), Ok(0));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `query`, `query_range` and their relatives.
 
 use super::envelope::{ApiError, ErrorClass, Success};
-use super::params::Params;
+use super::params::{Params, invalid};
 use super::selector;
 use super::value::{push_float, push_histogram_point, push_json_str, push_labels, push_point, push_seconds};
 use crate::http::{AppState, with_causes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lapwing::{Answered, QueryFailure, QueryRequest};
 use lapwing_query::{QueryError, QueryValue, SampleValue};
@@ -92,6 +93,9 @@ pub(crate) async fn exemplars(State(state): State<AppState>, params: Params) -> 
     let expr = params.require("query")?;
     let start_ms = params.time_ms("start")?.unwrap_or(-super::params::TIME_MS_MAX);
     let end_ms = params.time_ms("end")?.unwrap_or(super::params::TIME_MS_MAX);
+    if end_ms < start_ms {
+        return Err(invalid("end", "end timestamp must not be before start timestamp"));
+    }
     let selectors = selector::of_expression(expr)?;
     let snapshot = state.engine.store().snapshot();
     let found = state
@@ -135,7 +139,12 @@ pub(crate) async fn slow(State(state): State<AppState>) -> Result<Success, ApiEr
     Success::json(&state.engine.queries().slow())
 }
 
-pub(crate) async fn kill(State(state): State<AppState>, Path(id): Path<u64>) -> Result<Success, ApiError> {
+pub(crate) async fn kill(
+    State(state): State<AppState>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Success, ApiError> {
+    let Path(id) =
+        id.map_err(|e| ApiError::bad_data(format!("invalid number of a query: {}", e.body_text())))?;
     if state.engine.queries().kill(id) {
         Success::json(&serde_json::json!({ "killed": id }))
     } else {
@@ -149,7 +158,8 @@ pub(crate) async fn kill(State(state): State<AppState>, Path(id): Path<u64>) -> 
 pub(crate) fn request_of(params: &Params) -> Result<QueryRequest, ApiError> {
     Ok(QueryRequest {
         expr: params.require("query")?.to_owned(),
-        lookback_ms: params.duration_ms("lookback_delta")?,
+        // None is asked for where it is not positive, as in Prometheus.
+        lookback_ms: params.duration_ms("lookback_delta")?.filter(|ms| *ms > 0),
         timeout_ms: params.duration_ms("timeout")?,
         explain: params.flag("explain"),
     })
@@ -173,7 +183,7 @@ fn failure(failure: QueryFailure) -> ApiError {
         QueryFailure::Panicked => ErrorClass::Internal,
         QueryFailure::Query(error) => match error {
             QueryError::Parse(error) => return parse_failure(&error),
-            QueryError::BadData(_) => ErrorClass::BadData,
+            QueryError::BadData(why) => return invalid("query", &why),
             QueryError::Timeout => ErrorClass::Timeout,
             QueryError::Cancelled => ErrorClass::Canceled,
             QueryError::Storage(_) => ErrorClass::Internal,

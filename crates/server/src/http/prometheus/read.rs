@@ -1,5 +1,6 @@
 //! `POST /api/v1/read`: remote read, as samples or as streamed chunks.
 
+use super::external::External;
 use crate::http::AppState;
 use crate::http::ingest::body::{self, Refused, with_causes};
 use axum::extract::{Request, State};
@@ -16,6 +17,7 @@ const SAMPLES_MAX: usize = 50_000_000;
 pub(crate) async fn read(State(state): State<AppState>, request: Request) -> Result<Response, Refused> {
     let received = body::receive(&state, "remote_read", request).await?;
     let snapshot = state.engine.store().snapshot();
+    let external = External::of(&state);
     state
         .engine
         .compute_queries(move || {
@@ -30,7 +32,7 @@ pub(crate) async fn read(State(state): State<AppState>, request: Request) -> Res
             let results = request
                 .queries
                 .iter()
-                .map(|query| select(&snapshot, query))
+                .map(|query| select(&snapshot, query, &external))
                 .collect::<Result<Vec<_>, _>>()?;
             answer(kind, &results)
         })
@@ -38,9 +40,18 @@ pub(crate) async fn read(State(state): State<AppState>, request: Request) -> Res
         .map_err(|e| Refused::later(e.to_string()))?
 }
 
-fn select(source: &impl SeriesSource, query: &Query) -> Result<Vec<SeriesWrite>, Refused> {
+fn select(
+    source: &impl SeriesSource,
+    query: &Query,
+    external: &External,
+) -> Result<Vec<SeriesWrite>, Refused> {
+    // As in Prometheus, nobody gets everything by asking for nothing.
+    if query.matchers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let matchers = external.look_through(&query.matchers);
     let selection = Selection {
-        matchers: query.matchers.clone(),
+        matchers: matchers.map_err(|e| Refused::bad(with_causes(&e)))?,
         start_ms: query.start_ms,
         end_ms: query.end_ms,
         series_max: None,
@@ -67,7 +78,7 @@ fn select(source: &impl SeriesSource, query: &Query) -> Result<Vec<SeriesWrite>,
         }
         let floats = points.times_ms.iter().zip(&points.values);
         all.push(SeriesWrite {
-            labels: series.labels,
+            labels: external.add_to(&series.labels),
             samples: floats.map(|(&t_ms, &value)| Sample { t_ms, value }).collect(),
             histograms: points
                 .histograms

@@ -1,7 +1,7 @@
 //! `rules`, `alerts`, `alertmanagers`: what is judged, and what was found bad.
 
 use super::envelope::{ApiError, Success};
-use super::params::Params;
+use super::params::{Params, invalid};
 use super::selector;
 use crate::http::AppState;
 use axum::extract::State;
@@ -16,9 +16,10 @@ pub(crate) async fn rules(State(state): State<AppState>, params: Params) -> Resu
         Some("alert") => Some("alerting"),
         Some("record") => Some("recording"),
         Some(other) => {
-            return Err(ApiError::bad_data(format!("not supported value {other:?}")));
+            return Err(invalid("type", &format!("not supported value {other:?}")));
         }
     };
+    let excludes_alerts = params.switch("exclude_alerts")?;
     let mut groups = state
         .engine
         .paging()
@@ -30,13 +31,13 @@ pub(crate) async fn rules(State(state): State<AppState>, params: Params) -> Resu
         group
             .rules
             .retain(|rule| kind.is_none_or(|k| rule.kind == k) && wanted("rule_name[]", &rule.name));
-        if params.flag("exclude_alerts") {
+        if excludes_alerts {
             group.rules.iter_mut().for_each(|rule| rule.alerts = None);
         }
     }
     let matchers = params
         .all("match[]")
-        .map(|text| Ok(selector::parse(text, 0, 0)?.matchers))
+        .map(|text| selector::matchers("match[]", text))
         .collect::<Result<Vec<_>, ApiError>>()?;
     if !matchers.is_empty() {
         for group in &mut groups {
@@ -68,21 +69,24 @@ fn page_of(mut groups: Vec<RuleGroupView>, params: &Params) -> Result<Page, ApiE
         Some(text) => match text.parse() {
             Ok(limit) if limit > 0 => Some(limit),
             _ => {
-                return Err(ApiError::bad_data(format!(
-                    "group_limit needs to be a valid number and greater than 0: {text:?}"
-                )));
+                return Err(invalid(
+                    "group_limit",
+                    &format!("it needs to be a number greater than 0, not {text:?}"),
+                ));
             }
         },
     };
     if let Some(token) = params.get("group_next_token") {
         if limit.is_none() {
-            return Err(ApiError::bad_data(
-                "group_limit needs to be set in order to paginate over the groups",
+            return Err(invalid(
+                "group_next_token",
+                "group_limit needs to be present in order to paginate over the groups",
             ));
         }
         let Some(from) = groups.iter().position(|g| token_of(g) == token) else {
-            return Err(ApiError::bad_data(
-                "invalid group_next_token: no such group; were rules reloaded since?",
+            return Err(invalid(
+                "group_next_token",
+                "no such group; were rules reloaded since?",
             ));
         };
         groups.drain(..from);

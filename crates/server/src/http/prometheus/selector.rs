@@ -1,19 +1,24 @@
 //! From the text of a selector to a [`Selection`], and what can go wrong while reading one.
 
 use super::envelope::{ApiError, ErrorClass};
+use super::params::invalid;
 use lapwing_store::{ReadError, Selection, SeriesSource};
 use lapwing_types::{Exemplar, Labels, Matcher};
 use std::collections::BTreeMap;
 
+/// What a `match[]` selects.
 pub(crate) fn parse(text: &str, start_ms: i64, end_ms: i64) -> Result<Selection, ApiError> {
-    let matchers = lapwing_query::promql::parse_metric_selector(text)
-        .map_err(|e| ApiError::bad_data(format!("invalid parameter \"match[]\": {e}")))?;
     Ok(Selection {
-        matchers,
+        matchers: matchers("match[]", text)?,
         start_ms,
         end_ms,
         series_max: None,
     })
+}
+
+/// The matchers of a selector that is given as a parameter.
+pub(crate) fn matchers(parameter: &str, text: &str) -> Result<Vec<Matcher>, ApiError> {
+    lapwing_query::promql::parse_metric_selector(text).map_err(|e| invalid(parameter, &e.to_string()))
 }
 
 /// The matchers of every selector inside an expression.

@@ -106,7 +106,7 @@ pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> R
     let limit = params.limit()?.unwrap_or(usize::MAX);
     let metric = params.get("metric").filter(|m| !m.is_empty());
     let matchers = match params.get("match_target").filter(|m| !m.is_empty()) {
-        Some(text) => selector::parse(text, 0, 0)?.matchers,
+        Some(text) => selector::matchers("match_target", text)?,
         None => Vec::new(),
     };
     let scraper = state.engine.scraping().scraper();
