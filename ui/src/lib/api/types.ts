@@ -67,6 +67,8 @@ export type Target = {
   health: 'up' | 'down' | 'unknown'
   scrapeInterval?: string
   scrapeTimeout?: string
+  /** What of the last page was not kept, and why. */
+  warnings?: string[]
 }
 export type Targets = { activeTargets: Target[]; droppedTargets?: { discoveredLabels: Labels; scrapePool?: string }[] }
 

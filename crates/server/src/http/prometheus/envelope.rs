@@ -87,9 +87,9 @@ impl Success {
 
 impl IntoResponse for Success {
     fn into_response(self) -> Response {
-        let mut body = String::with_capacity(self.data.len() + 64);
-        body.push_str("{\"status\":\"success\",\"data\":");
-        body.push_str(&self.data);
+        // Moved within its own memory: a copy of megabytes would cost more than that.
+        let mut body = self.data;
+        body.insert_str(0, "{\"status\":\"success\",\"data\":");
         for (key, notes) in [("warnings", &self.warnings), ("infos", &self.infos)] {
             if notes.is_empty() {
                 continue;

@@ -238,6 +238,8 @@ fn answer(answered: Answered, limit: Option<usize>, want_stats: bool) -> Success
         QueryValue::Matrix(series) => {
             data.push_str("matrix\",\"result\":[");
             let shown = limited(series.len(), limit, &mut warnings);
+            let points: usize = series[..shown].iter().map(|one| one.floats.len()).sum();
+            data.reserve(shown * 160 + points * 32);
             for (i, one) in series[..shown].iter().enumerate() {
                 data.push_str(if i > 0 { ",{\"metric\":" } else { "{\"metric\":" });
                 push_labels(&mut data, &one.labels);
