@@ -250,9 +250,8 @@ impl Join<'_> {
             "right"
         };
         let group = braces(&self.match_labels(a));
-        // The later one first, as Prometheus has them.
         let mut both = [braces(a), braces(b)];
-        both.sort_by(|a, b| b.cmp(a));
+        both.sort();
         QueryError::execution(format!(
             "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{}, {}]\
              ;many-to-many matching not allowed: matching labels must be unique on one side",

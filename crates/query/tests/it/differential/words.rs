@@ -296,9 +296,6 @@ const REFUSED: &[&str] = &[
     "label_replace(gauge, \"b\", \"$1\", \"\\xff\", \"(.*)\")",
     "label_join(gauge, \"\\xff\", \"-\", \"job\")",
     "label_replace(gauge, \"job\", \"x\", \"job\", \".*\")",
-    "gauge * on(nothing) gauge",
-    "gauge * on(nothing) group_left gauge",
-    "gauge + ignoring(job) gauge",
     "abs({__name__=~\"gauge|done_total\", job=\"a\"})",
     "topk(1e30, gauge)",
     "count_values(\"\\xff\", gauge)",
@@ -352,6 +349,22 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
         "gauge offset foo",
         "expected number, duration, step(), or range()",
         "expected number or duration",
+    ),
+    // In the order of labels, as later versions have them.
+    (
+        "gauge * on(nothing) gauge",
+        "job=\"a\"}, {__name__=\"gauge\", job=\"b\"}]",
+        "job=\"b\"}, {__name__=\"gauge\", job=\"a\"}]",
+    ),
+    (
+        "gauge * on(nothing) group_left gauge",
+        "job=\"a\"}, {__name__=\"gauge\", job=\"b\"}]",
+        "job=\"b\"}, {__name__=\"gauge\", job=\"a\"}]",
+    ),
+    (
+        "gauge + ignoring(job) gauge",
+        "job=\"a\"}, {__name__=\"gauge\", job=\"b\"}]",
+        "job=\"b\"}, {__name__=\"gauge\", job=\"a\"}]",
     ),
     ("0x", "invalid syntax in \"0x\"", "strconv.ParseFloat"),
     (
