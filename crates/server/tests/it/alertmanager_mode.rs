@@ -295,6 +295,12 @@ fn what_the_alertmanager_before_told_is_not_told_again() {
         }
     };
     until(&|| told("Slow", "firing") == 1 && told("Full", "firing") == 1);
+    // Whom it has told it notes down when the answer is there, a little after the door has heard.
+    until(&|| {
+        let page = ureq::get(format!("{url}/metrics")).call();
+        let page = page.ok().and_then(|mut p| p.body_mut().read_to_string().ok());
+        page.is_some_and(|p| p.contains("alertmanager_notifications_total{integration=\"webhook\"} 2"))
+    });
     before.terminate();
 
     let server = Server::spawn(&mut command(dir.path(), &[]));
