@@ -4,19 +4,13 @@
 //! same layout and can be started from. It is gathered under another name and renamed at the end, so that an interrupted one is
 //! never mistaken for a whole; a restore is gathered in the same way.
 
+use crate::layout::{JOURNALS, METRICS, STATE};
 use lapwing_store::metrics::{MetricsStore, OpenError};
 use lapwing_store::state::{StateError, check_database, copy_database};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// The folder of the metrics in a data directory.
-pub const METRICS: &str = "metrics";
-/// The file of the state.
-pub const STATE: &str = "state.db";
-/// Journals, each a file. One that is written to meanwhile ends within a record, which opening it passes over.
-const JOURNALS: [&str; 3] = ["otlp-totals", "operations", "baselines"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -95,6 +89,7 @@ fn copy_rest(from: &Path, aside: &Path) -> Result<(), BackupError> {
         }
         copy_database(&state, &aside.join(STATE)).map_err(BackupError::State)?;
     }
+    // One that is written to meanwhile ends within a record, which opening it passes over.
     for name in JOURNALS {
         let (journal, copy) = (from.join(name), aside.join(name));
         match fs::copy(&journal, &copy).and_then(|_| sync(&copy)) {

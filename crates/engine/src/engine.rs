@@ -6,6 +6,7 @@ use crate::forward::Forwarding;
 use crate::health::{Health, HealthError};
 use crate::jobs::Jobs;
 use crate::journals::{Baselines, OperationJournal};
+use crate::layout;
 use crate::meter::Meter;
 use crate::options::EngineOptions;
 use crate::otlp::{OtlpFailure, OtlpIngest, OtlpKept};
@@ -91,7 +92,7 @@ impl Engine {
         let queries = Queries::new(store.clone(), clock.clone(), &options.queries, &meter);
         let scraping = Scraping::start(&store, &clock)?;
         scraping.set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
-        let totals = options.data.as_ref().map(|dir| dir.join("otlp-totals"));
+        let totals = options.data.as_ref().map(|dir| dir.join(layout::OTLP_TOTALS));
         let otlp = OtlpIngest::open(options.otlp.clone(), totals.as_deref()).map_err(StartError::Totals)?;
         let state = open_state(options)?;
         let pushed = Pushed::load(state.clone(), options.pushed_ttl_ms, &meter).map_err(StartError::State)?;
@@ -323,7 +324,7 @@ fn open_store(options: &EngineOptions, now_ms: i64) -> Result<MetricsStore, Star
     match &options.data {
         None => Ok(MetricsStore::in_memory(options.metrics.clone())),
         Some(dir) => {
-            let path = dir.join("metrics");
+            let path = dir.join(layout::METRICS);
             MetricsStore::open(&path, options.metrics.clone(), now_ms)
                 .map_err(|source| StartError::Store { path, source })
         }
@@ -334,8 +335,8 @@ fn open_store(options: &EngineOptions, now_ms: i64) -> Result<MetricsStore, Star
 fn open_journals(options: &EngineOptions, sdk: &Sdk) -> Result<(OperationJournal, Baselines), JournalError> {
     match &options.data {
         Some(dir) if !options.asks_only => Ok((
-            OperationJournal::open(&dir.join("operations"), sdk.tracker())?,
-            Baselines::open(&dir.join("baselines"))?,
+            OperationJournal::open(&dir.join(layout::OPERATIONS), sdk.tracker())?,
+            Baselines::open(&dir.join(layout::BASELINES))?,
         )),
         _ => Ok(Default::default()),
     }
@@ -345,7 +346,7 @@ fn open_state(options: &EngineOptions) -> Result<Arc<dyn StateStore>, StartError
     match &options.data {
         None => Ok(Arc::new(MemoryState::new())),
         Some(dir) => {
-            let opened = SqliteState::open(&dir.join("state.db")).map_err(StartError::State)?;
+            let opened = SqliteState::open(&dir.join(layout::STATE)).map_err(StartError::State)?;
             Ok(Arc::new(opened))
         }
     }

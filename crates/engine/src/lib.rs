@@ -14,6 +14,7 @@ mod graph;
 pub mod health;
 mod jobs;
 mod journals;
+pub mod layout;
 pub mod meter;
 mod options;
 mod otlp;

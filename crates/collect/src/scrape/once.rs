@@ -219,7 +219,7 @@ fn read_page(
             summary.samples_kept = counts.kept;
             summary.series_added = counts.added;
             summary.duplicates = counts.duplicates;
-            if let Some(labels) = &batch.twice {
+            if let Some(labels) = &counts.twice {
                 let series: String = labels.to_string().chars().take(SHOWN_CHARS_MAX).collect();
                 summary.warnings.push(format!(
                     "{} samples were left out: {series} stands more than once on the page",

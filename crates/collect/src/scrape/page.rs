@@ -17,7 +17,7 @@ use std::sync::Arc;
 const METADATA_SLACK: usize = 1000;
 
 /// What a page held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PageCounts {
     /// Samples on the page.
     pub(super) scraped: u64,
@@ -27,6 +27,15 @@ pub(super) struct PageCounts {
     pub(super) added: u64,
     /// Samples of a series that the page had already given, without a timestamp to tell them apart.
     pub(super) duplicates: u64,
+    /// The first such series.
+    pub(super) twice: Option<Labels>,
+}
+
+impl PageCounts {
+    pub(super) fn leave_out(&mut self, labels: &Labels) {
+        self.duplicates += 1;
+        self.twice.get_or_insert_with(|| labels.clone());
+    }
 }
 
 /// What a page brings: samples of cached series as a column, and whatever is more than a float beside it.
@@ -34,8 +43,6 @@ pub(super) struct PageCounts {
 pub(super) struct PageBatch {
     pub(super) rows: Vec<Row>,
     pub(super) rest: WriteBatch,
-    /// The first series that the page has more than once.
-    pub(super) twice: Option<Labels>,
 }
 
 /// A float of the series at an index of the cache.
@@ -66,7 +73,7 @@ pub(super) struct PageReader<'a> {
     pub(super) scrape: u64,
     pub(super) families: usize,
     changed: Vec<String>,
-    pub(super) batch: PageBatch,
+    batch: PageBatch,
     pub(super) counts: PageCounts,
 }
 
@@ -143,8 +150,7 @@ impl<'a> PageReader<'a> {
             return Ok(());
         };
         if again && own_t_ms.is_none() {
-            self.counts.duplicates += 1;
-            self.batch.twice.get_or_insert_with(|| labels.clone());
+            self.counts.leave_out(labels);
             return Ok(());
         }
         entry.ends_when_absent = own_t_ms.is_none() || self.job.config.track_timestamps_staleness;
@@ -358,6 +364,7 @@ mod tests {
             kept: 3,
             added: 2,
             duplicates: 1,
+            twice: Some(Labels::from_pairs([("__name__", "a")]).unwrap()),
         };
         assert_eq!(counts, expect);
         let times: Vec<i64> = known(&batch.rows, &state.cache).map(|k| k.sample.t_ms).collect();

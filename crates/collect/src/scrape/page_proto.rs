@@ -66,8 +66,7 @@ impl PageReader<'_> {
             has_own_time |= *t_ms != self.t_ms;
         }
         if again && !has_own_time {
-            self.counts.duplicates += 1;
-            self.batch.twice.get_or_insert_with(|| labels.clone());
+            self.counts.leave_out(labels);
             return Ok(());
         }
         entry.ends_when_absent = !has_own_time || self.job.config.track_timestamps_staleness;

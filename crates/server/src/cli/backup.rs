@@ -5,7 +5,8 @@
 use super::remote::{Call, ServerArgs};
 use super::{Exit, complain, verify};
 use anyhow::{Context, bail};
-use lapwing::backup::{self, BackupError, METRICS};
+use lapwing::backup::{self, BackupError};
+use lapwing::layout::METRICS;
 use lapwing_store::metrics::{MetricsOptions, MetricsStore, OpenError};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -77,13 +78,10 @@ pub(crate) fn back_up(args: &BackupArgs) -> Exit {
         }
         Err(error) => Err(anyhow::Error::new(error).context(format!("cannot open {}", dir.display()))),
     };
-    match done {
-        Ok(()) => match verify::say_damage(&args.to) {
-            Exit::Fine => finish(done, &args.to),
-            damaged => damaged,
-        },
-        Err(_) => finish(done, &args.to),
+    if done.is_ok() && verify::say_damage(&args.to) == Exit::Failed {
+        return Exit::Failed;
     }
+    finish(done, &args.to)
 }
 
 pub(crate) fn restore(args: &RestoreArgs) -> Exit {

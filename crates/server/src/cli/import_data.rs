@@ -9,6 +9,7 @@ mod tsdb;
 use super::{Exit, complain};
 use anyhow::Context;
 use lapwing::Clock;
+use lapwing::layout::METRICS;
 use lapwing_store::metrics::{ImportReport, Importer, MetricsOptions, MetricsStore, OpenError};
 use lapwing_types::{Metadata, SeriesWrite};
 use std::collections::BTreeMap;
@@ -87,7 +88,7 @@ pub(crate) fn run(what: &ImportData) -> Exit {
 
 fn import(what: &ImportData, args: &ImportArgs) -> anyhow::Result<(ImportReport, BTreeMap<String, u64>)> {
     let now_ms = Clock::system().now_ms();
-    let dir = args.data.join("metrics");
+    let dir = args.data.join(METRICS);
     let store = MetricsStore::open(&dir, MetricsOptions::default(), now_ms).map_err(|error| {
         let held = matches!(error, OpenError::Locked { .. });
         let error = anyhow::Error::new(error);

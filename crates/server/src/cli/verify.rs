@@ -1,7 +1,7 @@
 //! `lapwing verify`: reads every checksum of a data directory or a backup, and says what is lost, by series and time.
 
 use super::{Exit, complain};
-use lapwing::backup::{METRICS, STATE};
+use lapwing::layout::{METRICS, STATE};
 use lapwing_store::metrics::{LostStretch, MetricsStore, OpenError, VerifyReport};
 use lapwing_store::state::{StateError, check_database};
 use serde_json::json;

@@ -10,6 +10,7 @@ use super::health::PastHealth;
 use super::story::Story;
 use super::world::World;
 use crate::config::Config;
+use lapwing::layout::{METRICS, STATE};
 use lapwing_judge::rules::{QueryEvaluator, Rules, RulesState};
 use lapwing_notify::channels::Sent;
 use lapwing_notify::dispatch::{DispatchState, Dispatcher, Silence, SilenceMatcher};
@@ -57,7 +58,7 @@ pub(crate) fn fill(
         path: data.to_owned(),
         source,
     })?;
-    let store = MetricsStore::open(&data.join("metrics"), options, begin_ms)?;
+    let store = MetricsStore::open(&data.join(METRICS), options, begin_ms)?;
     let mut judge = Judge::new(config, begin_ms);
     let mut health = PastHealth::new(&config.health);
     let mut filled = Filled::default();
@@ -85,7 +86,7 @@ pub(crate) fn fill(
         changes: health.take_changes(),
         ..StateBatch::default()
     });
-    SqliteState::open(&data.join("state.db"))?.commit(&judge.batch)?;
+    SqliteState::open(&data.join(STATE))?.commit(&judge.batch)?;
     Ok(filled)
 }
 

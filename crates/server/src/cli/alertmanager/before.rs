@@ -7,6 +7,7 @@
 //! - `nflog`: a `MeshEntry` with the entry (1), which has the group's key (1), the receiver (2: name 1, kind 2, place among the
 //!   channels of its kind 3), the time (5) and hashes of the alerts that were told to be firing (6).
 
+use lapwing::layout::STATE;
 use lapwing_notify::dispatch::{Handover, Silence, SilenceMatcher};
 use lapwing_store::state::{SqliteState, StateError, StateStore};
 use lapwing_types::{StateBatch, StateChange, StateKind};
@@ -37,7 +38,7 @@ pub(super) struct TakenOver {
 
 /// `None` where there is nothing to take over, or it was done before.
 pub(super) fn take_over(data: &Path, now_ms: i64) -> Result<Option<TakenOver>, TakeOverError> {
-    let kept = data.join("state.db");
+    let kept = data.join(STATE);
     let files = [file(&data.join("silences"))?, file(&data.join("nflog"))?];
     if kept.exists() || files.iter().all(Option::is_none) {
         return Ok(None);
@@ -274,7 +275,7 @@ mod tests {
         std::fs::write(dir.path().join("nflog"), TOLD).unwrap();
         let taken = TakenOver { silences: 1, told: 3 };
         assert_eq!(take_over(dir.path(), NOW_MS).unwrap(), Some(taken));
-        let kept = SqliteState::open(&dir.path().join("state.db")).unwrap();
+        let kept = SqliteState::open(&dir.path().join(STATE)).unwrap();
         let rows = kept.load(StateKind::Silence).unwrap();
         assert_eq!(
             (rows.len(), &*rows[0].0),
@@ -293,6 +294,6 @@ mod tests {
                 "{length}"
             );
         }
-        assert!(!dir.path().join("state.db").exists());
+        assert!(!dir.path().join(STATE).exists());
     }
 }

@@ -1,7 +1,7 @@
 //! `admin/tsdb/*`: the few calls that change what is kept.
 
 use super::envelope::{ApiError, ErrorClass, Success};
-use super::params::{Params, TIME_MS_MAX};
+use super::params::Params;
 use super::selector;
 use super::status::rfc3339;
 use crate::http::AppState;
@@ -16,8 +16,7 @@ pub(crate) async fn delete_series(
     params: Params,
 ) -> Result<Response, ApiError> {
     admin_allowed(&state)?;
-    let start_ms = params.time_ms("start")?.unwrap_or(-TIME_MS_MAX);
-    let end_ms = params.time_ms("end")?.unwrap_or(TIME_MS_MAX);
+    let (start_ms, end_ms) = params.time_range_ms()?;
     let selections = params
         .all("match[]")
         .map(|text| selector::parse(text, start_ms, end_ms))

@@ -1,7 +1,7 @@
 //! `series`, `labels`, `label/*/values`, `metadata`: who is there, without their samples.
 
 use super::envelope::{ApiError, Success};
-use super::params::{Params, TIME_MS_MAX};
+use super::params::Params;
 use super::selector;
 use super::value::{push_json_str, push_labels};
 use crate::http::AppState;
@@ -104,8 +104,7 @@ pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> R
 /// One selection per `match[]`, or one of everything where there is none, over the request's time range. None at all where that
 /// ends before it starts: it holds nothing, as in Prometheus.
 fn selections(params: &Params) -> Result<Vec<Selection>, ApiError> {
-    let start_ms = params.time_ms("start")?.unwrap_or(-TIME_MS_MAX);
-    let end_ms = params.time_ms("end")?.unwrap_or(TIME_MS_MAX);
+    let (start_ms, end_ms) = params.time_range_ms()?;
     let mut selections = params
         .all("match[]")
         .map(|text| selector::parse(text, start_ms, end_ms))

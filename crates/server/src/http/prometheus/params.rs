@@ -8,7 +8,7 @@ use axum::http::{Method, header};
 /// A form body beyond this is refused; Prometheus's own bound is 10 MiB (Go's `ParseForm`).
 const FORM_BYTES_MAX: usize = 10 << 20;
 /// Times beyond this are clamped, as Prometheus does with `minTime`/`maxTime`: about 290 000 years each way.
-pub(crate) const TIME_MS_MAX: i64 = i64::MAX / 1000;
+const TIME_MS_MAX: i64 = i64::MAX / 1000;
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Params {
@@ -75,6 +75,13 @@ impl Params {
         self.get(name)
             .map(|v| parse_time_ms(v).map_err(|e| invalid(name, &e)))
             .transpose()
+    }
+
+    /// `start` and `end`, from which all of time follows where they are not given.
+    pub(crate) fn time_range_ms(&self) -> Result<(i64, i64), ApiError> {
+        let start_ms = self.time_ms("start")?.unwrap_or(-TIME_MS_MAX);
+        let end_ms = self.time_ms("end")?.unwrap_or(TIME_MS_MAX);
+        Ok((start_ms, end_ms))
     }
 
     pub(crate) fn duration_ms(&self, name: &str) -> Result<Option<i64>, ApiError> {

@@ -91,8 +91,7 @@ pub(crate) async fn parse(params: Params) -> Result<Success, ApiError> {
 
 pub(crate) async fn exemplars(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
     let expr = params.require("query")?;
-    let start_ms = params.time_ms("start")?.unwrap_or(-super::params::TIME_MS_MAX);
-    let end_ms = params.time_ms("end")?.unwrap_or(super::params::TIME_MS_MAX);
+    let (start_ms, end_ms) = params.time_range_ms()?;
     if end_ms < start_ms {
         return Err(invalid("end", "end timestamp must not be before start timestamp"));
     }

@@ -123,11 +123,11 @@ impl Block {
         unreadable: Vec<(SeriesId, BlockError)>,
         report: &mut VerifyReport,
     ) -> Result<(), BlockError> {
+        if unreadable.is_empty() {
+            return Ok(());
+        }
         let named = unreadable.iter().take(LOSSES_MAX).map(|(id, _)| *id);
-        let mut labels = match unreadable.is_empty() {
-            true => BTreeMap::new(),
-            false => labels_by_postings(self, &named.collect::<Vec<_>>())?,
-        };
+        let mut labels = labels_by_postings(self, &named.collect::<Vec<_>>())?;
         for (id, error) in unreadable {
             let reason = match report.losses.len() < LOSSES_MAX {
                 true => what_remains(self, id)?,

@@ -115,12 +115,12 @@ impl SealedChunk {
 #[derive(Default)]
 pub(crate) struct SharedTimes {
     columns: Mutex<Columns>,
+    hasher: DefaultHashBuilder,
 }
 
 #[derive(Default)]
 struct Columns {
     table: HashTable<(u64, Arc<TimesColumn>)>,
-    hasher: DefaultHashBuilder,
     other_ms: Vec<i64>,
 }
 
@@ -180,13 +180,9 @@ impl Sealer {
     /// The column of `scratch.times_ms`, which is not empty.
     fn column(&mut self) -> Arc<TimesColumn> {
         let Scratch { times_ms, bytes, .. } = &mut self.scratch;
+        let hash = self.shared.hasher.hash_one(times_ms.as_slice());
         let mut columns = self.shared.columns.lock();
-        let Columns {
-            table,
-            hasher,
-            other_ms,
-        } = &mut *columns;
-        let hash = hasher.hash_one(times_ms.as_slice());
+        let Columns { table, other_ms } = &mut *columns;
         let known = table.find(hash, |(_, column)| {
             other_ms.clear();
             column.count == times_ms.len()
