@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Threads of one query at most: the other cores are for the next one.
+const THREADS_MAX: usize = 4;
 /// A query that reads and makes no more points than this in all is small: some hundred microseconds.
 const SMALL_POINTS_MAX: i64 = 4096;
 /// Its series are looked for in no more places than this: each may be a page from the disk.
@@ -57,7 +59,10 @@ impl Default for QueryLimits {
             concurrency_max: 20,
             waiting_max: 200,
             timeout_ms: 120_000,
-            options: QueryOptions::default(),
+            options: QueryOptions {
+                threads: std::thread::available_parallelism().map_or(2, |n| n.get().min(THREADS_MAX)),
+                ..QueryOptions::default()
+            },
         }
     }
 }

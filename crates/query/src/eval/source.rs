@@ -89,20 +89,22 @@ impl Evaluator<'_> {
             self.check_interrupt()?;
             let end = (start + per_batch).min(count);
             self.budget.pass(0, ((end - start) * steps.count * 8) as u64)?;
-            let grid = self.batch(start..end, steps, &column)?;
-            sink(grid)?;
+            for grid in self.batch(start..end, steps, &column)? {
+                sink(grid)?;
+            }
             start = end;
         }
         Ok(())
     }
 
-    fn batch<F>(&self, range: Range<usize>, steps: Steps, column: &F) -> Evaluated<Grid>
+    /// A grid per thread, in order.
+    fn batch<F>(&self, range: Range<usize>, steps: Steps, column: &F) -> Evaluated<Vec<Grid>>
     where
         F: Fn(usize, &mut Scratch, &mut Column<'_>) -> Evaluated<Row> + Sync,
     {
         let threads = self.options.threads.min(range.len() / THREAD_SERIES_MIN).max(1);
         if threads == 1 {
-            return self.part(range, steps, column);
+            return Ok(vec![self.part(range, steps, column)?]);
         }
         let per_thread = range.len().div_ceil(threads);
         let parts: Vec<Range<usize>> = (0..threads)
@@ -111,7 +113,7 @@ impl Evaluator<'_> {
                 start..(start + per_thread).min(range.end)
             })
             .collect();
-        let done: Vec<Evaluated<Grid>> = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let running: Vec<_> = parts
                 .into_iter()
                 .map(|part| scope.spawn(|| self.part(part, steps, column)))
@@ -124,15 +126,7 @@ impl Evaluator<'_> {
                         .unwrap_or_else(|_| Err(QueryError::execution("a thread of the query panicked")))
                 })
                 .collect()
-        });
-        let mut out: Option<Grid> = None;
-        for part in done {
-            match &mut out {
-                Some(grid) => grid.append(part?),
-                None => out = Some(part?),
-            }
-        }
-        Ok(out.unwrap_or_else(|| Grid::new(steps.count)))
+        })
     }
 
     fn part<F>(&self, range: Range<usize>, steps: Steps, column: &F) -> Evaluated<Grid>

@@ -5,11 +5,11 @@
 //! only right as one row: it is counted backwards from the last bucket of a gap, whose last sample is what the samples behind the
 //! gap go on from. Resets before are thereby hidden in it, and `rate` over the seam sees what really happened.
 
-use super::block::BlockSeries;
+use super::block::{BlockMeta, BlockSeries};
 use super::blocks::LiveBlock;
 use super::columns::SeriesColumns;
 use super::merged::read_error;
-use super::tier::TierPoint;
+use super::tier::{self, TierPoint};
 use crate::source::{ReadError, SelectedSeries, Selection, SeriesPoints, SeriesReader, TierColumn, TierHint};
 use std::sync::Arc;
 
@@ -47,11 +47,7 @@ pub(crate) fn parts(list: &[LiveBlock], selection: &Selection) -> Vec<TierPart> 
         for live in list.iter().filter(|b| resolution_ms(b) == resolution_ms_now) {
             let meta = live.block.meta();
             let (start_ms, end_ms) = (meta.min_ms.saturating_sub(resolution_ms_now - 1), meta.max_ms);
-            let wanted = |gap: &&(i64, i64)| {
-                let (from, to) = (gap.0.max(selection.start_ms), gap.1.min(selection.end_ms));
-                from <= to && start_ms <= to && end_ms >= from
-            };
-            if gaps.iter().any(|gap| wanted(&gap)) {
+            if gaps.iter().any(|gap| stands_in(meta, *gap, selection)) {
                 parts.push(TierPart {
                     live: live.clone(),
                     gaps: gaps.clone(),
@@ -64,6 +60,26 @@ pub(crate) fn parts(list: &[LiveBlock], selection: &Selection) -> Vec<TierPart> 
     // Of two that have the same bucket, the later one is right.
     parts.sort_by_key(|p| p.live.number());
     parts
+}
+
+/// Whether a tier block can have anything for a part of a gap: a bucket that lies wholly in it, or a histogram.
+fn stands_in(meta: &BlockMeta, gap: (i64, i64), selection: &Selection) -> bool {
+    let before_ms = meta.resolution_ms - 1;
+    // Times at which such a bucket ends. A sample at the very end of a bucket may stand in the block behind the gap.
+    let from = [
+        meta.min_ms,
+        gap.0.saturating_add(before_ms),
+        selection.start_ms.saturating_sub(meta.resolution_ms),
+    ];
+    let to = [
+        meta.max_ms,
+        gap.1.saturating_add(1),
+        selection.end_ms.saturating_add(meta.resolution_ms),
+    ];
+    let first_end_ms = tier::bucket_end_ms(from.into_iter().fold(i64::MIN, i64::max), meta.resolution_ms);
+    let has_buckets = to.into_iter().all(|t_ms| first_end_ms <= t_ms);
+    let first_ms = meta.min_ms.max(gap.0).max(selection.start_ms);
+    has_buckets || (meta.histograms > 0 && first_ms <= meta.max_ms.min(gap.1).min(selection.end_ms))
 }
 
 fn resolution_ms(live: &LiveBlock) -> i64 {
@@ -263,6 +279,7 @@ fn counted(buckets: &[Bucket]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn bucket(t_ms: i64, last: f64, increase: f64) -> Bucket {
         Bucket {
@@ -312,6 +329,35 @@ mod tests {
             30_000,
             &[(30_000, -3.5), (60_000, -2.0), (90_000, 0.0), (120_000, 2.0)],
         );
+    }
+
+    proptest! {
+        #[test]
+        fn a_tier_block_is_read_only_for_what_lies_in_a_gap(
+            (first, buckets) in (-20i64..20, 0i64..6),
+            (gap_from, gap_len) in (-150i64..150, 0i64..90),
+            (start_ms, selected) in (-150i64..150, 0i64..90),
+            has_histograms in any::<bool>(),
+        ) {
+            let length_ms = 7;
+            let (min_ms, max_ms) = (first * length_ms, (first + buckets) * length_ms);
+            let meta = BlockMeta {
+                min_ms,
+                max_ms,
+                histograms: u64::from(has_histograms),
+                resolution_ms: length_ms,
+                ..BlockMeta::default()
+            };
+            let gap = (gap_from, gap_from + gap_len);
+            let selection = Selection { matchers: Vec::new(), start_ms, end_ms: start_ms + selected, series_max: None };
+            let asked = start_ms - length_ms..=selection.end_ms + length_ms;
+            let wholly = |end_ms: i64| end_ms - length_ms + 1 >= gap.0 && end_ms <= gap.1 + 1;
+            let mut ends = (first..=first + buckets).map(|i| i * length_ms);
+            let mut times = min_ms..=max_ms;
+            let expect = ends.any(|end_ms| wholly(end_ms) && asked.contains(&end_ms))
+                || (has_histograms && times.any(|t| (gap.0..=gap.1).contains(&t) && (start_ms..=selection.end_ms).contains(&t)));
+            prop_assert_eq!(stands_in(&meta, gap, &selection), expect);
+        }
     }
 
     #[test]

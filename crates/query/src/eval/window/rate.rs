@@ -42,9 +42,28 @@ pub(super) fn wants_resets(function: Function) -> bool {
 
 /// Positions at which a counter is lower than before, or says that it began anew.
 pub(super) fn resets(times: &[i64], values: &[f64], starts: &[i64]) -> Vec<usize> {
+    if starts.is_empty() {
+        return falls(values);
+    }
     (1..values.len())
         .filter(|i| values[*i] < values[*i - 1] || began_anew(|i| times[i], starts, *i))
         .collect()
+}
+
+/// Positions at which a value is lower than before. There are few: stretches without one are passed over as a whole.
+fn falls(values: &[f64]) -> Vec<usize> {
+    const STRETCH: usize = 32;
+    let mut found = Vec::new();
+    let mut first = 1;
+    while first < values.len() {
+        let end = (first + STRETCH).min(values.len());
+        let (before, now) = (&values[first - 1..end - 1], &values[first..end]);
+        if before.iter().zip(now).fold(false, |any, (b, n)| any | (n < b)) {
+            found.extend((first..end).filter(|i| values[*i] < values[*i - 1]));
+        }
+        first = end;
+    }
+    found
 }
 
 /// Whether the counter behind the sample at `index` began after the sample before it. A start at the very time of the one before
