@@ -273,3 +273,63 @@ fn deleted_samples_stay_deleted_and_a_backup_can_be_opened() {
     assert_eq!(read(&restored.snapshot(), vec![]), expect);
     assert!(MetricsStore::restore(&dir.path().join("nothing"), &dir.path().join("x")).is_err());
 }
+
+#[test]
+fn what_was_deleted_can_be_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap();
+    let series = labels(&[("__name__", "a")]);
+    for (is_closed, value) in [(false, 2.0), (true, 3.0)] {
+        let mut store = open();
+        write(&store, &series, &[(T0, value)]);
+        store.delete(&[Matcher::equal("__name__", "a")], T0, T0).unwrap();
+        if is_closed {
+            drop(store);
+            store = open();
+        }
+        assert_eq!(read(&store.snapshot(), vec![]), []);
+        let again = vec![(T0, value)];
+        assert_eq!(write(&store, &series, &again).samples, 1);
+        assert_eq!(
+            read(&store.snapshot(), vec![]),
+            [(series.to_string(), again.clone())]
+        );
+        // The last one stands there, and nothing else.
+        assert_eq!(write(&store, &series, &[(T0, value + 1.0)]).refused_count, 1);
+        drop(store);
+        let store = open();
+        assert_eq!(read(&store.snapshot(), vec![]), [(series.to_string(), again)]);
+        store.delete(&[], T0, T0).unwrap();
+    }
+}
+
+#[test]
+fn a_snapshot_goes_on_seeing_what_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    for store in [
+        MetricsStore::in_memory(MetricsOptions::default()),
+        MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap(),
+    ] {
+        let (a, b) = (labels(&[("__name__", "a")]), labels(&[("__name__", "b")]));
+        write(&store, &a, &[(T0 - 10, 1.0), (T0, 2.0), (T0 - 5, 1.5)]);
+        write(&store, &b, &[(T0, 9.0)]);
+        let before = store.snapshot();
+        let seen = read(&before, vec![]);
+        assert_eq!(seen[0].1, [(T0 - 10, 1.0), (T0 - 5, 1.5), (T0, 2.0)]);
+        store
+            .delete(&[Matcher::equal("__name__", "a")], T0 - 7, T0)
+            .unwrap();
+        let between = store.snapshot();
+        write(&store, &a, &[(T0 - 5, 7.0), (T0 + 1, 8.0)]);
+        store.delete(&[], T0 - 100, T0 - 5).unwrap();
+        store.maintain(T0);
+        assert_eq!(read(&before, vec![]), seen);
+        assert_eq!(read(&between, vec![])[0].1, [(T0 - 10, 1.0)]);
+        assert_eq!(read(&store.snapshot(), vec![])[0].1, [(T0 + 1, 8.0)]);
+        // Nobody looks any more: nothing is kept for them.
+        let kept_bytes = store.numbers().memory.samples_bytes;
+        drop((before, between));
+        store.maintain(T0);
+        assert!(store.numbers().memory.samples_bytes < kept_bytes);
+    }
+}
