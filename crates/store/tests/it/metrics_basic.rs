@@ -1,10 +1,12 @@
 //! Appending, refusing, reading back, opening again.
 
+use crate::fault_fs::{FaultFs, Rng};
 use lapwing_store::metrics::{AppendOutcome, MetricsOptions, MetricsStore, Refusal};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
 use lapwing_types::{
     Exemplar, Labels, MatchOp, Matcher, Metadata, MetricKind, Sample, SeriesWrite, WriteBatch,
 };
+use std::sync::Arc;
 
 const T0: i64 = 1_700_000_000_000;
 
@@ -272,6 +274,39 @@ fn deleted_samples_stay_deleted_and_a_backup_can_be_opened() {
     let restored = MetricsStore::open(&back, MetricsOptions::default(), T0).unwrap();
     assert_eq!(read(&restored.snapshot(), vec![]), expect);
     assert!(MetricsStore::restore(&dir.path().join("nothing"), &dir.path().join("x")).is_err());
+}
+
+#[test]
+fn a_backup_on_another_file_system_is_copied_piece_by_piece() {
+    let dir = tempfile::tempdir().unwrap();
+    let fs = FaultFs::new(1);
+    fs.fail_links();
+    let options = MetricsOptions::default();
+    let store =
+        MetricsStore::open_on(Arc::new(fs), &dir.path().join("store"), options.clone(), T0).unwrap();
+    let mut importer = store.import(T0).unwrap();
+    let noise = |n: u64| f64::from_bits(Rng(n).next() >> 2);
+    for series in 0..4 {
+        let sample = |n: i64| Sample {
+            t_ms: T0 - n * 100,
+            value: noise(n as u64 * 4 + series),
+        };
+        importer
+            .add(SeriesWrite {
+                labels: labels(&[("__name__", "a"), ("i", &series.to_string())]),
+                samples: (0..80_000).map(sample).collect(),
+                ..SeriesWrite::default()
+            })
+            .unwrap();
+    }
+    importer.finish().unwrap();
+    let size_bytes = store.numbers().blocks_size_bytes;
+    assert!(size_bytes > 2 << 20, "{size_bytes} bytes are more than one piece");
+    let copy = dir.path().join("copy");
+    store.backup(&copy).unwrap();
+    assert!(MetricsStore::verify_dir(&copy).unwrap().is_whole());
+    let restored = MetricsStore::open(&copy, options, T0).unwrap();
+    assert!(read(&restored.snapshot(), vec![]) == read(&store.snapshot(), vec![]));
 }
 
 #[test]
