@@ -282,8 +282,7 @@ fn a_backup_on_another_file_system_is_copied_piece_by_piece() {
     let fs = FaultFs::new(1);
     fs.fail_links();
     let options = MetricsOptions::default();
-    let store =
-        MetricsStore::open_on(Arc::new(fs), &dir.path().join("store"), options.clone(), T0).unwrap();
+    let store = MetricsStore::open_on(Arc::new(fs), &dir.path().join("store"), options.clone(), T0).unwrap();
     let mut importer = store.import(T0).unwrap();
     let noise = |n: u64| f64::from_bits(Rng(n).next() >> 2);
     for series in 0..4 {
