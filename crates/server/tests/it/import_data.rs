@@ -249,19 +249,31 @@ fn openmetrics_text_comes_over_with_its_times() {
     for i in (0..500).rev() {
         writeln!(page, "jobs_total{{q=\"a\"}} {i} {}", end_s - (500 - i) * 60).unwrap();
     }
-    writeln!(page, "jobs_created{{q=\"a\"}} {}", end_s - 600 * 60).unwrap();
+    let (first_s, second_s) = (end_s - 600 * 60, end_s - 100 * 60);
+    for start_s in [second_s, first_s] {
+        writeln!(page, "jobs_created{{q=\"a\"}} {start_s}").unwrap();
+    }
     page.push_str("# EOF\n");
     let path = dir.path().join("page.om");
     std::fs::write(&path, &page).unwrap();
     let report = report(&import("openmetrics", &path, &data));
     assert_eq!((&report["samples"], &report["series"]), (&500.into(), &1.into()));
-    assert!(
-        report["notes"]
-            .to_string()
-            .contains("1 samples that say when a counter was created"),
-        "{report}"
-    );
-    let server = Server::start(&data, &[]);
+    assert_eq!(report["notes"], serde_json::json!({}));
+    let config = dir.path().join("lapwing.yml");
+    std::fs::write(
+        &config,
+        "limits: { query: { experimental_functions: true, start_timestamps: true } }\n",
+    )
+    .unwrap();
+    let server = Server::start(&data, &["--config", config.to_str().unwrap()]);
+    for (at_s, start_s) in [
+        (end_s - 101 * 60, first_s),
+        (end_s - 99 * 60, second_s),
+        (end_s, second_s),
+    ] {
+        let start = server.query("start_timestamp(jobs_total)", at_s as f64);
+        assert_eq!(start[0]["value"][1], start_s.to_string(), "at {at_s}");
+    }
     let grown = server.query(
         "max_over_time(jobs_total[10h]) - min_over_time(jobs_total[10h])",
         end_s as f64,

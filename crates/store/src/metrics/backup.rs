@@ -10,8 +10,11 @@ use super::maintain::{Disk, Upkeep};
 use super::manifest::Manifest;
 use super::refusal::{OpenError, io_error};
 use super::verify::verify;
-use super::vfs::{Vfs, read_whole};
+use super::vfs::Vfs;
 use std::path::Path;
+
+/// What is copied at a time: a file may be larger than memory.
+const COPY_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BackupReport {
@@ -80,15 +83,32 @@ fn copy(fs: &dyn Vfs, from: &Path, manifest: &Manifest, to: &Path) -> Result<Bac
     Ok(report)
 }
 
+fn copy_file(fs: &dyn Vfs, from: &Path, to: &Path) -> Result<(), OpenError> {
+    let source = fs.open(from).map_err(io_error("opening", from))?;
+    let target = fs.create(to).map_err(io_error("creating", to))?;
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut offset = 0;
+    loop {
+        let read = source
+            .read_at(&mut buffer, offset)
+            .map_err(io_error("reading", from))?;
+        if read == 0 {
+            break;
+        }
+        target
+            .write_at(&buffer[..read], offset)
+            .map_err(io_error("writing", to))?;
+        offset += read as u64;
+    }
+    target.sync().map_err(io_error("syncing", to))
+}
+
 fn link_or_copy(fs: &dyn Vfs, from: &Path, to: &Path) -> Result<(), OpenError> {
     if let Some(parent) = to.parent() {
         fs.create_dir_all(parent).map_err(io_error("creating", parent))?;
     }
     if fs.hard_link(from, to).is_err() {
-        let bytes = read_whole(fs, from).map_err(io_error("reading", from))?;
-        let file = fs.create(to).map_err(io_error("creating", to))?;
-        file.write_at(&bytes, 0).map_err(io_error("writing", to))?;
-        file.sync().map_err(io_error("syncing", to))?;
+        copy_file(fs, from, to)?;
     }
     match to.parent() {
         Some(parent) => fs.sync_dir(parent).map_err(io_error("syncing", parent)),

@@ -56,7 +56,13 @@ impl Blocks {
 
     /// Takes blocks out of the list and puts others in, at once.
     pub(crate) fn replace(&self, gone: &[String], new: Vec<LiveBlock>) {
+        self.replace_and(gone, new, || {});
+    }
+
+    /// The same, with something else that whoever takes the list finds done, or not, as he finds the blocks.
+    pub(crate) fn replace_and(&self, gone: &[String], new: Vec<LiveBlock>, also: impl FnOnce()) {
         let mut list = self.list.write();
+        also();
         let mut next: Vec<LiveBlock> = list.iter().filter(|b| !gone.contains(&b.name)).cloned().collect();
         next.extend(new);
         next.sort_by(|a, b| (a.block.meta().min_ms, &a.name).cmp(&(b.block.meta().min_ms, &b.name)));

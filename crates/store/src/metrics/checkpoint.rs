@@ -5,8 +5,8 @@
 //! log segment was begun: what is appended meanwhile is in that segment, and perhaps in the checkpoint as well, where
 //! replay finds it identical. Only a finished, synced checkpoint is ever named by the manifest.
 //!
-//! State of a series: slot, last time, last value, open chunk, sealed chunks, flag, and with the flag set late samples,
-//! histograms, exemplars, start.
+//! State of a series: slot, last time, last value, open chunk, sealed chunks, flags (bit 1: the last sample was deleted), and
+//! with bit 0 set late samples, histograms, exemplars, start.
 
 use super::commit::{put_exemplar, put_metadata};
 use super::core::Core;
@@ -28,6 +28,9 @@ use std::path::{Path, PathBuf};
 
 /// A frame is written once it is this large: it bounds the memory that writing and replay take.
 const FRAME_BYTES: usize = 256 << 10;
+/// Flags of a series.
+const HAS_EXTRA: u8 = 1;
+const LAST_IS_GONE: u8 = 2;
 /// Slots whose definitions are encoded under one hold of the index.
 const SLOTS_PER_HOLD: usize = 4096;
 
@@ -160,11 +163,12 @@ fn put_series(out: &mut Vec<u8>, slot: u32, series: &Series) {
     for chunk in &series.sealed {
         chunk.write_to(out);
     }
+    let flags = if series.is_last_gone { LAST_IS_GONE } else { 0 };
     let Some(extra) = &series.extra else {
-        out.push(0);
+        out.push(flags);
         return;
     };
-    out.push(1);
+    out.push(flags | HAS_EXTRA);
     put_varint(out, extra.late.len() as u64);
     for late in &extra.late {
         put_zigzag(out, late.t_ms);
@@ -209,7 +213,9 @@ pub(crate) fn take_series(reader: &mut Reader<'_>, sealer: &mut Sealer) -> Resul
     for _ in 0..pieces {
         series.sealed.push(SealedChunk::read_from(reader, sealer)?);
     }
-    if reader.u8()? == 0 {
+    let flags = reader.u8()?;
+    series.is_last_gone = flags & LAST_IS_GONE != 0;
+    if flags & HAS_EXTRA == 0 {
         return Ok((slot, series));
     }
     let mut extra = Extra::default();

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Blocks to be put in the place of others.
+#[derive(Default)]
 pub(crate) struct Replacement {
     pub(crate) gone: Vec<String>,
     pub(crate) new: Vec<LiveBlock>,
@@ -98,24 +99,25 @@ pub(crate) fn delete(
     tombstone: &Tombstone,
     next_number: &mut u64,
 ) -> Result<Replacement, OpenError> {
-    let mut all = Replacement {
-        gone: Vec::new(),
-        new: Vec::new(),
-    };
+    let mut all = Replacement::default();
     // Tiers first: samples that remain then stand in newer blocks than their tier, which is made again from them.
     let list = core.blocks.list();
     let mut tiers_first: Vec<&LiveBlock> = list.iter().collect();
-    tiers_first.sort_by_key(|b| b.block.meta().resolution_ms == 0);
+    tiers_first.sort_by_key(|b| (b.block.meta().resolution_ms == 0, b.number()));
+    // Of two tiers that have one bucket the newer is right: where the older becomes new, so does every one behind it.
+    let mut is_tier_new = false;
     for live in tiers_first {
+        let is_tier = live.block.meta().resolution_ms > 0;
         let path = block_path(&disk.dir, &live.name);
         let end_ms = tombstone.end_ms.saturating_add(live.block.meta().resolution_ms);
         let concerned = live
             .block
             .select(&tombstone.matchers, tombstone.start_ms, end_ms)
             .map_err(block_error("reading", path))?;
-        if concerned.is_empty() {
+        if concerned.is_empty() && !(is_tier && is_tier_new) {
             continue;
         }
+        is_tier_new |= is_tier;
         let one = merge(
             core,
             disk,
@@ -138,8 +140,8 @@ pub(crate) fn tombstone(matchers: &[Matcher], (start_ms, end_ms): (i64, i64)) ->
 }
 
 /// Blocks beyond retention: those that ended too long ago, then the oldest until the rest fits, samples before tiers.
-/// `kept_back` are those whose tier is still to be made.
-pub(crate) fn expired(core: &Core, now_ms: i64, kept_back: &dyn Fn(&LiveBlock) -> bool) -> Vec<String> {
+/// `stays` are those that cannot go yet (their tier is still to be made): what is newer waits for them.
+pub(crate) fn expired(core: &Core, now_ms: i64, stays: &dyn Fn(&LiveBlock) -> bool) -> Vec<String> {
     let retention = core.limits().retention;
     let age_ms = |resolution_ms: i64| match resolution_ms {
         0 => retention.age_ms,
@@ -150,13 +152,21 @@ pub(crate) fn expired(core: &Core, now_ms: i64, kept_back: &dyn Fn(&LiveBlock) -
         }
     };
     let list = core.blocks.list();
+    let mut oldest_first: Vec<&LiveBlock> = list.iter().collect();
+    oldest_first.sort_by_key(|b| b.block.meta().max_ms);
     let mut gone = Vec::new();
     let mut kept: Vec<&LiveBlock> = Vec::new();
-    for live in list.iter().filter(|b| !kept_back(b)) {
+    let mut samples_wait = false;
+    for live in oldest_first {
         let meta = live.block.meta();
-        match age_ms(meta.resolution_ms) {
-            Some(age_ms) if meta.max_ms < now_ms.saturating_sub(age_ms) => gone.push(live.name.clone()),
-            _ => kept.push(live),
+        let is_old = |age_ms: i64| meta.max_ms < now_ms.saturating_sub(age_ms);
+        let is_over = age_ms(meta.resolution_ms).is_some_and(is_old);
+        let waits = is_over && (stays(live) || (samples_wait && meta.resolution_ms == 0));
+        samples_wait |= waits && meta.resolution_ms == 0;
+        if is_over && !waits {
+            gone.push(live.name.clone());
+        } else {
+            kept.push(live);
         }
     }
     if let Some(size_max_bytes) = retention.size_bytes {
@@ -165,12 +175,13 @@ pub(crate) fn expired(core: &Core, now_ms: i64, kept_back: &dyn Fn(&LiveBlock) -
             (meta.resolution_ms == 0, std::cmp::Reverse(meta.max_ms))
         });
         let mut size_bytes = 0;
-        for live in kept {
+        let first_over = kept.iter().position(|live| {
             size_bytes += live.block.meta().size_bytes;
-            if size_bytes > size_max_bytes {
-                gone.push(live.name.clone());
-            }
-        }
+            size_bytes > size_max_bytes
+        });
+        let too_many = &kept[first_over.unwrap_or(kept.len())..];
+        let oldest_first = too_many.iter().rev().take_while(|live| !stays(live));
+        gone.extend(oldest_first.map(|live| live.name.clone()));
     }
     gone
 }

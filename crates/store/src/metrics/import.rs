@@ -3,7 +3,8 @@
 //! Neither log nor head is involved, and the out-of-order window does not apply: retention alone says how old is too old, and
 //! what is older than it is still condensed into tiers. Samples are gathered in memory up to a bound, sorted, and written as one
 //! block per half day; the manifest then names them at once. So a crash leaves what was gathered before, and doing the whole
-//! import again is safe: equal samples vanish when they are read and when blocks are merged.
+//! import again is safe: equal samples vanish when they are read and when blocks are merged. Where a source says when its counter
+//! began, each of its samples takes that along, whatever comes between them later.
 
 use super::appender::HISTOGRAM_BUCKETS_MAX;
 use super::appender::buckets;
@@ -14,6 +15,7 @@ use super::core::Core;
 use super::flush::put_in_order;
 use super::maintain::{Disk, Upkeep};
 use super::refusal::{OpenError, Refusal, Refused, io_error};
+use crate::source::UNKNOWN_START;
 use lapwing_types::{Labels, SeriesWrite};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -91,6 +93,7 @@ impl<'s> Importer<'s> {
         }
         self.seen.insert(self.hasher.hash_one(&write.labels));
         let mut last_ms = None;
+        let start_ms = write.start_ms.filter(|s| *s != UNKNOWN_START);
         let range_ms = self.range_ms();
         let mut samples = write.samples;
         samples.retain(|sample| self.admits(&write.labels, sample.t_ms));
@@ -100,7 +103,12 @@ impl<'s> Importer<'s> {
             let columns = self.columns(&write.labels, last.t_ms);
             columns.times_ms.extend(run.iter().map(|s| s.t_ms));
             columns.values.extend(run.iter().map(|s| s.value));
-            self.pending_samples += run.len();
+            columns.start_times_ms.extend(
+                start_ms
+                    .iter()
+                    .flat_map(|start_ms| run.iter().map(|s| (s.t_ms, *start_ms))),
+            );
+            self.pending_samples += run.len() * if start_ms.is_some() { 2 } else { 1 };
             self.report.samples += run.len() as u64;
         }
         for (t_ms, histogram) in write.histograms {
@@ -118,6 +126,9 @@ impl<'s> Importer<'s> {
                 last_ms = last_ms.max(Some(t_ms));
                 let columns = self.columns(&write.labels, t_ms);
                 columns.histograms.push((t_ms, histogram.into()));
+                columns
+                    .start_times_ms
+                    .extend(start_ms.map(|start_ms| (t_ms, start_ms)));
                 self.pending_samples += HISTOGRAM_COST;
                 self.report.histograms += 1;
             }
@@ -175,6 +186,8 @@ impl<'s> Importer<'s> {
         for (labels, mut columns) in series {
             put_in_order(&mut columns);
             one_kind_per_time(&mut columns);
+            // A start holds until another is told.
+            columns.start_times_ms.dedup_by_key(|(_, start_ms)| *start_ms);
             writer
                 .add_series(&labels, &columns)
                 .map_err(block_error("writing", path.clone()))?;

@@ -15,6 +15,7 @@ use super::compact::{self, Replacement, due, expired};
 use super::core::Core;
 use super::debris::remove_debris;
 use super::flush::{Flushed, drop_flushed, write_blocks};
+use super::head::ghost::Deletion;
 use super::head::series::NEVER_MS;
 use super::head::shard_of;
 use super::manifest::Manifest;
@@ -69,6 +70,8 @@ pub(crate) struct Upkeep {
     flushes: u32,
     /// Everything in order before this was flushed.
     flushed_until_ms: Option<i64>,
+    /// Everything in order before this is in named blocks.
+    named_until_ms: Option<i64>,
     /// Ends and times of the last flushes.
     last_flushes: VecDeque<(i64, i64)>,
     /// Written and visible, but still in the head as well.
@@ -77,6 +80,8 @@ pub(crate) struct Upkeep {
     leaving: Option<(Vec<u32>, u64)>,
     tiers: Tiers,
     scrub: Scrub,
+    /// What was deleted, and the slots that hold what someone may still look at.
+    deleted: Vec<(Arc<Deletion>, Vec<u32>)>,
     /// Step 2 is done for these.
     unreleased: Vec<u32>,
 }
@@ -97,6 +102,7 @@ impl Upkeep {
             series_removed: self.remove_left(core),
             ..MaintenanceReport::default()
         };
+        self.forget_deleted(core);
         self.begin_leaving(core, now_ms);
         match disk {
             None => {
@@ -152,6 +158,7 @@ impl Upkeep {
         if let Some(done) = self.flushed.take_if(|f| core.isolation.all_gone_before(f.mark)) {
             report.chunks_dropped += drop_flushed(core, self.flushes);
             report.blocks_written += done.blocks.len();
+            self.named_until_ms = self.flushed_until_ms;
             self.manifest
                 .blocks
                 .extend(done.blocks.into_iter().map(|b| b.name));
@@ -179,14 +186,13 @@ impl Upkeep {
             now_ms,
         };
         let kept_back = |b: &LiveBlock| !failed && self.tiers.wants(look, b);
-        let gone: Vec<String> = expired(core, now_ms, &kept_back)
-            .into_iter()
-            .filter(|n| self.manifest.blocks.contains(n))
-            .collect();
+        let stays = |b: &LiveBlock| !self.manifest.blocks.contains(&b.name) || kept_back(b);
+        let gone = expired(core, now_ms, &stays);
         if !gone.is_empty() {
-            report.blocks_expired = gone.len();
+            let count = gone.len();
             let new = Vec::new();
             self.replace(core, disk, Replacement { gone, new })?;
+            report.blocks_expired = count;
         }
         improved
     }
@@ -212,7 +218,8 @@ impl Upkeep {
             settled_ms,
             now_ms,
         };
-        if let Some(due) = self.tiers.due(look) {
+        let unnamed = self.flushed.as_ref().map_or(&[][..], |f| &f.blocks);
+        if let Some(due) = self.tiers.due(look, unnamed) {
             let made = self.tiers.make(core, disk, &due, &mut self.next_block)?;
             report.tiers_written = usize::from(made.is_some());
             let new: Vec<LiveBlock> = made.into_iter().collect();
@@ -247,7 +254,7 @@ impl Upkeep {
     /// the newest sample says how far that was.
     fn settled_ms(&self, core: &Core, named: &[LiveBlock]) -> i64 {
         let options = &core.options;
-        let done_ms = self.flushed_until_ms.unwrap_or_else(|| {
+        let done_ms = self.named_until_ms.unwrap_or_else(|| {
             let blocks_ms = named.iter().map(|b| b.block.meta().max_ms).max();
             let newest_ms = core
                 .newest_ms
@@ -319,7 +326,9 @@ impl Upkeep {
             failures,
         )?;
         self.flushed_until_ms = Some(until_ms);
-        if !blocks.is_empty() {
+        if blocks.is_empty() {
+            self.named_until_ms = self.flushed_until_ms;
+        } else {
             // A commit under way may stand in the blocks by half: they become visible once it is whole.
             core.isolation.await_open_commits();
             core.blocks.replace(&[], blocks.clone());
@@ -329,6 +338,24 @@ impl Upkeep {
             });
         }
         Ok(())
+    }
+
+    /// While the log is read: there is more in memory than may be, and what is over becomes blocks, which stay unnamed until the
+    /// next checkpoint (a crash before it finds all of it in the log again). Nobody looks yet. Returns how many blocks there are
+    /// more; what fails here is tried again by a round.
+    pub(crate) fn relieve(&mut self, core: &Core, disk: &Disk) -> usize {
+        core.counters
+            .memory_bytes
+            .store(memory(core).total_bytes(), Ordering::Relaxed);
+        let mut report = MaintenanceReport::default();
+        // Unheard: the clock of the log is the newest sample.
+        let now_ms = core.newest_ms.load(Ordering::Acquire);
+        self.flushed_until_ms = None;
+        let flushed = self.flush(core, disk, now_ms, &mut report.failures);
+        let _ = flushed.and_then(|()| self.end_flush(core, disk, &mut report));
+        (self.flushed_until_ms, self.named_until_ms) = (None, None);
+        self.last_flushes.clear();
+        report.blocks_written
     }
 
     pub(crate) fn take_number(&mut self) -> u64 {
@@ -389,30 +416,50 @@ impl Upkeep {
         Ok(size_bytes)
     }
 
-    /// Deletes from head and blocks; one manifest names the result.
+    /// Deletes from head and blocks; one manifest names the result. Whoever looks since before goes on seeing what is deleted.
     pub(crate) fn delete(
         &mut self,
         core: &Core,
         disk: Option<&Disk>,
         matchers: &[Matcher],
-        (start_ms, end_ms): (i64, i64),
+        range: (i64, i64),
     ) -> Result<usize, OpenError> {
+        let deletion = Deletion::new(range);
         let slots = core.index.read().select(matchers);
         let mut removed = 0;
-        for slot in slots {
-            let mut shard = core.shards[shard_of(slot)].lock();
-            if let Some((series, sealer)) = shard.with_sealer(slot) {
-                removed += series.delete((start_ms, end_ms), sealer);
+        for slot in &slots {
+            let mut shard = core.shards[shard_of(*slot)].lock();
+            if let Some((series, sealer)) = shard.with_sealer(*slot) {
+                removed += series.delete(&deletion, sealer);
             }
         }
-        let Some(disk) = disk else { return Ok(removed) };
+        self.deleted.push((Arc::clone(&deletion), slots));
+        let result = match disk {
+            Some(disk) => self.delete_from_blocks(core, disk, matchers, &deletion),
+            None => Ok(()),
+        };
+        // Also where it failed: the head has let go.
+        end_deletion(core, &deletion, Replacement::default());
+        self.forget_deleted(core);
+        result.map(|()| removed)
+    }
+
+    fn delete_from_blocks(
+        &mut self,
+        core: &Core,
+        disk: &Disk,
+        matchers: &[Matcher],
+        deletion: &Deletion,
+    ) -> Result<(), OpenError> {
         // What a flush copied is in both places: it is as if it had not been flushed yet.
         if let Some(undone) = self.flushed.take() {
             let names: Vec<String> = undone.blocks.iter().map(|b| b.name.clone()).collect();
             core.blocks.replace(&names, Vec::new());
+            // Due again at once.
             self.flushed_until_ms = None;
+            self.last_flushes.pop_back();
         }
-        let tombstone = compact::tombstone(matchers, (start_ms, end_ms));
+        let tombstone = compact::tombstone(matchers, deletion.range());
         let replacement = compact::delete(core, disk, &tombstone, &mut self.next_block)?;
         self.manifest
             .blocks
@@ -420,10 +467,28 @@ impl Upkeep {
         self.manifest
             .blocks
             .extend(replacement.new.iter().map(|b| b.name.clone()));
-        core.blocks.replace(&replacement.gone, replacement.new);
+        end_deletion(core, deletion, replacement);
+        // Of a commit under way the head may have lost a sample that the log learns of only now: it must not stand behind the cut.
+        core.isolation.await_open_commits();
         // The log before still holds them: the checkpoint takes its place, and its manifest names the blocks.
-        self.checkpoint(core, disk)?;
-        Ok(removed)
+        self.checkpoint(core, disk).map(drop)
+    }
+
+    /// Lets go of what was deleted, when nobody is left who came before.
+    fn forget_deleted(&mut self, core: &Core) {
+        let is_over = |deletion: &Deletion| core.isolation.all_gone_before(deletion.mark());
+        self.deleted.retain(|(deletion, slots)| {
+            if !is_over(deletion) {
+                return true;
+            }
+            for slot in slots {
+                let mut shard = core.shards[shard_of(*slot)].lock();
+                if let Some(series) = shard.get_mut(*slot) {
+                    series.drop_ghosts(&is_over);
+                }
+            }
+            false
+        });
     }
 
     fn begin_leaving(&mut self, core: &Core, now_ms: i64) {
@@ -478,6 +543,13 @@ impl Upkeep {
         self.unreleased.extend(removed);
         count
     }
+}
+
+/// Blocks in the place of others, and the head without what was deleted: for everybody at once.
+fn end_deletion(core: &Core, deletion: &Deletion, replacement: Replacement) {
+    let Replacement { gone, new } = replacement;
+    core.blocks
+        .replace_and(&gone, new, || deletion.end(core.isolation.mark()));
 }
 
 /// A store in memory has no blocks: what is beyond retention just goes.

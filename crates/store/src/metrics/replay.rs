@@ -2,7 +2,9 @@
 //!
 //! 1. The reading thread checks frames, puts definitions of series into the index, and hands each record to every worker.
 //! 2. A worker owns some of the shards: it skips the sections of others. So each shard sees its records in order.
-//! 3. Queues are short, which bounds the memory that is taken beside the head itself.
+//! 3. What waits in queues is bounded in bytes, which bounds the memory that is taken beside the head itself.
+//! 4. Whenever the head has become larger than it may be, the workers rest and windows that are over become blocks, as they did
+//!    while the store ran: a log may be longer than what was in memory at any time, where checkpoints could not be written.
 //!
 //! Replay refuses nothing: what is in the log was accepted. A sample that is there already (from the checkpoint, or because
 //! a client sent it twice) is dropped as the duplicate it is.
@@ -14,18 +16,27 @@ use super::head::{SHARDS, histogram_bytes::take_histogram, shard_of};
 use super::log::frame::Kind;
 use super::log::record::{SampleDeltas, Section, SectionKind, next_section, take_definition, take_labels};
 use super::log::replay::{DamagedRange, read_file, segment_path, segments};
+use super::maintain::{Disk, Upkeep};
 use super::refusal::{OpenError, io_error};
+use super::stats::memory;
 use super::vfs::Vfs;
 use crate::bytes::{Malformed, Reader};
 use lapwing_types::{Exemplar, Metadata, MetricKind};
+use parking_lot::{Condvar, Mutex};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// Records that may wait for a worker.
+/// Records that may wait for a worker, and how long they may be together: one alone may be longer.
 const QUEUE_RECORDS: usize = 32;
+const QUEUE_BYTES: usize = 8 << 20;
+
+/// As a running store, replay does not wait for more than this part of what is allowed before windows that are over go.
+const SHORT_PART: u64 = 2;
+/// Memory is measured whenever so small a part of what is allowed was read from the log.
+const MEASURED_PARTS: u64 = 64;
 
 /// Slots that replay accepts however few series are allowed now: more may have been once.
 const SLOTS_FLOOR: usize = 1 << 24;
@@ -39,6 +50,10 @@ pub struct OpenReport {
     /// Records whose checksum holds but whose content makes no sense, or speaks of a series that damage took away.
     pub records_unusable: u64,
     pub samples_without_series: u64,
+    /// Of windows that were over, because memory was short.
+    pub blocks_written: usize,
+    /// The most that head and index took meanwhile.
+    pub memory_peak_bytes: u64,
     /// A half-written record at the end of the log, cut off: the usual trace of a crash, and never acknowledged.
     pub torn_tail_bytes: u64,
     pub damaged: Vec<DamagedRange>,
@@ -49,7 +64,48 @@ pub struct OpenReport {
 }
 
 /// A record on its way to the workers, which share it.
-type Record = Arc<(Kind, Vec<u8>)>;
+struct Record<'w> {
+    kind: Kind,
+    payload: Vec<u8>,
+    waiting: &'w Waiting,
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        *self.waiting.bytes.lock() -= self.payload.len();
+        self.waiting.less.notify_all();
+    }
+}
+
+/// What was read and is not applied yet.
+#[derive(Default)]
+struct Waiting {
+    bytes: Mutex<usize>,
+    less: Condvar,
+}
+
+impl Waiting {
+    /// Waits until there is room for another record.
+    fn add(&self, kind: Kind, payload: Vec<u8>) -> Record<'_> {
+        let mut bytes = self.bytes.lock();
+        while *bytes > 0 && *bytes + payload.len() > QUEUE_BYTES {
+            self.less.wait(&mut bytes);
+        }
+        *bytes += payload.len();
+        Record {
+            kind,
+            payload,
+            waiting: self,
+        }
+    }
+
+    fn await_none(&self) {
+        let mut bytes = self.bytes.lock();
+        while *bytes > 0 {
+            self.less.wait(&mut bytes);
+        }
+    }
+}
 
 #[derive(Default)]
 struct Progress {
@@ -58,8 +114,9 @@ struct Progress {
     unusable: AtomicU64,
 }
 
-/// Where to read from.
+/// Where to read from, and where windows go that there is no room for.
 pub(crate) struct Sources<'a> {
+    pub(crate) disk: &'a Disk,
     pub(crate) checkpoint: Option<PathBuf>,
     pub(crate) log_dir: &'a Path,
     pub(crate) first_segment: u64,
@@ -68,23 +125,33 @@ pub(crate) struct Sources<'a> {
 /// Reads everything into an empty core; returns the number that the next segment may have.
 pub(crate) fn replay(
     core: &Core,
-    fs: &dyn Vfs,
     sources: &Sources<'_>,
+    upkeep: &mut Upkeep,
     report: &mut OpenReport,
 ) -> Result<u64, OpenError> {
-    let progress = Progress::default();
+    let (progress, waiting) = (Progress::default(), Waiting::default());
     let workers = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(SHARDS);
     let next = std::thread::scope(|scope| {
         let mut queues = Vec::with_capacity(workers);
         for worker in 0..workers {
-            let (send, receive) = sync_channel::<Record>(QUEUE_RECORDS);
+            let (send, receive) = sync_channel::<Arc<Record<'_>>>(QUEUE_RECORDS);
             let progress = &progress;
             scope.spawn(move || apply_all(core, &receive, |shard| shard % workers == worker, progress));
             queues.push(send);
         }
-        read_all(core, fs, sources, &queues, report)
+        let budget = Budget {
+            core,
+            disk: sources.disk,
+            upkeep,
+            waiting: &waiting,
+            unmeasured_bytes: 0,
+            relieved_to_bytes: 0,
+            peak_bytes: 0,
+            blocks_written: 0,
+        };
+        read_all(core, sources, &queues, budget, report)
     })?;
     report.samples_replayed = progress.samples.load(Ordering::Relaxed);
     report.samples_without_series = progress.lost.load(Ordering::Relaxed);
@@ -94,33 +161,76 @@ pub(crate) fn replay(
     Ok(next)
 }
 
-fn read_all(
+/// The memory that replay may take.
+struct Budget<'r> {
+    core: &'r Core,
+    disk: &'r Disk,
+    upkeep: &'r mut Upkeep,
+    waiting: &'r Waiting,
+    /// Read since memory was measured.
+    unmeasured_bytes: u64,
+    /// What was left when room was last made.
+    relieved_to_bytes: u64,
+    peak_bytes: u64,
+    blocks_written: usize,
+}
+
+impl Budget<'_> {
+    /// A record of this length was handed on.
+    fn charge(&mut self, bytes: usize) {
+        let limit_bytes = self.core.limits().memory_limit_bytes;
+        self.unmeasured_bytes += bytes as u64;
+        if self.unmeasured_bytes >= limit_bytes / MEASURED_PARTS {
+            self.measure(limit_bytes);
+        }
+    }
+
+    /// Makes room where there is too little. Where that left too much (all of it is of windows that go on), it is tried again when
+    /// there is much more.
+    fn measure(&mut self, limit_bytes: u64) {
+        self.unmeasured_bytes = 0;
+        let used_bytes = memory(self.core).total_bytes();
+        self.peak_bytes = self.peak_bytes.max(used_bytes);
+        if used_bytes <= (limit_bytes / SHORT_PART).max(self.relieved_to_bytes + limit_bytes / 8) {
+            return;
+        }
+        self.waiting.await_none();
+        self.blocks_written += self.upkeep.relieve(self.core, self.disk);
+        self.relieved_to_bytes = memory(self.core).total_bytes();
+    }
+}
+
+fn read_all<'w>(
     core: &Core,
-    fs: &dyn Vfs,
     sources: &Sources<'_>,
-    queues: &[SyncSender<Record>],
+    queues: &[SyncSender<Arc<Record<'w>>>],
+    mut budget: Budget<'w>,
     report: &mut OpenReport,
 ) -> Result<u64, OpenError> {
+    let fs = &*sources.disk.fs;
+    let waiting = budget.waiting;
     let mut records = 0;
     let mut unusable = 0;
     let ended = Cell::new(false);
     let mut apply = |kind: Kind, payload: Vec<u8>| {
         records += 1;
+        let mut span = None;
+        let length = payload.len();
         match kind {
             Kind::Series => unusable += u64::from(define(core, &payload).is_err()),
             Kind::End => ended.set(true),
             Kind::Header => {}
             Kind::Commit | Kind::State => {
-                let span = time_span(&payload);
-                let record = Arc::new((kind, payload));
+                span = time_span(&payload);
+                let record = Arc::new(waiting.add(kind, payload));
                 for queue in queues {
                     // A worker ends only when its queue does; a closed one means that it panicked, which scope reports.
-                    let _ = queue.send(record.clone());
+                    let _ = queue.send(Arc::clone(&record));
                 }
-                return span;
             }
         }
-        None
+        budget.charge(length);
+        span
     };
     if let Some(path) = &sources.checkpoint {
         let read = read_file(fs, path, false, &mut apply)?;
@@ -149,6 +259,10 @@ fn read_all(
     }
     report.records_replayed = records;
     report.records_unusable = unusable;
+    waiting.await_none();
+    budget.measure(core.limits().memory_limit_bytes);
+    report.blocks_written = budget.blocks_written;
+    report.memory_peak_bytes = budget.peak_bytes;
     Ok(last.unwrap_or(0).max(sources.first_segment) + 1)
 }
 
@@ -202,14 +316,19 @@ fn time_span(payload: &[u8]) -> Option<(i64, i64)> {
     Some((t_ms, t_ms))
 }
 
-fn apply_all(core: &Core, records: &Receiver<Record>, owns: impl Fn(usize) -> bool, progress: &Progress) {
+fn apply_all(
+    core: &Core,
+    records: &Receiver<Arc<Record<'_>>>,
+    owns: impl Fn(usize) -> bool,
+    progress: &Progress,
+) {
     let bounds = Bounds {
         oldest_ms: NEVER_MS,
         ooo_window_ms: i64::MAX,
         exemplars_max: core.options.exemplars_max_per_series,
         commit: 0,
     };
-    let newest_ms = AtomicI64::new(NEVER_MS);
+    let newest_ms = Cell::new(NEVER_MS);
     let apply = Apply {
         core,
         bounds,
@@ -217,28 +336,30 @@ fn apply_all(core: &Core, records: &Receiver<Record>, owns: impl Fn(usize) -> bo
         newest_ms: &newest_ms,
     };
     for record in records {
-        let (kind, payload) = &*record;
-        let result = match kind {
-            Kind::Commit => apply.commit(payload, &owns),
-            Kind::State => apply.state(payload, &owns),
+        let result = match record.kind {
+            Kind::Commit => apply.commit(&record.payload, &owns),
+            Kind::State => apply.state(&record.payload, &owns),
             _ => Ok(()),
         };
         if result.is_err() && owns(0) {
             progress.unusable.fetch_add(1, Ordering::Relaxed);
         }
+        core.newest_ms.fetch_max(newest_ms.get(), Ordering::AcqRel);
     }
-    core.newest_ms
-        .fetch_max(newest_ms.load(Ordering::Relaxed), Ordering::AcqRel);
 }
 
 struct Apply<'a> {
     core: &'a Core,
     bounds: Bounds,
     progress: &'a Progress,
-    newest_ms: &'a AtomicI64,
+    newest_ms: &'a Cell<i64>,
 }
 
 impl Apply<'_> {
+    fn saw(&self, t_ms: i64) {
+        self.newest_ms.set(self.newest_ms.get().max(t_ms));
+    }
+
     fn commit(&self, payload: &[u8], owns: &impl Fn(usize) -> bool) -> Result<(), Malformed> {
         let mut reader = Reader::new(payload);
         while let Some(section) = next_section(&mut reader)? {
@@ -263,7 +384,7 @@ impl Apply<'_> {
                 continue;
             };
             samples += state.open.count() + state.sealed.iter().map(|c| c.count()).sum::<usize>();
-            self.newest_ms.fetch_max(state.newest_ms(), Ordering::Relaxed);
+            self.saw(state.newest_ms());
             state.generation = series.generation;
             *series = state;
         }
@@ -317,7 +438,7 @@ impl Apply<'_> {
                 }
                 SectionKind::Metadata => continue,
             }
-            self.newest_ms.fetch_max(t_ms, Ordering::Relaxed);
+            self.saw(t_ms);
         }
         self.progress.samples.fetch_add(samples, Ordering::Relaxed);
         self.progress.lost.fetch_add(lost, Ordering::Relaxed);

@@ -95,7 +95,7 @@ impl Snapshot {
                 } else {
                     hidden.get(slot).copied()
                 };
-                found.extend(look(*slot, series, bound, selection));
+                found.extend(look(*slot, series, (bound, view), selection));
             }
         }
         found
@@ -192,18 +192,26 @@ impl Snapshot {
     }
 }
 
-fn look(slot: u32, series: &Series, hidden_after_ms: Option<i64>, selection: &Selection) -> Option<Visible> {
+fn look(
+    slot: u32,
+    series: &Series,
+    (hidden_after_ms, view): (Option<i64>, &View),
+    selection: &Selection,
+) -> Option<Visible> {
     let newest_ms = match (hidden_after_ms, &series.extra) {
         // Late samples and histograms that are hidden are left out when they are read.
         (Some(bound), None) => bound,
         _ => series.newest_ms(),
     };
     let first_ms = newest_ms.min(selection.end_ms);
-    if newest_ms < selection.start_ms || !series.begins_by(first_ms) {
+    let ghosts = series.extra.as_ref().map_or(&[][..], |e| &e.ghosts);
+    // What a ghost holds is found out when it is read.
+    let has_ghost = ghosts.iter().any(|g| g.is_there_for(view));
+    if !has_ghost && (newest_ms < selection.start_ms || !series.begins_by(first_ms)) {
         return None;
     }
     let histograms = series.extra.as_ref().is_some_and(|e| !e.histograms.is_empty());
-    let known = hidden_after_ms.is_none() && !histograms && series.open.count() > 0;
+    let known = hidden_after_ms.is_none() && !histograms && !has_ghost && series.open.count() > 0;
     Some(Visible {
         slot,
         until_ms: hidden_after_ms.unwrap_or(series.last_t_ms),
@@ -287,9 +295,11 @@ impl SeriesSource for Snapshot {
             let Some(extra) = shard.get(slot).and_then(|s| s.extra.as_ref()) else {
                 continue;
             };
+            let ghosts = extra.ghosts.iter().filter(|g| g.is_there_for(view));
             let mut exemplars: Vec<(i64, Exemplar)> = extra
                 .exemplars
                 .iter()
+                .chain(ghosts.flat_map(|g| &g.exemplars))
                 .filter(|e| view.sees(e.commit) && (selection.start_ms..=selection.end_ms).contains(&e.t_ms))
                 .map(|e| {
                     (
@@ -388,21 +398,33 @@ impl HeadReader {
         out: &mut SeriesPoints,
     ) {
         let view = &self.inner.view;
+        let ghosts = || extra.ghosts.iter().filter(|g| g.is_there_for(view));
         let late = extra
             .late
             .iter()
+            .chain(ghosts().flat_map(|g| &g.late))
             .filter(|s| (start_ms..=end_ms).contains(&s.t_ms) && view.sees(s.commit));
         let mut merged: Vec<(i64, f64)> = late.map(|s| (s.t_ms, s.value)).collect();
+        for ghost in ghosts() {
+            ghost.read((start_ms, end_ms.min(self.visible.until_ms)), &mut merged);
+        }
         if !merged.is_empty() {
             merged.extend(out.times_ms.drain(first..).zip(out.values.drain(first..)));
             merged.sort_by_key(|(t, _)| *t);
             out.times_ms.extend(merged.iter().map(|(t, _)| *t));
             out.values.extend(merged.iter().map(|(_, v)| *v));
         }
-        let histograms = extra.histograms.iter();
+        let before = out.histograms.len();
+        let histograms = extra
+            .histograms
+            .iter()
+            .chain(ghosts().flat_map(|g| &g.histograms));
         for kept in histograms.filter(|h| (start_ms..=end_ms).contains(&h.t_ms) && view.sees(h.commit)) {
             out.histograms
                 .extend(kept.decode().map(|h| (kept.t_ms, Arc::new(h.to_float()))));
+        }
+        if !extra.ghosts.is_empty() {
+            out.histograms[before..].sort_by_key(|h| h.0);
         }
     }
 }

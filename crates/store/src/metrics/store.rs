@@ -60,13 +60,19 @@ impl MetricsStore {
             debris_removed: remove_debris(&*fs, dir, &manifest)?,
             ..OpenReport::default()
         };
+        let disk = Disk {
+            fs,
+            dir: dir.to_owned(),
+        };
         let sources = Sources {
+            disk: &disk,
             checkpoint: manifest.checkpoint.map(|n| checkpoint_path(dir, n)),
             log_dir: &log_dir,
             first_segment: manifest.first_segment,
         };
-        let next = replay(&core, &*fs, &sources, &mut report)?;
-        let log = Log::start(fs.clone(), &log_dir, core.options.durability, next)
+        let mut upkeep = Upkeep::new(manifest.clone());
+        let next = replay(&core, &sources, &mut upkeep, &mut report)?;
+        let log = Log::start(disk.fs.clone(), &log_dir, core.options.durability, next)
             .map_err(io_error("starting the log in", &log_dir))?;
         core.log = Some(log);
         core.lock = Some(lock);
@@ -79,16 +85,11 @@ impl MetricsStore {
                     .push((block_path(dir, name), in_words(&error))),
             }
         }
-        let disk = Disk {
-            fs,
-            dir: dir.to_owned(),
-        };
-        Ok(MetricsStore::assemble(
-            core,
-            report,
-            Some(disk),
-            Upkeep::new(manifest),
-        ))
+        if report.blocks_written > 0 {
+            // So that the next start need not do it again; without room for a checkpoint, it will.
+            let _ = upkeep.checkpoint(&core, &disk);
+        }
+        Ok(MetricsStore::assemble(core, report, Some(disk), upkeep))
     }
 
     /// A store without any files, with the same behaviour otherwise.
@@ -161,8 +162,8 @@ impl MetricsStore {
             .map_or(Ok(0), |disk| upkeep.lock().checkpoint(core, disk))
     }
 
-    /// Deletes samples of the series that match; returns how many went from the head. Snapshots taken before may miss
-    /// them, too. Durable when it returns.
+    /// Deletes samples of the series that match; returns how many went from the head. Snapshots taken before still see
+    /// them. Durable when it returns.
     pub fn delete(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<usize, OpenError> {
         let Shared {
             core, disk, upkeep, ..

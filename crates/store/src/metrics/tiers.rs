@@ -48,20 +48,29 @@ pub(crate) struct Tiers {
 }
 
 impl Tiers {
-    /// The first tier that is due.
-    pub(crate) fn due(&self, look: Look<'_>) -> Option<Due> {
+    /// The first tier that is due. A range with samples in a block that is not named yet has to wait: that block has a lower number
+    /// than a tier that would be made without it, and nobody would notice.
+    pub(crate) fn due(&self, look: Look<'_>, unnamed: &[LiveBlock]) -> Option<Due> {
         let Look { core, list, .. } = look;
         let mut ranges: BTreeSet<i64> = BTreeSet::new();
         for live in list.iter().filter(|b| b.block.meta().resolution_ms == 0) {
             ranges.extend(ranges_of(live, large_ms(core)));
         }
-        ranges.into_iter().find_map(|range| {
-            let policies = core.options.tiers.iter();
-            policies
-                .filter(|policy| self.is_due(look, policy, range))
-                .map(|policy| self.plan(core, *policy, list, range))
-                .next()
-        })
+        let waits = |range: &i64| {
+            unnamed
+                .iter()
+                .any(|b| ranges_of(b, large_ms(core)).any(|r| r == *range))
+        };
+        ranges
+            .into_iter()
+            .filter(|range| !waits(range))
+            .find_map(|range| {
+                let policies = core.options.tiers.iter();
+                policies
+                    .filter(|policy| self.is_due(look, policy, range))
+                    .map(|policy| self.plan(core, *policy, list, range))
+                    .next()
+            })
     }
 
     /// Whether a block of samples must stay because a tier of it is still to be made.

@@ -41,6 +41,7 @@ struct State {
     crashed: bool,
     full: bool,
     sync_fails: bool,
+    links_fail: bool,
     /// Length that is on the device, by file.
     synced: BTreeMap<PathBuf, u64>,
     /// What stood at the target of a rename that was not synced yet.
@@ -66,6 +67,7 @@ impl FaultFs {
             crashed: false,
             full: false,
             sync_fails: false,
+            links_fail: false,
             synced: BTreeMap::new(),
             renamed: Vec::new(),
         };
@@ -88,6 +90,11 @@ impl FaultFs {
 
     pub(crate) fn fail_syncs(&self) {
         self.state.lock().unwrap().sync_fails = true;
+    }
+
+    /// As from one file system to another.
+    pub(crate) fn fail_links(&self) {
+        self.state.lock().unwrap().links_fail = true;
     }
 
     /// Power comes back: files keep what was synced, and some of what was not. Without `power_cut` only the process died.
@@ -279,6 +286,9 @@ impl Vfs for FaultFs {
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.state.lock().unwrap().links_fail {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
         self.perhaps(|| RealFs.hard_link(from, to))
     }
 }

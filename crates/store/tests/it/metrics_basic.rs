@@ -1,10 +1,12 @@
 //! Appending, refusing, reading back, opening again.
 
+use crate::fault_fs::{FaultFs, Rng};
 use lapwing_store::metrics::{AppendOutcome, MetricsOptions, MetricsStore, Refusal};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
 use lapwing_types::{
     Exemplar, Labels, MatchOp, Matcher, Metadata, MetricKind, Sample, SeriesWrite, WriteBatch,
 };
+use std::sync::Arc;
 
 const T0: i64 = 1_700_000_000_000;
 
@@ -272,4 +274,96 @@ fn deleted_samples_stay_deleted_and_a_backup_can_be_opened() {
     let restored = MetricsStore::open(&back, MetricsOptions::default(), T0).unwrap();
     assert_eq!(read(&restored.snapshot(), vec![]), expect);
     assert!(MetricsStore::restore(&dir.path().join("nothing"), &dir.path().join("x")).is_err());
+}
+
+#[test]
+fn a_backup_on_another_file_system_is_copied_piece_by_piece() {
+    let dir = tempfile::tempdir().unwrap();
+    let fs = FaultFs::new(1);
+    fs.fail_links();
+    let options = MetricsOptions::default();
+    let store = MetricsStore::open_on(Arc::new(fs), &dir.path().join("store"), options.clone(), T0).unwrap();
+    let mut importer = store.import(T0).unwrap();
+    let noise = |n: u64| f64::from_bits(Rng(n).next() >> 2);
+    for series in 0..4 {
+        let sample = |n: i64| Sample {
+            t_ms: T0 - n * 100,
+            value: noise(n as u64 * 4 + series),
+        };
+        importer
+            .add(SeriesWrite {
+                labels: labels(&[("__name__", "a"), ("i", &series.to_string())]),
+                samples: (0..80_000).map(sample).collect(),
+                ..SeriesWrite::default()
+            })
+            .unwrap();
+    }
+    importer.finish().unwrap();
+    let size_bytes = store.numbers().blocks_size_bytes;
+    assert!(size_bytes > 2 << 20, "{size_bytes} bytes are more than one piece");
+    let copy = dir.path().join("copy");
+    store.backup(&copy).unwrap();
+    assert!(MetricsStore::verify_dir(&copy).unwrap().is_whole());
+    let restored = MetricsStore::open(&copy, options, T0).unwrap();
+    assert!(read(&restored.snapshot(), vec![]) == read(&store.snapshot(), vec![]));
+}
+
+#[test]
+fn what_was_deleted_can_be_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap();
+    let series = labels(&[("__name__", "a")]);
+    for (is_closed, value) in [(false, 2.0), (true, 3.0)] {
+        let mut store = open();
+        write(&store, &series, &[(T0, value)]);
+        store.delete(&[Matcher::equal("__name__", "a")], T0, T0).unwrap();
+        if is_closed {
+            drop(store);
+            store = open();
+        }
+        assert_eq!(read(&store.snapshot(), vec![]), []);
+        let again = vec![(T0, value)];
+        assert_eq!(write(&store, &series, &again).samples, 1);
+        assert_eq!(
+            read(&store.snapshot(), vec![]),
+            [(series.to_string(), again.clone())]
+        );
+        // The last one stands there, and nothing else.
+        assert_eq!(write(&store, &series, &[(T0, value + 1.0)]).refused_count, 1);
+        drop(store);
+        let store = open();
+        assert_eq!(read(&store.snapshot(), vec![]), [(series.to_string(), again)]);
+        store.delete(&[], T0, T0).unwrap();
+    }
+}
+
+#[test]
+fn a_snapshot_goes_on_seeing_what_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    for store in [
+        MetricsStore::in_memory(MetricsOptions::default()),
+        MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap(),
+    ] {
+        let (a, b) = (labels(&[("__name__", "a")]), labels(&[("__name__", "b")]));
+        write(&store, &a, &[(T0 - 10, 1.0), (T0, 2.0), (T0 - 5, 1.5)]);
+        write(&store, &b, &[(T0, 9.0)]);
+        let before = store.snapshot();
+        let seen = read(&before, vec![]);
+        assert_eq!(seen[0].1, [(T0 - 10, 1.0), (T0 - 5, 1.5), (T0, 2.0)]);
+        store
+            .delete(&[Matcher::equal("__name__", "a")], T0 - 7, T0)
+            .unwrap();
+        let between = store.snapshot();
+        write(&store, &a, &[(T0 - 5, 7.0), (T0 + 1, 8.0)]);
+        store.delete(&[], T0 - 100, T0 - 5).unwrap();
+        store.maintain(T0);
+        assert_eq!(read(&before, vec![]), seen);
+        assert_eq!(read(&between, vec![])[0].1, [(T0 - 10, 1.0)]);
+        assert_eq!(read(&store.snapshot(), vec![])[0].1, [(T0 + 1, 8.0)]);
+        // Nobody looks any more: nothing is kept for them.
+        let kept_bytes = store.numbers().memory.samples_bytes;
+        drop((before, between));
+        store.maintain(T0);
+        assert!(store.numbers().memory.samples_bytes < kept_bytes);
+    }
 }

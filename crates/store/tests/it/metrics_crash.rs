@@ -1,20 +1,25 @@
 //! Random operations, random crashes, and a plain map that knows what must be there.
 //!
 //! Floats, native histograms, start timestamps, exemplars and metadata are written, late and in order, deleted, outlived by
-//! retention, and backed up; the store goes on from a backup at times. What was acknowledged is there after every restart, bit
-//! for bit; what is there was asked for. A failing run prints its seed; `LAPWING_SEED=n` runs that one alone, `LAPWING_SEEDS=n`
-//! as many.
+//! retention of either kind, downsampled, and backed up; the store goes on from a backup at times. What was acknowledged is there
+//! after every restart, bit for bit; what is there was asked for; what has no room any more goes in whole blocks, the oldest
+//! first. A failing run prints its seed; `LAPWING_SEED=n` runs that one alone, `LAPWING_SEEDS=n` as many.
 
 use crate::fault_fs::{FaultFs, Rng};
+use crate::live_blocks;
 use lapwing_store::metrics::vfs::Vfs;
-use lapwing_store::metrics::{AppendError, Durability, MetricsOptions, MetricsStore, Retention};
+use lapwing_store::metrics::{
+    AppendError, Durability, MaintenanceReport, MetricsOptions, MetricsStore, Retention, TierPolicy,
+};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
 use lapwing_types::{Counts, Exemplar, Histogram, Labels, Matcher, Metadata, MetricKind, ResetHint, Span};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-const T0: i64 = 1_700_000_000_000;
+/// Samples stand at odd times, buckets of tiers at even ones.
+const T0: i64 = 1_700_000_000_001;
 const SEEDS: u64 = 400;
 const OPERATIONS: u64 = 60;
 
@@ -22,8 +27,12 @@ const OPERATIONS: u64 = 60;
 const HISTOGRAMS_FROM: u64 = 10;
 const STARTS_FROM: u64 = 8;
 const SERIES: u64 = 12;
-/// With retention, samples older than this may go.
+/// With retention by age, samples older than this may go.
 const RETAINED_MS: i64 = 240_000;
+const TIER_MS: i64 = 30_000;
+/// How densely buckets are filled in.
+const FILLED_MS: i64 = TIER_MS / 2;
+const SLACK_MS: i64 = 5_000;
 
 /// Values by time, by series; of histograms their counts.
 type Samples = BTreeMap<String, BTreeMap<i64, u64>>;
@@ -44,8 +53,12 @@ struct Run {
     exemplars: BTreeMap<String, Vec<i64>>,
     /// What was said last about a family and acknowledged; `None` where it was not.
     about: BTreeMap<String, Option<String>>,
-    /// Tiers or retention: what is gone leaves buckets that nobody asked for.
+    /// Retention by age.
     retains: bool,
+    /// Retention by size: short windows, so that there are many blocks, and tiers of those that are gone.
+    size_max_bytes: Option<u64>,
+    /// Upkeep did not come to its end: blocks may have gone.
+    is_unfinished: bool,
     is_full: bool,
     clock_ms: i64,
     /// Backups made so far.
@@ -111,9 +124,9 @@ fn all() -> Selection {
     }
 }
 
-/// What a store holds, checked for what must hold of any.
-fn read(store: &MetricsStore) -> Samples {
-    let mut found = Samples::new();
+/// What a store holds, checked for what must hold of any: samples, and apart from them buckets of tiers.
+fn read_both(store: &MetricsStore) -> (Samples, Samples) {
+    let (mut found, mut buckets) = (Samples::new(), Samples::new());
     for selected in store.snapshot().select(&all()).unwrap() {
         let labels = selected.labels.to_string();
         let mut points = SeriesPoints::default();
@@ -128,7 +141,7 @@ fn read(store: &MetricsStore) -> Samples {
         assert_eq!(last.histograms.last(), points.histograms.last());
         let number = number_of(&labels);
         assert!(points.is_empty() || points.histograms.is_empty() == (number < HISTOGRAMS_FROM));
-        for (at, t_ms) in points.times_ms.iter().enumerate() {
+        for (at, t_ms) in points.times_ms.iter().enumerate().filter(|(_, t)| **t % 2 != 0) {
             let told = (number >= STARTS_FROM).then(|| start(*t_ms));
             assert_eq!(points.start_of(at), told, "the start of {labels} at {t_ms}");
         }
@@ -138,29 +151,44 @@ fn read(store: &MetricsStore) -> Samples {
             assert_eq!(histogram.sum, histogram.count * 0.5);
             samples.insert(*t_ms, histogram.count as u64);
         }
-        assert!(found.insert(labels, samples).is_none(), "each series once");
+        let (of_samples, of_buckets) = samples.into_iter().partition(|(t_ms, _)| t_ms % 2 != 0);
+        buckets.insert(labels.clone(), of_buckets);
+        assert!(found.insert(labels, of_samples).is_none(), "each series once");
     }
-    found
+    (found, buckets)
+}
+
+fn read(store: &MetricsStore) -> Samples {
+    read_both(store).0
 }
 
 impl Run {
     fn options(&self) -> MetricsOptions {
-        let tier = lapwing_store::metrics::TierPolicy {
-            resolution_ms: 30_000,
+        let tier = TierPolicy {
+            resolution_ms: TIER_MS,
             age_ms: None,
         };
+        let is_short = self.size_max_bytes.is_some();
         MetricsOptions {
             retention: Retention {
                 age_ms: self.retains.then_some(RETAINED_MS),
-                size_bytes: None,
+                size_bytes: self.size_max_bytes,
             },
             durability: self.durability,
             log_size_max_bytes: 400,
-            window_ms: 60_000,
-            window_slack_ms: 5_000,
+            window_ms: self.window_ms(),
+            window_slack_ms: SLACK_MS,
             tiers: if self.retains { vec![] } else { vec![tier] },
-            ooo_window_ms: 120_000,
+            ooo_window_ms: if is_short { 40_000 } else { 120_000 },
             ..MetricsOptions::default()
+        }
+    }
+
+    fn window_ms(&self) -> i64 {
+        if self.size_max_bytes.is_some() {
+            10_000
+        } else {
+            60_000
         }
     }
 
@@ -198,7 +226,11 @@ impl Run {
             self.let_go();
         }
         let Some(store) = &self.store else { return };
-        let found = read(store);
+        let (found, buckets) = read_both(store);
+        if std::mem::take(&mut self.is_unfinished) {
+            self.let_go_of_blocks(&found);
+        }
+        self.check_buckets(&buckets);
         for (labels, owed) in &self.owed {
             for (t_ms, bits) in owed {
                 let kept = found.get(labels).and_then(|s| s.get(t_ms));
@@ -261,6 +293,122 @@ impl Run {
         }
     }
 
+    fn maintain(&mut self) -> MaintenanceReport {
+        let Some(store) = self.store.clone() else {
+            return MaintenanceReport::default();
+        };
+        let Some(max_bytes) = self.size_max_bytes else {
+            return store.maintain(self.clock_ms);
+        };
+        let before = live_blocks::named(&self.dir);
+        let report = store.maintain(self.clock_ms);
+        if self.fs.is_crashed() {
+            self.is_unfinished = true;
+            return report;
+        }
+        let after = live_blocks::named(&self.dir);
+        if report.blocks_expired > 0 {
+            self.let_go_of_blocks(&read(&store));
+        }
+        if report.failures.is_empty()
+            && report.blocks_written + report.blocks_merged + report.tiers_written == 0
+        {
+            let gone = live_blocks::without(&before, &after);
+            assert_eq!(gone.len(), report.blocks_expired);
+            let last = gone
+                .iter()
+                .min_by_key(|b| (b.resolution_ms == 0, Reverse(b.max_ms), Reverse(b.size_bytes)));
+            if let Some(last) = last {
+                let rest = live_blocks::size_bytes(&after);
+                assert!(
+                    rest + last.size_bytes > max_bytes,
+                    "there was room for the last that went"
+                );
+            }
+        }
+        self.check();
+        report
+    }
+
+    /// Nothing is left to do: then what is kept fits.
+    fn settle(&mut self) {
+        let Some(max_bytes) = self.size_max_bytes else {
+            return;
+        };
+        let mut idle = 0;
+        for _ in 0..200 {
+            let report = self.maintain();
+            assert_eq!(report.failures, Vec::<String>::new());
+            idle = if report.has_more || report.blocks_expired > 0 {
+                0
+            } else {
+                idle + 1
+            };
+            if idle == 3 {
+                let size_bytes = live_blocks::size_bytes(&live_blocks::named(&self.dir));
+                assert!(size_bytes <= max_bytes, "{size_bytes} of {max_bytes} bytes");
+                return;
+            }
+        }
+        panic!("upkeep comes to no end");
+    }
+
+    /// What is not there any more went with whole blocks, of which none that remains is older; it may come back from the log.
+    fn let_go_of_blocks(&mut self, found: &Samples) {
+        let after = live_blocks::named(&self.dir);
+        let samples = || after.iter().filter(|b| b.resolution_ms == 0);
+        let oldest_ms = samples().map(|b| b.max_ms).min().unwrap_or(i64::MAX);
+        let window_ms = self.window_ms();
+        let flushed_ms = (self.clock_ms - SLACK_MS).div_euclid(window_ms) * window_ms;
+        let mut lost = Vec::new();
+        for (labels, samples) in &mut self.owed {
+            let there = found.get(labels);
+            for (t_ms, bits) in samples
+                .iter()
+                .filter(|(t, _)| there.is_none_or(|s| !s.contains_key(*t)))
+            {
+                lost.push((labels.clone(), *t_ms, *bits));
+            }
+        }
+        for (labels, t_ms, bits) in lost {
+            assert!(
+                t_ms <= oldest_ms,
+                "{labels} at {t_ms} went before a block until {oldest_ms}"
+            );
+            assert!(t_ms < flushed_ms, "{labels} at {t_ms} was in no block yet");
+            self.owed.entry(labels.clone()).or_default().remove(&t_ms);
+            self.possible.entry(labels).or_default().insert(t_ms, bits);
+        }
+        // A tier keeps single histograms, and shows them for as long as no late sample stands in a block of that time.
+        let histograms = self
+            .owed
+            .iter_mut()
+            .filter(|(l, _)| number_of(l) >= HISTOGRAMS_FROM);
+        for (labels, owed) in histograms {
+            let is_in_block = |t_ms: &i64| samples().any(|b| (b.min_ms..=b.max_ms).contains(t_ms));
+            let in_tier: BTreeMap<i64, u64> = owed
+                .extract_if(..flushed_ms, |t_ms, _| !is_in_block(t_ms))
+                .collect();
+            self.possible.entry(labels.clone()).or_default().extend(in_tier);
+        }
+    }
+
+    /// The last value of a bucket is one that was asked for in it, or (where it is filled in) in the one before.
+    fn check_buckets(&self, buckets: &Samples) {
+        for (labels, buckets) in buckets {
+            let asked = [&self.owed, &self.possible].map(|s| s.get(labels));
+            for (end_ms, bits) in buckets {
+                assert_eq!(end_ms % FILLED_MS, 0, "{labels}");
+                let within = end_ms - TIER_MS - end_ms.rem_euclid(TIER_MS) + 1..=*end_ms;
+                let known = asked
+                    .iter()
+                    .flatten()
+                    .any(|s| s.range(within.clone()).any(|s| s.1 == bits));
+                assert!(known, "nobody asked for the bucket of {labels} at {end_ms}");
+            }
+        }
+    }
+
     /// A backup holds what the store holds; at times the store goes on from it.
     fn back_up(&mut self) {
         let Some(store) = self.store.clone() else { return };
@@ -288,13 +436,13 @@ impl Run {
 
     fn write(&mut self) {
         let Some(store) = self.store.clone() else { return };
-        self.clock_ms += self.rng.below(20_000) as i64;
+        self.clock_ms += self.rng.below(10_000) as i64 * 2;
         let mut appender = store.appender("test", self.clock_ms);
         let mut asked: Vec<(String, i64, u64)> = Vec::new();
         for _ in 0..=self.rng.below(12) {
             let number = self.rng.below(SERIES);
             let late_ms = if self.rng.one_in(4) {
-                self.rng.below(150_000) as i64
+                self.rng.below(75_000) as i64 * 2
             } else {
                 0
             };
@@ -418,11 +566,7 @@ impl Run {
             4 => self.restart(),
             5 => self.delete(),
             6 => self.check(),
-            7..=9 => {
-                if let Some(store) = &self.store {
-                    store.maintain(self.clock_ms);
-                }
-            }
+            7..=9 => drop(self.maintain()),
             _ => self.write(),
         }
         if self.fs.is_crashed() {
@@ -440,11 +584,14 @@ fn run(seed: u64) {
         Durability::Process
     };
     let retains = rng.one_in(3);
+    let sizes = (!retains && rng.one_in(4)).then(|| 4_000 + rng.below(20_000));
     let mut run = Run {
         fs: FaultFs::new(rng.next()),
         rng,
         dir: dir.path().join("store-0"),
         retains,
+        size_max_bytes: sizes,
+        is_unfinished: false,
         durability,
         store: None,
         owed: Samples::new(),
@@ -457,10 +604,17 @@ fn run(seed: u64) {
         directories: 0,
     };
     run.open();
-    for _ in 0..OPERATIONS {
+    let operations = if sizes.is_some() {
+        OPERATIONS * 2
+    } else {
+        OPERATIONS
+    };
+    for _ in 0..operations {
         run.step();
     }
     run.restart();
+    run.fs.restart(false);
+    run.settle();
     run.check();
 }
 

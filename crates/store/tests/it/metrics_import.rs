@@ -127,6 +127,55 @@ fn history_in_any_order_is_there_once_however_often_it_came() {
 }
 
 #[test]
+fn each_sample_keeps_the_start_it_came_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut rng, mut model) = (Rng(12), BTreeMap::new());
+    println!("seed {}", rng.0);
+    let store = MetricsStore::open(dir.path(), options(), NOW).unwrap();
+    let mut importer = store.import(NOW).unwrap();
+    // Counters that restart every few hours, told of in stretches that come in any order and reach over the ends of blocks.
+    for _ in 0..80 {
+        let incarnation = rng.below(12) as i64;
+        let start_ms = T0 + incarnation * 5 * HOUR_MS;
+        let first_ms = start_ms + rng.below(4 * 60) as i64 * 60_000;
+        let times_ms = (0..60).map(|i| first_ms + i * 60_000);
+        let samples: Vec<Sample> = times_ms.map(|t_ms| Sample { t_ms, value: 1.0 }).collect();
+        model.extend(samples.iter().map(|s| (s.t_ms, start_ms)));
+        let write = SeriesWrite {
+            labels: labels(1),
+            samples,
+            start_ms: Some(start_ms),
+            ..SeriesWrite::default()
+        };
+        importer.add(write).unwrap();
+        if rng.one_in(20) {
+            importer.flush().unwrap();
+        }
+    }
+    importer.finish().unwrap();
+    let check = |store: &MetricsStore| {
+        let all = Selection {
+            matchers: vec![],
+            start_ms: i64::MIN,
+            end_ms: i64::MAX,
+            series_max: None,
+        };
+        let mut points = SeriesPoints::default();
+        for one in store.snapshot().select(&all).unwrap() {
+            one.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
+        }
+        let found = (0..points.times_ms.len()).map(|at| (points.times_ms[at], points.start_of(at)));
+        let expect = model.iter().map(|(t_ms, start_ms)| (*t_ms, Some(*start_ms)));
+        assert!(found.eq(expect));
+    };
+    check(&store);
+    for round in 0..40 {
+        assert_eq!(store.maintain(NOW + round * 5_000).failures, Vec::<String>::new());
+    }
+    check(&store);
+}
+
+#[test]
 fn what_cannot_be_kept_is_refused_by_name_and_the_rest_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let store = MetricsStore::open(dir.path(), options(), NOW).unwrap();

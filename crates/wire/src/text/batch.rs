@@ -1,8 +1,9 @@
 //! A whole page at once: what an import, a push or a test wants.
 
+use super::created::start_key;
 use super::error::ParseError;
 use super::parser::{Entry, Format, Parser, RawSample, SampleRole};
-use lapwing_types::{Labels, METRIC_NAME, Metadata, Sample, SeriesWrite, WriteBatch};
+use lapwing_types::{Labels, Metadata, Sample, SeriesWrite, WriteBatch};
 use std::collections::HashMap;
 
 /// Parses the page or says where it stops making sense. Lines without a timestamp get `default_t_ms`; several lines of
@@ -86,11 +87,4 @@ impl<'a> Page<'a> {
         }
         self.batch
     }
-}
-
-/// The family and the labels that all series of one counter, histogram or summary share.
-fn start_key(labels: &Labels, suffixes: &[&str]) -> Option<(String, Labels)> {
-    let name = labels.metric_name()?;
-    let family = suffixes.iter().find_map(|s| name.strip_suffix(s)).unwrap_or(name);
-    Some((family.to_owned(), labels.drop(&[METRIC_NAME, "le", "quantile"])))
 }

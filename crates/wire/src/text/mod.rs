@@ -1,10 +1,11 @@
 //! The two text formats of metrics: Prometheus 0.0.4 and OpenMetrics 1.0, read and written.
 //!
 //! Reading order: [`Parser`] (lines to entries, the hot path of scraping), `series` (a series' text to labels),
-//! `number`, `batch` (a whole page at once), `write` (families to a page), `negotiate` (which format, for whom),
+//! `number`, `created` (when counters began), `batch` (a whole page at once), `write` (families to a page), `negotiate` (which format, for whom),
 //! `error`.
 
 mod batch;
+mod created;
 mod error;
 mod negotiate;
 mod number;
@@ -13,6 +14,7 @@ mod series;
 mod write;
 
 pub use batch::parse_to_batch;
+pub use created::CreatedTimes;
 pub use error::{ParseError, ParseReason};
 pub use negotiate::{Escaping, Exposition, Negotiated, from_content_type, negotiate};
 pub(crate) use number::format_canonical_label as canonical_label;

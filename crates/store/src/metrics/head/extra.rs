@@ -3,6 +3,7 @@
 //! Each entry remembers the commit that brought it, so that a snapshot sees exactly what was committed when it was
 //! taken (in-order floats are isolated by their time instead, see `isolation`).
 
+use super::ghost::{Deletion, Ghost};
 use super::histogram_bytes::{put_histogram, take_histogram};
 use crate::bytes::Reader;
 use crate::metrics::starts::Starts;
@@ -66,6 +67,8 @@ pub(crate) struct Extra {
     pub(crate) exemplars: VecDeque<KeptExemplar>,
     /// When the counter began, as it was told.
     pub(crate) starts: Starts,
+    /// What was deleted and someone may still look at.
+    pub(crate) ghosts: Vec<Ghost>,
 }
 
 /// Whether something stood in the way of an insertion.
@@ -115,6 +118,20 @@ impl Extra {
         Inserted::New
     }
 
+    /// Moves what is deleted into a ghost.
+    pub(crate) fn delete(&mut self, deletion: &Deletion, ghost: &mut Ghost) {
+        let late = self.late.iter().copied();
+        ghost.late.extend(late.filter(|s| deletion.covers(s.t_ms)));
+        self.late.retain(|s| !deletion.covers(s.t_ms));
+        let (gone, kept) = std::mem::take(&mut self.histograms)
+            .into_iter()
+            .partition(|h| deletion.covers(h.t_ms));
+        (ghost.histograms, self.histograms) = (gone, kept);
+        let exemplars = self.exemplars.iter().filter(|e| deletion.covers(e.t_ms));
+        ghost.exemplars.extend(exemplars.cloned());
+        self.exemplars.retain(|e| !deletion.covers(e.t_ms));
+    }
+
     pub(crate) fn drop_flushed(&mut self, flush: u32) {
         self.late.retain(|s| s.flush != flush);
         self.late.shrink_to_fit();
@@ -124,12 +141,20 @@ impl Extra {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.late.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty()
+        self.late.is_empty()
+            && self.histograms.is_empty()
+            && self.exemplars.is_empty()
+            && self.ghosts.is_empty()
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.late.capacity() * size_of::<LateSample>()
             + self.starts.heap_bytes()
+            + self
+                .ghosts
+                .iter()
+                .map(|g| g.heap_bytes() + size_of::<Ghost>())
+                .sum::<usize>()
             + self
                 .histograms
                 .iter()

@@ -56,6 +56,11 @@ impl View {
     pub(crate) fn sees(&self, commit: u64) -> bool {
         commit < self.upper && !self.hidden.contains(&commit)
     }
+
+    /// Whether it was there when the mark was set.
+    pub(crate) fn came_before(&self, mark: u64) -> bool {
+        self.number <= mark
+    }
 }
 
 impl Drop for View {

@@ -4,7 +4,7 @@
 //! - `ranks`: the order of series by their labels.
 //! - `postings`: sets of slots, and the four matchers over them.
 //! - `raw_cache`: from the bytes a series arrives with to its slot.
-//! - `shard`, `series`, `chunk`, `sealed`, `extra`: the samples.
+//! - `shard`, `series`, `chunk`, `sealed`, `extra`: the samples. `ghost`: those that were deleted under someone's eyes.
 //! - `isolation`: which commits a snapshot may see.
 //!
 //! Slots are numbered as series appear, and slot `n` lives in shard `n % SHARDS`: shards are balanced whatever the
@@ -12,6 +12,7 @@
 
 pub(crate) mod chunk;
 pub(crate) mod extra;
+pub(crate) mod ghost;
 pub(crate) mod histogram_bytes;
 pub(crate) mod index;
 pub(crate) mod isolation;

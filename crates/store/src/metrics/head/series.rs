@@ -2,9 +2,11 @@
 
 use super::chunk::{NewestFirst, OpenChunk};
 use super::extra::{Extra, HistogramSample, Inserted, KeptExemplar, LateSample};
+use super::ghost::{Deletion, Ghost};
 use super::sealed::{SealedChunk, Sealer};
 use crate::metrics::starts::StartChange;
 use lapwing_types::{Exemplar, Histogram};
+use std::sync::Arc;
 
 /// "No sample yet"; as a time it lies before every other one.
 pub(crate) const NEVER_MS: i64 = i64::MIN;
@@ -16,6 +18,8 @@ pub(crate) struct Series {
     pub(crate) generation: u32,
     pub(crate) last_t_ms: i64,
     pub(crate) last_value: f64,
+    /// The last sample was deleted: its time remains, but nothing stands there.
+    pub(crate) is_last_gone: bool,
     pub(crate) open: OpenChunk,
     pub(crate) sealed: Vec<SealedChunk>,
     pub(crate) extra: Option<Box<Extra>>,
@@ -58,6 +62,7 @@ impl Series {
             generation,
             last_t_ms: NEVER_MS,
             last_value: 0.0,
+            is_last_gone: false,
             open: OpenChunk::default(),
             sealed: Vec::new(),
             extra: None,
@@ -87,6 +92,7 @@ impl Series {
         self.open.push((t_ms, value), (self.last_t_ms, self.last_value));
         self.last_t_ms = t_ms;
         self.last_value = value;
+        self.is_last_gone = false;
         Judgement::InOrder
     }
 
@@ -135,7 +141,7 @@ impl Series {
     #[cold]
     fn append_late(&mut self, t_ms: i64, value: f64, bounds: &Bounds) -> Judgement {
         let same = |kept: f64| kept.to_bits() == value.to_bits();
-        let standing = if t_ms == self.last_t_ms {
+        let standing = if t_ms == self.last_t_ms && !self.is_last_gone {
             Some(self.last_value)
         } else {
             self.in_order_at(t_ms)
@@ -239,18 +245,23 @@ impl Series {
         &self.sealed[earlier.map_or(0, |at| at + 1)..]
     }
 
-    /// Removes what lies in the range; returns how many samples went. What remains is sealed anew: the open chunk
-    /// cannot go on from a sample that is gone.
-    pub(crate) fn delete(&mut self, (start_ms, end_ms): (i64, i64), sealer: &mut Sealer) -> usize {
-        let gone = |t_ms: i64| (start_ms..=end_ms).contains(&t_ms);
-        let mut removed = 0;
+    /// Removes what is to be deleted, and leaves its ghost; returns how many samples went. What remains is sealed anew: the open
+    /// chunk cannot go on from a sample that is gone.
+    pub(crate) fn delete(&mut self, deletion: &Arc<Deletion>, sealer: &mut Sealer) -> usize {
+        let mut ghost = Ghost::of(deletion);
         if let Some(extra) = &mut self.extra {
-            let before = extra.late.len() + extra.histograms.len();
-            extra.late.retain(|s| !gone(s.t_ms));
-            extra.histograms.retain(|h| !gone(h.t_ms));
-            extra.exemplars.retain(|e| !gone(e.t_ms));
-            removed += before - extra.late.len() - extra.histograms.len();
+            extra.delete(deletion, &mut ghost);
         }
+        let beside = ghost.late.len() + ghost.histograms.len();
+        let in_order = self.delete_in_order(&mut ghost, sealer);
+        if !ghost.is_empty() {
+            self.extra_mut().ghosts.push(ghost);
+        }
+        self.is_last_gone |= deletion.covers(self.last_t_ms);
+        beside + in_order
+    }
+
+    fn delete_in_order(&mut self, ghost: &mut Ghost, sealer: &mut Sealer) -> usize {
         let (mut times_ms, mut values) = (Vec::new(), Vec::new());
         let everything_ms = (i64::MIN, i64::MAX);
         for chunk in &self.sealed {
@@ -267,19 +278,29 @@ impl Series {
             commit: 0,
         };
         let mut kept = 0;
-        for sample in times_ms.into_iter().zip(values).filter(|(t, _)| !gone(*t)) {
+        let stays = |sample: &(i64, f64)| !ghost.deletion.covers(sample.0);
+        for sample in times_ms.into_iter().zip(values).filter(stays) {
             again.append(sample, &bounds, sealer);
             kept += 1;
         }
         if kept == before {
-            return removed;
+            return 0;
         }
         if again.open.count() > 0 {
             again.seal(sealer);
         }
-        self.open = OpenChunk::default();
-        self.sealed = again.sealed;
-        removed + before - kept
+        ghost.last = (self.last_t_ms, self.last_value);
+        ghost.open = std::mem::take(&mut self.open);
+        ghost.sealed = std::mem::replace(&mut self.sealed, again.sealed);
+        before - kept
+    }
+
+    /// Lets go of what was deleted and nobody looks at any more.
+    pub(crate) fn drop_ghosts(&mut self, is_over: &dyn Fn(&Deletion) -> bool) {
+        if let Some(extra) = &mut self.extra {
+            extra.ghosts.retain(|g| !is_over(&g.deletion));
+            extra.ghosts.shrink_to_fit();
+        }
     }
 
     /// Seals what lies before the beginning of a window. Whoever wrote nothing since then keeps no buffer either.

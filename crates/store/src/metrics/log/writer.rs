@@ -132,10 +132,14 @@ impl Log {
         Ok(())
     }
 
-    /// Ends the current segment; every later record is in the one whose number is returned.
+    /// Ends the current segment; every later record is in the one whose number is returned. What waits is written before: behind
+    /// the cut it could speak of a series that the checkpoint has not any more.
     pub(crate) fn cut(&self) -> Result<u64, AppendError> {
         let mut state = self.state.lock();
         self.usable(&state)?;
+        if !state.pending.is_empty() {
+            self.write(&mut state, &[])?;
+        }
         self.rotate(&mut state).map_err(|e| self.error(&state, e))?;
         state.size_since_cut_bytes = 0;
         Ok(state.segment)
