@@ -430,7 +430,7 @@ fn says_what_prometheus_says() {
     let mut source = MemorySource::default();
     fill(&mut source);
     source.settle();
-    let peer = Peer::start(&program);
+    let peer = Peer::start(&program, "");
     peer.write(&source);
     let options = QueryOptions {
         experimental: true,
