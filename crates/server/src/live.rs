@@ -36,6 +36,8 @@ pub(crate) struct ReloadStatus {
     pub(crate) loaded_at_ms: i64,
     /// What was wrong with the last one that was tried; `None` when it is the one in force.
     pub(crate) error: Option<String>,
+    /// When that was found.
+    pub(crate) failed_at_ms: i64,
     /// What is written but counts only after a restart.
     pub(crate) needs_restart: Vec<&'static str>,
     /// Whatever the configuration was made of.
@@ -182,6 +184,7 @@ impl Live {
             }
             Err(error) => {
                 status.error = Some(error.full());
+                status.failed_at_ms = now_ms;
                 tracing::error!("{trigger}: {}", error.full());
             }
         }

@@ -138,8 +138,8 @@ impl<'a> PageReader<'a> {
         let entry = match self.cache.find(text, raw.kind) {
             Some(entry) => entry,
             None => {
-                let exposed = raw.labels().map_err(ScrapeError::Parse)?;
-                let labels = final_labels(&exposed, self.target_labels, self.job)?;
+                let (exposed, unset) = raw.labels_and_unset().map_err(ScrapeError::Parse)?;
+                let labels = final_labels((&exposed, &unset), self.target_labels, self.job)?;
                 self.counts.added += u64::from(labels.is_some());
                 self.cache.insert(text, raw.kind, labels)
             }
@@ -220,17 +220,18 @@ impl<'a> PageReader<'a> {
     }
 }
 
-/// What a series is called here: its own labels and the target's, by the job's rule for conflicts, relabelled.
+/// What a series is called here: its own labels and the target's, by the job's rule for conflicts, relabelled. A label that the
+/// page gives as empty is one of its own, too.
 /// `None`: dropped.
 pub(super) fn final_labels(
-    exposed: &Labels,
+    (exposed, unset): (&Labels, &[String]),
     target: &Labels,
     job: &Job,
 ) -> Result<Option<Labels>, ScrapeError> {
     let mut builder = exposed.to_builder();
     if job.config.honor_labels {
         for (name, value) in target {
-            if builder.get(name).is_none() {
+            if builder.get(name).is_none() && !unset.iter().any(|u| u == name) {
                 builder.set(name, value);
             }
         }
@@ -305,8 +306,13 @@ mod tests {
 
     fn check_labels(job: &Job, exposed: &[(&str, &str)], expect: &str) {
         let target = Labels::from_pairs([("instance", "i"), ("job", "j")]).unwrap();
+        let unset: Vec<String> = exposed
+            .iter()
+            .filter(|l| l.1.is_empty())
+            .map(|l| l.0.to_owned())
+            .collect();
         let exposed = Labels::from_pairs(exposed.iter().copied()).unwrap();
-        let found = match final_labels(&exposed, &target, job) {
+        let found = match final_labels((&exposed, &unset), &target, job) {
             Ok(Some(labels)) => labels.to_string(),
             Ok(None) => "dropped".to_owned(),
             Err(error) => error.to_string(),
@@ -326,6 +332,10 @@ mod tests {
             r#"m{exported_exported_job="a", exported_job="b", instance="i", job="j"}"#,
         );
         check_labels(&plain, &[("a", "b")], "dropped");
+        // What is federated says of labels that it has none.
+        let none = [("__name__", "m"), ("instance", "")];
+        check_labels(&plain, &none, r#"m{instance="i", job="j"}"#);
+        check_labels(&honor, &none, r#"m{job="j"}"#);
     }
 
     #[test]

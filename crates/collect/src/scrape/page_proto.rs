@@ -5,7 +5,7 @@
 use super::error::ScrapeError;
 use super::page::{PageBatch, PageCounts, PageReader, final_labels};
 use lapwing_types::{Metadata, MetricKind, SeriesWrite};
-use lapwing_wire::proto_exposition::{ExpositionOptions, parse_to_batch};
+use lapwing_wire::proto_exposition::{ExpositionOptions, parse};
 use std::error::Error;
 
 impl PageReader<'_> {
@@ -17,23 +17,28 @@ impl PageReader<'_> {
             classic_beside_native: config.always_scrape_classic_histograms
                 || !config.scrape_native_histograms,
         };
-        let page = parse_to_batch(body, options).map_err(|error| {
+        let page = parse(body, options).map_err(|error| {
             let source = error.source().map_or(String::new(), |s| format!(": {s}"));
             ScrapeError::ParseProtobuf {
                 detail: format!("{error}{source}"),
             }
         })?;
-        for (family, said) in page.metadata {
+        for (family, said) in page.batch.metadata {
             self.families += 1;
             self.describe(&family, |m| *m == said, |m| Metadata::clone_from(m, &said));
         }
-        for series in page.series {
-            self.series(series)?;
+        let mut unset = page.unset.into_iter().peekable();
+        for (index, series) in page.batch.series.into_iter().enumerate() {
+            let mut names = Vec::new();
+            while let Some((_, name)) = unset.next_if(|(of, _)| *of == index) {
+                names.push(name);
+            }
+            self.series(series, &names)?;
         }
         Ok(self.finish())
     }
 
-    fn series(&mut self, mut series: SeriesWrite) -> Result<(), ScrapeError> {
+    fn series(&mut self, mut series: SeriesWrite, unset: &[String]) -> Result<(), ScrapeError> {
         if !self.job.config.scrape_native_histograms {
             series.histograms.clear();
         }
@@ -42,12 +47,16 @@ impl PageReader<'_> {
         }
         self.counts.scraped += 1;
         // Text and protobuf may follow each other on one target; their keys must not meet.
-        let key = format!("\u{0}{}", series.labels);
+        let mut key = format!("\u{0}{}", series.labels);
+        for name in unset {
+            key.push('\u{0}');
+            key.push_str(name);
+        }
         let kind = MetricKind::Unknown;
         let entry = match self.cache.find(&key, kind) {
             Some(entry) => entry,
             None => {
-                let labels = final_labels(&series.labels, self.target_labels, self.job)?;
+                let labels = final_labels((&series.labels, unset), self.target_labels, self.job)?;
                 self.counts.added += u64::from(labels.is_some());
                 self.cache.insert(&key, kind, labels)
             }
@@ -149,6 +158,40 @@ mod tests {
             "{classic:?}"
         );
         assert!(classic.iter().all(|l| l.ends_with(" 0")), "{classic:?}");
+    }
+
+    #[test]
+    fn an_empty_label_is_honoured() {
+        let config = ScrapeConfig {
+            job_name: "j".to_owned(),
+            honor_labels: true,
+            ..ScrapeConfig::default()
+        };
+        let job = Job::new(config, ScrapeDefaults::default()).unwrap();
+        let mut family = Writer::new();
+        family.string(1, "g");
+        family.uint64(3, 1);
+        for instance in [Some(""), Some("theirs"), None] {
+            family.message(4, |metric| {
+                if let Some(instance) = instance {
+                    metric.message(1, |label| {
+                        label.string(1, "instance");
+                        label.string(2, instance);
+                    });
+                }
+                metric.message(2, |g| g.double(1, 7.0));
+            });
+        }
+        let mut page = Vec::new();
+        push_varint(&mut page, family.as_bytes().len() as u64);
+        page.extend(family.into_bytes());
+        let mut state = ScrapeState::default();
+        state.scrapes = 1;
+        let target = Labels::from_pairs([("instance", "ours")]).unwrap();
+        let reader = PageReader::new(&job, &target, 1000, &mut state);
+        let (batch, _) = reader.read_protobuf(&page).unwrap();
+        let shown: Vec<String> = batch.rest.series.iter().map(|s| s.labels.to_string()).collect();
+        assert_eq!(shown, ["g", r#"g{instance="theirs"}"#, r#"g{instance="ours"}"#]);
     }
 
     #[test]

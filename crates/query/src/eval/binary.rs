@@ -8,7 +8,7 @@ use super::grid::{Cell, METRIC_LABELS, cell, is_absent};
 use super::{Evaluated, Evaluator, Grid, Steps, merge_same_labels, stream};
 use crate::annotation::Annotations;
 use crate::error::QueryError;
-use crate::promql::{Binary, BinaryOp, Cardinality, Matching, Span, ValueType};
+use crate::promql::{Binary, BinaryOp, Cardinality, Matching, Span, ValueType, label_name, quote};
 use crate::result::SampleValue;
 use hashbrown::HashMap;
 use lapwing_types::Labels;
@@ -449,6 +449,9 @@ fn operand(grid: &Grid, value: f64) -> Operand<'_> {
 
 /// All labels in braces, the name among them.
 pub(super) fn braces(labels: &Labels) -> String {
-    let parts: Vec<String> = labels.iter().map(|(n, v)| format!("{n}={v:?}")).collect();
+    let parts: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| format!("{}={}", label_name(name), quote(value)))
+        .collect();
     format!("{{{}}}", parts.join(", "))
 }

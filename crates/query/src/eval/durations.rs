@@ -26,7 +26,7 @@ impl Evaluator<'_> {
         Ok(match &duration.kind {
             DurationKind::Literal { seconds, .. } => *seconds,
             DurationKind::Step => self.query_step_ms as f64 / 1000.0,
-            DurationKind::Range => (self.query.last_ms() - self.query.start_ms) as f64 / 1000.0,
+            DurationKind::Range => (self.query.end_ms - self.query.start_ms) as f64 / 1000.0,
             DurationKind::Negated(inner) => -self.duration_seconds(inner)?,
             DurationKind::Positive(inner) => self.duration_seconds(inner)?,
             DurationKind::MinOf(a, b) => self.duration_seconds(a)?.min(self.duration_seconds(b)?),

@@ -2,7 +2,6 @@
 
 use super::binary::braces;
 use super::grid::{Grid, is_absent};
-use super::source::InstantTimes;
 use super::{Evaluated, Evaluator, Steps};
 use crate::error::QueryError;
 use crate::promql::{Call, Expr, ExprKind, VectorSelector};
@@ -80,8 +79,7 @@ impl Evaluator<'_> {
             all.push(matcher);
         }
         all.extend_from_slice(data_matchers);
-        let times = self.info_times(argument)?;
-        let (from, to) = times.needed(steps);
+        let (from, to) = self.info_range(argument, steps)?;
         let mut out = Vec::new();
         for one in self.select(&all, (from, to), self.instant_tier())?.iter() {
             self.check_interrupt()?;
@@ -90,22 +88,22 @@ impl Evaluator<'_> {
             out.push(InfoSeries {
                 key: key(one.labels.metric_name().unwrap_or(""), &one.labels),
                 labels: one.labels.clone(),
-                times: sample_times(&points, times, steps)?,
+                times: sample_times(&points, self.options.lookback_ms, steps)?,
             });
         }
         Ok(out)
     }
 
-    /// Info series are read at the times of the first selector in the argument.
-    fn info_times(&self, argument: &Expr) -> Evaluated<InstantTimes> {
-        match first_selector(argument) {
-            Some(selector) => self.instant_times(selector),
-            None => Ok(InstantTimes {
-                at_ms: None,
-                offset_ms: 0,
-                lookback_ms: self.options.lookback_ms,
-            }),
-        }
+    /// Each step sees the info series of its own time, but what is read of them is what the first selector in the argument reads.
+    /// So the labels of a look into the past are those of the present, as long as its range reaches there.
+    fn info_range(&self, argument: &Expr, steps: Steps) -> Evaluated<(i64, i64)> {
+        let (at_ms, offset_ms) = match first_selector(argument) {
+            Some(selector) => (self.at_ms(selector.at), self.offset_ms(&selector.offset)?),
+            None => (None, 0),
+        };
+        let first = at_ms.unwrap_or(steps.start_ms).saturating_sub(offset_ms);
+        let last = at_ms.unwrap_or(steps.end_ms).saturating_sub(offset_ms);
+        Ok((first.saturating_sub(self.options.lookback_ms) + 1, last))
     }
 }
 
@@ -141,25 +139,24 @@ fn first_selector(expr: &Expr) -> Option<&VectorSelector> {
 
 fn sample_times(
     points: &lapwing_store::SeriesPoints,
-    times: InstantTimes,
+    lookback_ms: i64,
     steps: Steps,
 ) -> Evaluated<Vec<Option<i64>>> {
     steps
         .times()
-        .map(|step| {
-            let reference = times.reference(step);
+        .map(|reference| {
             let newest = points
                 .times_ms
                 .partition_point(|t| *t <= reference)
                 .checked_sub(1);
             let alive = |h: &&(i64, Arc<FloatHistogram>)| {
-                h.0 <= reference && h.0 > reference.saturating_sub(times.lookback_ms)
+                h.0 <= reference && h.0 > reference.saturating_sub(lookback_ms)
             };
             if points.histograms.iter().any(|h| alive(&h)) {
                 return Err(QueryError::execution("info sample should be float"));
             }
             Ok(newest
-                .filter(|i| points.times_ms[*i] > reference.saturating_sub(times.lookback_ms))
+                .filter(|i| points.times_ms[*i] > reference.saturating_sub(lookback_ms))
                 .filter(|i| !lapwing_types::is_stale(points.values[*i]))
                 .map(|i| points.times_ms[i]))
         })
@@ -196,7 +193,8 @@ fn combine(
             };
             let row = *rows
                 .entry(labels)
-                .or_insert_with_key(|labels| out.push_row(labels.clone(), meta.drop_name));
+                // As in Prometheus: a name that was to be dropped later stays.
+                .or_insert_with_key(|labels| out.push_row(labels.clone(), false));
             if !is_absent(out.at(row, step)) {
                 return Err(QueryError::same_labels());
             }

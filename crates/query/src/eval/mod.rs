@@ -152,8 +152,8 @@ impl<'a> Evaluator<'a> {
             Function::Pi => constant(std::f64::consts::PI),
             Function::Time => Ok(steps.times().map(seconds).collect()),
             Function::Start => constant(seconds(self.query.start_ms)),
-            Function::End => constant(seconds(self.query.last_ms())),
-            Function::Range => constant(seconds(self.query.last_ms() - self.query.start_ms)),
+            Function::End => constant(seconds(self.query.end_ms)),
+            Function::Range => constant(seconds(self.query.end_ms - self.query.start_ms)),
             Function::Step => constant(seconds(self.query_step_ms)),
             Function::MinOf | Function::MaxOf => {
                 let first = self.scalar(&call.args[0], steps)?;
@@ -279,7 +279,7 @@ impl<'a> Evaluator<'a> {
         match at? {
             At::Ms(ms) => Some(ms),
             At::Start => Some(self.query.start_ms),
-            At::End => Some(self.query.last_ms()),
+            At::End => Some(self.query.end_ms),
         }
     }
 }

@@ -5,6 +5,8 @@ pub(crate) struct Steps {
     pub(crate) start_ms: i64,
     pub(crate) step_ms: i64,
     pub(crate) count: usize,
+    /// What was asked for as the end; the last step may lie before it.
+    pub(crate) end_ms: i64,
 }
 
 impl Steps {
@@ -19,6 +21,7 @@ impl Steps {
             start_ms,
             step_ms: step_ms.max(1),
             count,
+            end_ms,
         }
     }
 
@@ -27,6 +30,7 @@ impl Steps {
             start_ms: at_ms,
             step_ms: 1,
             count: 1,
+            end_ms: at_ms,
         }
     }
 

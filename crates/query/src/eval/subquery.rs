@@ -16,9 +16,9 @@ impl Evaluator<'_> {
             None => self.options.subquery_step_ms,
         };
         let offset_ms = self.offset_ms(&subquery.offset)?;
-        let (first, last) = match self.at_ms(subquery.at) {
-            Some(at) => (at, at),
-            None => (outer.start_ms, outer.last_ms()),
+        let (first, last, end) = match self.at_ms(subquery.at) {
+            Some(at) => (at, at, at),
+            None => (outer.start_ms, outer.last_ms(), outer.end_ms),
         };
         let after = first.saturating_sub(offset_ms).saturating_sub(range_ms);
         // Division towards zero, then one step on when that is not yet after the start.
@@ -26,7 +26,10 @@ impl Evaluator<'_> {
         if start <= after {
             start = start.saturating_add(step_ms);
         }
-        let steps = Steps::new(start, last.saturating_sub(offset_ms), step_ms);
+        let steps = Steps {
+            end_ms: end.saturating_sub(offset_ms),
+            ..Steps::new(start, last.saturating_sub(offset_ms), step_ms)
+        };
         self.budget.pass(steps.count as u64, 0)?;
         Ok(steps)
     }

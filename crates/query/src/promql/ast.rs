@@ -174,7 +174,7 @@ pub enum AggregateOp {
 }
 
 impl AggregateOp {
-    const ALL: [AggregateOp; 14] = [
+    pub const ALL: [AggregateOp; 14] = [
         AggregateOp::Avg,
         AggregateOp::Bottomk,
         AggregateOp::Count,

@@ -26,5 +26,5 @@ pub(crate) use literal::{is_label_name, shown};
 pub(crate) use parser::line_and_column;
 pub use parser::{ParseError, ParseOptions, parse, parse_metric_selector, parse_with};
 pub(crate) use print::plain_number;
-pub(crate) use print::quote;
+pub(crate) use print::{label_name, quote};
 pub use selectors::Reading;

@@ -90,6 +90,10 @@ pub(crate) fn quote(text: &str) -> String {
             c if (c as u32) < 0x20 || c as u32 == 0x7f => {
                 let _ = write!(out, "\\x{:02x}", c as u32);
             }
+            // Blanks that look like others.
+            c if c != ' ' && (c.is_control() || c.is_whitespace()) => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
             c => match stray_byte(c) {
                 Some(byte) => {
                     let _ = write!(out, "\\x{byte:02x}");
@@ -108,7 +112,8 @@ fn is_identifier(name: &str) -> bool {
         && bytes.all(|b| b == b'_' || b.is_ascii_alphanumeric())
 }
 
-fn label_name(name: &str) -> String {
+/// In quotes where it could not stand without.
+pub(crate) fn label_name(name: &str) -> String {
     if is_identifier(name) {
         name.to_owned()
     } else {

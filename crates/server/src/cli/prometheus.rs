@@ -7,7 +7,7 @@ use super::Exit;
 use super::peer_flags::Meaning::{self, IdleSwitch, IdleValue, Switch, Value};
 use super::peer_flags::{Flags, Peer, open_addresses};
 use super::serve::{launch, start_logging};
-use crate::config::{Config, Loaded, PrometheusFile, did_you_mean, load_prometheus};
+use crate::config::{Config, CorsOrigin, Loaded, PrometheusFile, did_you_mean, load_prometheus};
 use crate::launch::Launch;
 use lapwing_types::parse_size_bytes;
 use std::ffi::OsString;
@@ -87,7 +87,7 @@ const FLAGS: [(&str, Meaning); 73] = [
     ("web.config.file", Value),
     ("web.console.libraries", IdleValue),
     ("web.console.templates", IdleValue),
-    ("web.cors.origin", IdleValue),
+    ("web.cors.origin", Value),
     ("web.enable-admin-api", Switch),
     ("web.enable-lifecycle", Switch),
     ("web.enable-otlp-receiver", Switch),
@@ -223,6 +223,10 @@ fn base_config(flags: &Flags, warnings: &mut Vec<String>) -> Result<Config, Stri
     config.receive.pushgateway = false;
     config.web.admin_api = flags.is_on("web.enable-admin-api");
     config.web.lifecycle = flags.is_on("web.enable-lifecycle");
+    if let Some(text) = flags.last("web.cors.origin") {
+        let origin = CorsOrigin::parse(text).map_err(|e| format!("--web.cors.origin: {e}"))?;
+        config.web.cors_origin = Some(origin);
+    }
     flags.listen(":9090", &mut config)?;
     for word in flags.words("enable-feature") {
         feature(word, &mut config, warnings);

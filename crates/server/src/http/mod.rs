@@ -5,11 +5,13 @@
 
 mod alertmanager;
 mod auth;
+mod cors;
 mod dashboard;
 mod health;
 mod ingest;
 mod lifecycle;
 mod listener;
+mod methods;
 mod numbers;
 mod opening;
 mod operations;
@@ -47,12 +49,18 @@ pub(crate) fn router(state: AppState) -> Router {
         .with_state(state.clone())
         .layer(tower_http::compression::CompressionLayer::new())
         .layer(middleware::from_fn_with_state(state.clone(), auth::check))
+        .layer(middleware::from_fn_with_state(state.clone(), cors::cross_origin))
         .layer(middleware::from_fn_with_state(state, numbers::count));
-    if prefix.is_empty() {
-        return all;
-    }
-    let to_prefix = format!("{prefix}/");
+    let whole = if prefix.is_empty() {
+        all
+    } else {
+        let to_prefix = format!("{prefix}/");
+        Router::new()
+            .route("/", get(|| async move { Redirect::temporary(&to_prefix) }))
+            .nest(&prefix, all)
+    };
+    // Around the whole router: which methods a path has is said outside the layers of the path.
     Router::new()
-        .route("/", get(|| async move { Redirect::temporary(&to_prefix) }))
-        .nest(&prefix, all)
+        .fallback_service(whole)
+        .layer(middleware::from_fn(methods::name))
 }

@@ -2,6 +2,7 @@
 
 use super::appender::Appender;
 use super::backup::{self, BackupReport};
+use super::block::BlockMeta;
 use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
 use super::core::Core;
@@ -220,6 +221,15 @@ impl MetricsStore {
     /// What costs little to tell.
     pub fn numbers(&self) -> StoreNumbers {
         numbers(&self.shared.core)
+    }
+
+    /// The live blocks by name, the oldest first.
+    pub fn blocks(&self) -> Vec<(String, BlockMeta)> {
+        let blocks = self.shared.core.blocks.list();
+        blocks
+            .iter()
+            .map(|b| (b.name.clone(), b.block.meta().clone()))
+            .collect()
     }
 
     pub fn stats(&self) -> StoreStats {

@@ -18,11 +18,16 @@ pub struct Bucket {
 impl Bucket {
     /// Negative buckets include their lower bound, the zero bucket both.
     pub fn lower_inclusive(&self) -> bool {
-        self.lower < 0.0
+        self.lower < 0.0 || self.is_zero_bucket()
     }
 
     pub fn upper_inclusive(&self) -> bool {
-        self.upper > 0.0
+        self.upper > 0.0 || self.is_zero_bucket()
+    }
+
+    /// It is as wide on either side; with a threshold of zero it holds zero alone.
+    fn is_zero_bucket(&self) -> bool {
+        self.lower == -self.upper
     }
 }
 
@@ -141,6 +146,26 @@ impl FloatHistogram {
         out
     }
 
+    /// Custom buckets as a classic histogram counts them: upper bounds, and how much lies at or below each; +Inf is the last.
+    pub fn cumulative_custom_buckets(&self) -> Vec<(f64, f64)> {
+        let bounds = self.custom_bounds.iter().copied().chain([f64::INFINITY]);
+        let mut buckets: Vec<(f64, f64)> = bounds.map(|bound| (bound, 0.0)).collect();
+        for (index, count) in span_indexes(&self.positive_spans).zip(&self.positive) {
+            let place = usize::try_from(index)
+                .ok()
+                .and_then(|index| buckets.get_mut(index));
+            if let Some(bucket) = place {
+                bucket.1 += count;
+            }
+        }
+        let mut below = 0.0;
+        for bucket in &mut buckets {
+            below += bucket.1;
+            bucket.1 = below;
+        }
+        buckets
+    }
+
     /// Drops empty buckets and joins what becomes adjacent.
     pub fn compact(&mut self) {
         let populated = |spans: &[Span], counts: &[f64]| {
@@ -220,6 +245,38 @@ mod tests {
         assert_eq!(bucket_bound(-1, CUSTOM_BUCKETS_SCHEMA, &[1.0]), f64::NEG_INFINITY);
         assert_eq!(bucket_bound(0, CUSTOM_BUCKETS_SCHEMA, &[1.0]), 1.0);
         assert_eq!(bucket_bound(1, CUSTOM_BUCKETS_SCHEMA, &[1.0]), f64::INFINITY);
+    }
+
+    #[test]
+    fn the_zero_bucket_holds_both_its_bounds() {
+        for zero_threshold in [0.0, 0.5] {
+            let h = FloatHistogram {
+                zero_threshold,
+                zero_count: 1.0,
+                ..FloatHistogram::default()
+            };
+            let zero = h.zero_bucket();
+            assert!(
+                zero.lower_inclusive() && zero.upper_inclusive(),
+                "{zero_threshold}"
+            );
+        }
+    }
+
+    #[test]
+    fn custom_buckets_add_up() {
+        let h = FloatHistogram {
+            schema: CUSTOM_BUCKETS_SCHEMA,
+            custom_bounds: [0.5, 1.0, 2.0].into(),
+            positive_spans: vec![Span { offset: 0, length: 1 }, Span { offset: 1, length: 2 }],
+            positive: vec![1.0, 2.0, 4.0],
+            count: 7.0,
+            ..FloatHistogram::default()
+        };
+        assert_eq!(
+            h.cumulative_custom_buckets(),
+            [(0.5, 1.0), (1.0, 1.0), (2.0, 3.0), (f64::INFINITY, 7.0)]
+        );
     }
 
     #[test]

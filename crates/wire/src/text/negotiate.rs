@@ -1,6 +1,8 @@
 //! Which exposition format a client asks for (`Accept`), and which one an answer is in (`Content-Type`).
 
 use super::parser::Format;
+use crate::names;
+use std::borrow::Cow;
 
 /// A format on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,30 @@ pub enum Escaping {
     Underscores,
     Dots,
     Values,
+}
+
+impl Escaping {
+    pub(crate) fn metric_name<'n>(self, name: &'n str) -> Cow<'n, str> {
+        match self {
+            Escaping::AllowUtf8 => Cow::Borrowed(name),
+            Escaping::Underscores => names::escape_underscores(name),
+            Escaping::Dots => Cow::Owned(names::escape_dots(name)),
+            Escaping::Values => names::escape_values(name),
+        }
+    }
+
+    /// A colon is fine in a metric's name and not in a label's.
+    pub(crate) fn label_name<'n>(self, name: &'n str) -> Cow<'n, str> {
+        if self == Escaping::AllowUtf8 || names::is_legacy_label_name(name) {
+            return Cow::Borrowed(name);
+        }
+        let escaped = self.metric_name(name);
+        if escaped.contains(':') {
+            Cow::Owned(escaped.replace(':', "_"))
+        } else {
+            escaped
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +89,19 @@ impl Negotiated {
 /// The best of what the client accepts: highest `q`, first named among equals. Nothing understood means plain text.
 pub fn negotiate(accept: &str, offer: &[Exposition]) -> Negotiated {
     let mut best: Option<(f32, Negotiated)> = None;
-    for range in accept.split(',') {
-        let media = Media::parse(range);
+    let ranges: Vec<Media> = accept.split(',').map(Media::parse).collect();
+    // A Prometheus says beside text alone which names it takes, and means protobuf too.
+    let elsewhere = ranges.iter().find_map(|media| media.escaping());
+    for media in &ranges {
         let q: f32 = media.parameter("q").and_then(|q| q.parse().ok()).unwrap_or(1.0);
-        let Some(negotiated) = media.understood().filter(|n| offer.contains(&n.exposition)) else {
+        let Some(mut negotiated) = media.understood().filter(|n| offer.contains(&n.exposition)) else {
             continue;
         };
+        if let (Exposition::Protobuf, None, Some(escaping)) =
+            (negotiated.exposition, media.escaping(), elsewhere)
+        {
+            negotiated.escaping = escaping;
+        }
         if q > 0.0 && best.is_none_or(|(best_q, _)| q > best_q) {
             best = Some((q, negotiated));
         }
@@ -131,13 +164,17 @@ impl Media {
             }
             _ => return None,
         };
-        let escaping = match self.parameter("escaping") {
-            Some("allow-utf-8") => Escaping::AllowUtf8,
-            Some("dots") => Escaping::Dots,
-            Some("values") => Escaping::Values,
-            _ => Escaping::Underscores,
-        };
+        let escaping = self.escaping().unwrap_or(Escaping::Underscores);
         Some(Negotiated { exposition, escaping })
+    }
+
+    fn escaping(&self) -> Option<Escaping> {
+        match self.parameter("escaping")? {
+            "allow-utf-8" => Some(Escaping::AllowUtf8),
+            "dots" => Some(Escaping::Dots),
+            "values" => Some(Escaping::Values),
+            _ => Some(Escaping::Underscores),
+        }
     }
 }
 
@@ -168,6 +205,13 @@ mod tests {
              text/plain;q=0.9;escaping=values",
             Exposition::Text,
             Escaping::Values,
+        );
+        // As Prometheus 3.5 asks when it wants native histograms.
+        check(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,\
+             text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3",
+            Exposition::Protobuf,
+            Escaping::AllowUtf8,
         );
         check(
             "text/plain;q=0.3, application/openmetrics-text;q=0",

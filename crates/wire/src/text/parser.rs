@@ -72,6 +72,12 @@ impl<'a> RawSample<'a> {
     }
 
     pub fn labels(&self) -> Result<Labels, ParseError> {
+        self.labels_and_unset().map(|(labels, _)| labels)
+    }
+
+    /// The labels, and the names of those that the page gives as empty: what is federated says so that it has none, and none
+    /// shall be put in its place.
+    pub fn labels_and_unset(&self) -> Result<(Labels, Vec<String>), ParseError> {
         parse_series(self.page, self.start, self.end, self.kind)
     }
 

@@ -11,14 +11,14 @@ use std::borrow::Cow;
 
 type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// Labels of the series at `range` of the page. `kind` is that of its family: it decides whether `le` and `quantile`
-/// are spelled canonically, as Prometheus 3 does on ingestion.
+/// Labels of the series at `range` of the page, and the names of those that it gives as empty. `kind` is that of its family:
+/// it decides whether `le` and `quantile` are spelled canonically, as Prometheus 3 does on ingestion.
 pub(crate) fn parse_series(
     page: &str,
     start: usize,
     end: usize,
     kind: MetricKind,
-) -> Result<Labels, ParseError> {
+) -> Result<(Labels, Vec<String>), ParseError> {
     let mut cursor = Cursor { page, at: start, end };
     let mut pairs: Vec<Pair<'_>> = Vec::with_capacity(16);
     let bare = cursor.take_until(|b| b == b'{' || is_blank(b));
@@ -40,7 +40,11 @@ pub(crate) fn parse_series(
         return Err(cursor.fail(start, ParseReason::NoMetricName));
     }
     canonicalise(&mut pairs, kind);
-    Labels::from_pairs(pairs).map_err(|source| cursor.fail(start, ParseReason::Labels(source)))
+    let unset = pairs.iter().filter(|(_, value)| value.is_empty());
+    let unset = unset.map(|(name, _)| name.clone().into_owned()).collect();
+    let labels =
+        Labels::from_pairs(pairs).map_err(|source| cursor.fail(start, ParseReason::Labels(source)))?;
+    Ok((labels, unset))
 }
 
 /// Labels of an exemplar: braces without a metric name. Returns them with the offset after the closing brace.

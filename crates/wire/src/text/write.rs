@@ -96,7 +96,7 @@ impl Page {
         self.out.push_str("# ");
         self.out.push_str(keyword);
         self.out.push(' ');
-        let name = self.name(name);
+        let name = self.escaping.metric_name(name);
         if names::is_legacy_metric_name(&name) {
             self.out.push_str(&name);
         } else {
@@ -107,7 +107,7 @@ impl Page {
 
     fn sample(&mut self, sample: &FamilySample, always: Option<&str>) {
         let name = sample.labels.metric_name().unwrap_or("");
-        let name = self.name(name).into_owned();
+        let name = self.escaping.metric_name(name).into_owned();
         let bare = names::is_legacy_metric_name(&name);
         if bare {
             self.out.push_str(&name);
@@ -157,7 +157,7 @@ impl Page {
             }
             self.out.push(separator);
             separator = ',';
-            let name = self.label_name(name);
+            let name = self.escaping.label_name(name);
             if names::is_legacy_label_name(&name) {
                 self.out.push_str(&name);
             } else {
@@ -187,28 +187,6 @@ impl Page {
         self.out.push('"');
         self.out.push_str(&escape(text, true));
         self.out.push('"');
-    }
-
-    fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        match self.escaping {
-            Escaping::AllowUtf8 => Cow::Borrowed(name),
-            Escaping::Underscores => names::escape_underscores(name),
-            Escaping::Dots => Cow::Owned(names::escape_dots(name)),
-            Escaping::Values => names::escape_values(name),
-        }
-    }
-
-    /// A colon is fine in a metric's name and not in a label's.
-    fn label_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        if self.escaping == Escaping::AllowUtf8 || names::is_legacy_label_name(name) {
-            return Cow::Borrowed(name);
-        }
-        let escaped = self.name(name);
-        if escaped.contains(':') {
-            Cow::Owned(escaped.replace(':', "_"))
-        } else {
-            escaped
-        }
     }
 }
 

@@ -6,6 +6,7 @@ mod otlp;
 mod prom_tsdb;
 mod promtool;
 mod proto_exposition;
+mod proto_federation;
 mod push;
 mod remote_read;
 mod remote_write;

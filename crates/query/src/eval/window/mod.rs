@@ -267,7 +267,8 @@ impl Evaluator<'_> {
             result?;
             Ok(Row {
                 labels: labels.clone(),
-                drop_name: inner.rows[row].drop_name || drops_name(call.function),
+                // As in Prometheus: what was to be dropped inside is forgotten, and `last_over_time` gives the name back.
+                drop_name: drops_name(call.function),
             })
         })?;
         let mut grid = out.unwrap_or_else(|| Grid::new(steps.count));

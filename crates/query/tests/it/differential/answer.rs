@@ -32,16 +32,15 @@ pub(super) enum Answer {
 }
 
 fn histogram(h: &FloatHistogram) -> Point {
-    // The API leaves out a zero bucket that is not positive.
-    let zero = Some(h.zero_bucket()).filter(|b| b.count > 0.0);
-    let buckets = h
-        .negative_buckets()
-        .chain(zero)
-        .chain(h.positive_buckets())
-        .filter(|b| b.count != 0.0)
-        .map(|b| (b.lower, b.upper, b.count))
-        .collect();
-    Point::Histogram(h.count, h.sum, sorted(buckets))
+    let buckets = h.all_buckets();
+    let buckets = buckets.iter().map(|b| (b.lower, b.upper, b.count)).collect();
+    Point::Histogram(h.count, h.sum, told(buckets))
+}
+
+/// The API leaves out empty buckets. Whether one is there to become NaN is a matter of what is stored beside it.
+fn told(mut buckets: Vec<(f64, f64, f64)>) -> Vec<(f64, f64, f64)> {
+    buckets.retain(|bucket| bucket.2 != 0.0 && !bucket.2.is_nan());
+    sorted(buckets)
 }
 
 fn sorted(mut buckets: Vec<(f64, f64, f64)>) -> Vec<(f64, f64, f64)> {
@@ -98,9 +97,11 @@ impl Answer {
             }
             QueryValue::Str { .. } => {}
         }
+        // Of resets that disagree only later versions speak.
+        let is_told = |warning: &String| !warning.contains("conflicting counter resets");
         Answer::Values {
             series,
-            warns: !result.warnings.is_empty(),
+            warns: result.warnings.iter().any(is_told),
             informs: !result.infos.is_empty(),
         }
     }
@@ -164,7 +165,7 @@ fn histogram_of(json: &Json) -> Point {
         .flatten()
         .map(|b| (number(&b[1]), number(&b[2]), number(&b[3])))
         .collect();
-    Point::Histogram(number(&json["count"]), number(&json["sum"]), sorted(buckets))
+    Point::Histogram(number(&json["count"]), number(&json["sum"]), told(buckets))
 }
 
 fn same(a: &Point, b: &Point) -> bool {

@@ -39,7 +39,8 @@ impl Drop for Peer {
 }
 
 impl Peer {
-    pub(super) fn start(program: &Path) -> Self {
+    /// `features`: those beside native histograms and experimental functions, with a comma before each.
+    pub(super) fn start(program: &Path, features: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("prometheus.yml");
         std::fs::write(&config, "global:\n  evaluation_interval: 1m\n").unwrap();
@@ -57,7 +58,9 @@ impl Peer {
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .arg("--web.enable-remote-write-receiver")
             .arg("--storage.tsdb.retention.time=100y")
-            .arg("--enable-feature=native-histograms,promql-experimental-functions")
+            .arg(format!(
+                "--enable-feature=native-histograms,promql-experimental-functions{features}"
+            ))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -119,7 +122,10 @@ impl Peer {
                     histograms: Vec::new(),
                 };
                 match value {
-                    Value::Float(value) => series.samples.push(Sample { value: *value, t_ms }),
+                    Value::Float(value) => series.samples.push(Sample {
+                        value: Some(*value),
+                        t_ms,
+                    }),
                     Value::Histogram(h) => series.histograms.push(Histogram::of(h, t_ms)),
                 }
                 slices.entry(t_ms).or_default().push(series);
@@ -203,8 +209,9 @@ struct Label {
 
 #[derive(Clone, PartialEq, Message)]
 struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
+    /// Optional, so that a negative zero is written.
+    #[prost(double, optional, tag = "1")]
+    value: Option<f64>,
     #[prost(int64, tag = "2")]
     t_ms: i64,
 }

@@ -57,7 +57,7 @@ fn fill(source: &mut MemorySource) {
         let mut add = |text: &str, value: Value| {
             let (name, rest) = text.split_once(' ').unwrap_or((text, ""));
             let mut pairs = vec![("__name__", name)];
-            pairs.extend(rest.split_whitespace().filter_map(|p| p.split_once('=')));
+            pairs.extend(rest.split(' ').filter_map(|p| p.split_once('=')));
             source.add(&Labels::from_pairs(pairs).unwrap(), t_ms, value);
         };
         for name in 'a'..='m' {
@@ -86,6 +86,8 @@ fn fill(source: &mut MemorySource) {
             add(&format!("both le={le}"), Value::Float(grown));
         }
         add("both", histogram(native(grown, ResetHint::Unknown)));
+        add("strange job=a ä.b=\u{e9}\u{a0}", Value::Float(grown));
+        add("strange job=b ä.b=\u{e9}\u{a0}", Value::Float(grown));
         add("broken_bucket le=much", Value::Float(grown));
         add("broken_bucket", Value::Float(grown));
     }
@@ -366,6 +368,11 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
         "job=\"a\"}, {__name__=\"gauge\", job=\"b\"}]",
         "job=\"b\"}, {__name__=\"gauge\", job=\"a\"}]",
     ),
+    (
+        "gauge * on(nothing) strange",
+        "[{__name__=\"strange\", job=\"a\", \"ä.b\"=\"é\\u00a0\"}, {__name__=\"strange\", job=\"b\"",
+        "{__name__=\"strange\", job=\"b\", \"ä.b\"=\"é\\u00a0\"}",
+    ),
     ("0x", "invalid syntax in \"0x\"", "strconv.ParseFloat"),
     (
         "topk(NaN, gauge)",
@@ -430,7 +437,7 @@ fn says_what_prometheus_says() {
     let mut source = MemorySource::default();
     fill(&mut source);
     source.settle();
-    let peer = Peer::start(&program);
+    let peer = Peer::start(&program, "");
     peer.write(&source);
     let options = QueryOptions {
         experimental: true,

@@ -87,6 +87,12 @@ pub(crate) const KEYS: &[Described] = &[
         "whether POST /-/reload is answered",
     ),
     (
+        "web.cors_origin",
+        Text,
+        "",
+        "whose pages may read the API in a browser: a pattern of whole origins, `.*` for all",
+    ),
+    (
         "web.tokens[].name",
         Text,
         "",

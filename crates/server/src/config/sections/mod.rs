@@ -2,6 +2,7 @@
 
 pub(crate) mod alerting;
 mod blackbox;
+mod cors;
 mod dashboards;
 mod discover;
 mod global;
@@ -19,6 +20,7 @@ mod web;
 
 pub(crate) use alerting::{AlertingConfig, expand_glob, foreign_keys};
 pub(crate) use blackbox::BlackboxConfig;
+pub(crate) use cors::CorsOrigin;
 pub(crate) use dashboards::DashboardsConfig;
 pub(crate) use discover::DiscoverConfig;
 pub(crate) use global::GlobalConfig;

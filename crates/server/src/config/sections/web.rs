@@ -2,6 +2,7 @@
 //!
 //! Loopback needs no token. Any other address without one refuses to start, and says which line to add.
 
+use super::cors::CorsOrigin;
 use super::tls::{self, Tls, read_file};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
@@ -28,6 +29,8 @@ pub(crate) struct WebConfig {
     /// Whether `POST /-/reload` is answered.
     pub(crate) lifecycle: bool,
     pub(crate) tls: Option<Tls>,
+    /// Whose pages may read the API; nobody's without it.
+    pub(crate) cors_origin: Option<CorsOrigin>,
 }
 
 /// What the bearer of a token may do; each role includes those before it.
@@ -80,6 +83,7 @@ impl Default for WebConfig {
             admin_api: true,
             lifecycle: true,
             tls: None,
+            cors_origin: None,
         }
     }
 }
@@ -127,6 +131,7 @@ impl WebConfig {
             admin_api: map.bool("admin_api", notes).unwrap_or(default.admin_api),
             lifecycle: map.bool("lifecycle", notes).unwrap_or(default.lifecycle),
             tls: map.node("tls").and_then(|n| tls::read(n, "web.tls", notes)),
+            cors_origin: read_cors_origin(&mut map, notes),
         };
         map.finish(notes);
         config
@@ -171,6 +176,15 @@ fn read_prefix(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> String {
         notes.error(at, "web.route_prefix", reason);
         String::new()
     })
+}
+
+fn read_cors_origin(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Option<CorsOrigin> {
+    let at = map.node("cors_origin").map_or(map.at, |n| n.at);
+    let text = map.text("cors_origin", notes)?;
+    let parsed = CorsOrigin::parse(&text);
+    parsed
+        .map_err(|reason| notes.error(at, "web.cors_origin", format!("not a pattern: {reason}")))
+        .ok()
 }
 
 /// `/lapwing/` and `lapwing` are `/lapwing`.

@@ -4,8 +4,10 @@ mod admin;
 mod backtest;
 mod envelope;
 mod external;
+mod features;
 mod federate;
 mod labels;
+mod notifications;
 mod params;
 mod query;
 mod read;
@@ -46,6 +48,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/alertmanagers", get(rules::alertmanagers))
         .route("/api/v1/targets", get(targets::targets))
         .route("/api/v1/targets/relabel", post(targets::relabel))
+        .route("/api/v1/targets/relabel_steps", get(targets::relabel_steps))
         .route("/api/v1/targets/metadata", get(targets::metadata))
         .route("/api/v1/scrape_pools", get(targets::scrape_pools))
         .route("/api/v1/found", get(targets::found))
@@ -56,6 +59,10 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/status/settings", get(status::settings))
         .route("/api/v1/status/doctor", get(status::doctor))
         .route("/api/v1/status/tsdb", get(status::tsdb))
+        .route("/api/v1/status/tsdb/blocks", get(status::tsdb_blocks))
+        .route("/api/v1/features", get(features::features))
+        .route("/api/v1/notifications", get(notifications::list))
+        .route("/api/v1/notifications/live", get(notifications::live))
         .route("/api/v1/status/walreplay", get(status::walreplay))
         .route(
             "/api/v1/admin/tsdb/delete_series",

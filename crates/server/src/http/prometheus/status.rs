@@ -189,6 +189,29 @@ fn damage(stats: &StoreStats, limit: usize) -> serde_json::Value {
     })
 }
 
+/// The blocks on disk. Compaction is not by generations here, so that a block is its own only source.
+pub(crate) async fn tsdb_blocks(State(state): State<AppState>) -> Result<Success, ApiError> {
+    let blocks = state.engine.store().blocks().into_iter().map(|(name, meta)| {
+        json!({
+            "ulid": name,
+            "minTime": meta.min_ms,
+            // Behind the last sample, as a block of Prometheus says it.
+            "maxTime": meta.max_ms.saturating_add(1),
+            "stats": {
+                "numSamples": meta.samples + meta.histograms + meta.tier_points,
+                "numFloatSamples": meta.samples,
+                "numHistogramSamples": meta.histograms,
+                "numSeries": meta.series,
+            },
+            "compaction": { "level": 1, "sources": [name] },
+            "version": 1,
+            "resolutionMs": meta.resolution_ms,
+            "sizeBytes": meta.size_bytes,
+        })
+    });
+    Success::json(&json!({ "blocks": blocks.collect::<Vec<_>>() }))
+}
+
 pub(crate) async fn walreplay(State(state): State<AppState>) -> Result<Success, ApiError> {
     let segments = state.engine.store().numbers().log_segments;
     Success::json(&json!({ "min": 0, "max": segments, "current": segments, "state": "done" }))

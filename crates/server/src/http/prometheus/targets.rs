@@ -31,9 +31,10 @@ pub(crate) async fn targets(State(state): State<AppState>, params: Params) -> Re
     }
     if matches!(wanted.as_str(), "any" | "dropped") {
         let dropped = scraper.dropped_targets();
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let pools = pools(&state).into_iter().filter(|p| in_pool(p));
+        let mut counts: BTreeMap<String, u64> = pools.map(|p| (p, 0)).collect();
         for target in dropped.iter().filter(|t| in_pool(&t.job)) {
-            *counts.entry(&target.job).or_default() += 1;
+            *counts.entry(target.job.clone()).or_default() += 1;
         }
         answer["droppedTargetCounts"] = json!(counts);
         let rows: Vec<Value> = dropped
@@ -68,15 +69,10 @@ pub(crate) async fn relabel(
     State(state): State<AppState>,
     Json(asked): Json<RelabelAsked>,
 ) -> Result<Success, ApiError> {
-    let config = state.config();
-    let job = config.scrape_configs.iter().find(|c| c.job_name == asked.job);
-    let job = job.ok_or_else(|| {
-        ApiError::new(
-            ErrorClass::NotFound,
-            format!("no job {:?} is configured", asked.job),
-        )
+    let rules = rules_of(&state, &asked.job)?.ok_or_else(|| {
+        let message = format!("no job {:?} is configured", asked.job);
+        ApiError::new(ErrorClass::NotFound, message)
     })?;
-    let rules = RelabelRules::new(&job.relabel_configs).map_err(|e| ApiError::internal(with_causes(&e)))?;
     let steps: Vec<RelabelStepView> = rules
         .steps(&asked.labels)
         .into_iter()
@@ -87,6 +83,63 @@ pub(crate) async fn relabel(
         })
         .collect();
     Success::json(&steps)
+}
+
+fn rules_of(state: &AppState, job: &str) -> Result<Option<RelabelRules>, ApiError> {
+    let config = state.config();
+    let job = config.scrape_configs.iter().find(|c| c.job_name == job);
+    let rules = job.map(|job| RelabelRules::new(&job.relabel_configs));
+    rules.transpose().map_err(|e| ApiError::internal(with_causes(&e)))
+}
+
+/// The same question as Prometheus's own UI asks it.
+pub(crate) async fn relabel_steps(
+    State(state): State<AppState>,
+    params: Params,
+) -> Result<Success, ApiError> {
+    let pool = params
+        .get("scrapePool")
+        .ok_or_else(|| ApiError::bad_data("no scrapePool parameter provided"))?;
+    let labels = params
+        .get("labels")
+        .ok_or_else(|| ApiError::bad_data("no labels parameter provided"))?;
+    let labels: Labels = serde_json::from_str(labels)
+        .map_err(|e| ApiError::bad_data(format!("invalid labels parameter: {e}")))?;
+    let rules = rules_of(&state, pool)?.ok_or_else(|| {
+        ApiError::bad_data(format!(
+            "error getting scrape config: scrape pool {pool:?} not found"
+        ))
+    })?;
+    let steps: Vec<Value> = rules
+        .steps(&labels)
+        .into_iter()
+        .map(|step| {
+            let keep = step.outcome != StepOutcome::Dropped;
+            let output = if keep { json!(step.labels) } else { json!({}) };
+            json!({ "rule": rule_json(&step.rule), "output": output, "keep": keep })
+        })
+        .collect();
+    Success::json(&json!({ "steps": steps }))
+}
+
+/// In the spelling of Prometheus's API, which is not that of its files.
+fn rule_json(rule: &RelabelConfig) -> Value {
+    let mut row = json!({
+        "separator": rule.separator,
+        "regex": rule.regex,
+        "replacement": rule.replacement,
+        "action": rule.action,
+    });
+    if !rule.source_labels.is_empty() {
+        row["sourceLabels"] = json!(rule.source_labels);
+    }
+    if !rule.target_label.is_empty() {
+        row["targetLabel"] = json!(rule.target_label);
+    }
+    if rule.modulus > 0 {
+        row["modulus"] = json!(rule.modulus);
+    }
+    row
 }
 
 fn rule_text(rule: &RelabelConfig) -> String {
@@ -145,9 +198,15 @@ pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> R
 }
 
 pub(crate) async fn scrape_pools(State(state): State<AppState>) -> Result<Success, ApiError> {
+    Success::json(&json!({ "scrapePools": pools(&state) }))
+}
+
+/// Every job that is configured, and those that came about otherwise.
+fn pools(state: &AppState) -> BTreeSet<String> {
+    let config = state.config();
     let targets = state.engine.scraping().scraper().targets();
-    let pools: BTreeSet<&str> = targets.iter().map(|t| t.job.as_str()).collect();
-    Success::json(&json!({ "scrapePools": pools }))
+    let configured = config.scrape_configs.iter().map(|c| c.job_name.clone());
+    configured.chain(targets.iter().map(|t| t.job.clone())).collect()
 }
 
 /// Ours: model servers and exporters that were found on this host.

@@ -66,6 +66,11 @@ impl Digest {
 }
 
 impl Pulse {
+    /// A place for one more listener, if there is one.
+    pub(crate) fn listen(&self) -> Option<OwnedSemaphorePermit> {
+        self.streams.clone().try_acquire_owned().ok()
+    }
+
     fn digest(&self, state: &AppState) -> Digest {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now_ms = state.engine.now_ms();
@@ -126,10 +131,14 @@ struct Listening {
     _slot: OwnedSemaphorePermit,
 }
 
+pub(crate) fn too_many_listeners() -> Response {
+    let message = format!("{STREAMS_MAX} pages listen already; ask again later\n");
+    (StatusCode::SERVICE_UNAVAILABLE, message).into_response()
+}
+
 pub(super) async fn stream(State(state): State<AppState>) -> Response {
-    let Ok(slot) = state.pulse.streams.clone().try_acquire_owned() else {
-        let message = format!("{STREAMS_MAX} pages listen already; ask again later\n");
-        return (StatusCode::SERVICE_UNAVAILABLE, message).into_response();
+    let Some(slot) = state.pulse.listen() else {
+        return too_many_listeners();
     };
     let listening = Listening {
         seen: Digest::default(),

@@ -19,7 +19,7 @@ mod routing;
 mod saved_rules;
 
 pub(super) use badge::badge as badge_by_alerts;
-pub(crate) use events::Pulse;
+pub(crate) use events::{Pulse, too_many_listeners};
 pub(super) use plain::status as status_page;
 pub(crate) use render::unit_of;
 

@@ -1,5 +1,4 @@
-//! The exposition format in protobuf: length-delimited `io.prometheus.client.MetricFamily`, the only one that carries
-//! native histograms.
+//! A page in protobuf, as series.
 //!
 //! 1. Each family is read for its name and type, then metric by metric into series.
 //! 2. A histogram with native buckets becomes one series of native histograms; its classic buckets are kept beside it
@@ -48,11 +47,25 @@ pub struct ExpositionOptions {
     pub classic_beside_native: bool,
 }
 
-/// Parses the whole page or says in which family it stops making sense.
+/// What a page says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExpositionPage {
+    pub batch: WriteBatch,
+    /// Labels that the page gives as empty: the index of a series, and a name. Ascending, and almost always none.
+    pub unset: Vec<(usize, String)>,
+}
+
+/// As [`parse`], for those who have no labels of their own to add.
 pub fn parse_to_batch(bytes: &[u8], options: ExpositionOptions) -> Result<WriteBatch, ExpositionError> {
+    parse(bytes, options).map(|page| page.batch)
+}
+
+/// Parses the whole page or says in which family it stops making sense.
+pub fn parse(bytes: &[u8], options: ExpositionOptions) -> Result<ExpositionPage, ExpositionError> {
     let mut page = Page {
         options,
         batch: WriteBatch::default(),
+        unset: Vec::new(),
         family: String::new(),
         kind: MetricKind::Unknown,
     };
@@ -62,7 +75,10 @@ pub fn parse_to_batch(bytes: &[u8], options: ExpositionOptions) -> Result<WriteB
         let result = message.map_err(Error::from).and_then(|m| page.family(m));
         result.map_err(|error| error.in_family(&page.family))?;
     }
-    Ok(page.batch)
+    Ok(ExpositionPage {
+        batch: page.batch,
+        unset: page.unset,
+    })
 }
 
 /// What goes wrong inside a family, before its name is attached.
@@ -100,6 +116,7 @@ impl Error {
 struct Page {
     options: ExpositionOptions,
     batch: WriteBatch,
+    unset: Vec<(usize, String)>,
     family: String,
     kind: MetricKind,
 }
@@ -155,6 +172,7 @@ impl Page {
                 _ => {}
             }
         }
+        let first = self.batch.series.len();
         let mut fields = reader;
         while let Some(field) = fields.next_field()? {
             match field.number {
@@ -162,6 +180,18 @@ impl Page {
                 4 => self.summary(&metric, field.message()?)?,
                 7 => self.histogram(&metric, field.message()?)?,
                 _ => {}
+            }
+        }
+        if metric.labels.iter().any(|(_, value)| value.is_empty()) {
+            let unset: Vec<&str> = metric
+                .labels
+                .iter()
+                .filter(|l| l.1.is_empty())
+                .map(|l| l.0)
+                .collect();
+            for series in first..self.batch.series.len() {
+                self.unset
+                    .extend(unset.iter().map(|name| (series, (*name).to_owned())));
             }
         }
         Ok(())
