@@ -222,7 +222,9 @@ pub(super) fn compare(ours: &Answer, theirs: &Answer) -> Result<(), String> {
             },
         ) => {
             same_series(a, b)?;
-            if (warns, informs) != (their_warns, their_informs) {
+            // Of an operator's sentences at one step 3.5 keeps the last.
+            let says_more = *warns && *informs && (*their_warns || *their_informs);
+            if (warns, informs) != (their_warns, their_informs) && !says_more {
                 return Err(format!(
                     "warnings and infos: ours {warns} {informs}, theirs {their_warns} {their_informs}"
                 ));
