@@ -474,3 +474,37 @@ fn take_metadata(reader: &mut Reader<'_>) -> Result<(String, Metadata), Malforme
     let unit = reader.text()?.to_owned();
     Ok((family, Metadata { kind, help, unit }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes() {
+        let waiting = Waiting::default();
+        let (send, receive) = std::sync::mpsc::channel();
+        let fitting = 8;
+        std::thread::scope(|scope| {
+            let waiting = &waiting;
+            scope.spawn(move || {
+                for _ in 0..20 * fitting {
+                    let record = waiting.add(Kind::Commit, vec![0; QUEUE_BYTES / fitting]);
+                    if send.send(record).is_err() {
+                        return;
+                    }
+                }
+                // Longer than all that may wait: it is let in alone.
+                let _ = send.send(waiting.add(Kind::Commit, vec![0; QUEUE_BYTES + 1]));
+            });
+            for _ in 0..20 {
+                let held: Vec<Record<'_>> = receive.iter().take(fitting).collect();
+                // Time enough for one more, were there room.
+                (0..1_000).for_each(|_| std::thread::yield_now());
+                assert_eq!(*waiting.bytes.lock(), QUEUE_BYTES);
+                drop(held);
+            }
+            assert_eq!(receive.recv().map(|r| r.payload.len()), Ok(QUEUE_BYTES + 1));
+        });
+        waiting.await_none();
+    }
+}
