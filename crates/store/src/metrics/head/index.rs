@@ -700,7 +700,7 @@ mod tests {
         }
         let (a, b) = (Matcher::equal("a", "3"), Matcher::equal("b", "7"));
         assert_eq!(index.count_at_most(&[]), 100);
-        assert_eq!(index.count_at_most(&[a.clone()]), 10);
+        assert_eq!(index.count_at_most(std::slice::from_ref(&a)), 10);
         assert_eq!(index.count_at_most(&[a, b]), 1);
     }
 }
