@@ -121,8 +121,12 @@ mod tests {
             metric.message(2, |g| g.double(1, 7.0));
             metric.int64(6, 500);
         });
+        page_of([histogram, gauge])
+    }
+
+    fn page_of<const N: usize>(families: [Writer; N]) -> Vec<u8> {
         let mut page = Vec::new();
-        for family in [histogram, gauge] {
+        for family in families {
             push_varint(&mut page, family.as_bytes().len() as u64);
             page.extend(family.into_bytes());
         }
@@ -182,9 +186,7 @@ mod tests {
                 metric.message(2, |g| g.double(1, 7.0));
             });
         }
-        let mut page = Vec::new();
-        push_varint(&mut page, family.as_bytes().len() as u64);
-        page.extend(family.into_bytes());
+        let page = page_of([family]);
         let mut state = ScrapeState::default();
         state.scrapes = 1;
         let target = Labels::from_pairs([("instance", "ours")]).unwrap();

@@ -182,17 +182,10 @@ impl Page {
                 _ => {}
             }
         }
-        if metric.labels.iter().any(|(_, value)| value.is_empty()) {
-            let unset: Vec<&str> = metric
-                .labels
-                .iter()
-                .filter(|l| l.1.is_empty())
-                .map(|l| l.0)
-                .collect();
-            for series in first..self.batch.series.len() {
-                self.unset
-                    .extend(unset.iter().map(|name| (series, (*name).to_owned())));
-            }
+        for series in first..self.batch.series.len() {
+            let unset = metric.labels.iter().filter(|(_, value)| value.is_empty());
+            self.unset
+                .extend(unset.map(|(name, _)| (series, (*name).to_owned())));
         }
         Ok(())
     }
