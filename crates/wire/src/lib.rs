@@ -12,6 +12,7 @@ pub mod import;
 pub mod names;
 mod native_buckets;
 pub mod otlp;
+pub mod prom_json;
 pub mod prom_tsdb;
 pub mod proto_exposition;
 pub mod protobuf;

@@ -1,8 +1,8 @@
 //! The envelope of every answer of the Prometheus API, and its one table of errors.
 
-use super::value::push_json_str;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use lapwing_wire::prom_json::push_json_str;
 
 /// What went wrong, in Prometheus's own classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use super::envelope::{ApiError, Success};
 use super::params::Params;
 use super::selector;
-use super::value::{push_json_str, push_labels};
 use crate::http::AppState;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -11,6 +10,7 @@ use lapwing_store::metrics::Snapshot;
 use lapwing_store::{Selection, SeriesSource};
 use lapwing_types::Labels;
 use lapwing_wire::names::unescape_values;
+use lapwing_wire::prom_json::{push_json_str, push_labels};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An answer is small while its series are looked for in no more places than this (each of head and blocks is one) …

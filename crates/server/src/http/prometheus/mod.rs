@@ -15,7 +15,6 @@ mod rules;
 mod selector;
 mod status;
 mod targets;
-mod value;
 
 use super::AppState;
 use axum::Router;

@@ -3,12 +3,14 @@
 use super::envelope::{ApiError, ErrorClass, Success};
 use super::params::{Params, invalid};
 use super::selector;
-use super::value::{push_float, push_histogram_point, push_json_str, push_labels, push_point, push_seconds};
 use crate::http::{AppState, with_causes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use lapwing::{Answered, QueryFailure, QueryRequest};
 use lapwing_query::{QueryError, QueryValue, SampleValue};
+use lapwing_wire::prom_json::{
+    push_float, push_histogram_point, push_json_str, push_labels, push_point, push_seconds,
+};
 use std::fmt::Write;
 
 /// More steps than this in one range query are refused, as Prometheus does: enough for a week at a minute, or a pixel

@@ -8,7 +8,7 @@ use lapwing_types::{FloatHistogram, Labels};
 use std::fmt::Write;
 
 /// Appends a JSON string.
-pub(crate) fn push_json_str(out: &mut String, text: &str) {
+pub fn push_json_str(out: &mut String, text: &str) {
     out.push('"');
     let mut start = 0;
     for (i, b) in text.bytes().enumerate() {
@@ -34,7 +34,7 @@ pub(crate) fn push_json_str(out: &mut String, text: &str) {
 }
 
 /// Appends `{"a":"b"}`.
-pub(crate) fn push_labels(out: &mut String, labels: &Labels) {
+pub fn push_labels(out: &mut String, labels: &Labels) {
     out.push('{');
     for (i, (name, value)) in labels.iter().enumerate() {
         if i > 0 {
@@ -48,7 +48,7 @@ pub(crate) fn push_labels(out: &mut String, labels: &Labels) {
 }
 
 /// Appends a time in seconds: `1435781430.781`, `10`, `-0.5`.
-pub(crate) fn push_seconds(out: &mut String, t_ms: i64) {
+pub fn push_seconds(out: &mut String, t_ms: i64) {
     if t_ms < 0 {
         out.push('-');
     }
@@ -67,7 +67,7 @@ pub(crate) fn push_seconds(out: &mut String, t_ms: i64) {
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// A float as Go's `strconv.FormatFloat(v, 'f', -1, 64)` writes it, with an exponent where that gets long.
-pub(crate) fn push_float(out: &mut String, v: f64) {
+pub fn push_float(out: &mut String, v: f64) {
     if v.is_nan() {
         return out.push_str("NaN");
     }
@@ -97,7 +97,7 @@ pub(crate) fn push_float(out: &mut String, v: f64) {
 }
 
 /// Appends `[1435781430.781,"1"]`.
-pub(crate) fn push_point(out: &mut String, t_ms: i64, v: f64) {
+pub fn push_point(out: &mut String, t_ms: i64, v: f64) {
     out.push('[');
     push_seconds(out, t_ms);
     out.push_str(",\"");
@@ -106,7 +106,7 @@ pub(crate) fn push_point(out: &mut String, t_ms: i64, v: f64) {
 }
 
 /// Appends `[t,{"count":…,"sum":…,"buckets":[[boundary rule, lower, upper, count],…]}]`.
-pub(crate) fn push_histogram_point(out: &mut String, t_ms: i64, histogram: &FloatHistogram) {
+pub fn push_histogram_point(out: &mut String, t_ms: i64, histogram: &FloatHistogram) {
     out.push('[');
     push_seconds(out, t_ms);
     out.push_str(",{\"count\":\"");
