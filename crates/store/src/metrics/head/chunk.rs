@@ -25,6 +25,8 @@ const LARGE: u32 = 20;
 const NO_WINDOW: u64 = 31 << 6 | 63;
 /// Steps of 64 bytes: doubling would leave a quarter of the head empty.
 const GROWTH_WORDS: usize = 8;
+/// What a series is expected to need at most: one that is so large may be so only in its beginning.
+const WORDS_EXPECTED_MAX: usize = 96;
 /// Sealed are so many samples at a time, or a multiple of them,
 const PIECE_SAMPLES: u16 = 60;
 /// once the stream is this long (what costs less than two bytes per sample gains little),
@@ -168,11 +170,21 @@ impl OpenChunk {
         let over = bits - free;
         let word = self.partial | value >> over;
         if self.words.len() == self.words.capacity() {
-            self.words.reserve_exact(GROWTH_WORDS);
+            self.words.reserve_exact(self.missing_words());
         }
         self.words.push(word);
         self.partial = if over == 0 { 0 } else { value << (64 - over) };
         self.partial_bits = over as u8;
+    }
+
+    /// At once what it will probably need until it is sealed, as far as its samples tell until now: buffers that grow through every
+    /// size, each at its own pace, leave the heap full of holes of all sizes.
+    #[cold]
+    fn missing_words(&self) -> usize {
+        let (len, until_sealed) = (self.words.len(), usize::from(PIECE_SAMPLES + FRESH_SAMPLES));
+        let expected = (len * until_sealed).checked_div(self.count()).unwrap_or(0);
+        let missing = expected.min(WORDS_EXPECTED_MAX).saturating_sub(len);
+        missing.next_multiple_of(GROWTH_WORDS).max(GROWTH_WORDS)
     }
 
     /// What came until now belongs to a stretch that is over. Its newest samples stay as they are for as long as they are fresh,

@@ -8,7 +8,7 @@ use crate::metrics::codec::{Effort, times, values};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// More than any chunk that grew holds; bounds what a damaged file can make us allocate.
 const SAMPLES_MAX: u64 = 1 << 16;
@@ -129,6 +129,9 @@ pub(crate) struct Sealer {
     shared: Arc<SharedTimes>,
     window_ms: i64,
     scratch: Scratch,
+    /// What the piece before was sealed with: mostly the next of the same scrape has the same times.
+    last: Weak<TimesColumn>,
+    last_ms: Vec<i64>,
 }
 
 #[derive(Default)]
@@ -144,6 +147,8 @@ impl Sealer {
             shared,
             window_ms,
             scratch: Scratch::default(),
+            last: Weak::new(),
+            last_ms: Vec::new(),
         }
     }
 
@@ -179,6 +184,18 @@ impl Sealer {
 
     /// The column of `scratch.times_ms`, which is not empty.
     fn column(&mut self) -> Arc<TimesColumn> {
+        if self.last_ms == self.scratch.times_ms
+            && let Some(column) = self.last.upgrade()
+        {
+            return column;
+        }
+        let column = self.shared_column();
+        self.last = Arc::downgrade(&column);
+        self.last_ms.clone_from(&self.scratch.times_ms);
+        column
+    }
+
+    fn shared_column(&mut self) -> Arc<TimesColumn> {
         let Scratch { times_ms, bytes, .. } = &mut self.scratch;
         let hash = self.shared.hasher.hash_one(times_ms.as_slice());
         let mut columns = self.shared.columns.lock();
