@@ -250,11 +250,14 @@ impl Upkeep {
         self.replace(core, disk, replacement)
     }
 
-    /// Samples before this are in blocks, and no late ones are taken any more. Until something was flushed since the start,
-    /// the newest sample says how far that was.
+    /// Samples before this are in named blocks, and no late ones are taken any more. Until something was flushed since the start,
+    /// the newest sample says how far that was; while the first flush is under way nobody knows.
     fn settled_ms(&self, core: &Core, named: &[LiveBlock]) -> i64 {
         let options = &core.options;
         let done_ms = self.named_until_ms.unwrap_or_else(|| {
+            if self.flushed.is_some() {
+                return NEVER_MS;
+            }
             let blocks_ms = named.iter().map(|b| b.block.meta().max_ms).max();
             let newest_ms = core
                 .newest_ms

@@ -135,12 +135,12 @@ fn a_range_with_samples_in_an_unnamed_block_waits_for_its_tier() {
 /// A first range in named blocks, and what comes behind it in one that is not: the sample that ends the first range stands there.
 fn held_behind_the_first_range(store: &MetricsStore) {
     write(store, "live", 0..243);
-    rounds(store, at(243));
+    rounds(store, at(243) + SILENCE_MS);
     write(store, "live", 243..300);
 }
 
 fn the_first_range_ends_with_its_last_sample(store: &MetricsStore, options: &MetricsOptions) {
-    let now_ms = at(300);
+    let now_ms = at(300) + SILENCE_MS;
     let reader = store.snapshot();
     assert_eq!(rounds(store, now_ms).0, 0, "its last bucket is not named yet");
     drop(reader);
@@ -203,24 +203,24 @@ fn of_what_is_too_old_the_newer_waits_for_the_older() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(false);
     let store = reopen(dir.path(), &options);
-    write(&store, "live", 240..500);
-    rounds(&store, at(500));
-    write(&store, "past", 0..200);
-    let reader = store.snapshot();
     let now_ms = at(500) + SILENCE_MS;
-    let named = store.blocks().len();
+    write(&store, "live", 0..500);
     rounds(&store, now_ms);
-    assert!(store.blocks().len() > named);
+    drop(store);
+    // What is flushed next is the past alone: its block begins later than the one around it, and ends sooner.
+    let store = reopen(dir.path(), &options);
+    let named = store.blocks().len();
+    write(&store, "past", 20..40);
+    let reader = store.snapshot();
+    rounds(&store, now_ms + SILENCE_MS);
+    assert_eq!(store.blocks().len(), named + 1);
     let (age_ms, size_bytes) = (Some(100 * SECOND_MS), None);
     retain(&store, &options, Retention { age_ms, size_bytes });
-    assert_eq!(
-        rounds(&store, now_ms).1,
-        0,
-        "all of it is too old, and has to wait"
-    );
-    assert_eq!(read(&store.snapshot(), "live"), plain(240..500));
+    let (_, expired) = rounds(&store, now_ms + SILENCE_MS);
+    assert_eq!(expired, 0, "all of it is too old, and has to wait");
+    assert_eq!(read(&store.snapshot(), "live"), plain(0..500));
     drop(reader);
-    rounds(&store, now_ms);
+    rounds(&store, now_ms + SILENCE_MS);
     assert_eq!(read(&store.snapshot(), "past"), vec![]);
     assert!(read(&store.snapshot(), "live").len() <= 20, "what is in memory");
 }
