@@ -7,7 +7,7 @@ use lapwing_types::{Counts, Histogram, ResetHint, SeriesWrite, Span, WriteBatch}
 use lapwing_wire::remote_write::encode_v1;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -285,15 +285,103 @@ fn openmetrics_text_comes_over_with_its_times() {
             .body
             .contains("What was done.")
     );
-    std::fs::write(&path, "jobs_total{q= 5\n").unwrap();
+    std::fs::write(&path, "# TYPE jobs counter\njobs_total{q= 5\n").unwrap();
     let broken = import("openmetrics", &path, &dir.path().join("other"));
     assert_eq!(broken.status.code(), Some(1));
+    let complaint = String::from_utf8_lossy(&broken.stderr);
     assert!(
-        String::from_utf8_lossy(&broken.stderr).contains("because"),
-        "{broken:?}"
+        complaint.contains("page.om\n  because: line 2, column 1: the closing brace is missing"),
+        "{complaint}"
     );
     let nothing = import("tsdb", &dir.path().join("nowhere"), &dir.path().join("other"));
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("no data directory of a Prometheus"));
+}
+
+/// Bytes that the import of the next test may have, and those of the file.
+const DATA_KIB_MAX: u64 = 256 << 10;
+const FILE_BYTES: u64 = 600 << 20;
+
+#[test]
+fn openmetrics_text_may_be_longer_than_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("page.om");
+    let at_s = now_ms() / 1000 - 3_600;
+    {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
+        writeln!(file, "# TYPE jobs counter").unwrap();
+        let help = format!("# HELP jobs {}\n", "x".repeat(1_000_000));
+        for number in 0..FILE_BYTES / 1_000_000 {
+            writeln!(file, "jobs_total{{q=\"{number}\"}} {number} {at_s}").unwrap();
+            file.write_all(help.as_bytes()).unwrap();
+        }
+        writeln!(file, "# EOF").unwrap();
+    }
+    assert!(std::fs::metadata(&path).unwrap().len() > 2 * DATA_KIB_MAX << 10);
+    let output = Command::new("sh")
+        .args(["-c", &format!("ulimit -d {DATA_KIB_MAX}; exec \"$@\"")])
+        .args([
+            "sh",
+            env!("CARGO_BIN_EXE_lapwing"),
+            "import",
+            "openmetrics",
+            "--json",
+            "--quiet",
+        ])
+        .arg(&path)
+        .arg("--data")
+        .arg(dir.path().join("data"))
+        .output()
+        .unwrap();
+    let report = report(&output);
+    assert_eq!(report["samples"], FILE_BYTES / 1_000_000);
+    assert_eq!(report["notes"], serde_json::json!({}));
+}
+
+#[test]
+fn a_line_of_openmetrics_text_that_makes_no_sense_costs_itself_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, data) = (dir.path().join("page.om"), dir.path().join("data"));
+    let at_s = now_ms() / 1000 - 3_600;
+    let mut page = format!("# TYPE a gauge\r\na 1 {at_s}\r\n\r\na{{ 2 {at_s}\r\nb{{c=\"").into_bytes();
+    page.extend(b"\xff");
+    page.extend(format!("\"}} 3 {at_s}\nd 4 {at_s}\nd 5 {}", at_s / 10).bytes());
+    std::fs::write(&path, &page).unwrap();
+    let found = report(&import("openmetrics", &path, &data));
+    assert_eq!(
+        (&found["series"], &found["samples"]),
+        (&2.into(), &2.into()),
+        "{found}"
+    );
+    let place = path.display();
+    let notes = serde_json::json!({
+        format!("{place}: line 3, column 1: empty lines are not allowed in OpenMetrics"): 1,
+        format!("{place}: line 4, column 1: the closing brace is missing"): 1,
+        format!("{place}: line 5, column 6: the page is not valid UTF-8"): 1,
+        format!("{place}: line 7, column 1: the text ends within this line"): 1,
+    });
+    assert_eq!(found["notes"], notes);
+    // Many of them are counted.
+    let mut page = format!("a 1 {at_s}\n");
+    page.push_str(&"a\n".repeat(5_000));
+    std::fs::write(&path, &page).unwrap();
+    let found = report(&import("openmetrics", &path, &data));
+    let notes = found["notes"].as_object().unwrap();
+    assert_eq!(notes.len(), 21, "{found}");
+    assert!(
+        notes.contains_key(&format!("{place}: 4981 more lines make no sense")),
+        "{found}"
+    );
+    // What cannot be read twice is read once.
+    let piped = Command::new("sh")
+        .args([
+            "-c",
+            "cat \"$1\" | \"$0\" import openmetrics --json --quiet /dev/stdin --data \"$2\"",
+        ])
+        .arg(env!("CARGO_BIN_EXE_lapwing"))
+        .args([&path, &data])
+        .output()
+        .unwrap();
+    assert_eq!(report(&piped)["samples"], 1);
 }
 
 /// The rows of an answer, in an order of their own: two servers may give them in different ones.
