@@ -5,6 +5,7 @@
 use crate::support::{Server, now_ms, series};
 use lapwing_types::{Counts, Histogram, ResetHint, SeriesWrite, Span, WriteBatch};
 use lapwing_wire::remote_write::encode_v1;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
@@ -112,6 +113,11 @@ impl Peer {
         let body = answer.unwrap().body_mut().read_to_string().unwrap();
         let json: serde_json::Value = serde_json::from_str(&body).unwrap();
         json["data"]["result"].clone()
+    }
+
+    fn delete(&self, selector: &str) {
+        let url = format!("{}/api/v1/admin/tsdb/delete_series?match[]={selector}", self.url);
+        assert!(ureq::post(url).send_empty().unwrap().status().is_success());
     }
 
     fn stop(mut self) {
@@ -316,7 +322,7 @@ fn openmetrics_text_may_be_longer_than_memory() {
         }
         writeln!(file, "# EOF").unwrap();
     }
-    assert!(std::fs::metadata(&path).unwrap().len() > 2 * DATA_KIB_MAX << 10);
+    assert!(std::fs::metadata(&path).unwrap().len() > 2 * (DATA_KIB_MAX << 10));
     let output = Command::new("sh")
         .args(["-c", &format!("ulimit -d {DATA_KIB_MAX}; exec \"$@\"")])
         .args([
@@ -465,4 +471,111 @@ fn what_a_prometheus_scraped_answers_alike_here() {
         assert!(!theirs.is_empty(), "{question} has no answer");
         assert_eq!(rows(&server.query(question, at_s)), theirs, "{question}");
     }
+}
+
+/// How often each level of compaction occurs among the blocks of a Prometheus.
+fn levels(tsdb: &Path) -> BTreeMap<u64, usize> {
+    let mut levels = BTreeMap::new();
+    for entry in std::fs::read_dir(tsdb).unwrap() {
+        let Ok(text) = std::fs::read_to_string(entry.unwrap().path().join("meta.json")) else {
+            continue;
+        };
+        let meta: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let level = meta["compaction"]["level"].as_u64().unwrap();
+        *levels.entry(level).or_default() += 1;
+    }
+    levels
+}
+
+/// Forty hours of everything: blocks of three levels and of late samples, deletions in blocks and head.
+fn fill_for_days(peer: &Peer, tsdb: &Path, now: i64) {
+    let from_ms = now - 41 * 60 * MINUTE_MS;
+    let write = |series: Vec<SeriesWrite>| {
+        peer.write(&WriteBatch {
+            series,
+            metadata: vec![],
+        });
+    };
+    let mut late = Vec::new();
+    for step in 0..480 {
+        let t_ms = from_ms + step * 5 * MINUTE_MS;
+        let mut all: Vec<SeriesWrite> = ["kept", "gone", "partly"]
+            .iter()
+            .map(|name| series(&[("__name__", name)], &[(t_ms, value(1, step))]))
+            .collect();
+        all.push(SeriesWrite {
+            histograms: vec![(t_ms, histogram(step as u64 + 1))],
+            ..series(&[("__name__", "latency")], &[])
+        });
+        if step < 100 || step % 100 > 60 {
+            all.push(series(&[("__name__", "now_and_then")], &[(t_ms, value(2, step))]));
+        }
+        all.push(series(&[("__name__", "late")], &[(t_ms, value(3, step))]));
+        late.push((t_ms + 7_000, value(4, step)));
+        write(all);
+        if step % 12 == 11 {
+            late.reverse();
+            for sample in late.drain(..) {
+                write(vec![series(&[("__name__", "late")], &[sample])]);
+            }
+        }
+    }
+    let watch = lapwing::clock::Stopwatch::start();
+    while !levels(tsdb).contains_key(&3) {
+        assert!(watch.elapsed() < Duration::from_secs(150), "{:?}", levels(tsdb));
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    peer.delete("gone");
+    let (start_s, end_s) = (from_ms / 1000 + 3 * 3_600, from_ms / 1000 + 5 * 3_600);
+    peer.delete(&format!("partly&start={start_s}&end={end_s}"));
+    peer.delete(&format!("partly&start={}", now / 1000 - 2 * 3_600));
+}
+
+/// The directory of a Prometheus that runs, was killed, and was stopped: each answers as that Prometheus did itself.
+#[test]
+fn a_directory_answers_as_its_prometheus_did_however_that_ended() {
+    let Some(program) = std::env::var_os("LAPWING_PROMETHEUS") else {
+        eprintln!(
+            "SKIPPED a_directory_answers_as_its_prometheus_did_however_that_ended: prometheus 3 is not installed"
+        );
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let tsdb = dir.path().join("tsdb");
+    let config = "storage: { tsdb: { out_of_order_time_window: 4h } }\n";
+    let peer = Peer::run(&program, dir.path(), config);
+    let now = now_ms().div_euclid(MINUTE_MS) * MINUTE_MS;
+    fill_for_days(&peer, &tsdb, now);
+    println!("{:?}", levels(&tsdb));
+    let questions = [
+        "{__name__!=\"\"}[50h]",
+        "count_over_time({__name__=\"gone\"}[50h])",
+        "histogram_count(rate(latency[6h]))",
+    ];
+    let at_s = now as f64 / 1000.0;
+    let ask = |peer: &Peer| questions.map(|question| rows(&peer.query(question, at_s)));
+    let theirs = ask(&peer);
+    assert_eq!(theirs[0].len(), 5, "{:?}", theirs[0]);
+    let check = |ending: &str| {
+        let data = dir.path().join(ending);
+        let imported = report(&import("tsdb", &tsdb, &data));
+        println!("{ending}: {imported}");
+        let server = Server::start(&data, &[]);
+        for (question, theirs) in questions.iter().zip(&theirs) {
+            let ours = rows(&server.query(question, at_s));
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                assert_eq!(ours, theirs, "{ending}: {question}");
+            }
+            assert_eq!(ours.len(), theirs.len(), "{ending}: {question}");
+        }
+        imported["notes"].clone()
+    };
+    assert_eq!(check("running"), serde_json::json!({}));
+    // Dropped is killed.
+    drop(peer);
+    check("killed");
+    let peer = Peer::run(&program, dir.path(), config);
+    assert_eq!(ask(&peer), theirs);
+    peer.stop();
+    assert_eq!(check("stopped"), serde_json::json!({}));
 }
