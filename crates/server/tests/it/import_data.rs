@@ -3,7 +3,7 @@
 //! Needs: prometheus, prometheus-3
 
 use crate::support::{Server, now_ms, series};
-use lapwing_types::{Counts, Histogram, ResetHint, SeriesWrite, Span, WriteBatch};
+use lapwing_types::{Counts, Histogram, ResetHint, SeriesWrite, Span, WriteBatch, stale_nan};
 use lapwing_wire::remote_write::encode_v1;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -149,6 +149,18 @@ fn histogram(count: u64) -> Histogram {
         negative_spans: vec![],
         custom_bounds: Vec::new().into(),
         reset_hint: ResetHint::Unknown,
+    }
+}
+
+fn float_histogram(count: f64) -> Histogram {
+    Histogram {
+        counts: Counts::Float {
+            zero: 0.5,
+            count: count * 3.0 + 0.5,
+            positive: vec![count, count * 2.0],
+            negative: vec![],
+        },
+        ..histogram(1)
     }
 }
 
@@ -487,6 +499,29 @@ fn levels(tsdb: &Path) -> BTreeMap<u64, usize> {
     levels
 }
 
+/// A block that is half removed, and one that another was made of, as a crash leaves them.
+fn leave_debris(tsdb: &Path) {
+    let copy = |from: &Path, to: &Path| {
+        std::fs::create_dir_all(to.join("chunks")).unwrap();
+        for name in ["meta.json", "index", "chunks/000001"] {
+            std::fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    };
+    for entry in std::fs::read_dir(tsdb).unwrap() {
+        let block = entry.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(block.join("meta.json")) else {
+            continue;
+        };
+        let meta: serde_json::Value = serde_json::from_str(&text).unwrap();
+        if let Some(parent) = meta["compaction"]["parents"][0]["ulid"].as_str() {
+            copy(&block, &tsdb.join(parent));
+            copy(&block, &block.with_extension("tmp-for-deletion"));
+            return;
+        }
+    }
+    panic!("no block has parents");
+}
+
 /// Forty hours of everything: blocks of three levels and of late samples, deletions in blocks and head.
 fn fill_for_days(peer: &Peer, tsdb: &Path, now: i64) {
     let from_ms = now - 41 * 60 * MINUTE_MS;
@@ -507,8 +542,14 @@ fn fill_for_days(peer: &Peer, tsdb: &Path, now: i64) {
             histograms: vec![(t_ms, histogram(step as u64 + 1))],
             ..series(&[("__name__", "latency")], &[])
         });
-        if step < 100 || step % 100 > 60 {
-            all.push(series(&[("__name__", "now_and_then")], &[(t_ms, value(2, step))]));
+        all.push(SeriesWrite {
+            histograms: vec![(t_ms, float_histogram(step as f64 + 0.5))],
+            ..series(&[("__name__", "r\u{e4}te.\u{1f426}")], &[])
+        });
+        match step % 100 {
+            0..60 => all.push(series(&[("__name__", "now_and_then")], &[(t_ms, value(2, step))])),
+            60 => all.push(series(&[("__name__", "now_and_then")], &[(t_ms, stale_nan())])),
+            _ => {}
         }
         all.push(series(&[("__name__", "late")], &[(t_ms, value(3, step))]));
         late.push((t_ms + 7_000, value(4, step)));
@@ -525,10 +566,20 @@ fn fill_for_days(peer: &Peer, tsdb: &Path, now: i64) {
         assert!(watch.elapsed() < Duration::from_secs(150), "{:?}", levels(tsdb));
         std::thread::park_timeout(Duration::from_millis(100));
     }
+    leave_debris(tsdb);
     peer.delete("gone");
     let (start_s, end_s) = (from_ms / 1000 + 3 * 3_600, from_ms / 1000 + 5 * 3_600);
     peer.delete(&format!("partly&start={start_s}&end={end_s}"));
     peer.delete(&format!("partly&start={}", now / 1000 - 2 * 3_600));
+    // Of the late samples those of a block, and those that are in the head alone.
+    for hours in [20, 2] {
+        let end_s = now / 1000 - hours * 3_600;
+        peer.delete(&format!("late&start={}&end={end_s}", end_s - 1_800));
+    }
+    write(vec![series(
+        &[("__name__", "partly")],
+        &[(now - MINUTE_MS, 1.25)],
+    )]);
 }
 
 /// The directory of a Prometheus that runs, was killed, and was stopped: each answers as that Prometheus did itself.
@@ -546,7 +597,6 @@ fn a_directory_answers_as_its_prometheus_did_however_that_ended() {
     let peer = Peer::run(&program, dir.path(), config);
     let now = now_ms().div_euclid(MINUTE_MS) * MINUTE_MS;
     fill_for_days(&peer, &tsdb, now);
-    println!("{:?}", levels(&tsdb));
     let questions = [
         "{__name__!=\"\"}[50h]",
         "count_over_time({__name__=\"gone\"}[50h])",
@@ -555,11 +605,11 @@ fn a_directory_answers_as_its_prometheus_did_however_that_ended() {
     let at_s = now as f64 / 1000.0;
     let ask = |peer: &Peer| questions.map(|question| rows(&peer.query(question, at_s)));
     let theirs = ask(&peer);
-    assert_eq!(theirs[0].len(), 5, "{:?}", theirs[0]);
+    assert_eq!(theirs[0].len(), 6, "{:?}", theirs[0]);
     let check = |ending: &str| {
         let data = dir.path().join(ending);
         let imported = report(&import("tsdb", &tsdb, &data));
-        println!("{ending}: {imported}");
+        assert_eq!(imported["series"], 6, "{ending}: {imported}");
         let server = Server::start(&data, &[]);
         for (question, theirs) in questions.iter().zip(&theirs) {
             let ours = rows(&server.query(question, at_s));
