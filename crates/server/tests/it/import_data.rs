@@ -499,25 +499,29 @@ fn levels(tsdb: &Path) -> BTreeMap<u64, usize> {
     levels
 }
 
-/// A block that is half removed, and one that another was made of, as a crash leaves them.
+/// A block that is half removed, and one that another was made of, as a crash leaves them: with what was deleted since.
 fn leave_debris(tsdb: &Path) {
-    let copy = |from: &Path, to: &Path| {
-        std::fs::create_dir_all(to.join("chunks")).unwrap();
-        for name in ["meta.json", "index", "chunks/000001"] {
-            std::fs::copy(from.join(name), to.join(name)).unwrap();
-        }
-    };
     for entry in std::fs::read_dir(tsdb).unwrap() {
         let block = entry.unwrap().path();
         let Ok(text) = std::fs::read_to_string(block.join("meta.json")) else {
             continue;
         };
-        let meta: serde_json::Value = serde_json::from_str(&text).unwrap();
-        if let Some(parent) = meta["compaction"]["parents"][0]["ulid"].as_str() {
-            copy(&block, &tsdb.join(parent));
-            copy(&block, &block.with_extension("tmp-for-deletion"));
-            return;
+        let mut meta: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let parents = meta["compaction"]["parents"].take();
+        let parent = parents[0]["ulid"].as_str();
+        // The head has no number.
+        let Some(parent) = parent.filter(|ulid| !ulid.starts_with("00000000")) else {
+            continue;
+        };
+        meta["ulid"] = parent.into();
+        for to in [tsdb.join(parent), block.with_extension("tmp-for-deletion")] {
+            std::fs::create_dir_all(to.join("chunks")).unwrap();
+            for name in ["index", "chunks/000001"] {
+                std::fs::copy(block.join(name), to.join(name)).unwrap();
+            }
+            std::fs::write(to.join("meta.json"), meta.to_string()).unwrap();
         }
+        return;
     }
     panic!("no block has parents");
 }
@@ -566,7 +570,6 @@ fn fill_for_days(peer: &Peer, tsdb: &Path, now: i64) {
         assert!(watch.elapsed() < Duration::from_secs(150), "{:?}", levels(tsdb));
         std::thread::park_timeout(Duration::from_millis(100));
     }
-    leave_debris(tsdb);
     peer.delete("gone");
     let (start_s, end_s) = (from_ms / 1000 + 3 * 3_600, from_ms / 1000 + 5 * 3_600);
     peer.delete(&format!("partly&start={start_s}&end={end_s}"));
@@ -623,6 +626,7 @@ fn a_directory_answers_as_its_prometheus_did_however_that_ended() {
     assert_eq!(check("running"), serde_json::json!({}));
     // Dropped is killed.
     drop(peer);
+    leave_debris(&tsdb);
     check("killed");
     let peer = Peer::run(&program, dir.path(), config);
     assert_eq!(ask(&peer), theirs);
