@@ -3,7 +3,9 @@
 //! Needs: prometheus, prometheus-3
 
 use crate::support::{Server, now_ms, series};
-use lapwing_types::{Counts, Histogram, ResetHint, SeriesWrite, Span, WriteBatch, stale_nan};
+use lapwing_types::{
+    Counts, Exemplar, Histogram, Labels, ResetHint, SeriesWrite, Span, WriteBatch, stale_nan,
+};
 use lapwing_wire::remote_write::encode_v1;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -555,6 +557,11 @@ fn fill_for_days(peer: &Peer, tsdb: &Path, now: i64) {
             60 => all.push(series(&[("__name__", "now_and_then")], &[(t_ms, stale_nan())])),
             _ => {}
         }
+        all[0].exemplars = vec![Exemplar {
+            labels: Labels::from_pairs([("trace_id", format!("{step:x}"))]).unwrap(),
+            value: value(5, step),
+            t_ms: Some(t_ms - 3_000),
+        }];
         all.push(series(&[("__name__", "late")], &[(t_ms, value(3, step))]));
         late.push((t_ms + 7_000, value(4, step)));
         write(all);
@@ -566,7 +573,7 @@ fn fill_for_days(peer: &Peer, tsdb: &Path, now: i64) {
         }
     }
     let watch = lapwing::clock::Stopwatch::start();
-    while !levels(tsdb).contains_key(&3) {
+    while levels(tsdb).range(3..).next().is_none() {
         assert!(watch.elapsed() < Duration::from_secs(150), "{:?}", levels(tsdb));
         std::thread::park_timeout(Duration::from_millis(100));
     }
@@ -607,6 +614,18 @@ fn a_directory_answers_as_its_prometheus_did_however_that_ended() {
     ];
     let at_s = now as f64 / 1000.0;
     let ask = |peer: &Peer| questions.map(|question| rows(&peer.query(question, at_s)));
+    // Of exemplars the log has the last hours.
+    let about_exemplars = format!(
+        "/api/v1/query_exemplars?query=kept&start={}&end={at_s}",
+        at_s - 7_200.0
+    );
+    let answer = ureq::get(format!("{}{about_exemplars}", peer.url)).call();
+    let answer = answer.unwrap().body_mut().read_to_string().unwrap();
+    let their_exemplars: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(
+        their_exemplars["data"][0]["exemplars"].as_array().unwrap().len(),
+        11
+    );
     let theirs = ask(&peer);
     assert_eq!(theirs[0].len(), 6, "{:?}", theirs[0]);
     let check = |ending: &str| {
@@ -621,6 +640,11 @@ fn a_directory_answers_as_its_prometheus_did_however_that_ended() {
             }
             assert_eq!(ours.len(), theirs.len(), "{ending}: {question}");
         }
+        assert_eq!(
+            server.get(&about_exemplars).json()["data"],
+            their_exemplars["data"],
+            "{ending}"
+        );
         imported["notes"].clone()
     };
     assert_eq!(check("running"), serde_json::json!({}));
