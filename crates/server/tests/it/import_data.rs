@@ -404,6 +404,49 @@ fn a_line_of_openmetrics_text_that_makes_no_sense_costs_itself_alone() {
     assert_eq!(report(&piped)["samples"], 1);
 }
 
+#[test]
+fn of_blocks_those_count_that_prometheus_would_take() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tsdb, data) = (dir.path().join("tsdb"), dir.path().join("data"));
+    let written = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/data/prometheus_3_5");
+    let block = |name: &str, parents: &[&str]| {
+        let to = tsdb.join(name);
+        std::fs::create_dir_all(to.join("chunks")).unwrap();
+        std::fs::copy(written.join("index"), to.join("index")).unwrap();
+        std::fs::copy(written.join("chunks_000001"), to.join("chunks/000001")).unwrap();
+        let parents: Vec<_> = parents
+            .iter()
+            .map(|ulid| serde_json::json!({ "ulid": ulid }))
+            .collect();
+        let meta = serde_json::json!({ "maxTime": 0, "compaction": { "parents": parents } });
+        std::fs::write(to.join("meta.json"), meta.to_string()).unwrap();
+    };
+    let (older, newer) = ("01M815F57F6P7ZCWE6DD1EHMFD", "01M815F5E17CG6M3J7WC4WG8TV");
+    let blocks = |data: &Path| report(&import("tsdb", &tsdb, data));
+    block(&format!("{older}.tmp-for-deletion"), &[]);
+    let nothing = import("tsdb", &tsdb, &data);
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("neither blocks nor a log"));
+    block(older, &[]);
+    let once = blocks(&data);
+    assert_eq!(
+        (&once["series"], &once["notes"]),
+        (&4.into(), &serde_json::json!({}))
+    );
+    let samples = once["samples"].as_u64().unwrap();
+    block(newer, &[older]);
+    assert_eq!(blocks(&data)["samples"], samples, "it was made of the other");
+    // Where that is damaged the other one is wanted.
+    let index = tsdb.join(newer).join("index");
+    let bytes = std::fs::read(&index).unwrap();
+    std::fs::write(&index, &bytes[..20]).unwrap();
+    let found = blocks(&data);
+    assert_eq!(found["samples"], samples, "{found}");
+    assert_eq!(
+        found["notes"],
+        serde_json::json!({ format!("block {newer} could not be read: its index: the index ends too early"): 1 })
+    );
+}
+
 /// The rows of an answer, in an order of their own: two servers may give them in different ones.
 fn rows(result: &serde_json::Value) -> Vec<String> {
     let rows = result.as_array().unwrap().iter();

@@ -1,5 +1,6 @@
 //! A Prometheus data directory: blocks first, then the log (checkpoint and segments), the chunks of the head, and the log of
-//! late samples. They overlap; equal samples are one.
+//! late samples. They overlap; equal samples are one. Where blocks and log differ (something was deleted from a block), the block is
+//! right, as it is for a Prometheus that starts.
 
 use super::{Import, names};
 use anyhow::{Context, bail};
@@ -48,6 +49,8 @@ pub(super) fn read(dir: &Path, import: &mut Import<'_>) -> anyhow::Result<()> {
 #[derive(Default)]
 struct Blocks {
     seen: HashSet<String>,
+    /// Those that could not be read: what they were made of may still be there.
+    failed: HashSet<String>,
     /// In-order samples before this are in blocks: what the log still has of them may have been deleted there since.
     until_ms: Option<i64>,
 }
@@ -80,9 +83,12 @@ impl Blocks {
         let mut all = names(dir)?;
         all.retain(|name| is_ulid(name) && dir.join(name).join("index").is_file());
         let metas: Vec<Option<Meta>> = all.iter().map(|name| meta(&dir.join(name))).collect();
-        let parents: HashSet<&str> = metas
+        let whole = all
             .iter()
-            .flatten()
+            .zip(&metas)
+            .filter(|(name, _)| !self.failed.contains(*name));
+        let parents: HashSet<&str> = whole
+            .flat_map(|(_, meta)| meta)
             .flat_map(|meta| meta.compaction.parents.iter().map(|p| p.ulid.as_str()))
             .collect();
         let is_new = |name: &str| !self.seen.contains(name) && !parents.contains(name);
@@ -100,7 +106,10 @@ impl Blocks {
                 }
                 // Another one has been made of it meanwhile.
                 Err(_) if !dir.join(name).is_dir() => {}
-                Err(error) => import.note(format!("block {name} could not be read: {error:#}")),
+                Err(error) => {
+                    self.failed.insert((*name).clone());
+                    import.note(format!("block {name} could not be read: {error:#}"));
+                }
             }
         }
         Ok(!new.is_empty())
