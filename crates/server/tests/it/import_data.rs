@@ -3,11 +3,14 @@
 //! Needs: prometheus, prometheus-3
 
 use crate::support::{Server, now_ms, series};
-use lapwing_types::{Counts, Histogram, ResetHint, SeriesWrite, Span, WriteBatch};
+use lapwing_types::{
+    Counts, Exemplar, Histogram, Labels, ResetHint, SeriesWrite, Span, WriteBatch, stale_nan,
+};
 use lapwing_wire::remote_write::encode_v1;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -114,6 +117,11 @@ impl Peer {
         json["data"]["result"].clone()
     }
 
+    fn delete(&self, selector: &str) {
+        let url = format!("{}/api/v1/admin/tsdb/delete_series?match[]={selector}", self.url);
+        assert!(ureq::post(url).send_empty().unwrap().status().is_success());
+    }
+
     fn stop(mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -143,6 +151,18 @@ fn histogram(count: u64) -> Histogram {
         negative_spans: vec![],
         custom_bounds: Vec::new().into(),
         reset_hint: ResetHint::Unknown,
+    }
+}
+
+fn float_histogram(count: f64) -> Histogram {
+    Histogram {
+        counts: Counts::Float {
+            zero: 0.5,
+            count: count * 3.0 + 0.5,
+            positive: vec![count, count * 2.0],
+            negative: vec![],
+        },
+        ..histogram(1)
     }
 }
 
@@ -285,15 +305,146 @@ fn openmetrics_text_comes_over_with_its_times() {
             .body
             .contains("What was done.")
     );
-    std::fs::write(&path, "jobs_total{q= 5\n").unwrap();
+    std::fs::write(&path, "# TYPE jobs counter\njobs_total{q= 5\n").unwrap();
     let broken = import("openmetrics", &path, &dir.path().join("other"));
     assert_eq!(broken.status.code(), Some(1));
+    let complaint = String::from_utf8_lossy(&broken.stderr);
     assert!(
-        String::from_utf8_lossy(&broken.stderr).contains("because"),
-        "{broken:?}"
+        complaint.contains("page.om\n  because: line 2, column 1: the closing brace is missing"),
+        "{complaint}"
     );
     let nothing = import("tsdb", &dir.path().join("nowhere"), &dir.path().join("other"));
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("no data directory of a Prometheus"));
+}
+
+/// Bytes that the import of the next test may have, and those of the file.
+const DATA_KIB_MAX: u64 = 256 << 10;
+const FILE_BYTES: u64 = 600 << 20;
+
+#[test]
+fn openmetrics_text_may_be_longer_than_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("page.om");
+    let at_s = now_ms() / 1000 - 3_600;
+    {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
+        writeln!(file, "# TYPE jobs counter").unwrap();
+        let help = format!("# HELP jobs {}\n", "x".repeat(1_000_000));
+        for number in 0..FILE_BYTES / 1_000_000 {
+            writeln!(file, "jobs_total{{q=\"{number}\"}} {number} {at_s}").unwrap();
+            file.write_all(help.as_bytes()).unwrap();
+        }
+        writeln!(file, "# EOF").unwrap();
+    }
+    assert!(std::fs::metadata(&path).unwrap().len() > 2 * (DATA_KIB_MAX << 10));
+    let output = Command::new("sh")
+        .args(["-c", &format!("ulimit -d {DATA_KIB_MAX}; exec \"$@\"")])
+        .args([
+            "sh",
+            env!("CARGO_BIN_EXE_lapwing"),
+            "import",
+            "openmetrics",
+            "--json",
+            "--quiet",
+        ])
+        .arg(&path)
+        .arg("--data")
+        .arg(dir.path().join("data"))
+        .output()
+        .unwrap();
+    let report = report(&output);
+    assert_eq!(report["samples"], FILE_BYTES / 1_000_000);
+    assert_eq!(report["notes"], serde_json::json!({}));
+}
+
+#[test]
+fn a_line_of_openmetrics_text_that_makes_no_sense_costs_itself_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, data) = (dir.path().join("page.om"), dir.path().join("data"));
+    let at_s = now_ms() / 1000 - 3_600;
+    let mut page = format!("# TYPE a gauge\r\na 1 {at_s}\r\n\r\na{{ 2 {at_s}\r\nb{{c=\"").into_bytes();
+    page.extend(b"\xff");
+    page.extend(format!("\"}} 3 {at_s}\nd 4 {at_s}\nd 5 {}", at_s / 10).bytes());
+    std::fs::write(&path, &page).unwrap();
+    let found = report(&import("openmetrics", &path, &data));
+    assert_eq!(
+        (&found["series"], &found["samples"]),
+        (&2.into(), &2.into()),
+        "{found}"
+    );
+    let place = path.display();
+    let notes = serde_json::json!({
+        format!("{place}: line 3, column 1: empty lines are not allowed in OpenMetrics"): 1,
+        format!("{place}: line 4, column 1: the closing brace is missing"): 1,
+        format!("{place}: line 5, column 6: the page is not valid UTF-8"): 1,
+        format!("{place}: line 7, column 1: the text ends within this line"): 1,
+    });
+    assert_eq!(found["notes"], notes);
+    // Many of them are counted.
+    let mut page = format!("a 1 {at_s}\n");
+    page.push_str(&"a\n".repeat(5_000));
+    std::fs::write(&path, &page).unwrap();
+    let found = report(&import("openmetrics", &path, &data));
+    let notes = found["notes"].as_object().unwrap();
+    assert_eq!(notes.len(), 21, "{found}");
+    assert!(
+        notes.contains_key(&format!("{place}: 4981 more lines make no sense")),
+        "{found}"
+    );
+    // What cannot be read twice is read once.
+    let piped = Command::new("sh")
+        .args([
+            "-c",
+            "cat \"$1\" | \"$0\" import openmetrics --json --quiet /dev/stdin --data \"$2\"",
+        ])
+        .arg(env!("CARGO_BIN_EXE_lapwing"))
+        .args([&path, &data])
+        .output()
+        .unwrap();
+    assert_eq!(report(&piped)["samples"], 1);
+}
+
+#[test]
+fn of_blocks_those_count_that_prometheus_would_take() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tsdb, data) = (dir.path().join("tsdb"), dir.path().join("data"));
+    let written = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/data/prometheus_3_5");
+    let block = |name: &str, parents: &[&str]| {
+        let to = tsdb.join(name);
+        std::fs::create_dir_all(to.join("chunks")).unwrap();
+        std::fs::copy(written.join("index"), to.join("index")).unwrap();
+        std::fs::copy(written.join("chunks_000001"), to.join("chunks/000001")).unwrap();
+        let parents: Vec<_> = parents
+            .iter()
+            .map(|ulid| serde_json::json!({ "ulid": ulid }))
+            .collect();
+        let meta = serde_json::json!({ "maxTime": 0, "compaction": { "parents": parents } });
+        std::fs::write(to.join("meta.json"), meta.to_string()).unwrap();
+    };
+    let (older, newer) = ("01M815F57F6P7ZCWE6DD1EHMFD", "01M815F5E17CG6M3J7WC4WG8TV");
+    let blocks = |data: &Path| report(&import("tsdb", &tsdb, data));
+    block(&format!("{older}.tmp-for-deletion"), &[]);
+    let nothing = import("tsdb", &tsdb, &data);
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("neither blocks nor a log"));
+    block(older, &[]);
+    let once = blocks(&data);
+    assert_eq!(
+        (&once["series"], &once["notes"]),
+        (&4.into(), &serde_json::json!({}))
+    );
+    let samples = once["samples"].as_u64().unwrap();
+    block(newer, &[older]);
+    assert_eq!(blocks(&data)["samples"], samples, "it was made of the other");
+    // Where that is damaged the other one is wanted.
+    let index = tsdb.join(newer).join("index");
+    let bytes = std::fs::read(&index).unwrap();
+    std::fs::write(&index, &bytes[..20]).unwrap();
+    let found = blocks(&data);
+    assert_eq!(found["samples"], samples, "{found}");
+    assert_eq!(
+        found["notes"],
+        serde_json::json!({ format!("block {newer} could not be read: its index: the index ends too early"): 1 })
+    );
 }
 
 /// The rows of an answer, in an order of their own: two servers may give them in different ones.
@@ -377,4 +528,175 @@ fn what_a_prometheus_scraped_answers_alike_here() {
         assert!(!theirs.is_empty(), "{question} has no answer");
         assert_eq!(rows(&server.query(question, at_s)), theirs, "{question}");
     }
+}
+
+/// How often each level of compaction occurs among the blocks of a Prometheus.
+fn levels(tsdb: &Path) -> BTreeMap<u64, usize> {
+    let mut levels = BTreeMap::new();
+    for entry in std::fs::read_dir(tsdb).unwrap() {
+        let Ok(text) = std::fs::read_to_string(entry.unwrap().path().join("meta.json")) else {
+            continue;
+        };
+        let meta: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let level = meta["compaction"]["level"].as_u64().unwrap();
+        *levels.entry(level).or_default() += 1;
+    }
+    levels
+}
+
+/// A block that is half removed, and one that another was made of, as a crash leaves them: with what was deleted since.
+fn leave_debris(tsdb: &Path) {
+    for entry in std::fs::read_dir(tsdb).unwrap() {
+        let block = entry.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(block.join("meta.json")) else {
+            continue;
+        };
+        let mut meta: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let parents = meta["compaction"]["parents"].take();
+        let parent = parents[0]["ulid"].as_str();
+        // The head has no number.
+        let Some(parent) = parent.filter(|ulid| !ulid.starts_with("00000000")) else {
+            continue;
+        };
+        meta["ulid"] = parent.into();
+        for to in [tsdb.join(parent), block.with_extension("tmp-for-deletion")] {
+            std::fs::create_dir_all(to.join("chunks")).unwrap();
+            for name in ["index", "chunks/000001"] {
+                std::fs::copy(block.join(name), to.join(name)).unwrap();
+            }
+            std::fs::write(to.join("meta.json"), meta.to_string()).unwrap();
+        }
+        return;
+    }
+    panic!("no block has parents");
+}
+
+/// Forty hours of everything: blocks of three levels and of late samples, deletions in blocks and head.
+fn fill_for_days(peer: &Peer, tsdb: &Path, now: i64) {
+    let from_ms = now - 41 * 60 * MINUTE_MS;
+    let write = |series: Vec<SeriesWrite>| {
+        peer.write(&WriteBatch {
+            series,
+            metadata: vec![],
+        });
+    };
+    let mut late = Vec::new();
+    for step in 0..480 {
+        let t_ms = from_ms + step * 5 * MINUTE_MS;
+        let mut all: Vec<SeriesWrite> = ["kept", "gone", "partly"]
+            .iter()
+            .map(|name| series(&[("__name__", name)], &[(t_ms, value(1, step))]))
+            .collect();
+        all.push(SeriesWrite {
+            histograms: vec![(t_ms, histogram(step as u64 + 1))],
+            ..series(&[("__name__", "latency")], &[])
+        });
+        all.push(SeriesWrite {
+            histograms: vec![(t_ms, float_histogram(step as f64 + 0.5))],
+            ..series(&[("__name__", "r\u{e4}te.\u{1f426}")], &[])
+        });
+        match step % 100 {
+            0..60 => all.push(series(&[("__name__", "now_and_then")], &[(t_ms, value(2, step))])),
+            60 => all.push(series(&[("__name__", "now_and_then")], &[(t_ms, stale_nan())])),
+            _ => {}
+        }
+        all[0].exemplars = vec![Exemplar {
+            labels: Labels::from_pairs([("trace_id", format!("{step:x}"))]).unwrap(),
+            value: value(5, step),
+            t_ms: Some(t_ms - 3_000),
+        }];
+        all.push(series(&[("__name__", "late")], &[(t_ms, value(3, step))]));
+        late.push((t_ms + 7_000, value(4, step)));
+        write(all);
+        if step % 12 == 11 {
+            late.reverse();
+            for sample in late.drain(..) {
+                write(vec![series(&[("__name__", "late")], &[sample])]);
+            }
+        }
+    }
+    let watch = lapwing::clock::Stopwatch::start();
+    while levels(tsdb).range(3..).next().is_none() {
+        assert!(watch.elapsed() < Duration::from_secs(150), "{:?}", levels(tsdb));
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    peer.delete("gone");
+    let (start_s, end_s) = (from_ms / 1000 + 3 * 3_600, from_ms / 1000 + 5 * 3_600);
+    peer.delete(&format!("partly&start={start_s}&end={end_s}"));
+    peer.delete(&format!("partly&start={}", now / 1000 - 2 * 3_600));
+    // Of the late samples those of a block, and those that are in the head alone.
+    for hours in [20, 2] {
+        let end_s = now / 1000 - hours * 3_600;
+        peer.delete(&format!("late&start={}&end={end_s}", end_s - 1_800));
+    }
+    write(vec![series(
+        &[("__name__", "partly")],
+        &[(now - MINUTE_MS, 1.25)],
+    )]);
+}
+
+/// The directory of a Prometheus that runs, was killed, and was stopped: each answers as that Prometheus did itself.
+#[test]
+fn a_directory_answers_as_its_prometheus_did_however_that_ended() {
+    let Some(program) = std::env::var_os("LAPWING_PROMETHEUS") else {
+        eprintln!(
+            "SKIPPED a_directory_answers_as_its_prometheus_did_however_that_ended: prometheus 3 is not installed"
+        );
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let tsdb = dir.path().join("tsdb");
+    let config = "storage: { tsdb: { out_of_order_time_window: 4h } }\n";
+    let peer = Peer::run(&program, dir.path(), config);
+    let now = now_ms().div_euclid(MINUTE_MS) * MINUTE_MS;
+    fill_for_days(&peer, &tsdb, now);
+    let questions = [
+        "{__name__!=\"\"}[50h]",
+        "count_over_time({__name__=\"gone\"}[50h])",
+        "histogram_count(rate(latency[6h]))",
+    ];
+    let at_s = now as f64 / 1000.0;
+    let ask = |peer: &Peer| questions.map(|question| rows(&peer.query(question, at_s)));
+    // Of exemplars the log has the last hours.
+    let about_exemplars = format!(
+        "/api/v1/query_exemplars?query=kept&start={}&end={at_s}",
+        at_s - 7_200.0
+    );
+    let answer = ureq::get(format!("{}{about_exemplars}", peer.url)).call();
+    let answer = answer.unwrap().body_mut().read_to_string().unwrap();
+    let their_exemplars: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(
+        their_exemplars["data"][0]["exemplars"].as_array().unwrap().len(),
+        11
+    );
+    let theirs = ask(&peer);
+    assert_eq!(theirs[0].len(), 6, "{:?}", theirs[0]);
+    let check = |ending: &str| {
+        let data = dir.path().join(ending);
+        let imported = report(&import("tsdb", &tsdb, &data));
+        assert_eq!(imported["series"], 6, "{ending}: {imported}");
+        let server = Server::start(&data, &[]);
+        for (question, theirs) in questions.iter().zip(&theirs) {
+            let ours = rows(&server.query(question, at_s));
+            for (ours, theirs) in ours.iter().zip(theirs) {
+                assert_eq!(ours, theirs, "{ending}: {question}");
+            }
+            assert_eq!(ours.len(), theirs.len(), "{ending}: {question}");
+        }
+        assert_eq!(
+            server.get(&about_exemplars).json()["data"],
+            their_exemplars["data"],
+            "{ending}"
+        );
+        imported["notes"].clone()
+    };
+    assert_eq!(check("running"), serde_json::json!({}));
+    // Dropped is killed.
+    drop(peer);
+    leave_debris(&tsdb);
+    check("killed");
+    let peer = Peer::run(&program, dir.path(), config);
+    assert_eq!(ask(&peer), theirs);
+    peer.stop();
+    assert_eq!(check("stopped"), serde_json::json!({}));
 }

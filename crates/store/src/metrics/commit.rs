@@ -47,13 +47,27 @@ pub(crate) fn commit(
     pending: PendingBatch,
     outcome: AppendOutcome,
 ) -> Result<(AppendOutcome, i64), AppendError> {
+    keep(core, pending, outcome)?.write_down(core)
+}
+
+/// A request that the head knows and the log does not yet; its commit is under way until it is written down.
+#[must_use]
+pub(crate) struct Kept {
+    ticket: CommitTicket,
+    record: Vec<u8>,
+    outcome: AppendOutcome,
+    newest_ms: i64,
+}
+
+/// The first half: what the head takes, it has.
+pub(crate) fn keep(core: &Core, pending: PendingBatch, outcome: AppendOutcome) -> Result<Kept, AppendError> {
     if core.closed.load(Ordering::Acquire) {
         return Err(AppendError::Closed);
     }
     let ticket = core.isolation.begin_commit();
     let samples: usize = pending.shards.iter().map(|s| s.samples.len()).sum();
     let mut record = Vec::with_capacity(64 + samples * 8);
-    let at = frame::begin(&mut record, Kind::Commit);
+    frame::begin(&mut record, Kind::Commit);
     let mut pass = Pass {
         core,
         ticket,
@@ -71,7 +85,7 @@ pub(crate) fn commit(
     pass.metadata(pending.metadata);
     pass.name_refused();
     let Pass {
-        mut record,
+        record,
         outcome,
         newest_ms,
         ..
@@ -90,15 +104,33 @@ pub(crate) fn commit(
     core.counters
         .memory_bytes
         .fetch_add(outcome.samples as u64 * 3, Ordering::Relaxed);
-    let logged = match &core.log {
-        Some(log) if record.len() > at + frame::HEADER_BYTES => {
-            frame::finish(&mut record, at);
-            log.commit(&record, || learnt(&record[at + frame::HEADER_BYTES..]))
-        }
-        _ => Ok(()),
-    };
-    core.isolation.end_commit(ticket);
-    logged.map(|()| (outcome, newest_ms))
+    Ok(Kept {
+        ticket,
+        record,
+        outcome,
+        newest_ms,
+    })
+}
+
+impl Kept {
+    /// The second half: one record of the log. With it the commit ends, whatever became of it.
+    pub(crate) fn write_down(self, core: &Core) -> Result<(AppendOutcome, i64), AppendError> {
+        let Kept {
+            ticket,
+            mut record,
+            outcome,
+            newest_ms,
+        } = self;
+        let logged = match &core.log {
+            Some(log) if record.len() > frame::HEADER_BYTES => {
+                frame::finish(&mut record, 0);
+                log.commit(&record, || learnt(&record[frame::HEADER_BYTES..]))
+            }
+            _ => Ok(()),
+        };
+        core.isolation.end_commit(ticket);
+        logged.map(|()| (outcome, newest_ms))
+    }
 }
 
 /// Of a request that could not be written, what the head knows now and will not write when it hears it again, as a record.

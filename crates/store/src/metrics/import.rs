@@ -87,6 +87,9 @@ impl<'s> Importer<'s> {
 
     /// Takes what one source says of one series; what cannot be kept is refused by name, and the rest is kept.
     pub fn add(&mut self, write: SeriesWrite) -> Result<(), OpenError> {
+        if write.samples.is_empty() && write.histograms.is_empty() && write.exemplars.is_empty() {
+            return Ok(());
+        }
         if let Err(reason) = self.core.check_labels(&write.labels) {
             self.refuse(&write.labels, None, reason);
             return Ok(());

@@ -6,7 +6,7 @@
 //! A series leaves the head in three steps, since an appender may hold a reference to it and a snapshot may read it:
 //! 1. it is taken out of every look-up, so that the same labels would get a new slot;
 //! 2. when every appender and snapshot of that time is gone, it is removed (or found again, should it have been
-//!    written to in between);
+//!    written to in between), and the log is told, so that a replay need not hold it either;
 //! 3. its slot is used again only after the next checkpoint, when no log record speaks of it any more.
 
 use super::blocks::{Levels, LiveBlock};
@@ -18,6 +18,8 @@ use super::flush::{Flushed, drop_flushed, write_blocks};
 use super::head::ghost::Deletion;
 use super::head::series::NEVER_MS;
 use super::head::shard_of;
+use super::log::frame::{self, Kind};
+use super::log::record::put_gone;
 use super::manifest::Manifest;
 use super::refusal::OpenError;
 use super::scrub::Scrub;
@@ -250,11 +252,14 @@ impl Upkeep {
         self.replace(core, disk, replacement)
     }
 
-    /// Samples before this are in blocks, and no late ones are taken any more. Until something was flushed since the start,
-    /// the newest sample says how far that was.
+    /// Samples before this are in named blocks, and no late ones are taken any more. Until something was flushed since the start,
+    /// the newest sample says how far that was; while the first flush is under way nobody knows.
     fn settled_ms(&self, core: &Core, named: &[LiveBlock]) -> i64 {
         let options = &core.options;
         let done_ms = self.named_until_ms.unwrap_or_else(|| {
+            if self.flushed.is_some() {
+                return NEVER_MS;
+            }
             let blocks_ms = named.iter().map(|b| b.block.meta().max_ms).max();
             let newest_ms = core
                 .newest_ms
@@ -356,6 +361,32 @@ impl Upkeep {
         (self.flushed_until_ms, self.named_until_ms) = (None, None);
         self.last_flushes.clear();
         report.blocks_written
+    }
+
+    /// While the log is read: series that had left when it was written, and of which nothing is in memory any more, leave again.
+    pub(crate) fn leave_again(&mut self, core: &Core, gone: &mut Vec<(u32, u32)>) {
+        let mut left = Vec::new();
+        gone.retain(|(slot, generation)| {
+            let mut shard = core.shards[shard_of(*slot)].lock();
+            match shard.get(*slot) {
+                Some(series) if series.generation == *generation => {
+                    let stays = series.has_samples();
+                    if !stays {
+                        shard.clear(*slot);
+                        left.push(*slot);
+                    }
+                    stays
+                }
+                _ => false,
+            }
+        });
+        core.index.write().remove(&left);
+        self.unreleased.extend(left);
+    }
+
+    /// Slots without a series that the log still speaks of.
+    pub(crate) fn unreleased(&self) -> &[u32] {
+        &self.unreleased
     }
 
     pub(crate) fn take_number(&mut self) -> u64 {
@@ -537,6 +568,14 @@ impl Upkeep {
                 shard.clear(slot);
                 removed.push(slot);
             }
+        }
+        if let Some(log) = core.log.as_ref().filter(|_| !removed.is_empty()) {
+            let gone: Vec<(u32, u32)> = removed.iter().map(|s| (*s, index.generation(*s))).collect();
+            let mut record = Vec::new();
+            let at = frame::begin(&mut record, Kind::Gone);
+            put_gone(&mut record, &gone);
+            frame::finish(&mut record, at);
+            log.define(&record);
         }
         index.remove(&removed);
         let count = removed.len();

@@ -4,7 +4,8 @@
 //! 2. A worker owns some of the shards: it skips the sections of others. So each shard sees its records in order.
 //! 3. What waits in queues is bounded in bytes, which bounds the memory that is taken beside the head itself.
 //! 4. Whenever the head has become larger than it may be, the workers rest and windows that are over become blocks, as they did
-//!    while the store ran: a log may be longer than what was in memory at any time, where checkpoints could not be written.
+//!    while the store ran: a log may be longer than what was in memory at any time, where checkpoints could not be written. For the
+//!    same reason series leave of which the log says that they had left.
 //!
 //! Replay refuses nothing: what is in the log was accepted. A sample that is there already (from the checkpoint, or because
 //! a client sent it twice) is dropped as the duplicate it is.
@@ -14,7 +15,9 @@ use super::core::Core;
 use super::head::series::{Bounds, NEVER_MS};
 use super::head::{SHARDS, histogram_bytes::take_histogram, shard_of};
 use super::log::frame::Kind;
-use super::log::record::{SampleDeltas, Section, SectionKind, next_section, take_definition, take_labels};
+use super::log::record::{
+    SampleDeltas, Section, SectionKind, next_section, take_definition, take_gone, take_labels,
+};
 use super::log::replay::{DamagedRange, read_file, segment_path, segments};
 use super::maintain::{Disk, Upkeep};
 use super::refusal::{OpenError, io_error};
@@ -150,13 +153,14 @@ pub(crate) fn replay(
             relieved_to_bytes: 0,
             peak_bytes: 0,
             blocks_written: 0,
+            gone: Vec::new(),
         };
         read_all(core, sources, &queues, budget, report)
     })?;
     report.samples_replayed = progress.samples.load(Ordering::Relaxed);
     report.samples_without_series = progress.lost.load(Ordering::Relaxed);
     report.records_unusable += progress.unusable.load(Ordering::Relaxed);
-    core.index.write().collect_free_slots();
+    core.index.write().collect_free_slots(upkeep.unreleased());
     report.series = core.index.read().live();
     Ok(next)
 }
@@ -173,6 +177,8 @@ struct Budget<'r> {
     relieved_to_bytes: u64,
     peak_bytes: u64,
     blocks_written: usize,
+    /// Series that had left at this place of the log, and whose samples may still be in memory.
+    gone: Vec<(u32, u32)>,
 }
 
 impl Budget<'_> {
@@ -196,6 +202,7 @@ impl Budget<'_> {
         }
         self.waiting.await_none();
         self.blocks_written += self.upkeep.relieve(self.core, self.disk);
+        self.upkeep.leave_again(self.core, &mut self.gone);
         self.relieved_to_bytes = memory(self.core).total_bytes();
     }
 }
@@ -218,6 +225,10 @@ fn read_all<'w>(
         let length = payload.len();
         match kind {
             Kind::Series => unusable += u64::from(define(core, &payload).is_err()),
+            Kind::Gone => match take_gone(&payload) {
+                Ok(gone) => budget.gone.extend(gone),
+                Err(_) => unusable += 1,
+            },
             Kind::End => ended.set(true),
             Kind::Header => {}
             Kind::Commit | Kind::State => {

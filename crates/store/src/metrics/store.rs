@@ -276,3 +276,76 @@ fn held(file: File, path: PathBuf) -> Result<File, OpenError> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::commit::{Kept, PendingBatch, keep};
+    use super::super::head::shard_of;
+    use super::super::refusal::AppendOutcome;
+    use super::*;
+    use crate::source::{Selection, SeriesPoints, SeriesSource};
+    use lapwing_types::Labels;
+
+    const T0: i64 = 1_700_000_000_000;
+    /// More than enough for a thread that has nothing to wait for.
+    const YIELDS: usize = 100_000;
+
+    fn labels() -> Labels {
+        Labels::from_pairs([("__name__", "m")]).unwrap()
+    }
+
+    /// The first half of a request with one sample.
+    fn one_sample(core: &Core, t_ms: i64) -> Kept {
+        let slot = core.find_or_create(&labels(), "test").unwrap();
+        let mut pending = PendingBatch::default();
+        pending.shards[shard_of(slot)].samples.push((slot, t_ms, 1.0));
+        keep(core, pending, AppendOutcome::default()).unwrap()
+    }
+
+    fn times(store: &MetricsStore) -> Vec<i64> {
+        let everything = Selection {
+            matchers: vec![],
+            start_ms: i64::MIN,
+            end_ms: i64::MAX,
+            series_max: None,
+        };
+        let mut points = SeriesPoints::default();
+        for one in store.snapshot().select(&everything).unwrap() {
+            one.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
+        }
+        points.times_ms
+    }
+
+    #[test]
+    fn what_is_deleted_between_head_and_log_does_not_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || MetricsStore::open(dir.path(), MetricsOptions::default(), T0).unwrap();
+        let store = open();
+        let core = &*store.shared.core;
+        let log = core.log.as_ref().unwrap();
+        one_sample(core, T0).write_down(core).unwrap();
+        let segment = log.status().segment;
+        let under_way = one_sample(core, T0 + 1_000);
+        std::thread::scope(|scope| {
+            let deletion = scope.spawn(|| store.delete(&[], T0, T0 + 1_000).unwrap());
+            while !times(&store).is_empty() && !deletion.is_finished() {
+                std::thread::yield_now();
+            }
+            // Were the log cut now, what is under way would stand behind the cut.
+            for _ in 0..YIELDS {
+                if log.status().segment > segment {
+                    break;
+                }
+                std::thread::yield_now();
+            }
+            under_way.write_down(core).unwrap();
+            assert_eq!(deletion.join().unwrap(), 2, "the head had both");
+        });
+        assert!(log.status().segment > segment, "the log is cut");
+        one_sample(core, T0 + 2_000).write_down(core).unwrap();
+        assert_eq!(times(&store), [T0 + 2_000]);
+        // Nobody says a word to the store before it is gone.
+        drop(store);
+        assert_eq!(times(&open()), [T0 + 2_000]);
+    }
+}

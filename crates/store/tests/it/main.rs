@@ -12,3 +12,4 @@ mod metrics_past;
 mod metrics_replay;
 mod metrics_threads;
 mod metrics_tiers;
+mod metrics_unnamed;

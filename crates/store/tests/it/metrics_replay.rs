@@ -9,7 +9,9 @@ use lapwing_store::metrics::vfs::{RealFs, Vfs, VfsFile};
 use lapwing_store::metrics::{MetricsOptions, MetricsStore, Retention};
 use lapwing_store::{Selection, SeriesPoints, SeriesSource};
 use lapwing_types::{Counts, Histogram, Labels, ResetHint, Span};
+use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,8 +24,10 @@ const ACCOUNT_SLACK_BYTES: u64 = LIMIT_BYTES / 4;
 const PROCESS_SLACK_BYTES: u64 = 20 * MIB;
 const PHASE: &str = "LAPWING_REPLAY_PHASE";
 
-/// A file system where checkpoints have no room: the log grows for as long as the store runs.
-struct NoCheckpoints;
+/// A file system where checkpoints have no room: the log grows for as long as the store runs. Perhaps blocks have none either.
+struct NoCheckpoints {
+    has_blocks: bool,
+}
 
 impl Vfs for NoCheckpoints {
     fn create(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
@@ -50,6 +54,9 @@ impl Vfs for NoCheckpoints {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        if !self.has_blocks && path.ends_with("blocks") {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         RealFs.create_dir_all(path)
     }
 
@@ -74,7 +81,7 @@ struct Load {
     request: fn(&MetricsStore, i64),
 }
 
-const LOADS: [Load; 6] = [
+const LOADS: [Load; 7] = [
     Load {
         name: "many small requests",
         requests: 20_000,
@@ -110,6 +117,12 @@ const LOADS: [Load; 6] = [
         requests: 3_000,
         has_checkpoints: false,
         request: late,
+    },
+    Load {
+        name: "a log that no checkpoint cuts, of series that come and go",
+        requests: 3_000,
+        has_checkpoints: false,
+        request: |store, number| short_lived(store, number, 40),
     },
 ];
 
@@ -156,6 +169,20 @@ fn new_series(store: &MetricsStore, number: i64, count: i64) {
     write(store, t_ms, (0..count).map(|i| (number * count + i, t_ms)));
 }
 
+/// Others every ten seconds.
+fn short_lived(store: &MetricsStore, number: i64, count: i64) {
+    let t_ms = T0 + number * 1_000;
+    let mut appender = store.appender("test", t_ms);
+    for i in 0..count {
+        let name = format!("{:0>600}", number / 10 * count + i);
+        let labels = Labels::from_pairs([("__name__", "m"), ("container", name.as_str())]).unwrap();
+        if let Ok(found) = appender.series(&labels) {
+            appender.push(found, t_ms, noise(i ^ t_ms));
+        }
+    }
+    appender.commit().unwrap();
+}
+
 fn late(store: &MetricsStore, number: i64) {
     let t_ms = T0 + number * 1_000;
     let late_ms = |i: i64| t_ms - 500 - (i * 37 + number) % 90 * 1_000;
@@ -193,8 +220,16 @@ fn histograms(store: &MetricsStore, number: i64) {
 }
 
 fn open(dir: &Path, load: &Load) -> MetricsStore {
+    if load.has_checkpoints {
+        open_on(Arc::new(RealFs), dir, LIMIT_BYTES)
+    } else {
+        open_on(Arc::new(NoCheckpoints { has_blocks: true }), dir, LIMIT_BYTES)
+    }
+}
+
+fn open_on(fs: Arc<dyn Vfs>, dir: &Path, memory_limit_bytes: u64) -> MetricsStore {
     let options = MetricsOptions {
-        memory_limit_bytes: LIMIT_BYTES,
+        memory_limit_bytes,
         window_ms: 60_000,
         window_slack_ms: 5_000,
         ooo_window_ms: 120_000,
@@ -205,11 +240,6 @@ fn open(dir: &Path, load: &Load) -> MetricsStore {
         },
         tiers: vec![],
         ..MetricsOptions::default()
-    };
-    let fs: Arc<dyn Vfs> = if load.has_checkpoints {
-        Arc::new(RealFs)
-    } else {
-        Arc::new(NoCheckpoints)
     };
     MetricsStore::open_on(fs, dir, options, T0).unwrap()
 }
@@ -243,6 +273,25 @@ fn contents(store: &MetricsStore) -> (usize, u64) {
         }
     }
     (count, sum)
+}
+
+/// Samples of each series.
+fn by_name(store: &MetricsStore) -> BTreeMap<String, Vec<(i64, u64)>> {
+    let everything = Selection {
+        matchers: vec![],
+        start_ms: i64::MIN,
+        end_ms: i64::MAX,
+        series_max: None,
+    };
+    let mut all = BTreeMap::new();
+    for selected in store.snapshot().select(&everything).unwrap() {
+        let mut points = SeriesPoints::default();
+        selected.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
+        let bits = points.values.iter().map(|v| v.to_bits());
+        let samples = points.times_ms.iter().copied().zip(bits).collect();
+        assert!(all.insert(selected.labels.to_string(), samples).is_none());
+    }
+    all
 }
 
 fn report(process_bytes: u64, account_bytes: u64, store: &MetricsStore) {
@@ -350,4 +399,36 @@ fn a_store_that_may_have_less_than_before_opens_with_what_it_had() {
         "a checkpoint has cut the log"
     );
     assert_eq!(contents(&store), before);
+}
+
+#[test]
+fn a_series_that_left_keeps_its_samples_through_crashes() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = &LOADS[6];
+    let write = |store: &MetricsStore, numbers: Range<i64>| {
+        for number in numbers {
+            (load.request)(store, number);
+            if number % 50 == 0 {
+                store.maintain(T0 + number * 1_000);
+            }
+        }
+        by_name(store)
+    };
+    let store = open(dir.path(), load);
+    let before = write(&store, 0..1_500);
+    drop(store);
+    let store = open(dir.path(), load);
+    assert!(store.open_report().blocks_written > 0, "memory was short");
+    assert!(store.open_report().series < before.len() / 2, "most have left");
+    assert_eq!(store.open_report().samples_without_series, 0);
+    assert!(by_name(&store) == before);
+    // The log still speaks of them, so that none of these may take the place of one.
+    let before = write(&store, 1_500..1_800);
+    drop(store);
+    for (has_blocks, limit_bytes) in [(false, LIMIT_BYTES), (true, LIMIT_BYTES << 10)] {
+        let store = open_on(Arc::new(NoCheckpoints { has_blocks }), dir.path(), limit_bytes);
+        assert_eq!(store.open_report().blocks_written, 0);
+        assert_eq!(store.open_report().series, before.len(), "none can leave");
+        assert!(by_name(&store) == before);
+    }
 }

@@ -41,13 +41,25 @@ pub struct HeadChunk<'a> {
     pub data: &'a [u8],
 }
 
-/// The chunks of one file of `chunks_head/`.
-pub fn head_chunks(bytes: &[u8]) -> Result<Vec<HeadChunk<'_>>, TsdbError> {
+impl HeadChunk<'_> {
+    /// Whether its samples came out of order.
+    pub fn is_late(&self) -> bool {
+        self.encoding & OUT_OF_ORDER != 0
+    }
+}
+
+/// The chunks of one file of `chunks_head/`, up to the first damage. Where Prometheus was killed, the last one may be half there.
+pub fn head_chunks(bytes: &[u8]) -> (Vec<HeadChunk<'_>>, Option<TsdbError>) {
+    let mut chunks = Vec::new();
+    let damage = read_head_chunks(bytes, &mut chunks).err();
+    (chunks, damage)
+}
+
+fn read_head_chunks<'a>(bytes: &'a [u8], chunks: &mut Vec<HeadChunk<'a>>) -> Result<(), TsdbError> {
     let mut cursor = Cursor::new(bytes, "head chunk file");
     cursor.magic(HEAD_MAGIC)?;
     cursor.version(HEAD_VERSION)?;
     cursor.take(3)?;
-    let mut chunks = Vec::new();
     while !cursor.is_at_end() {
         let start = cursor.position();
         if bytes[start..].iter().all(|byte| *byte == 0) {
@@ -69,5 +81,5 @@ pub fn head_chunks(bytes: &[u8]) -> Result<Vec<HeadChunk<'_>>, TsdbError> {
             data,
         });
     }
-    Ok(chunks)
+    Ok(())
 }

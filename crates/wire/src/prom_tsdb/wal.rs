@@ -23,6 +23,7 @@ const RECORD_BYTES_MAX: usize = 64 << 20;
 pub struct WalReader {
     series: HashMap<u64, Labels>,
     deleted: Tombstones,
+    valid_from_ms: Option<i64>,
     /// Samples of series that no record named: their checkpoint is missing or damaged.
     pub orphans_count: u64,
 }
@@ -41,9 +42,21 @@ impl WalReader {
         self.deleted.is_deleted(series_id, t_ms)
     }
 
-    /// Late samples have a log of their own, which deletions do not reach.
-    pub fn forget_deletions(&mut self) {
+    /// Samples before this are in blocks, and count as those say: what was deleted there still stands in the log. Prometheus does the
+    /// same when it starts.
+    pub fn valid_from(&mut self, from_ms: Option<i64>) {
+        self.valid_from_ms = from_ms;
+    }
+
+    /// Whether [`WalReader::valid_from`] lets an in-order sample of this time count.
+    pub fn is_valid(&self, t_ms: i64) -> bool {
+        self.valid_from_ms.is_none_or(|from_ms| t_ms >= from_ms)
+    }
+
+    /// Late samples have a log of their own, which neither deletions nor what blocks have reach.
+    pub fn late_samples_follow(&mut self) {
         self.deleted = Tombstones::default();
+        self.valid_from_ms = None;
     }
 
     /// Looks for what was deleted, in a pass before that of [`WalReader::segment`]: what a segment deletes stands in it and in the
@@ -69,8 +82,9 @@ impl WalReader {
         for (id, mut write) in decoded.points {
             match self.series.get(&id) {
                 Some(labels) => {
-                    write.samples.retain(|s| !self.deleted.is_deleted(id, s.t_ms));
-                    write.histograms.retain(|h| !self.deleted.is_deleted(id, h.0));
+                    let is_kept = |t_ms: i64| self.is_valid(t_ms) && !self.deleted.is_deleted(id, t_ms);
+                    write.samples.retain(|s| is_kept(s.t_ms));
+                    write.histograms.retain(|h| is_kept(h.0));
                     write.labels = labels.clone();
                     batch.series.push(write);
                 }

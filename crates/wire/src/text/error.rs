@@ -43,6 +43,10 @@ pub enum ParseReason {
     UnitNotSuffix { unit: String, family: String },
     #[error("the page does not end with # EOF")]
     MissingEof,
+    #[error("the text ends within this line")]
+    CutOff,
+    #[error("the line is longer than {bytes_max} bytes")]
+    LineTooLong { bytes_max: usize },
     #[error("there is text after # EOF")]
     TextAfterEof,
     #[error("empty lines are not allowed in OpenMetrics")]
@@ -52,6 +56,11 @@ pub enum ParseReason {
 }
 
 impl ParseError {
+    /// The same of a page whose only line is this one of a longer text.
+    pub fn on_line(self, line: usize) -> Self {
+        ParseError { line, ..self }
+    }
+
     /// Finds the place of `offset`; the cost of counting lines is paid by bad pages only.
     #[cold]
     pub(crate) fn at(page: &str, offset: usize, reason: ParseReason) -> Self {

@@ -115,13 +115,25 @@ pub struct Parser<'a> {
     seen_eof: bool,
 }
 
+/// What the lines of an OpenMetrics page say to those behind them.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    family: String,
+    kind: MetricKind,
+    pub(super) seen_eof: bool,
+}
+
+pub(super) fn text(bytes: &[u8]) -> Result<&str, ParseError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let valid = error.valid_up_to();
+        let good = std::str::from_utf8(&bytes[..valid]).unwrap_or("");
+        ParseError::at(good, valid, ParseReason::NotUtf8)
+    })
+}
+
 impl<'a> Parser<'a> {
     pub fn new(bytes: &'a [u8], format: Format) -> Result<Self, ParseError> {
-        let page = std::str::from_utf8(bytes).map_err(|error| {
-            let valid = error.valid_up_to();
-            let good = std::str::from_utf8(&bytes[..valid]).unwrap_or("");
-            ParseError::at(good, valid, ParseReason::NotUtf8)
-        })?;
+        let page = text(bytes)?;
         Ok(Parser {
             page,
             at: 0,
@@ -132,6 +144,32 @@ impl<'a> Parser<'a> {
             },
             seen_eof: false,
         })
+    }
+
+    /// Of one line of OpenMetrics text, without its end.
+    pub(super) fn of_line(page: &'a str, carried: Carried) -> Self {
+        Parser {
+            page,
+            at: 0,
+            format: Format::OpenMetrics,
+            declared: Declared {
+                family: Cow::Owned(carried.family),
+                kind: carried.kind,
+            },
+            seen_eof: carried.seen_eof,
+        }
+    }
+
+    pub(super) fn whole_line(&mut self) -> Result<Option<Entry<'a>>, ParseError> {
+        self.line(0, self.page.len())
+    }
+
+    pub(super) fn into_carried(self) -> Carried {
+        Carried {
+            family: self.declared.family.into_owned(),
+            kind: self.declared.kind,
+            seen_eof: self.seen_eof,
+        }
     }
 
     /// The next entry, or `None` at the end of the page. After an error the parser stands at the next line, so that a

@@ -238,11 +238,53 @@ fn the_log_gives_back_what_was_sent() {
 }
 
 #[test]
+fn what_blocks_have_is_left_out_of_the_log_and_late_samples_are_not() {
+    let from_ms = t_ms(100);
+    let mut reader = WalReader::new();
+    reader.valid_from(Some(from_ms));
+    assert_eq!(
+        [t_ms(99), t_ms(100)].map(|t_ms| reader.is_valid(t_ms)),
+        [false, true]
+    );
+    let mut writes = Vec::new();
+    reader.segment(WAL, |batch| writes.extend(batch.series)).unwrap();
+    let mut expect = expected();
+    for series in &mut expect {
+        series.samples.retain(|s| s.t_ms >= from_ms);
+        series.histograms.retain(|h| h.0 >= from_ms);
+    }
+    check(&merge(writes), &expect);
+    let mut late = Vec::new();
+    reader.late_samples_follow();
+    reader.segment(WAL, |batch| late.extend(batch.series)).unwrap();
+    check(&merge(late), &expected());
+}
+
+#[test]
+fn a_torn_chunk_of_the_head_costs_none_before_it() {
+    let (whole, damage) = head_chunks(HEAD_CHUNKS);
+    assert_eq!(damage, None);
+    assert!(whole.len() > 2 && whole.iter().all(|chunk| !chunk.is_late()));
+    let last = whole.last().unwrap();
+    let end = HEAD_CHUNKS
+        .windows(last.data.len())
+        .position(|w| w == last.data)
+        .unwrap()
+        + last.data.len();
+    // Half of it reached the file, whose rest was reserved.
+    let mut torn = HEAD_CHUNKS[..end - last.data.len() / 2].to_vec();
+    torn.resize(HEAD_CHUNKS.len(), 0);
+    let (found, damage) = head_chunks(&torn);
+    assert_eq!(found, whole[..whole.len() - 1]);
+    assert!(damage.is_some());
+}
+
+#[test]
 fn chunks_of_the_head_are_named_by_the_log() {
     let mut reader = WalReader::new();
     reader.segment(WAL, |_| {}).unwrap();
     let mut writes = Vec::new();
-    for chunk in head_chunks(HEAD_CHUNKS).unwrap() {
+    for chunk in head_chunks(HEAD_CHUNKS).0 {
         let mut samples = ChunkSamples::default();
         decode_chunk(chunk.encoding, chunk.data, &mut samples).unwrap();
         let times = samples.floats.iter().map(|s| s.t_ms);
@@ -323,7 +365,7 @@ fn damage_is_named() {
         Tombstones::parse(&flip(TOMBSTONES, 8)).map(|_| ()),
         "the checksum of the tombstones at 5 is wrong",
     );
-    let head = |bytes: &[u8]| head_chunks(bytes).map(|_| ());
+    let head = |bytes: &[u8]| head_chunks(bytes).1.map_or(Ok(()), Err);
     check(
         head(&flip(HEAD_CHUNKS, 40)),
         "the checksum of the head chunk file at 8 is wrong",
@@ -371,7 +413,7 @@ proptest! {
             let _ = head_chunks(&bytes);
         }
         // Behind the checksum, which hides the decoder from damage above.
-        for chunk in head_chunks(HEAD_CHUNKS).unwrap() {
+        for chunk in head_chunks(HEAD_CHUNKS).0 {
             for data in change(chunk.data) {
                 let _ = decode_chunk(chunk.encoding, &data, &mut ChunkSamples::default());
             }

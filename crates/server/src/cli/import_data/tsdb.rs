@@ -1,5 +1,6 @@
 //! A Prometheus data directory: blocks first, then the log (checkpoint and segments), the chunks of the head, and the log of
-//! late samples. They overlap; equal samples are one.
+//! late samples. They overlap; equal samples are one. Where blocks and log differ (something was deleted from a block), the block is
+//! right, as it is for a Prometheus that starts.
 
 use super::{Import, names};
 use anyhow::{Context, bail};
@@ -8,36 +9,30 @@ use lapwing_wire::prom_tsdb::{
     BlockIndex, BlockReader, ChunkSamples, Segment, Tombstones, TsdbError, WalReader, decode_chunk,
     head_chunks,
 };
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+/// Of a block that holds late samples alone.
+const LATE_HINT: &str = "from-out-of-order";
+
 pub(super) fn read(dir: &Path, import: &mut Import<'_>) -> anyhow::Result<()> {
-    let all = names(dir)?;
-    let blocks: Vec<&String> = all
-        .iter()
-        .filter(|name| dir.join(name).join("index").is_file())
-        .collect();
-    let has_log = dir.join("wal").is_dir();
-    if blocks.is_empty() && !has_log {
+    let mut blocks = Blocks::default();
+    let is_block = blocks.read_new(dir, import)?;
+    if !is_block && !dir.join("wal").is_dir() {
         bail!("there are neither blocks nor a log (wal/) in it: it is no data directory of a Prometheus");
     }
-    for (number, name) in blocks.iter().enumerate() {
-        import.progress(&format!("block {} of {}: {name}", number + 1, blocks.len()));
-        if let Err(error) = read_block(&dir.join(name), import) {
-            import.note(format!("block {name} could not be read: {error:#}"));
-        }
-    }
     let mut wal = WalReader::new();
+    wal.valid_from(blocks.until_ms);
     for path in log_files(&dir.join("wal"))? {
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         // What is wrong with it is said when it is read for its samples.
-        let _ = wal.deletions(&bytes);
+        let _ = wal.deletions(&log_file(&path)?);
     }
     read_log(&dir.join("wal"), &mut wal, import)?;
     read_head_chunks(&dir.join("chunks_head"), &wal, import)?;
     // Late samples lie in a log of their own, which names no series.
-    wal.forget_deletions();
+    wal.late_samples_follow();
     read_log(&dir.join("wbl"), &mut wal, import)?;
     if wal.orphans_count > 0 {
         import.note(format!(
@@ -45,7 +40,90 @@ pub(super) fn read(dir: &Path, import: &mut Import<'_>) -> anyhow::Result<()> {
             wal.orphans_count
         ));
     }
+    // Of one that runs, a part of the log may have become a block since the blocks were listed.
+    while blocks.read_new(dir, import)? {}
     Ok(())
+}
+
+/// The blocks that were read.
+#[derive(Default)]
+struct Blocks {
+    seen: HashSet<String>,
+    /// Those that could not be read: what they were made of may still be there.
+    failed: HashSet<String>,
+    /// In-order samples before this are in blocks: what the log still has of them may have been deleted there since.
+    until_ms: Option<i64>,
+}
+
+/// What is wanted of a block's `meta.json`.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Meta {
+    max_time: i64,
+    #[serde(default)]
+    compaction: Compaction,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Compaction {
+    parents: Vec<Parent>,
+    hints: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Parent {
+    ulid: String,
+}
+
+impl Blocks {
+    /// Reads the blocks that it has not seen yet, and says whether there were any. What a crash left half-made or half-removed is not
+    /// among them, nor are those that another block was made of.
+    fn read_new(&mut self, dir: &Path, import: &mut Import<'_>) -> anyhow::Result<bool> {
+        let mut all = names(dir)?;
+        all.retain(|name| is_ulid(name) && dir.join(name).join("index").is_file());
+        let metas: Vec<Option<Meta>> = all.iter().map(|name| meta(&dir.join(name))).collect();
+        let whole = all
+            .iter()
+            .zip(&metas)
+            .filter(|(name, _)| !self.failed.contains(*name));
+        let parents: HashSet<&str> = whole
+            .flat_map(|(_, meta)| meta)
+            .flat_map(|meta| meta.compaction.parents.iter().map(|p| p.ulid.as_str()))
+            .collect();
+        let is_new = |name: &str| !self.seen.contains(name) && !parents.contains(name);
+        let new: Vec<(&String, &Option<Meta>)> =
+            all.iter().zip(&metas).filter(|(name, _)| is_new(name)).collect();
+        for (number, (name, meta)) in new.iter().enumerate() {
+            import.progress(&format!("block {} of {}: {name}", number + 1, new.len()));
+            self.seen.insert((*name).clone());
+            match read_block(&dir.join(name), import) {
+                Ok(()) => {
+                    let in_order = meta
+                        .iter()
+                        .filter(|m| m.compaction.hints.iter().all(|h| h != LATE_HINT));
+                    self.until_ms = self.until_ms.max(in_order.map(|m| m.max_time).max());
+                }
+                // Another one has been made of it meanwhile.
+                Err(_) if !dir.join(name).is_dir() => {}
+                Err(error) => {
+                    self.failed.insert((*name).clone());
+                    import.note(format!("block {name} could not be read: {error:#}"));
+                }
+            }
+        }
+        Ok(!new.is_empty())
+    }
+}
+
+fn meta(dir: &Path) -> Option<Meta> {
+    let bytes = std::fs::read(dir.join("meta.json")).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Names of blocks; what Prometheus has not finished making or removing has something behind it.
+fn is_ulid(name: &str) -> bool {
+    name.len() == 26 && name.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
 }
 
 struct SegmentFile(File);
@@ -143,11 +221,19 @@ fn log_files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// A segment that is gone has become a block meanwhile.
+fn log_file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other.with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
 fn read_log(dir: &Path, wal: &mut WalReader, import: &mut Import<'_>) -> anyhow::Result<()> {
     let files = log_files(dir)?;
     for (at, path) in files.iter().enumerate() {
         import.progress(&format!("log {} of {}: {}", at + 1, files.len(), path.display()));
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = log_file(path)?;
         let mut failed = None;
         let read = wal.segment(&bytes, |batch| {
             if failed.is_none() {
@@ -184,20 +270,17 @@ fn read_head_chunks(dir: &Path, wal: &WalReader, import: &mut Import<'_>) -> any
     for name in names(dir)? {
         let path = dir.join(&name);
         import.progress(&format!("chunks of the head: {}", path.display()));
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes = log_file(&path)?;
         if bytes.is_empty() {
             continue;
         }
-        let chunks = match head_chunks(&bytes) {
-            Ok(chunks) => chunks,
-            Err(error) => {
-                let error = anyhow::Error::new(error);
-                import.note(format!(
-                    "chunks of the head in {name} could not be read: {error:#}"
-                ));
-                continue;
-            }
-        };
+        let (chunks, damage) = head_chunks(&bytes);
+        if let Some(error) = damage {
+            let error = anyhow::Error::new(error);
+            import.note(format!(
+                "chunks of the head in {name} could not be read to their end, the log is read instead: {error:#}"
+            ));
+        }
         for chunk in chunks {
             let Some(labels) = wal.labels(chunk.series_id) else {
                 import.note("a chunk of the head belongs to a series that the log does not name");
@@ -208,12 +291,10 @@ fn read_head_chunks(dir: &Path, wal: &WalReader, import: &mut Import<'_>) -> any
                 import.note(format!("a chunk of {labels} could not be read: {error}"));
                 continue;
             }
-            samples
-                .floats
-                .retain(|s| !wal.is_deleted(chunk.series_id, s.t_ms));
-            samples
-                .histograms
-                .retain(|h| !wal.is_deleted(chunk.series_id, h.0));
+            let is_kept =
+                |t_ms: i64| !wal.is_deleted(chunk.series_id, t_ms) && (chunk.is_late() || wal.is_valid(t_ms));
+            samples.floats.retain(|s| is_kept(s.t_ms));
+            samples.histograms.retain(|h| is_kept(h.0));
             import.add(SeriesWrite {
                 labels: labels.clone(),
                 samples: samples.floats,

@@ -5,7 +5,7 @@
 
 use super::postings::{Postings, intersect, subtract, union};
 use crate::metrics::log::record::put_definition;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use lapwing_types::{Labels, Matcher};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -218,11 +218,12 @@ impl Index {
         self.version += 1;
     }
 
-    /// After a replay: slots that no series took may be given to new ones.
-    pub(crate) fn collect_free_slots(&mut self) {
+    /// After a replay: slots that no series took may be given to new ones, except those that the log still speaks of.
+    pub(crate) fn collect_free_slots(&mut self, unreleased: &[u32]) {
+        let unreleased: HashSet<u32> = unreleased.iter().copied().collect();
         self.free_slots = (0..self.series.len() as u32)
             .rev()
-            .filter(|s| self.series[*s as usize].pairs.is_empty())
+            .filter(|s| self.series[*s as usize].pairs.is_empty() && !unreleased.contains(s))
             .collect();
     }
 

@@ -39,13 +39,21 @@ pub(crate) enum Kind {
     State = 3,
     /// Last in a checkpoint.
     End = 4,
+    /// Series that have left: no record behind this one speaks of them.
+    Gone = 5,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Header, Kind::Series, Kind::Commit, Kind::State, Kind::End]
-            .get(usize::from(byte))
-            .copied()
+        let all = [
+            Kind::Header,
+            Kind::Series,
+            Kind::Commit,
+            Kind::State,
+            Kind::End,
+            Kind::Gone,
+        ];
+        all.get(usize::from(byte)).copied()
     }
 }
 

@@ -74,6 +74,23 @@ pub(crate) fn next_section<'a>(reader: &mut Reader<'a>) -> Result<Option<Section
     Ok(Some(Section { kind, shard, body }))
 }
 
+/// Series that have left, by slot and generation.
+pub(crate) fn put_gone(out: &mut Vec<u8>, gone: &[(u32, u32)]) {
+    for (slot, generation) in gone {
+        put_varint(out, u64::from(*slot));
+        put_varint(out, u64::from(*generation));
+    }
+}
+
+pub(crate) fn take_gone(payload: &[u8]) -> Result<Vec<(u32, u32)>, Malformed> {
+    let mut reader = Reader::new(payload);
+    let mut gone = Vec::new();
+    while !reader.is_empty() {
+        gone.push((reader.varint_u32()?, reader.varint_u32()?));
+    }
+    Ok(gone)
+}
+
 /// Differences between neighbours, shared by writer and reader of samples.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SampleDeltas {

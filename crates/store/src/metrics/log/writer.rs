@@ -94,7 +94,7 @@ impl Log {
         })
     }
 
-    /// Takes a framed record of definitions that the next commit carries along.
+    /// Takes a framed record of definitions, or of what has left, that the next commit carries along.
     pub(crate) fn define(&self, framed: &[u8]) {
         self.state.lock().pending.extend_from_slice(framed);
     }
