@@ -1,6 +1,6 @@
 //! LETTERS: what these bytes mean, and how nouns are spelled as bytes.
 //!
-//! Useful for: remote write and read, exposition formats, OTLP, pushes.
+//! Useful for: remote write and read, exposition formats, OTLP, pushes, results of queries as JSON.
 //! Not for: sockets, disks, clocks, compression of whole bodies (the server's), keeping anything (`store`).
 //!
 //! Every decoder takes a slice and bounds what it allocates by a small multiple of the slice's length; none panics on

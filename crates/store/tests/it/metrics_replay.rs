@@ -252,18 +252,25 @@ fn process_peak_bytes() -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
-/// Number of samples, and a number that hangs on all of them.
-fn contents(store: &MetricsStore) -> (usize, u64) {
+/// Everything that is in the store, series by series.
+fn each_series(store: &MetricsStore, mut look: impl FnMut(&Labels, SeriesPoints)) {
     let everything = Selection {
         matchers: vec![],
         start_ms: i64::MIN,
         end_ms: i64::MAX,
         series_max: None,
     };
-    let (mut count, mut sum) = (0, 0u64);
     for selected in store.snapshot().select(&everything).unwrap() {
         let mut points = SeriesPoints::default();
         selected.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
+        look(&selected.labels, points);
+    }
+}
+
+/// Number of samples, and a number that hangs on all of them.
+fn contents(store: &MetricsStore) -> (usize, u64) {
+    let (mut count, mut sum) = (0, 0u64);
+    each_series(store, |_, points| {
         count += points.len();
         for (t_ms, value) in points.times_ms.iter().zip(&points.values) {
             sum = sum.wrapping_add(Rng(*t_ms as u64 ^ value.to_bits()).next());
@@ -271,26 +278,18 @@ fn contents(store: &MetricsStore) -> (usize, u64) {
         for (t_ms, histogram) in &points.histograms {
             sum = sum.wrapping_add(Rng(*t_ms as u64 ^ histogram.count.to_bits()).next());
         }
-    }
+    });
     (count, sum)
 }
 
 /// Samples of each series.
 fn by_name(store: &MetricsStore) -> BTreeMap<String, Vec<(i64, u64)>> {
-    let everything = Selection {
-        matchers: vec![],
-        start_ms: i64::MIN,
-        end_ms: i64::MAX,
-        series_max: None,
-    };
     let mut all = BTreeMap::new();
-    for selected in store.snapshot().select(&everything).unwrap() {
-        let mut points = SeriesPoints::default();
-        selected.reader.read(i64::MIN, i64::MAX, &mut points).unwrap();
+    each_series(store, |labels, points| {
         let bits = points.values.iter().map(|v| v.to_bits());
         let samples = points.times_ms.iter().copied().zip(bits).collect();
-        assert!(all.insert(selected.labels.to_string(), samples).is_none());
-    }
+        assert!(all.insert(labels.to_string(), samples).is_none());
+    });
     all
 }
 
