@@ -8,14 +8,18 @@ use crate::config::Config;
 use crate::doctor::Finding;
 use crate::live::Live;
 use lapwing::Engine;
+use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// When the doctor looked, and what he found.
 pub(crate) type Examined = (i64, Vec<Finding>);
 
+/// Each layer and each handler takes its own: one count is cheaper than one for each part.
 #[derive(Clone)]
-pub(crate) struct AppState {
+pub(crate) struct AppState(Arc<Parts>);
+
+pub(crate) struct Parts {
     pub(crate) engine: Engine,
     pub(crate) live: Live,
     pub(crate) gate: Gate,
@@ -23,23 +27,31 @@ pub(crate) struct AppState {
     pub(crate) logins: Logins,
     pub(crate) pulse: Pulse,
     /// What the doctor last said, and when; held while he looks, so that he looks once at a time.
-    pub(crate) doctor: Arc<tokio::sync::Mutex<Option<Examined>>>,
+    pub(crate) doctor: tokio::sync::Mutex<Option<Examined>>,
     /// Turns true when the doors close: what would never end by itself ends then.
     pub(crate) closing: watch::Receiver<bool>,
 }
 
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl AppState {
     pub(crate) fn new(engine: &Engine, live: Live, closing: watch::Receiver<bool>) -> Self {
-        AppState {
+        AppState(Arc::new(Parts {
             engine: engine.clone(),
             gate: Gate::new(engine.meter()),
             numbers: HttpNumbers::new(engine.meter()),
             live,
             logins: Logins::default(),
             pulse: Pulse::default(),
-            doctor: Arc::default(),
+            doctor: tokio::sync::Mutex::default(),
             closing,
-        }
+        }))
     }
 
     /// The configuration of this moment; a handler asks once and works with that.
