@@ -5,9 +5,11 @@ use lapwing_wire::proto_exposition::{ExpositionOptions, parse_to_batch};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let options = ExpositionOptions {
-        default_t_ms: 0,
+    let all = ExpositionOptions {
+        classic_to_custom: true,
         classic_beside_native: true,
+        ..ExpositionOptions::at(0)
     };
-    let _ = parse_to_batch(bytes, options);
+    let _ = parse_to_batch(bytes, all);
+    let _ = parse_to_batch(bytes, ExpositionOptions { native: false, ..all });
 });

@@ -6,6 +6,7 @@ use crate::live::{Live, LoadConfig, Started};
 use crate::statsd;
 use anyhow::Context;
 use lapwing::Engine;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,13 +186,28 @@ async fn told(gone: Option<oneshot::Receiver<()>>) {
     }
 }
 
+fn cannot_listen(address: impl std::fmt::Display, error: &std::io::Error) -> anyhow::Error {
+    const CHOOSE: &str =
+        "choose another with --listen (--web.listen-address in the place of a peer) or web.listen";
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("another program, perhaps another Lapwing, has that port; end it, or {CHOOSE}")
+        }
+        ErrorKind::AddrNotAvailable => format!("this machine has no such address; {CHOOSE}"),
+        ErrorKind::PermissionDenied => {
+            format!("ports below 1024 need a right (CAP_NET_BIND_SERVICE); {CHOOSE}")
+        }
+        _ => CHOOSE.to_owned(),
+    };
+    anyhow::anyhow!("cannot listen on {address}: {error}; {advice}")
+}
+
 /// Every address or none.
 async fn listen(web: &WebConfig) -> anyhow::Result<(Vec<TcpListener>, Vec<SocketAddr>)> {
     let (mut listeners, mut bound) = (Vec::new(), Vec::new());
     for address in web.addresses() {
-        let listener = http::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address}"))?;
+        let listener = http::bind(address).await;
+        let listener = listener.map_err(|error| cannot_listen(address, &error))?;
         bound.push(
             listener
                 .local_addr()

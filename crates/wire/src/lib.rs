@@ -7,6 +7,7 @@
 //! any input. A timestamp that the source left out is an argument, never a clock.
 
 pub mod chunk;
+pub mod classic_buckets;
 mod crc32c;
 pub mod import;
 pub mod names;

@@ -122,7 +122,7 @@ pub fn push_histogram_point(out: &mut String, t_ms: i64, histogram: &FloatHistog
         out.push_str(if first { ",\"buckets\":[" } else { "," });
         first = false;
         // 0: open left, 1: open right, 2: open both, 3: closed both.
-        let rule = match (bucket.lower_inclusive(), bucket.upper_inclusive()) {
+        let rule = match (bucket.lower_inclusive, bucket.upper_inclusive) {
             (true, true) => 3,
             (true, false) => 1,
             (false, true) => 0,

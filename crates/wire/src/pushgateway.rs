@@ -107,8 +107,8 @@ pub fn parse_body(
 /// The same for a body in protobuf, as the Go client pushes by default.
 pub fn parse_proto_body(body: &[u8], group: &Labels, now_ms: i64) -> Result<WriteBatch, GroupBodyError> {
     let options = ExpositionOptions {
-        default_t_ms: NO_TIME,
         classic_beside_native: true,
+        ..ExpositionOptions::at(NO_TIME)
     };
     let batch = proto_to_batch(body, options).map_err(|source| GroupBodyError::Protobuf { source })?;
     into_group(batch, group, now_ms)

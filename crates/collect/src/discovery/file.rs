@@ -4,6 +4,8 @@ use super::config::FileConfig;
 use super::error::DiscoveryError;
 use super::group::{StaticConfig, TargetGroup};
 use super::provider::{Answer, Provider};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -128,8 +130,21 @@ fn parse(text: &str, is_json: bool) -> Result<Vec<StaticConfig>, String> {
     } else if text.trim().is_empty() {
         Ok(Vec::new())
     } else {
-        serde_saphyr::from_str(text).map_err(|e| e.to_string())
+        let groups: Vec<Written> = serde_saphyr::from_str(text).map_err(|e| e.to_string())?;
+        let groups = groups.into_iter().map(|g| StaticConfig {
+            targets: g.targets,
+            labels: g.labels,
+        });
+        Ok(groups.collect())
     }
+}
+
+/// As it stands in YAML: text is what was typed, whatever it looks like.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    targets: Vec<String>,
+    labels: BTreeMap<String, String>,
 }
 
 #[cfg(test)]
@@ -141,6 +156,19 @@ mod tests {
         targets
             .map(|t| t.drop(&["__meta_filepath"]).to_string())
             .collect()
+    }
+
+    #[test]
+    fn labels_are_what_was_typed() {
+        let yaml = "- targets: [a:1]\n  labels: {version: 1.10, land: NO, mode: 010, on: on, n: 7}\n";
+        let labels = &parse(yaml, false).unwrap()[0].labels;
+        let shown = labels.iter().map(|(name, value)| format!("{name}={value}"));
+        assert_eq!(
+            shown.collect::<Vec<_>>().join(" "),
+            "land=NO mode=010 n=7 on=on version=1.10"
+        );
+        let wrong = parse("- targets: [a:1]\n  lables: {}\n", false).unwrap_err();
+        assert!(wrong.contains("lables"), "{wrong}");
     }
 
     #[test]

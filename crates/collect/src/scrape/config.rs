@@ -45,8 +45,10 @@ pub struct ScrapeConfig {
     /// For a body whose content type is absent or none of ours.
     pub fallback_scrape_protocol: Option<ScrapeProtocol>,
     pub scrape_native_histograms: bool,
-    /// Keep the classic buckets of a histogram that has native ones too.
+    /// Keep the classic buckets of a histogram that has native ones, or was made one.
     pub always_scrape_classic_histograms: bool,
+    /// Make native histograms with custom bounds of classic ones.
+    pub convert_classic_histograms_to_nhcb: bool,
     pub enable_compression: bool,
     pub extra_scrape_metrics: bool,
     pub body_size_limit: Bytes,
@@ -84,6 +86,7 @@ impl Default for ScrapeConfig {
             fallback_scrape_protocol: None,
             scrape_native_histograms: false,
             always_scrape_classic_histograms: false,
+            convert_classic_histograms_to_nhcb: false,
             enable_compression: true,
             extra_scrape_metrics: false,
             body_size_limit: Bytes(0),

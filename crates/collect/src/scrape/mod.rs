@@ -4,6 +4,7 @@
 //! `once` (fetch, read, write) → [`Scraper`] (all targets, on time).
 
 mod cache;
+mod classic;
 mod config;
 mod error;
 mod job;

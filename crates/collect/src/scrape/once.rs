@@ -9,6 +9,7 @@
 //! not take wait for the next batch.
 
 use super::cache::SeriesCache;
+use super::classic::ClassicCache;
 use super::config::ScrapeProtocol;
 use super::error::ScrapeError;
 use super::job::Job;
@@ -30,6 +31,7 @@ const SLOT_TOLERANCE_MS: i64 = 10;
 #[derive(Debug, Default)]
 pub struct ScrapeState {
     pub(super) cache: SeriesCache,
+    pub(super) classic: ClassicCache,
     pub(super) metadata: Arc<HashMap<String, Metadata>>,
     pub(super) scrapes: u64,
     /// Ends that could not be written yet.
@@ -224,6 +226,13 @@ fn read_page(
                 summary.warnings.push(format!(
                     "{} samples were left out: {series} stands more than once on the page",
                     counts.duplicates
+                ));
+            }
+            if let Some((labels, reason)) = &counts.left_classic {
+                let series: String = labels.to_string().chars().take(SHOWN_CHARS_MAX).collect();
+                summary.warnings.push(format!(
+                    "{} classic histograms stayed as they are: {series}: {reason}",
+                    counts.classic
                 ));
             }
             (batch, state.cache.end_page(scrape))

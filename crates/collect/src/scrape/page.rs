@@ -4,11 +4,13 @@
 //! labels, relabelled and checked against the limits. Nothing of a page that fails is kept.
 
 use super::cache::SeriesCache;
+use super::classic::{ClassicCache, Gathered};
 use super::error::ScrapeError;
 use super::job::Job;
 use super::once::ScrapeState;
 use crate::sink::KnownSample;
 use lapwing_types::{Labels, LabelsBuilder, METRIC_NAME, Metadata, Sample, SeriesWrite, WriteBatch};
+use lapwing_wire::classic_buckets::ClassicError;
 use lapwing_wire::text::{Entry, Format, Parser, RawSample};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 const METADATA_SLACK: usize = 1000;
 
 /// What a page held.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PageCounts {
     /// Samples on the page.
     pub(super) scraped: u64,
@@ -29,12 +31,22 @@ pub(super) struct PageCounts {
     pub(super) duplicates: u64,
     /// The first such series.
     pub(super) twice: Option<Labels>,
+    /// Histograms that were to be made native and do not add up.
+    pub(super) classic: u64,
+    /// The first of them, and why.
+    pub(super) left_classic: Option<(Labels, ClassicError)>,
 }
 
 impl PageCounts {
     pub(super) fn leave_out(&mut self, labels: &Labels) {
         self.duplicates += 1;
         self.twice.get_or_insert_with(|| labels.clone());
+    }
+
+    pub(super) fn leave_classic(&mut self, labels: &Labels, reason: &ClassicError) {
+        self.classic += 1;
+        self.left_classic
+            .get_or_insert_with(|| (labels.clone(), reason.clone()));
     }
 }
 
@@ -69,6 +81,7 @@ pub(super) struct PageReader<'a> {
     pub(super) target_labels: &'a Labels,
     pub(super) t_ms: i64,
     pub(super) cache: &'a mut SeriesCache,
+    pub(super) classic: &'a mut ClassicCache,
     metadata: &'a mut Arc<HashMap<String, Metadata>>,
     pub(super) scrape: u64,
     pub(super) families: usize,
@@ -94,6 +107,7 @@ impl<'a> PageReader<'a> {
             target_labels,
             t_ms,
             cache: &mut state.cache,
+            classic: &mut state.classic,
             metadata: &mut state.metadata,
             scrape: state.scrapes,
             families: 0,
@@ -110,9 +124,20 @@ impl<'a> PageReader<'a> {
         format: Format,
     ) -> Result<(PageBatch, PageCounts), ScrapeError> {
         let mut parser = Parser::new(body, format).map_err(ScrapeError::Parse)?;
+        let config = &self.job.config;
+        let (gathers, keeps_classic) = (
+            config.convert_classic_histograms_to_nhcb,
+            config.always_scrape_classic_histograms,
+        );
+        let mut gathered = Gathered::default();
         while let Some(entry) = parser.next_entry().map_err(ScrapeError::Parse)? {
             match entry {
-                Entry::Sample(sample) => self.sample(&sample)?,
+                Entry::Sample(sample) => {
+                    let is_part = gathers && self.gather(&sample, &mut gathered)?;
+                    if !is_part || keeps_classic {
+                        self.sample(&sample)?;
+                    }
+                }
                 Entry::Type { family, kind } => {
                     self.families += 1;
                     self.describe(&family, |m| m.kind == kind, |m| m.kind = kind);
@@ -129,10 +154,11 @@ impl<'a> PageReader<'a> {
                 }
             }
         }
+        self.keep_gathered(gathered)?;
         Ok(self.finish())
     }
 
-    fn sample(&mut self, raw: &RawSample<'_>) -> Result<(), ScrapeError> {
+    pub(super) fn sample(&mut self, raw: &RawSample<'_>) -> Result<(), ScrapeError> {
         self.counts.scraped += 1;
         let text = raw.series_text();
         let entry = match self.cache.find(text, raw.kind) {
@@ -375,6 +401,7 @@ mod tests {
             added: 2,
             duplicates: 1,
             twice: Some(Labels::from_pairs([("__name__", "a")]).unwrap()),
+            ..PageCounts::default()
         };
         assert_eq!(counts, expect);
         let times: Vec<i64> = known(&batch.rows, &state.cache).map(|k| k.sample.t_ms).collect();

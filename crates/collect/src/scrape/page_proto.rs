@@ -14,8 +14,9 @@ impl PageReader<'_> {
         let config = &self.job.config;
         let options = ExpositionOptions {
             default_t_ms: self.t_ms,
-            classic_beside_native: config.always_scrape_classic_histograms
-                || !config.scrape_native_histograms,
+            native: config.scrape_native_histograms,
+            classic_to_custom: config.convert_classic_histograms_to_nhcb,
+            classic_beside_native: config.always_scrape_classic_histograms,
         };
         let page = parse(body, options).map_err(|error| {
             let source = error.source().map_or(String::new(), |s| format!(": {s}"));
@@ -38,13 +39,7 @@ impl PageReader<'_> {
         Ok(self.finish())
     }
 
-    fn series(&mut self, mut series: SeriesWrite, unset: &[String]) -> Result<(), ScrapeError> {
-        if !self.job.config.scrape_native_histograms {
-            series.histograms.clear();
-        }
-        if series.samples.is_empty() && series.histograms.is_empty() {
-            return Ok(());
-        }
+    pub(super) fn series(&mut self, mut series: SeriesWrite, unset: &[String]) -> Result<(), ScrapeError> {
         self.counts.scraped += 1;
         // Text and protobuf may follow each other on one target; their keys must not meet.
         let mut key = format!("\u{0}{}", series.labels);

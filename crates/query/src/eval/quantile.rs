@@ -245,6 +245,8 @@ pub(super) fn histogram_quantile(q: f64, h: &FloatHistogram) -> (f64, NanNote) {
         lower: 0.0,
         upper: 0.0,
         count: 0.0,
+        lower_inclusive: true,
+        upper_inclusive: true,
     };
     for b in buckets {
         bucket = b;

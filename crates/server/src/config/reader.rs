@@ -208,24 +208,20 @@ impl<'a> MapReader<'a> {
 
 /// Numbers and truth values are taken as they were typed, as Prometheus does for label values.
 pub(crate) fn text_of(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<String> {
-    match &node.value {
-        Value::Text(text) => Some(text.clone()),
-        Value::Int(v) => Some(v.to_string()),
-        Value::Float(v) => Some(v.to_string()),
-        Value::Bool(v) => Some(v.to_string()),
-        other => {
-            notes.error(node.at, path, format!("expected text, found {}", other.kind()));
-            None
-        }
+    let text = node.spelling();
+    if text.is_none() {
+        notes.error(
+            node.at,
+            path,
+            format!("expected text, found {}", node.value.kind()),
+        );
     }
+    text
 }
 
 fn shown(node: &Node) -> String {
     match &node.value {
         Value::Text(text) => format!("{text:?}"),
-        Value::Int(v) => v.to_string(),
-        Value::Float(v) => v.to_string(),
-        Value::Bool(v) => v.to_string(),
-        other => other.kind().to_owned(),
+        other => node.spelling().unwrap_or_else(|| other.kind().to_owned()),
     }
 }

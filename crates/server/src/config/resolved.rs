@@ -135,6 +135,10 @@ impl Config {
             "  evaluation_interval: {}",
             format_duration_ms(self.global.evaluation_interval_ms)
         ));
+        line(format!(
+            "  rule_query_offset: {}",
+            format_duration_ms(self.global.rule_query_offset_ms)
+        ));
         if !self.global.external_labels.is_empty() {
             line("  external_labels:".to_owned());
         }

@@ -19,6 +19,8 @@ pub(crate) struct Position {
 pub(crate) struct Node {
     pub(crate) value: Value,
     pub(crate) at: Position,
+    /// What was typed for a number or a truth value, where it is not what one would write for it: `1.10`, `NO`.
+    typed: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +42,52 @@ pub(crate) struct Key {
 }
 
 impl Node {
+    pub(crate) fn new(value: Value, at: Position) -> Self {
+        let typed = None;
+        Node { value, at, typed }
+    }
+
+    /// A text, or a number or truth value as it was typed; nothing else has one.
+    pub(crate) fn spelling(&self) -> Option<String> {
+        let plain = match &self.value {
+            Value::Text(text) => return Some(text.clone()),
+            Value::Int(v) => v.to_string(),
+            Value::Float(v) => v.to_string(),
+            Value::Bool(v) => v.to_string(),
+            Value::Null | Value::List(_) | Value::Map(_) => return None,
+        };
+        Some(self.typed.as_deref().map_or(plain, str::to_owned))
+    }
+
+    /// Below these keys everything is text, as it was typed: `labels: { version: 1.10 }`.
+    pub(crate) fn keep_spelling(&mut self, keys: &[&str]) {
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|n| n.keep_spelling(keys)),
+            Value::Map(pairs) => {
+                for (key, node) in pairs {
+                    if keys.contains(&key.text.as_str()) {
+                        node.spell_out();
+                    } else {
+                        node.keep_spelling(keys);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn spell_out(&mut self) {
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(Node::spell_out),
+            Value::Map(pairs) => pairs.iter_mut().for_each(|(_, n)| n.spell_out()),
+            _ => {
+                if let Some(text) = self.spelling() {
+                    self.value = Value::Text(text);
+                }
+            }
+        }
+    }
+
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
@@ -74,13 +122,11 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
         .lines()
         .all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'))
     {
-        return Ok(Node {
-            value: Value::Map(Vec::new()),
-            at: Position { line: 1, column: 1 },
-        });
+        let start = Position { line: 1, column: 1 };
+        return Ok(Node::new(Value::Map(Vec::new()), start));
     }
     match serde_saphyr::from_str::<Spanned<Raw>>(text) {
-        Ok(spanned) => Ok(into_node(spanned)),
+        Ok(spanned) => Ok(into_node(spanned, text)),
         Err(error) => {
             let at = error.location().map_or(Position { line: 1, column: 1 }, position);
             let message = error.to_string();
@@ -103,11 +149,11 @@ fn position(location: serde_saphyr::Location) -> Position {
     }
 }
 
-fn into_node(spanned: Spanned<Raw>) -> Node {
-    let at = position(spanned.referenced);
-    let value = match spanned.value {
+fn into_node(spanned: Spanned<Raw>, whole: &str) -> Node {
+    let mut node = Node::new(Value::Null, position(spanned.referenced));
+    node.value = match spanned.value {
         Raw::Scalar(value) => value,
-        Raw::List(items) => Value::List(items.into_iter().map(into_node).collect()),
+        Raw::List(items) => Value::List(items.into_iter().map(|i| into_node(i, whole)).collect()),
         Raw::Map(pairs) => Value::Map(
             pairs
                 .into_iter()
@@ -116,12 +162,24 @@ fn into_node(spanned: Spanned<Raw>) -> Node {
                         at: position(key.referenced),
                         text: key.value,
                     };
-                    (key, into_node(value))
+                    (key, into_node(value, whole))
                 })
                 .collect(),
         ),
     };
-    Node { value, at }
+    if matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_)) {
+        let typed = typed_at(spanned.defined, whole);
+        node.typed = typed
+            .filter(|typed| node.spelling().as_deref() != Some(*typed))
+            .map(Into::into);
+    }
+    node
+}
+
+fn typed_at(location: serde_saphyr::Location, whole: &str) -> Option<&str> {
+    let span = location.span();
+    let (start, len) = (span.byte_offset()? as usize, span.byte_len()? as usize);
+    Some(whole.get(start..start.checked_add(len)?)?.trim())
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -200,6 +258,36 @@ impl<'de> Visitor<'de> for RawVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_and_truth_values_keep_what_was_typed() {
+        let yaml = "é: 'ü'\na: &v 1.10\nb: NO # no\nc: [0x10, -0.0, 1e3 , on]\nd: {e: y, f: \"1.0\", g: +5}\nh: *v\ni: 7\nj: ~\n";
+        let Value::Map(pairs) = parse(yaml).unwrap().value else {
+            panic!("not a map")
+        };
+        let of = |key: &str| &pairs.iter().find(|(k, _)| k.text == key).unwrap().1;
+        let said = |node: &Node| node.spelling();
+        assert_eq!(said(of("a")).as_deref(), Some("1.10"));
+        assert_eq!(said(of("b")).as_deref(), Some("NO"));
+        assert_eq!(said(of("h")).as_deref(), Some("1.10"));
+        assert_eq!(said(of("i")).as_deref(), Some("7"));
+        assert_eq!(said(of("j")), None);
+        let mut whole = Node::new(Value::Map(pairs.clone()), Position::default());
+        whole.keep_spelling(&["c", "d", "a"]);
+        let Value::Map(pairs) = whole.value else { panic!() };
+        let texts = |key: &str| -> Vec<Value> {
+            match &pairs.iter().find(|(k, _)| k.text == key).unwrap().1.value {
+                Value::List(items) => items.iter().map(|n| n.value.clone()).collect(),
+                Value::Map(pairs) => pairs.iter().map(|(_, n)| n.value.clone()).collect(),
+                other => vec![other.clone()],
+            }
+        };
+        let text = |t: &str| Value::Text(t.to_owned());
+        assert_eq!(texts("c"), ["0x10", "-0.0", "1e3", "on"].map(text));
+        assert_eq!(texts("d"), ["y", "1.0", "+5"].map(text));
+        assert_eq!(texts("a"), [text("1.10")]);
+        assert_eq!(texts("b"), [Value::Bool(false)]);
+    }
 
     #[test]
     fn every_value_knows_its_place() {

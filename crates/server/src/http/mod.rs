@@ -45,7 +45,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(health::routes())
         .merge(lifecycle::routes())
         .merge(web::routes())
-        .fallback(ui::serve)
+        .fallback(ui::fallback)
         .with_state(state.clone())
         .layer(tower_http::compression::CompressionLayer::new())
         .layer(middleware::from_fn_with_state(state.clone(), auth::check))

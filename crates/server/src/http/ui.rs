@@ -2,7 +2,7 @@
 //! link into it works.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
 use std::io::Read;
@@ -15,6 +15,16 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
 
 /// Paths below these are the API's: an unknown one is 404 in plain text, which is what Grafana's probing expects.
 const API_PREFIXES: [&str; 6] = ["/api/", "/-/", "/v1/", "/metrics", "/federate", "/debug/"];
+
+/// What no route takes: a page of the web UI for whoever asks for one.
+pub(crate) async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method == Method::GET || method == Method::HEAD {
+        return serve(uri, headers).await;
+    }
+    // Whoever sends something to a wrong path must not be told that all is well.
+    let said = format!("nothing takes {method} {} here; is the path right?\n", uri.path());
+    (StatusCode::NOT_FOUND, said).into_response()
+}
 
 pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();

@@ -189,11 +189,7 @@ fn protobuf_has_the_histograms_too() {
              escaping=allow-utf-8"
         )
     );
-    let options = ExpositionOptions {
-        default_t_ms: 0,
-        classic_beside_native: false,
-    };
-    let read = parse_to_batch(&answer.bytes, options).unwrap();
+    let read = parse_to_batch(&answer.bytes, ExpositionOptions::at(0)).unwrap();
     let t_ms = now - 10_123;
     let found = |name: &str| {
         let is_it = |s: &&SeriesWrite| s.labels.metric_name() == Some(name);

@@ -55,6 +55,40 @@ fn a_prometheus_yml_scrapes_and_judges_and_reloads() {
 }
 
 #[test]
+fn what_global_says_of_histograms_and_rules_holds_for_all_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path());
+    let target = Server::start(&dir.path().join("target"), &[]);
+    let config = format!(
+        "global: {{ scrape_interval: 1s, evaluation_interval: 1s, rule_query_offset: 90s, \
+         convert_classic_histograms_to_nhcb: true }}\n\
+         rule_files: ['rules/*.yml']\n\
+         scrape_configs: [{{ job_name: on, static_configs: [{{ targets: ['{address}'], labels: {{ version: 1.10, land: NO }} }}] }}, \
+         {{ job_name: classic, convert_classic_histograms_to_nhcb: false, static_configs: [{{ targets: ['{address}'] }}] }}]\n",
+        address = target.url.trim_start_matches("http://"),
+    );
+    std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+    let rules = "groups: [{ name: g, rules: [{ record: then, expr: time() }] }]\n";
+    std::fs::write(dir.path().join("rules/a.yml"), rules).unwrap();
+    let server = Server::spawn(&mut command(dir.path(), &[]));
+    let family = "lapwing_http_request_duration_seconds";
+    let native = format!("count(histogram_count({family}{{job=\"on\", version=\"1.10\", land=\"NO\"}}) > 0)");
+    assert_ne!(server.value_of(&native), "0");
+    let classic = format!("count by (job) ({family}_bucket{{job!=\"lapwing\"}})");
+    assert_ne!(server.value_of(&classic), "0");
+    let by_job = server.query(&classic, now_ms() as f64 / 1000.0);
+    let jobs: Vec<_> = by_job
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["metric"]["job"])
+        .collect();
+    assert_eq!(jobs, ["classic"]);
+    let late_s = server.value_of("time() - then").parse::<f64>().unwrap();
+    assert!(late_s > 89.0, "{late_s}");
+}
+
+#[test]
 fn users_and_prefix_are_as_the_web_config_says() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path());

@@ -105,6 +105,22 @@ fn one_bad_series_costs_only_itself() {
 }
 
 #[test]
+fn what_goes_to_a_wrong_path_is_not_taken_for_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let answer = server.post("/prom/api/v1/write", &[], b"anything");
+    assert_eq!(answer.status, 404);
+    assert_eq!(
+        answer.body,
+        "nothing takes POST /prom/api/v1/write here; is the path right?\n"
+    );
+    assert!(
+        server.get("/alerts").body.contains("<html"),
+        "a page is still a page"
+    );
+}
+
+#[test]
 fn what_is_not_remote_write_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &[]);

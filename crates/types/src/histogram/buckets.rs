@@ -13,22 +13,9 @@ pub struct Bucket {
     pub lower: f64,
     pub upper: f64,
     pub count: f64,
-}
-
-impl Bucket {
-    /// Negative buckets include their lower bound, the zero bucket both.
-    pub fn lower_inclusive(&self) -> bool {
-        self.lower < 0.0 || self.is_zero_bucket()
-    }
-
-    pub fn upper_inclusive(&self) -> bool {
-        self.upper > 0.0 || self.is_zero_bucket()
-    }
-
-    /// It is as wide on either side; with a threshold of zero it holds zero alone.
-    fn is_zero_bucket(&self) -> bool {
-        self.lower == -self.upper
-    }
+    /// Exponential buckets below zero include their lower bound, the zero bucket both, and so does one that is open downward.
+    pub lower_inclusive: bool,
+    pub upper_inclusive: bool,
 }
 
 /// The upper bound of bucket `index` on the positive side.
@@ -99,6 +86,8 @@ impl FloatHistogram {
             lower: -self.zero_threshold,
             upper: self.zero_threshold,
             count: self.zero_count,
+            lower_inclusive: true,
+            upper_inclusive: true,
         }
     }
 
@@ -106,11 +95,16 @@ impl FloatHistogram {
     pub fn positive_buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
         span_indexes(&self.positive_spans)
             .zip(&self.positive)
-            .map(|(index, count)| Bucket {
-                index,
-                lower: bucket_bound(index - 1, self.schema, &self.custom_bounds),
-                upper: bucket_bound(index, self.schema, &self.custom_bounds),
-                count: *count,
+            .map(|(index, count)| {
+                let lower = bucket_bound(index - 1, self.schema, &self.custom_bounds);
+                Bucket {
+                    index,
+                    lower,
+                    upper: bucket_bound(index, self.schema, &self.custom_bounds),
+                    count: *count,
+                    lower_inclusive: lower == f64::NEG_INFINITY,
+                    upper_inclusive: true,
+                }
             })
     }
 
@@ -123,6 +117,8 @@ impl FloatHistogram {
                 lower: -bucket_bound(index, self.schema, &[]),
                 upper: -bucket_bound(index - 1, self.schema, &[]),
                 count: *count,
+                lower_inclusive: true,
+                upper_inclusive: false,
             })
     }
 
@@ -256,11 +252,30 @@ mod tests {
                 ..FloatHistogram::default()
             };
             let zero = h.zero_bucket();
-            assert!(
-                zero.lower_inclusive() && zero.upper_inclusive(),
-                "{zero_threshold}"
-            );
+            assert!(zero.lower_inclusive && zero.upper_inclusive, "{zero_threshold}");
         }
+    }
+
+    #[test]
+    fn custom_buckets_include_their_upper_bound_on_either_side_of_zero() {
+        let h = FloatHistogram {
+            schema: CUSTOM_BUCKETS_SCHEMA,
+            custom_bounds: [-5.0, 5.0].into(),
+            positive_spans: vec![Span { offset: 0, length: 3 }],
+            positive: vec![1.0, 2.0, 4.0],
+            ..FloatHistogram::default()
+        };
+        let shown = h.all_buckets();
+        let shown = shown
+            .iter()
+            .map(|b| (b.lower, b.upper, b.lower_inclusive, b.upper_inclusive));
+        let (low, high) = (f64::NEG_INFINITY, f64::INFINITY);
+        let expect = [
+            (low, -5.0, true, true),
+            (-5.0, 5.0, false, true),
+            (5.0, high, false, true),
+        ];
+        assert_eq!(shown.collect::<Vec<_>>(), expect);
     }
 
     #[test]

@@ -39,8 +39,8 @@ impl fmt::Display for FloatHistogram {
         let zero = self.zero_bucket();
         for b in negative.into_iter().chain([zero]).chain(self.positive_buckets()) {
             if b.count != 0.0 {
-                let open = if b.lower_inclusive() { '[' } else { '(' };
-                let close = if b.upper_inclusive() { ']' } else { ')' };
+                let open = if b.lower_inclusive { '[' } else { '(' };
+                let close = if b.upper_inclusive { ']' } else { ')' };
                 let (lower, upper) = (format_number(b.lower), format_number(b.upper));
                 write!(f, ", {open}{lower},{upper}{close}:{}", format_number(b.count))?;
             }

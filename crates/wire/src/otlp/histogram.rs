@@ -3,7 +3,8 @@
 use super::delta::Total;
 use super::error::RejectReason;
 use super::model::HistogramPoint;
-use lapwing_types::{CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, ResetHint, Span};
+use crate::classic_buckets::custom;
+use lapwing_types::{Counts, Histogram};
 
 /// Counts per bucket between finite, ascending bounds; the last bucket reaches to +Inf.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,23 +68,12 @@ impl Explicit {
     }
 
     pub(super) fn to_custom(&self) -> Histogram {
-        Histogram {
-            reset_hint: ResetHint::Unknown,
-            schema: CUSTOM_BUCKETS_SCHEMA,
-            zero_threshold: 0.0,
-            sum: self.sum.unwrap_or(0.0),
-            positive_spans: vec![Span {
-                offset: 0,
-                length: self.buckets.len() as u32,
-            }],
-            negative_spans: Vec::new(),
-            counts: Counts::Int {
-                count: self.count,
-                zero: 0,
-                positive: self.buckets.clone(),
-                negative: Vec::new(),
-            },
-            custom_bounds: self.bounds.as_slice().into(),
-        }
+        let counts = Counts::Int {
+            count: self.count,
+            zero: 0,
+            positive: self.buckets.clone(),
+            negative: Vec::new(),
+        };
+        custom(&self.bounds, self.sum.unwrap_or(0.0), counts)
     }
 }

@@ -5,6 +5,7 @@
 //!    only if the caller asks. Without native buckets the classic ones become `_bucket`, `_sum` and `_count`.
 //! 3. `le` and `quantile` are spelled canonically (`1.0`), as Prometheus does.
 
+use crate::classic_buckets::{ClassicError, ClassicHistogram, ClassicPart};
 use crate::protobuf::{Field, ProtobufError, Reader};
 use crate::remote_write::{RemoteWriteError, absolute_counts, decode_span};
 use crate::text::canonical_label;
@@ -43,8 +44,24 @@ pub enum ExpositionError {
 pub struct ExpositionOptions {
     /// The time of metrics that bring none.
     pub default_t_ms: i64,
-    /// Keep the classic buckets of a histogram that has native ones too.
+    /// Take the native buckets of a histogram that has both kinds.
+    pub native: bool,
+    /// Make native ones, with custom bounds, of the classic buckets of a histogram that has no others.
+    pub classic_to_custom: bool,
+    /// Keep the classic buckets beside the native ones.
     pub classic_beside_native: bool,
+}
+
+impl ExpositionOptions {
+    /// Every histogram as it is, and native where it has both kinds.
+    pub const fn at(default_t_ms: i64) -> Self {
+        ExpositionOptions {
+            default_t_ms,
+            native: true,
+            classic_to_custom: false,
+            classic_beside_native: false,
+        }
+    }
 }
 
 /// What a page says.
@@ -235,9 +252,16 @@ impl Page {
     fn histogram(&mut self, metric: &Metric<'_>, reader: Reader<'_>) -> Result<(), Error> {
         let message = HistogramMessage::read(reader)?;
         let first = self.batch.series.len();
-        let native = message.is_native();
-        if native {
-            let histogram = message.native(self.kind).map_err(Error::Histogram)?;
+        let native = if self.options.native && message.is_native() {
+            Some(message.native(self.kind).map_err(Error::Histogram)?)
+        } else if self.options.classic_to_custom && self.kind == MetricKind::Histogram {
+            // What makes no histogram stays as it is.
+            message.custom().ok()
+        } else {
+            None
+        };
+        let is_native = native.is_some();
+        if let Some(histogram) = native {
             self.batch.series.push(SeriesWrite {
                 labels: self.labels(metric, "", None)?,
                 histograms: vec![(metric.t_ms, histogram)],
@@ -245,7 +269,7 @@ impl Page {
                 ..SeriesWrite::default()
             });
         }
-        if !native || self.options.classic_beside_native {
+        if !is_native || self.options.classic_beside_native {
             self.classic(metric, &message)?;
         }
         for series in &mut self.batch.series[first..] {
@@ -255,7 +279,7 @@ impl Page {
     }
 
     fn classic(&mut self, metric: &Metric<'_>, message: &HistogramMessage) -> Result<(), Error> {
-        let count = message.count_float.unwrap_or(message.count as f64);
+        let count = message.all();
         let mut has_inf = false;
         for bucket in &message.buckets {
             has_inf = has_inf || bucket.upper_bound == f64::INFINITY;
@@ -371,6 +395,21 @@ impl HistogramMessage {
             || self.zero_threshold > 0.0
             || self.zero > 0
             || self.zero_float.is_some()
+    }
+
+    fn all(&self) -> f64 {
+        self.count_float.unwrap_or(self.count as f64)
+    }
+
+    fn custom(&self) -> Result<Histogram, ClassicError> {
+        let mut classic = ClassicHistogram::default();
+        for bucket in &self.buckets {
+            let upper_bound = bucket.upper_bound;
+            classic.add(ClassicPart::Bucket { upper_bound }, bucket.cumulative);
+        }
+        classic.add(ClassicPart::Sum, self.sum);
+        classic.add(ClassicPart::Count, self.all());
+        classic.into_custom()
     }
 
     fn native(&self, kind: MetricKind) -> Result<Histogram, RemoteWriteError> {

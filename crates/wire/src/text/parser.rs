@@ -238,9 +238,7 @@ impl<'a> Parser<'a> {
         } else {
             match memchr::memrchr(b'}', line) {
                 Some(i) => start + i + 1,
-                None if memchr::memchr(b'{', line).is_some() => {
-                    return Err(self.fail(start, ParseReason::UnclosedBrace));
-                }
+                None if memchr::memchr(b'{', line).is_some() => return Err(self.unclosed(start, end)),
                 None => start + line.iter().position(|b| is_blank(*b)).unwrap_or(line.len()),
             }
         };
@@ -303,8 +301,16 @@ impl<'a> Parser<'a> {
         }
         match closing_brace(self.page, name_end, end) {
             Some(close) => Ok(close + 1),
-            None => Err(self.fail(name_end, ParseReason::UnclosedBrace)),
+            None => Err(self.unclosed(start, end)),
         }
+    }
+
+    /// Of a line on which no brace closes the series: a brace that is missing, or a quote.
+    #[cold]
+    fn unclosed(&self, start: usize, end: usize) -> ParseError {
+        let read = parse_series(self.page, start, end, MetricKind::Unknown);
+        read.err()
+            .unwrap_or_else(|| self.fail(start, ParseReason::UnclosedBrace))
     }
 
     /// Where the numbers end and, after ` # `, where the exemplar's brace opens.

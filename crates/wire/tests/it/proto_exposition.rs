@@ -3,10 +3,7 @@ use lapwing_wire::proto_exposition::{ExpositionOptions, parse_to_batch};
 use lapwing_wire::protobuf::{Writer, push_varint, zigzag};
 use proptest::prelude::*;
 
-const NATIVE_ONLY: ExpositionOptions = ExpositionOptions {
-    default_t_ms: 42,
-    classic_beside_native: false,
-};
+const NATIVE_ONLY: ExpositionOptions = ExpositionOptions::at(42);
 
 fn delimited(families: &[&dyn Fn(&mut Writer)]) -> Vec<u8> {
     let mut page = Vec::new();
@@ -149,6 +146,51 @@ fn a_native_histogram_hides_its_classic_buckets() {
         &[&both_histograms],
         both,
         &format!("{native}\n{classic}\n{about}"),
+    );
+}
+
+#[test]
+fn classic_buckets_become_native_ones_where_they_are_wanted_so() {
+    let options = ExpositionOptions {
+        native: false,
+        classic_to_custom: true,
+        ..NATIVE_ONLY
+    };
+    let made =
+        "h Int { count: 6, zero: 0, positive: [2, 3, 1], negative: [] }@42 # {trace_id=\"t\"} 0.5 Some(1250)";
+    let about = "h: histogram \"help\" \"\"";
+    check(&[&both_histograms], options, &format!("{made}\n{about}"));
+    let page = delimited(&[&both_histograms]);
+    let batch = parse_to_batch(&page, options).unwrap();
+    assert_eq!(*batch.series[0].histograms[0].1.custom_bounds, [1.0, 2.5]);
+    let native = ExpositionOptions {
+        native: true,
+        ..options
+    };
+    let batch = parse_to_batch(&page, native).unwrap();
+    assert_eq!(
+        batch.series[0].histograms[0].1.schema, 3,
+        "the page's own come first"
+    );
+    // Counts that fall make no histogram.
+    let falls = |w: &mut Writer| {
+        head(w, "h", 4);
+        w.message(4, |w| {
+            w.message(7, |w| {
+                w.uint64(1, 1);
+                w.message(3, |w| {
+                    w.uint64(1, 2);
+                    w.double(2, 1.0);
+                });
+            });
+        });
+    };
+    check(
+        &[&falls],
+        options,
+        &format!(
+            "h_bucket{{le=\"1.0\"}} 2@42\nh_bucket{{le=\"+Inf\"}} 1@42\nh_sum 0@42\nh_count 1@42\n{about}"
+        ),
     );
 }
 

@@ -10,10 +10,7 @@ use lapwing_wire::text::Escaping;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-const OPTIONS: ExpositionOptions = ExpositionOptions {
-    default_t_ms: -1,
-    classic_beside_native: false,
-};
+const OPTIONS: ExpositionOptions = ExpositionOptions::at(-1);
 
 fn sample(pairs: &[(&str, &str)], t_ms: i64, value: FederatedValue) -> FederatedSample {
     FederatedSample {

@@ -40,7 +40,12 @@ impl Place<'_> {
     }
 }
 
-const GLOBAL: [&str; 3] = ["scrape_interval", "scrape_timeout", "evaluation_interval"];
+const GLOBAL: [&str; 4] = [
+    "scrape_interval",
+    "scrape_timeout",
+    "evaluation_interval",
+    "rule_query_offset",
+];
 
 pub(super) fn import_prometheus(root: &Node, place: &Place<'_>, out: &mut Out, notes: &mut Diagnostics) {
     let mut map = MapReader::new(root, "", notes);
@@ -121,7 +126,7 @@ fn import_global(node: &Node, out: &mut Out, notes: &mut Diagnostics) -> Vec<(St
             word if GLOBAL.contains(&word) || word == "external_labels" => {
                 out.section("global").put(word, Out::of(value));
             }
-            "query_log_file" | "scrape_failure_log_file" | "rule_query_offset" => {
+            "query_log_file" | "scrape_failure_log_file" => {
                 notes.warning(key.at, &path, "did not carry over: it has no meaning here");
             }
             _ => defaults.push((key.text.clone(), Out::of(value))),

@@ -21,10 +21,11 @@ const SECTIONS: [&str; 9] = [
 ];
 
 /// Keys of `global:` that only ours has.
-const OUR_GLOBAL: [&str; 4] = [
+const OUR_GLOBAL: [&str; 5] = [
     "scrape_interval",
     "scrape_timeout",
     "evaluation_interval",
+    "rule_query_offset",
     "external_labels",
 ];
 

@@ -46,7 +46,7 @@ const WITHOUT_MEANING: [(&str, &str); 4] = [
 ];
 
 /// Keys of `global` that are limits of every scrape job that does not say otherwise.
-const JOB_DEFAULTS: [&str; 13] = [
+const JOB_DEFAULTS: [&str; 14] = [
     "body_size_limit",
     "sample_limit",
     "label_limit",
@@ -57,21 +57,17 @@ const JOB_DEFAULTS: [&str; 13] = [
     "scrape_protocols",
     "scrape_native_histograms",
     "always_scrape_classic_histograms",
+    "convert_classic_histograms_to_nhcb",
     "extra_scrape_metrics",
     "metric_name_validation_scheme",
     "metric_name_escaping_scheme",
 ];
 
-const GLOBAL_WITHOUT_MEANING: [(&str, &str); 4] = [
+const GLOBAL_WITHOUT_MEANING: [(&str, &str); 2] = [
     ("query_log_file", "slow queries are in the log"),
     (
         "scrape_failure_log_file",
         "failed scrapes are in the log and on the targets' page",
-    ),
-    ("rule_query_offset", "rules are evaluated at their own time"),
-    (
-        "convert_classic_histograms_to_nhcb",
-        "classic histograms are kept as they come",
     ),
 ];
 
@@ -161,6 +157,9 @@ fn read_global(node: Option<&Node>, notes: &mut Diagnostics) -> (GlobalConfig, V
     }
     if let Some(value) = map.duration_ms("evaluation_interval", notes) {
         global.evaluation_interval_ms = value;
+    }
+    if let Some(value) = map.duration_ms("rule_query_offset", notes) {
+        global.rule_query_offset_ms = value;
     }
     global.external_labels = map.text_map("external_labels", notes);
     map.finish(notes);

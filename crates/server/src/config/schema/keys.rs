@@ -45,6 +45,12 @@ pub(crate) const KEYS: &[Described] = &[
         "how often rules are evaluated",
     ),
     (
+        "global.rule_query_offset",
+        Duration,
+        "0s",
+        "how far back rules look whose group says nothing about it",
+    ),
+    (
         "global.external_labels",
         Labels,
         "",

@@ -36,10 +36,7 @@ pub(crate) struct AlertingConfig {
 impl Default for AlertingConfig {
     /// The built-in packs, and a receiver that tells nobody.
     fn default() -> Self {
-        let nothing = Node {
-            value: Value::Map(Vec::new()),
-            at: Position::default(),
-        };
+        let nothing = Node::new(Value::Map(Vec::new()), Position::default());
         let mut notes = Diagnostics::new("");
         let mut map = MapReader::new(&nothing, "", &mut notes);
         read(&mut map, (&GlobalConfig::default(), "", &[]), &mut notes)
@@ -55,6 +52,7 @@ pub(crate) fn read(
         external_labels: global.external_labels.clone(),
         external_url: external_url.to_owned(),
         interval_ms: global.evaluation_interval_ms,
+        query_offset_ms: global.rule_query_offset_ms,
         ..RulesOptions::default()
     };
     let mut groups = rule_files(map, &rules, notes);
@@ -195,6 +193,7 @@ pub(crate) fn read_rule_files(
         external_labels: global.external_labels.clone(),
         external_url: external_url.to_owned(),
         interval_ms: global.evaluation_interval_ms,
+        query_offset_ms: global.rule_query_offset_ms,
         ..RulesOptions::default()
     };
     let mut paging = PagingOptions {
@@ -291,10 +290,7 @@ fn packs(
     (written, notes): (&mut Vec<OwnRule>, &mut Diagnostics),
 ) -> Vec<RuleGroup> {
     let section = map.node("packs");
-    let nothing = Node {
-        value: Value::Map(Vec::new()),
-        at: Position::default(),
-    };
+    let nothing = Node::new(Value::Map(Vec::new()), Position::default());
     let mut reader = MapReader::new(section.unwrap_or(&nothing), "packs", notes);
     let mut groups = Vec::new();
     for pack in PACKS {

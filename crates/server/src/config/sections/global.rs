@@ -10,6 +10,8 @@ pub(crate) struct GlobalConfig {
     pub(crate) scrape_interval_ms: i64,
     pub(crate) scrape_timeout_ms: i64,
     pub(crate) evaluation_interval_ms: i64,
+    /// How far back rules look whose group says nothing about it.
+    pub(crate) rule_query_offset_ms: i64,
     pub(crate) external_labels: Vec<(String, String)>,
 }
 
@@ -19,6 +21,7 @@ impl Default for GlobalConfig {
             scrape_interval_ms: 15_000,
             scrape_timeout_ms: 10_000,
             evaluation_interval_ms: 15_000,
+            rule_query_offset_ms: 0,
             external_labels: Vec::new(),
         }
     }
@@ -55,6 +58,9 @@ impl GlobalConfig {
             evaluation_interval_ms: map
                 .duration_ms("evaluation_interval", notes)
                 .unwrap_or(default.evaluation_interval_ms),
+            rule_query_offset_ms: map
+                .duration_ms("rule_query_offset", notes)
+                .unwrap_or(default.rule_query_offset_ms),
             external_labels: map.text_map("external_labels", notes),
         };
         map.finish(notes);

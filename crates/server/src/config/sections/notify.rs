@@ -25,6 +25,34 @@ const VERBATIM: [&str; 6] = [
     "templates",
 ];
 
+/// Where text stands that may look like something else, as it was typed: a tier 2, a password 0123.
+const TEXTS: [&str; 24] = [
+    "api_key",
+    "api_secret",
+    "api_token",
+    "channel",
+    "credentials",
+    "details",
+    "equal",
+    "group_by",
+    "labels",
+    "match",
+    "match_re",
+    "name",
+    "password",
+    "receiver",
+    "routing_key",
+    "service_key",
+    "smtp_auth_password",
+    "source_match",
+    "source_match_re",
+    "target_match",
+    "target_match_re",
+    "token",
+    "user_key",
+    "username",
+];
+
 pub(super) fn read(
     map: &mut MapReader<'_>,
     external_url: &str,
@@ -32,10 +60,9 @@ pub(super) fn read(
 ) -> (Arc<NotifyConfig>, String) {
     let section = map.node("notify");
     let mut is_there = section.is_some();
-    let mut whole = section.cloned().unwrap_or(Node {
-        value: Value::Map(Vec::new()),
-        at: Position::default(),
-    });
+    let mut whole = section
+        .cloned()
+        .unwrap_or(Node::new(Value::Map(Vec::new()), Position::default()));
     for key in VERBATIM {
         let Some(node) = map.node(key) else { continue };
         if let Value::Map(pairs) = &mut whole.value {
@@ -51,6 +78,7 @@ pub(super) fn read(
     if !is_there {
         return quiet();
     }
+    whole.keep_spelling(&TEXTS);
     let mut json = to_json(&whole);
     spell_out(&mut json);
     resolve((&whole, "notify"), json, external_url, notes)
@@ -58,9 +86,11 @@ pub(super) fn read(
 
 /// A whole alertmanager.yml: nobody judges here, and what is told comes from others.
 pub(crate) fn read_alertmanager(root: &Node, external_url: &str, notes: &mut Diagnostics) -> AlertingConfig {
-    let mut json = to_json(root);
+    let mut root = root.clone();
+    root.keep_spelling(&TEXTS);
+    let mut json = to_json(&root);
     stand_beside(&mut json, (&base_dir(notes), false));
-    let (notify, notify_shown) = resolve((root, ""), json, external_url, notes);
+    let (notify, notify_shown) = resolve((&root, ""), json, external_url, notes);
     AlertingConfig {
         paging: PagingOptions {
             notify,

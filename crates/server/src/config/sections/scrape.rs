@@ -6,6 +6,18 @@ use crate::config::yaml::Node;
 use lapwing_collect::scrape::{Job, ScrapeConfig, ScrapeDefaults};
 use std::collections::BTreeSet;
 
+/// Where text stands that may look like something else, as it was typed: a version 1.10, a country NO.
+const TEXTS: [&str; 8] = [
+    "job_name",
+    "labels",
+    "params",
+    "regex",
+    "replacement",
+    "separator",
+    "source_labels",
+    "target_label",
+];
+
 pub(crate) fn read(
     items: &[(&Node, String)],
     defaults: ScrapeDefaults,
@@ -14,7 +26,9 @@ pub(crate) fn read(
     let mut names = BTreeSet::new();
     let mut configs = Vec::new();
     for (node, path) in items {
-        let Some(config) = decode::<ScrapeConfig>(node, path, notes) else {
+        let mut node = (*node).clone();
+        node.keep_spelling(&TEXTS);
+        let Some(config) = decode::<ScrapeConfig>(&node, path, notes) else {
             continue;
         };
         if !names.insert(config.job_name.clone()) {

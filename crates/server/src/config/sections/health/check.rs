@@ -229,10 +229,7 @@ fn read_probe(kind: &str, settings: &Node, path: &str, notes: &mut Diagnostics) 
         text: kind.to_owned(),
         at: settings.at,
     };
-    let tagged = Node {
-        value: Value::Map(vec![(key, settings.clone())]),
-        at: settings.at,
-    };
+    let tagged = Node::new(Value::Map(vec![(key, settings.clone())]), settings.at);
     // The path of a mistake names the kind already.
     let above = path.strip_suffix(&format!(".{kind}")).unwrap_or(path);
     let probe: Probe = decode_any(&tagged, above, notes)?;

@@ -76,10 +76,7 @@ fn read_checks(
     path: &str,
     notes: &mut Diagnostics,
 ) -> Vec<CheckSpec> {
-    let empty = Node {
-        value: Value::Null,
-        at: crate::config::yaml::Position::default(),
-    };
+    let empty = Node::new(Value::Null, crate::config::yaml::Position::default());
     let mut map = MapReader::new(health.unwrap_or(&empty), &format!("{path}.health"), notes);
     let defaults = Defaults::default().read(&mut map, notes);
     let probes = map.list("probes", notes);
@@ -120,10 +117,7 @@ fn read_checks(
             text: text.to_owned(),
             at: node.at,
         };
-        let wrapped = Node {
-            value: Value::Map(vec![(key("artifact"), (*node).clone())]),
-            at: node.at,
-        };
+        let wrapped = Node::new(Value::Map(vec![(key("artifact"), (*node).clone())]), node.at);
         checks.extend(check::read(
             &wrapped,
             path,
@@ -158,12 +152,9 @@ fn ready_probe(model: &ModelSpec) -> Node {
             text: key.to_owned(),
             at,
         };
-        Value::Map(vec![(key, Node { value, at })])
+        Value::Map(vec![(key, Node::new(value, at))])
     };
-    Node {
-        value: map("http", map("path", Value::Text(path.to_owned()))),
-        at,
-    }
+    Node::new(map("http", map("path", Value::Text(path.to_owned()))), at)
 }
 
 /// `[{ url: … }]` or `[…]`.
