@@ -15,7 +15,7 @@ use super::spec::{CheckKind, CheckSpec, HealthOptions, ModelSpec};
 use lapwing_judge::health::{CheckState, DependencyGraph, RecoveryState};
 use lapwing_types::HealthState;
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -163,15 +163,25 @@ impl Board {
                 }
             }
         }
-        for (child, live) in options.checks.iter().zip(&self.checks) {
+        // A model stands on what all of its endpoints stand on: a fallback that is gone excuses no other.
+        let mut checks_of: HashMap<&str, usize> = HashMap::new();
+        let mut below_of: BTreeMap<(&str, &str), BTreeSet<usize>> = BTreeMap::new();
+        for (number, (child, live)) in options.checks.iter().zip(&self.checks).enumerate() {
+            *checks_of.entry(&live.node).or_default() += 1;
             let Some(at) = &live.place else { continue };
             for i in bases.get(at.host.as_str()).into_iter().flatten() {
                 let Some(below) = &self.checks[*i].place else {
                     continue;
                 };
                 if is_below((child, at), (&options.checks[*i], below)) {
-                    edges.push((live.node.clone(), self.checks[*i].node.clone()));
+                    let edge = (live.node.as_str(), self.checks[*i].node.as_str());
+                    below_of.entry(edge).or_default().insert(number);
                 }
+            }
+        }
+        for ((child, parent), numbers) in below_of {
+            if checks_of.get(child) == Some(&numbers.len()) {
+                edges.push((child.to_owned(), parent.to_owned()));
             }
         }
         for (child, parent) in edges {
@@ -259,7 +269,7 @@ fn live_of(spec: &CheckSpec, row: CheckRow) -> Live {
 mod tests {
     use super::super::spec::{Action, ModelPart, RecoverySpec, Role};
     use super::*;
-    use lapwing_collect::probe::{HttpProbe, Probe};
+    use lapwing_collect::probe::{HttpProbe, Probe, TcpProbe};
     use lapwing_judge::health::RecoveryPolicy;
     use lapwing_types::{ProbeOutcome, ProbeReason, StateChange, is_stale};
 
@@ -367,6 +377,42 @@ mod tests {
         fails(&mut board, 1, 1);
         assert_eq!(state(&board, "c"), HealthState::Unhealthy);
         assert_eq!(state(&board, "b"), HealthState::Healthy);
+    }
+
+    #[test]
+    fn a_model_stands_on_what_all_of_its_endpoints_stand_on() {
+        let of_model = |name: &str, url: &str, role: Role| CheckSpec {
+            model: Some(ModelPart {
+                model: "chat".to_owned(),
+                role,
+                part: url.to_owned(),
+            }),
+            ..check_of(name, url)
+        };
+        let port = |name: &str, address: &str| CheckSpec {
+            what: Probe::Tcp(Box::new(TcpProbe {
+                address: Some(address.to_owned()),
+                ..TcpProbe::default()
+            }))
+            .into(),
+            ..CheckSpec::example(name)
+        };
+        let parents = |checks: Vec<CheckSpec>| -> Vec<String> {
+            let (board, _) = Board::new(options(checks), Vec::new(), T);
+            board.graph.parents("model/chat").map(str::to_owned).collect()
+        };
+        let main = of_model("chat/main", "http://a:1/", Role::Endpoint);
+        let spare = of_model("chat/spare", "http://b:2/", Role::Fallback);
+        let ports = [port("a-port", "a:1"), port("b-port", "b:2")];
+        let with_ports = |checks: Vec<CheckSpec>| [checks, ports.to_vec()].concat();
+        assert_eq!(
+            parents(with_ports(vec![main.clone(), spare.clone()])),
+            [""; 0],
+            "a spare that is gone excuses nobody"
+        );
+        assert_eq!(parents(with_ports(vec![main.clone()])), ["check/a-port"]);
+        let again = of_model("chat/again", "http://a:1/again", Role::Fallback);
+        assert_eq!(parents(with_ports(vec![main, again])), ["check/a-port"]);
     }
 
     #[test]

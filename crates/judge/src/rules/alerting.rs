@@ -312,7 +312,7 @@ pub(super) fn event_of(
     }
 }
 
-fn generator_url(external_url: &str, expr: &str) -> String {
+pub(super) fn generator_url(external_url: &str, expr: &str) -> String {
     let mut encoded = String::with_capacity(expr.len() * 2);
     for byte in expr.bytes() {
         match byte {

@@ -1,6 +1,6 @@
 //! One tick: every group that is due is evaluated at its slots, in order.
 
-use super::alerting::{Evaluation, event_of};
+use super::alerting::{Evaluation, event_of, generator_url};
 use super::evaluate::{Evaluate, Evaluated};
 use super::group::{Rule, RuleGroup, RuleKind, RulesOptions};
 use super::schedule::{due, slot_before};
@@ -70,7 +70,12 @@ impl Rules {
                 let instances = memory.flat_map(|m| m.instances.values());
                 for instance in instances.filter(|i| i.state == AlertState::Firing) {
                     let at_ms = instance.fired_at_ms.unwrap_or(instance.active_at_ms);
-                    all.push(event_of(group, rule, instance, (AlertEventKind::Firing, at_ms)).alert);
+                    let mut alert = event_of(group, rule, instance, (AlertEventKind::Firing, at_ms)).alert;
+                    if let RuleKind::Alerting(alerting) = &rule.kind {
+                        alert.generator_url =
+                            generator_url(&self.options.external_url, alerting.condition.expr());
+                    }
+                    all.push(alert);
                 }
             }
         }

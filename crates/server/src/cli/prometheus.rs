@@ -7,11 +7,11 @@ use super::Exit;
 use super::peer_flags::Meaning::{self, IdleSwitch, IdleValue, Switch, Value};
 use super::peer_flags::{Flags, Peer, open_addresses};
 use super::serve::{launch, start_logging};
-use crate::config::{Config, CorsOrigin, Loaded, PrometheusFile, did_you_mean, load_prometheus};
+use crate::config::{Config, CorsOrigin, PrometheusFile, did_you_mean, load_prometheus};
 use crate::launch::Launch;
 use lapwing_types::parse_size_bytes;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
@@ -112,11 +112,11 @@ const FEATURES: [(&str, Feature); 25] = [
     ("created-timestamp-zero-ingestion", Feature::Idle),
     ("delayed-compaction", Feature::Idle),
     ("exemplar-storage", Feature::Always),
-    ("expand-external-labels", Feature::Idle),
-    ("extra-scrape-metrics", Feature::Idle),
+    ("expand-external-labels", Feature::Always),
+    ("extra-scrape-metrics", Feature::OfJobs("extra_scrape_metrics")),
     ("memory-snapshot-on-shutdown", Feature::Always),
     ("metadata-wal-records", Feature::Always),
-    ("native-histograms", Feature::Always),
+    ("native-histograms", Feature::OfJobs("scrape_native_histograms")),
     ("new-service-discovery-manager", Feature::Always),
     ("old-ui", Feature::Idle),
     ("otlp-deltatocumulative", Feature::Always),
@@ -135,6 +135,8 @@ const FEATURES: [(&str, Feature); 25] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Feature {
     Always,
+    /// A key that is true for every scrape job that does not say otherwise.
+    OfJobs(&'static str),
     Idle,
     Experimental,
     DelayedNameRemoval,
@@ -164,19 +166,29 @@ pub(crate) fn run(args: &PrometheusArgs) -> Exit {
     }
     let file = PathBuf::from(flags.last("config.file").unwrap_or("prometheus.yml"));
     let web = flags.file("web.config.file");
+    let of_jobs = keys_of_jobs(&flags);
     launch(Launch {
-        load: Box::new(move || load(&file, web.as_deref(), &base)),
+        load: Box::new(move || {
+            load_prometheus(PrometheusFile {
+                path: &file,
+                web: web.as_deref(),
+                base: base.clone(),
+                true_of_jobs: &of_jobs,
+            })
+        }),
         is_in_memory: false,
         ends_with_stdin: false,
     })
 }
 
-fn load(path: &Path, web: Option<&Path>, base: &Config) -> Loaded {
-    load_prometheus(PrometheusFile {
-        path,
-        web,
-        base: base.clone(),
-    })
+fn keys_of_jobs(flags: &Flags) -> Vec<&'static str> {
+    let words = flags.words("enable-feature");
+    let features = words.filter_map(|word| FEATURES.iter().find(|(name, _)| *name == word));
+    let keys = features.filter_map(|(_, feature)| match feature {
+        Feature::OfJobs(key) => Some(*key),
+        _ => None,
+    });
+    keys.collect()
 }
 
 fn idle_warnings(flags: &Flags) -> Vec<String> {
@@ -236,7 +248,8 @@ fn base_config(flags: &Flags, warnings: &mut Vec<String>) -> Result<Config, Stri
 
 fn feature(word: &str, config: &mut Config, warnings: &mut Vec<String>) {
     match FEATURES.iter().find(|(name, _)| *name == word).map(|(_, f)| *f) {
-        Some(Feature::Always) => {}
+        // What counts for jobs is read with them.
+        Some(Feature::Always | Feature::OfJobs(_)) => {}
         Some(Feature::Idle) => warnings.push(format!("the feature {word} has no effect here")),
         Some(Feature::Experimental) => config.limits.query.experimental = true,
         Some(Feature::DelayedNameRemoval) => config.limits.query.delayed_name_removal = true,

@@ -75,9 +75,64 @@ fn expand_text(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
     Ok(out)
 }
 
+/// As Go's `os.Expand`, which Prometheus uses on external labels: `$NAME`, `${NAME}`, and `$$` for a dollar. Gives the names, too,
+/// that are not set.
+pub(crate) fn expand_as_go(text: &str, lookup: Lookup<'_>) -> (String, Vec<String>) {
+    let (mut out, mut missing) = (String::with_capacity(text.len()), Vec::new());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let from = &rest[at + 1..];
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let (name, after) = if let Some(braced) = from.strip_prefix('{') {
+            // An open brace and what it is part of are nothing.
+            braced.split_once('}').unwrap_or(("", braced))
+        } else if let Some(dollar) = from.strip_prefix('$') {
+            ("$", dollar)
+        } else {
+            from.split_at(from.find(|c| !is_name(c)).unwrap_or(from.len()))
+        };
+        match name {
+            "$" => out.push('$'),
+            "" if !from.starts_with('{') => out.push('$'),
+            "" => {}
+            name => match lookup(name) {
+                Some(value) => out.push_str(&value),
+                None => missing.push(name.to_owned()),
+            },
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    (out, missing)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn external_labels_expand_as_go_does_it() {
+        let lookup = |name: &str| (name == "HOST").then(|| "db".to_owned());
+        let check = |text: &str, expect: &str, missing: &[&str]| {
+            let (found, names) = expand_as_go(text, &lookup);
+            assert_eq!(
+                (found.as_str(), names.as_slice()),
+                (
+                    expect,
+                    &missing.iter().map(|m| (*m).to_owned()).collect::<Vec<_>>()[..]
+                ),
+                "{text}"
+            );
+        };
+        check("plain", "plain", &[]);
+        check("${HOST}-1", "db-1", &[]);
+        check("a$HOST.b", "adb.b", &[]);
+        check("$$x $${HOST}", "$x ${HOST}", &[]);
+        check("5 $ and $", "5 $ and $", &[]);
+        check("x${NOT_SET}y$ALSO_NOT", "xy", &["NOT_SET", "ALSO_NOT"]);
+        check("a${open", "aopen", &[]);
+    }
 
     fn check(text: &str, expect: Result<&str, &str>) {
         let lookup = |name: &str| match name {

@@ -6,6 +6,7 @@
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 use std::fmt;
+use std::path::Path;
 
 /// One-based line and column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,10 +77,44 @@ impl Node {
         }
     }
 
+    /// Paths of files that are relative stand beside the configuration, as Prometheus reads them: below keys that end with
+    /// `_file`, and lists called `files`.
+    pub(crate) fn stand_beside(&mut self, base: &Path) {
+        const NO_PATHS: [&str; 4] = ["labels", "params", "metric_relabel_configs", "relabel_configs"];
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|n| n.stand_beside(base)),
+            Value::Map(pairs) => {
+                for (key, node) in pairs {
+                    match (key.text.as_str(), &mut node.value) {
+                        (key, Value::Text(file)) if key.ends_with("_file") => move_beside(file, base),
+                        ("files", Value::List(items)) => {
+                            for item in items {
+                                if let Value::Text(file) = &mut item.value {
+                                    move_beside(file, base);
+                                }
+                            }
+                        }
+                        (key, _) if NO_PATHS.contains(&key) => {}
+                        _ => node.stand_beside(base),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn spell_out(&mut self) {
         match &mut self.value {
             Value::List(items) => items.iter_mut().for_each(Node::spell_out),
-            Value::Map(pairs) => pairs.iter_mut().for_each(|(_, n)| n.spell_out()),
+            Value::Map(pairs) => {
+                for (_, node) in pairs {
+                    node.spell_out();
+                    // A label without a value is an empty one.
+                    if node.value == Value::Null {
+                        node.value = Value::Text(String::new());
+                    }
+                }
+            }
             _ => {
                 if let Some(text) = self.spelling() {
                     self.value = Value::Text(text);
@@ -93,6 +128,12 @@ impl Node {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+}
+
+fn move_beside(file: &mut String, base: &Path) {
+    if !file.is_empty() {
+        *file = base.join(&*file).display().to_string();
     }
 }
 
@@ -287,6 +328,21 @@ mod tests {
         assert_eq!(texts("d"), ["y", "1.0", "+5"].map(text));
         assert_eq!(texts("a"), [text("1.10")]);
         assert_eq!(texts("b"), [Value::Bool(false)]);
+    }
+
+    #[test]
+    fn relative_files_stand_beside_the_configuration() {
+        let yaml = "a: {ca_file: x/ca.pem, key_file: /abs, cert_file: ''}\nlabels: {some_file: t}\n\
+                    sd: [{files: [t.json, '/u/*.yml']}]\nh: {X: {files: [f], values: [z]}}\n";
+        let mut whole = parse(yaml).unwrap();
+        whole.stand_beside(Path::new("/etc/p"));
+        let shown = serde_json::to_string(&crate::config::decode::to_json(&whole)).unwrap();
+        assert_eq!(
+            shown,
+            "{\"a\":{\"ca_file\":\"/etc/p/x/ca.pem\",\"cert_file\":\"\",\"key_file\":\"/abs\"},\
+             \"h\":{\"X\":{\"files\":[\"/etc/p/f\"],\"values\":[\"z\"]}},\"labels\":{\"some_file\":\"t\"},\
+             \"sd\":[{\"files\":[\"/etc/p/t.json\",\"/u/*.yml\"]}]}"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::config::{Role, Token, WebConfig};
 use axum::extract::{Extension, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -64,7 +64,11 @@ fn is_open_path(path: &str) -> bool {
 }
 
 fn refuse(status: StatusCode, message: &str) -> Response {
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer, Basic realm=\"lapwing\"")];
+    // Two lines: Chromium does not part one at its comma, and would never ask for a name and a password.
+    let challenge = AppendHeaders([
+        (header::WWW_AUTHENTICATE, "Basic realm=\"lapwing\""),
+        (header::WWW_AUTHENTICATE, "Bearer"),
+    ]);
     (status, challenge, message.to_lowercase()).into_response()
 }
 

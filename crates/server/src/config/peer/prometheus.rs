@@ -5,6 +5,7 @@
 
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostics;
+use crate::config::expand::expand_as_go;
 use crate::config::load::{Loaded, read_file_tree};
 use crate::config::reader::MapReader;
 use crate::config::sections::{GlobalConfig, alerting, otlp, scrape};
@@ -18,13 +19,15 @@ pub(crate) struct PrometheusFile<'a> {
     pub(crate) web: Option<&'a Path>,
     /// What the flags give to begin with; the file fills in the rest.
     pub(crate) base: Config,
+    /// Keys that the flags make true for every job that does not say otherwise.
+    pub(crate) true_of_jobs: &'a [&'static str],
 }
 
 pub(crate) fn load_prometheus(file: PrometheusFile<'_>) -> Loaded {
     let mut notes = Diagnostics::new(&file.path.display().to_string());
     let mut config = file.base;
     if let Some(root) = read_file_tree(file.path, &mut notes) {
-        read(&root, &mut config, &mut notes);
+        read(&root, &mut config, file.true_of_jobs, &mut notes);
     }
     let mut files = vec![file.path.to_owned()];
     if let Some(web) = file.web {
@@ -71,22 +74,31 @@ const GLOBAL_WITHOUT_MEANING: [(&str, &str); 2] = [
     ),
 ];
 
-fn read(root: &Node, config: &mut Config, notes: &mut Diagnostics) {
+fn read(root: &Node, config: &mut Config, true_of_jobs: &[&str], notes: &mut Diagnostics) {
     let mut map = MapReader::new(root, "", notes);
-    let (global, defaults) = read_global(map.node("global"), notes);
+    let (global, mut defaults) = read_global(map.node("global"), notes);
+    for key in true_of_jobs {
+        if !defaults.iter().any(|(known, _)| known.text == *key) {
+            let at = root.at;
+            let text = (*key).to_owned();
+            defaults.push((Key { text, at }, Node::new(Value::Bool(true), at)));
+        }
+    }
     config.global = global;
     for (key, instead) in WITHOUT_MEANING {
         if let Some(node) = map.node(key) {
             notes.warning(node.at, key, format!("{key} has no effect here: {instead}"));
         }
     }
+    let here = notes.file.clone();
+    let dir_of = |file: &Path| file.parent().unwrap_or(Path::new("")).to_owned();
+    let job_in = |node: &Node, dir: &Path| scrape::written_in(&with_defaults(node, &defaults), dir);
+    let base = dir_of(Path::new(&here));
     let mut jobs: Vec<(Node, String)> = map
         .list("scrape_configs", notes)
         .into_iter()
-        .map(|(node, path)| (with_defaults(node, &defaults), path))
+        .map(|(node, path)| (job_in(node, &base), path))
         .collect();
-    let here = notes.file.clone();
-    let base = Path::new(&here).parent().unwrap_or(Path::new("")).to_owned();
     for (node, path) in map.list("scrape_config_files", notes) {
         let Some(pattern) = crate::config::reader::text_of(node, &path, notes) else {
             continue;
@@ -96,14 +108,14 @@ fn read(root: &Node, config: &mut Config, notes: &mut Diagnostics) {
             if let Some(root) = read_file_tree(&file, notes) {
                 let mut inner = MapReader::new(&root, "", notes);
                 let more = inner.list("scrape_configs", notes);
-                jobs.extend(more.into_iter().map(|(n, p)| (with_defaults(n, &defaults), p)));
+                let dir = dir_of(&file);
+                jobs.extend(more.into_iter().map(|(n, p)| (job_in(n, &dir), p)));
                 inner.finish(notes);
             }
         }
     }
     notes.file = here;
-    let borrowed: Vec<(&Node, String)> = jobs.iter().map(|(n, p)| (n, p.clone())).collect();
-    config.scrape_configs = scrape::read(&borrowed, config.global.scrape_defaults(), notes);
+    config.scrape_configs = scrape::read(&jobs, config.global.scrape_defaults(), notes);
     let external_url = config.web.seen_from_outside();
     config.alerting = alerting::read_rule_files(&mut map, (&config.global, &external_url), notes);
     read_storage(map.node("storage"), config, notes);
@@ -161,7 +173,17 @@ fn read_global(node: Option<&Node>, notes: &mut Diagnostics) -> (GlobalConfig, V
     if let Some(value) = map.duration_ms("rule_query_offset", notes) {
         global.rule_query_offset_ms = value;
     }
-    global.external_labels = map.text_map("external_labels", notes);
+    for (name, value) in map.text_map("external_labels", notes) {
+        let (value, missing) = expand_as_go(&value, &|name| std::env::var(name).ok());
+        for variable in missing {
+            notes.warning(
+                node.at,
+                &format!("global.external_labels.{name}"),
+                format!("environment variable {variable:?} is not set: nothing stands in its place"),
+            );
+        }
+        global.external_labels.push((name, value));
+    }
     map.finish(notes);
     (global, defaults)
 }

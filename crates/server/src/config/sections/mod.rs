@@ -62,7 +62,11 @@ impl Config {
     pub(crate) fn read(root: &Node, notes: &mut Diagnostics) -> Self {
         let mut map = MapReader::new(root, "", notes);
         let global = GlobalConfig::read(map.node("global"), notes);
-        let jobs = map.list("scrape_configs", notes);
+        let dir = alerting::base_dir(notes);
+        let jobs = map.list("scrape_configs", notes).into_iter();
+        let jobs: Vec<(Node, String)> = jobs
+            .map(|(node, path)| (scrape::written_in(node, &dir), path))
+            .collect();
         let web = WebConfig::read(map.node("web"), notes);
         let health = health::read(&mut map, notes);
         let config = Config {

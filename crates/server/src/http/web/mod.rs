@@ -12,6 +12,7 @@ mod escalations;
 mod events;
 mod files;
 mod models;
+mod old_links;
 mod picture;
 mod plain;
 mod render;
@@ -41,6 +42,8 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/api/v1/dashboards/import", post(dashboards::import))
         .route("/api/v1/dashboards/{id}", put(dashboards::put))
         .route("/api/v1/dashboards/{id}/pdf", get(document::of_saved))
+        .route("/graph", get(old_links::graph))
+        .route("/query", get(old_links::graph))
         .route("/plain", get(plain::overview))
         .route("/plain/alerts", get(plain::alerts))
         .route("/plain/query", get(plain::query))
