@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config'
 const server = process.env.LAPWING_URL ?? 'http://127.0.0.1:9595'
 
 export default defineConfig({
+  // Pieces find each other wherever the server stands; the page itself is given its addresses by the server.
+  base: './',
   plugins: [svelte()],
   build: {
     outDir: '../crates/ui/dist',

@@ -2,6 +2,7 @@
 // A server without events answers 404; then the pages go on asking by the clock.
 
 import { link } from './api/link.svelte'
+import { at } from './base'
 import { view } from './view.svelte'
 
 /** A storm of alerts changes something every second; the pages need not follow faster than this. */
@@ -38,7 +39,7 @@ class Live {
 
   #open() {
     if (this.#source || document.hidden) return
-    const source = new EventSource('/api/v1/events')
+    const source = new EventSource(at('/api/v1/events'))
     this.#source = source
     source.addEventListener('hello', () => (this.connected = true))
     source.addEventListener('changed', () => this.#changed())

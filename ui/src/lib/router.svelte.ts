@@ -1,16 +1,20 @@
 // The address holds the whole view. Paths are history-style; the time range and the refresh travel from page to page.
 
+import { BASE, at, within } from './base'
+
 const KEPT = ['from', 'to', 'refresh']
 
 type Changes = Record<string, string | string[] | null>
 
 class Router {
-  path = $state(location.pathname)
+  path = $state(within(location.pathname))
   query = $state.raw(new URLSearchParams(location.search))
 
   constructor() {
     addEventListener('popstate', () => this.#read())
     document.addEventListener('click', (event) => this.#follow(event))
+    // Links name pages; before one is followed elsewhere, copied or opened in another tab it gets the path in front.
+    for (const kind of ['pointerdown', 'focusin', 'contextmenu']) document.addEventListener(kind, (event) => complete(event.target), true)
   }
 
   /** Parts of the path, decoded: `/models/chat` is `['models', 'chat']`. */
@@ -25,12 +29,12 @@ class Router {
   }
 
   go(href: string, replace = false) {
-    const url = new URL(href, location.origin)
+    const url = new URL(at(href), location.origin)
     for (const name of KEPT) {
       const value = this.query.get(name)
       if (value !== null && !url.searchParams.has(name)) url.searchParams.set(name, value)
     }
-    const samePage = url.pathname === this.path
+    const samePage = within(url.pathname) === this.path
     this.#write(url, replace)
     if (!samePage) scrollTo(0, 0)
   }
@@ -51,7 +55,7 @@ class Router {
   }
 
   #read() {
-    this.path = location.pathname
+    this.path = within(location.pathname)
     this.query = new URLSearchParams(location.search)
   }
 
@@ -59,12 +63,20 @@ class Router {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
     const anchor = (event.target as Element | null)?.closest?.('a')
     if (!anchor || anchor.target || anchor.hasAttribute('download')) return
+    complete(anchor)
     const url = new URL(anchor.href, location.href)
-    if (url.origin !== location.origin || /^\/(api|-|metrics|assets|plain|status|badge)(\/|$)/.test(url.pathname)) return
+    const path = within(url.pathname)
+    if (url.origin !== location.origin || /^\/(api|-|metrics|assets|plain|status|badge)(\/|$)/.test(path)) return
     if (url.hash && url.pathname === location.pathname) return
     event.preventDefault()
-    this.go(url.pathname + url.search)
+    this.go(path + url.search)
   }
+}
+
+function complete(target: EventTarget | null) {
+  const anchor = BASE === '' ? null : (target as Element | null)?.closest?.('a[href^="/"]')
+  const href = anchor?.getAttribute('href')
+  if (anchor && href && within(href) === href) anchor.setAttribute('href', at(href))
 }
 
 function decode(part: string): string {

@@ -54,9 +54,11 @@ pub(crate) fn router(state: AppState) -> Router {
     let whole = if prefix.is_empty() {
         all
     } else {
-        let to_prefix = format!("{prefix}/");
+        let to_prefix = prefix.clone();
+        let redirect = get(|| async move { Redirect::temporary(&to_prefix) });
         Router::new()
-            .route("/", get(|| async move { Redirect::temporary(&to_prefix) }))
+            .route("/", redirect.clone())
+            .route(&format!("{prefix}/"), redirect)
             .nest(&prefix, all)
     };
     // Around the whole router: which methods a path has is said outside the layers of the path.

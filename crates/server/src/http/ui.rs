@@ -1,7 +1,9 @@
 //! The web UI: files from the table that the build made; every path that is not the API's shows the page, so that a
 //! link into it works.
 
+use super::AppState;
 use axum::body::Body;
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
@@ -13,34 +15,61 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
      object-src 'none'; base-uri 'self'; frame-ancestors 'self'",
 );
 
+const PAGE: &str = "index.html";
+
 /// Paths below these are the API's: an unknown one is 404 in plain text, which is what Grafana's probing expects.
 const API_PREFIXES: [&str; 6] = ["/api/", "/-/", "/v1/", "/metrics", "/federate", "/debug/"];
 
 /// What no route takes: a page of the web UI for whoever asks for one.
-pub(crate) async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn fallback(
+    State(state): State<AppState>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     if method == Method::GET || method == Method::HEAD {
-        return serve(uri, headers).await;
+        return serve(&state, &uri, &headers);
     }
     // Whoever sends something to a wrong path must not be told that all is well.
     let said = format!("nothing takes {method} {} here; is the path right?\n", uri.path());
     (StatusCode::NOT_FOUND, said).into_response()
 }
 
-pub(crate) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) fn serve(state: &AppState, uri: &Uri, headers: &HeaderMap) -> Response {
     let path = uri.path();
     if API_PREFIXES.iter().any(|p| path.starts_with(p)) {
         return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
     }
     let file = path.trim_start_matches('/');
     match lapwing_ui::asset(file) {
-        Some(asset) => answer(asset, &headers),
+        Some(asset) if file != PAGE => answer(asset, headers),
         // A file that is not there must not be answered with a page.
         None if file.starts_with("assets/") => (StatusCode::NOT_FOUND, "no such file\n").into_response(),
-        None => match lapwing_ui::asset("index.html") {
-            Some(page) => answer(page, &headers),
-            None => (StatusCode::NOT_FOUND, "this build carries no web UI\n").into_response(),
-        },
+        _ => page(&state.config().web.seen_under()),
     }
+}
+
+/// The page, which knows under which path it and all else stands.
+fn page(base: &str) -> Response {
+    let Some(asset) = lapwing_ui::asset(PAGE) else {
+        return (StatusCode::NOT_FOUND, "this build carries no web UI\n").into_response();
+    };
+    let mut text = String::new();
+    if GzDecoder::new(asset.bytes_gzip)
+        .read_to_string(&mut text)
+        .is_err()
+    {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let shown: String = url::form_urlencoded::byte_serialize(base.as_bytes()).collect();
+    let shown = shown.replace("%2F", "/");
+    let text = text.replace("\"./", &format!("\"{shown}/")).replace(
+        "<meta name=\"base\" content=\"\"",
+        &format!("<meta name=\"base\" content=\"{shown}\""),
+    );
+    let mut response = Response::new(Body::from(text));
+    put_headers(response.headers_mut(), asset.content_type, "no-cache");
+    response
 }
 
 /// Every browser does; `curl` and most libraries do not unless they are told to.
@@ -88,7 +117,12 @@ fn answer(asset: lapwing_ui::Asset, headers: &HeaderMap) -> Response {
     };
     let out = response.headers_mut();
     out.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    out.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    put_headers(out, asset.content_type, cache);
+    response
+}
+
+fn put_headers(out: &mut HeaderMap, content_type: &'static str, cache: &'static str) {
+    out.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     out.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     out.insert(
@@ -96,7 +130,6 @@ fn answer(asset: lapwing_ui::Asset, headers: &HeaderMap) -> Response {
         HeaderValue::from_static("nosniff"),
     );
     out.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
 }
 
 #[cfg(test)]
@@ -122,11 +155,27 @@ mod tests {
         check(Some("deflate"), false);
     }
 
-    #[tokio::test]
-    async fn the_page_can_be_read_without_unpacking() {
-        let answer = serve(Uri::from_static("/"), HeaderMap::new()).await;
+    async fn text_of(answer: Response) -> String {
         assert!(!answer.headers().contains_key(header::CONTENT_ENCODING));
         let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-        assert!(String::from_utf8_lossy(&body).contains("<script"));
+        String::from_utf8_lossy(&body).into_owned()
+    }
+
+    #[tokio::test]
+    async fn the_page_names_its_files_where_they_stand() {
+        let plain = text_of(page("")).await;
+        assert!(plain.contains("src=\"/assets/"), "{plain}");
+        let under = text_of(page("/pre/fix")).await;
+        assert!(under.contains("src=\"/pre/fix/assets/"), "{under}");
+        assert!(
+            under.contains("<meta name=\"base\" content=\"/pre/fix\""),
+            "{under}"
+        );
+        assert!(
+            !under.contains("\"/assets/") && !under.contains("\"./"),
+            "{under}"
+        );
+        let odd = text_of(page("/a\"><b")).await;
+        assert!(!odd.contains("<b"), "{odd}");
     }
 }

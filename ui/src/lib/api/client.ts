@@ -1,5 +1,6 @@
 // One door to the server: every request goes through `call`, which names what went wrong and counts what is in flight.
 
+import { at } from '../base'
 import { link } from './link.svelte'
 
 /** Why a request gave nothing; `query` is the asker's mistake, all others are the server's or the network's. */
@@ -62,7 +63,7 @@ async function call<R>(url: string, init: RequestInit, signal: AbortSignal | und
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   link.begin()
   try {
-    const reply = await fetch(url, {
+    const reply = await fetch(at(url), {
       ...init,
       credentials: 'same-origin',
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,

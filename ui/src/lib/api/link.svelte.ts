@@ -1,6 +1,7 @@
 // Whether the server answers. A failed request starts a probe of one small endpoint; only when that fails too is the
 // link called down. The probe goes on until it succeeds, so every page recovers by itself.
 
+import { at } from '../base'
 import type { FailureKind } from './client'
 
 const PROBE_URL = '/api/v1/status/buildinfo'
@@ -56,7 +57,7 @@ class Link {
 
 async function answers(): Promise<boolean> {
   try {
-    const reply = await fetch(PROBE_URL, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS), cache: 'no-store' })
+    const reply = await fetch(at(PROBE_URL), { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS), cache: 'no-store' })
     if (!reply.ok) return false
     await reply.json()
     return true

@@ -144,13 +144,25 @@ impl WebConfig {
 
     /// The address that links in pages point to.
     pub(crate) fn seen_from_outside(&self) -> String {
+        let prefix = &self.route_prefix;
         match &self.external_url {
             Some(url) => url.clone(),
             None if self.listen.ip().is_unspecified() => {
-                format!("http://{}:{}", lapwing::hostname(), self.listen.port())
+                format!("http://{}:{}{prefix}", lapwing::hostname(), self.listen.port())
             }
-            None => format!("http://{}", self.listen),
+            None => format!("http://{}{prefix}", self.listen),
         }
+    }
+
+    /// The path under which a browser finds everything: a proxy may take it away before we see it.
+    pub(crate) fn seen_under(&self) -> String {
+        let outside = self
+            .external_url
+            .as_deref()
+            .and_then(|url| url::Url::parse(url).ok());
+        let path = outside.map(|url| url.path().trim_end_matches('/').to_owned());
+        path.filter(|path| !path.is_empty())
+            .unwrap_or_else(|| self.route_prefix.clone())
     }
 
     /// Why this may not be served, if it may not.

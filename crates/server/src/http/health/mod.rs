@@ -44,7 +44,7 @@ fn wants_page(headers: &HeaderMap) -> bool {
 
 async fn health(state: State<AppState>, uri: Uri, headers: HeaderMap) -> Response {
     match wants_page(&headers) {
-        true => ui::serve(uri, headers).await,
+        true => ui::serve(&state, &uri, &headers),
         false => public::health(state).await.into_response(),
     }
 }
