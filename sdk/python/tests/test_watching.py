@@ -66,6 +66,10 @@ def test_nobody_is_told_of_the_end_of_what_nobody_was_told_had_begun():
     assert watched.look(9) == []
     assert watched.look(1, 1) == []
     assert watched.look(1, 61) == []
+    held_back = Watched()
+    for value in (9, 1, 9, 1):
+        held_back.look(value, 1)
+    assert held_back.look(1, 600) == ["firing", "resolved"]
 
 
 def test_an_end_during_a_silence_is_told_after_it():

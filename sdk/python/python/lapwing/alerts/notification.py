@@ -214,7 +214,7 @@ class NotificationService:
         deadline = time.monotonic() + timeout
         left = [pair for lane in self._lanes for pair in lane.close(deadline)]
         if left:
-            names = "; ".join(f"{_kind(channel)} of {_name(alert)}" for alert, channel in left[:10]) + ("; …" if len(left) > 10 else "")
+            names = "; ".join(f"{_kind(channel)} of {_name(alert)} ({str(alert.get('message', ''))[:80]})" for alert, channel in left[:10]) + ("; …" if len(left) > 10 else "")
             log.warning("lapwing: %d notifications were not told within %g s: %s", len(left), timeout, names)
         return not left
 
