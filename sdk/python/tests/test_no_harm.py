@@ -631,7 +631,7 @@ def test_a_full_queue_of_notifications_is_bounded_and_counted():
     for n in range(notification.QUEUE_MAX + 500):
         service.enqueue(lapwing.Alert(str(n)), [lambda alert: told.append(alert.message)])
     assert time.monotonic() - started < 5
-    assert service.dropped == 500 and service._queue.qsize() <= notification.QUEUE_MAX
+    assert service.dropped == 500 and service.waiting <= notification.QUEUE_MAX
     held.set()
     assert service.close(20)
     # The oldest were given up.
@@ -726,7 +726,7 @@ def test_locks_that_another_thread_held_are_free_in_a_forked_child(tmp_path):
         held, let_go = threading.Event(), threading.Event()
 
         def hold():
-            with collector._lock, manager._lock, monitor._lock, resources._lock, escalation._lock, service._queue.mutex, _core._lock:
+            with collector._lock, manager._lock, monitor._lock, resources._lock, escalation._lock, service._lock, _core._lock:
                 held.set()
                 let_go.wait(60)
 

@@ -34,3 +34,5 @@ def asked(client: lapwing.Client) -> bool:
     events: list[dict[str, object]] = AlertRule("r", "x > 1").backtest(client, hours=3)
     found: lapwing.QueryResult = client.query_range("up", 0, 60, 15)
     return lapwing.gate(numbers_of, "main", window="10m").passed and bool(events or found)
+with ProductionMonitor() as entered:
+    entered.record_pipeline_execution("typed", 0.1)

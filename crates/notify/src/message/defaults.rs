@@ -2,7 +2,7 @@
 
 pub(crate) const DEFAULTS: &str = r#"
 {{- define "__alertmanager" }}Lapwing{{ end }}
-{{- define "__alertmanagerURL" }}{{ .ExternalURL }}/#/alerts?receiver={{ .Receiver | urlquery }}{{ end }}
+{{- define "__alertmanagerURL" }}{{ if .ExternalURL }}{{ .ExternalURL }}/#/alerts?receiver={{ .Receiver | urlquery }}{{ end }}{{ end }}
 {{- define "__subject" }}[{{ .Status | toUpper }}{{ if eq .Status "firing" }}:{{ .Alerts.Firing | len }}{{ end }}] {{ .GroupLabels.SortedPairs.Values | join " " }}{{ if gt (len .CommonLabels) (len .GroupLabels) }} ({{ with .CommonLabels.Remove .GroupLabels.Names }}{{ .Values | join " " }}{{ end }}){{ end }}{{ end }}
 {{- define "__description" }}{{ end }}
 {{- define "__text_alert_list" }}{{ range . }}Labels:
@@ -29,7 +29,7 @@ Source: {{ . }}{{ end }}
 {{ end }}{{ end }}
 {{- define "slack.default.title" }}{{ template "__subject" . }}{{ end }}
 {{- define "slack.default.username" }}{{ template "__alertmanager" . }}{{ end }}
-{{- define "slack.default.fallback" }}{{ template "slack.default.title" . }} | {{ template "slack.default.titlelink" . }}{{ end }}
+{{- define "slack.default.fallback" }}{{ template "slack.default.title" . }}{{ if .ExternalURL }} | {{ template "slack.default.titlelink" . }}{{ end }}{{ end }}
 {{- define "slack.default.callbackid" }}{{ end }}
 {{- define "slack.default.pretext" }}{{ end }}
 {{- define "slack.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}

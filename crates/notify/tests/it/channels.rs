@@ -215,6 +215,20 @@ fn every_channel_says_what_its_golden_file_says() {
 }
 
 #[test]
+fn without_an_address_of_its_own_no_page_has_half_a_link() {
+    let (mut notification, templates) =
+        notification("slack_configs: [{api_url: 'http://127.0.0.1:1/'}]", true);
+    notification.external_url = String::new();
+    let context = Context::new(&notification, &templates, &|_| Ok(String::new()));
+    let said = shown(&notification.channel.build(&context).unwrap());
+    assert!(
+        !said.contains("title_link") && !said.contains("#/alerts") && !said.contains(" | "),
+        "{said}"
+    );
+    assert_eq!(context.failures(), Vec::<String>::new());
+}
+
+#[test]
 fn a_template_that_fails_still_makes_a_plain_page_that_says_so() {
     // Alertmanager drops such a notification.
     let channels = [

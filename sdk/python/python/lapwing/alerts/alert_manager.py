@@ -2,8 +2,9 @@
 
 What seed 0's manager got wrong and this one does right: an alert resolves while its cooldown lasts, and its end is told; what has ended
 leaves the list of active alerts; labels tell alerts apart; a metric that is missing is a state of its rule; `>=` includes the threshold;
-retention and custom rules of the configuration count. A cooldown holds back notifications, never evaluation, and lets an alert through
-that became worse. A handler that raises is noted and the others are told all the same.
+retention and custom rules of the configuration count. A cooldown or a silence holds back notifications, never evaluation: what still fires when
+it is over is told at the next look, and no end is told of what nobody was told had begun. A cooldown lets an alert through that became worse. A
+handler that raises is noted and the others are told all the same.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Iterable, Mapping, Self
 
 from .._fork import remembered
 from .. import _native
-from .alert import Alert, AlertHandler, AlertRule, AlertSeverity, as_severity, operator_of, severity_word
+from .._text import told
+from .._threads import finished, on_daemon
+from .alert import _ORDER, Alert, AlertHandler, AlertRule, AlertSeverity, as_severity, operator_of, severity_word
 
 log = logging.getLogger("lapwing.alerts")
 
@@ -38,7 +41,12 @@ class AlertManager:
     warning slow
     """
 
-    def __init__(self, metrics_collector: Any = None, *, config: Mapping[str, Any] | None = None, max_alerts: int = 1000):
+    #: So long `evaluate_alerts` waits for handlers that are coroutines; one that takes longer goes on, for as long as the loop does.
+    HANDLERS_S_MAX = 10.0
+
+    def __init__(
+        self, metrics_collector: Any = None, *, config: Mapping[str, Any] | None = None, max_alerts: int = 1000, clock: Callable[[], float] = time.monotonic,
+    ):
         if isinstance(metrics_collector, Mapping):
             metrics_collector, config = None, metrics_collector
         if max_alerts < 1:
@@ -52,7 +60,12 @@ class AlertManager:
         self.alert_history: deque[Alert] = deque(maxlen=max_alerts)
         remembered(self)
         self._handlers: list[AlertHandler] = []
+        self._clock = clock
+        #: What began or ended and was not told yet, by labels; when and how bad it was last told to fire; whose beginning was told and end was not.
+        self._untold: dict[str, Alert] = {}
         self._told: dict[str, tuple[float, str]] = {}
+        self._open: set[str] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._silences: list[tuple[dict[str, str], float]] = []
         self._states: dict[str, str] = {}
         self._own_store = _native.Store()
@@ -77,10 +90,12 @@ class AlertManager:
 
     def load_notification_channels(self) -> list[dict[str, Any]]:
         """Channels of the configuration: seed 1's list of them, seed 2's `notifications: {channels: […]}`."""
+        from .notification import channels_of
+
         given = self.config.get("notifications") or []
         if isinstance(given, Mapping):
             given = given.get("channels") or []
-        return [{"type": c} if isinstance(c, str) else dict(c) for c in given]
+        return channels_of(given)
 
     def add_alert_rule(self, rule: AlertRule) -> None:
         if not isinstance(rule, AlertRule):
@@ -92,6 +107,7 @@ class AlertManager:
         with self._lock:
             before = len(self.rules)
             self.rules = [r for r in self.rules if r.name != name]
+            self._states.pop(name, None)
             return len(self.rules) < before
 
     @property
@@ -99,7 +115,11 @@ class AlertManager:
         return {r.name: r for r in self.rules}
 
     def add_notification_handler(self, handler: AlertHandler) -> None:
-        """Called with every alert that begins or ends; plain functions and coroutines."""
+        """Called with every alert that begins or ends; plain functions and coroutines.
+
+        `evaluate_alerts` waits for coroutines. Any other look waits for them where no loop runs; where one runs they are tasks of it, and one that
+        is cancelled because the loop ends counts as failed.
+        """
         if not callable(handler):
             raise TypeError(f"a handler is something to call with an alert, not {handler!r}")
         self._handlers.append(handler)
@@ -113,15 +133,15 @@ class AlertManager:
         return False
 
     # Looking.
-    def check_alerts(self) -> list[Alert]:
-        """Looks at all rules now, with the collector's metrics. What began or ended."""
+    def check_alerts(self, *, tell: bool = True) -> list[Alert]:
+        """Looks at all rules now, with the collector's metrics. What began or ended. With `tell=False` nobody is told before the next look that tells."""
         collector = self.metrics_collector
         if collector is None:
-            return self._check(self._own_store)
+            return self._check(self._own_store, tell=tell)
         store = collector._store
         # What was recorded a moment ago may stand a moment ahead of the clock.
         self._put_ms = max(self._put_ms, collector._ahead_ms)
-        return self._check(store)
+        return self._check(store, tell=tell)
 
     def monitor(self, metrics: Any, rules: Any = None) -> list[Alert]:
         """Looks at these numbers with these rules (seed 2). What fires now."""
@@ -139,10 +159,12 @@ class AlertManager:
         """Looks at these numbers (seed 1); channels are told. What began or ended."""
         self._put(metrics)
         changed = self._look(self._own_store, metrics)
-        for alert in changed:
-            if self._may_tell(alert):
-                self._tell_handlers(alert)
-                await (self.send_resolution if alert.resolved else self.send_alert)(alert.rule or alert.name, metrics, alert)
+        tasks: list[asyncio.Task[Any]] = []
+        for alert in self._due():
+            tasks += self._tell_handlers(alert)
+            await (self.send_resolution if alert.resolved else self.send_alert)(alert.rule or alert.name, metrics, alert)
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.HANDLERS_S_MAX)
         return changed
 
     def rule_states(self) -> dict[str, str]:
@@ -157,13 +179,10 @@ class AlertManager:
         for name, labels, value in samples_of(metrics):
             self._own_store.append(name, labels, now, value, now)
 
-    def _check(self, store: Any, metrics: Any = None) -> list[Alert]:
+    def _check(self, store: Any, metrics: Any = None, tell: bool = True) -> list[Alert]:
         changed = self._look(store, metrics)
-        for alert in changed:
-            if self._may_tell(alert):
-                self._tell_handlers(alert)
-                if self.notification_channels:
-                    self._channels().enqueue(alert, self.notification_channels)
+        for alert in self._due() if tell else ():
+            self._send_notifications(alert)
         return changed
 
     def _look(self, store: Any, metrics: Any) -> list[Alert]:
@@ -178,19 +197,28 @@ class AlertManager:
             now = max(time.time_ns() // 1_000_000, self._put_ms)
             found = json.loads(self._ruleset.check(store, now))
             by_name = {r.name: r for r in enabled}
+            self._states = {}
             for state in found["rules"]:
                 rule = by_name.get(state["name"])
                 word = f"error: {state['error']}" if state["error"] else state["state"] or "inactive"
                 if word == "inactive" and rule is not None and rule.metric_name and self._is_missing(store, rule, now):
                     word = "no data"
                 self._states[state["name"]] = word
-            return [a for e in found["events"] if (a := self._event(e, by_name, metrics)) is not None]
+                if rule is not None and state["state"] != "firing":
+                    rule.triggered, rule.trigger_time = False, None
+            changed = []
+            for event in found["events"]:
+                key = json.dumps(event["labels"], sort_keys=True)
+                alert = self._event(key, event, by_name, metrics)
+                if alert is not None:
+                    self._untold[key] = alert
+                    changed.append(alert)
+            return changed
 
     def _is_missing(self, store: Any, rule: AlertRule, now: int) -> bool:
         return not json.loads(store.query(rule._explained["promql"], now))["result"]
 
-    def _event(self, event: Mapping[str, Any], rules: Mapping[str, AlertRule], metrics: Any) -> Alert | None:
-        key = json.dumps(event["labels"], sort_keys=True)
+    def _event(self, key: str, event: Mapping[str, Any], rules: Mapping[str, AlertRule], metrics: Any) -> Alert | None:
         rule = rules.get(event["name"])
         if event["kind"] in ("resolved", "rule_removed"):
             alert = self.active_alerts.pop(key, None)
@@ -198,8 +226,8 @@ class AlertManager:
                 return None
             alert.resolved, alert.resolved_at = True, event["at_ms"] / 1000
             alert.message = f"Alert {alert.name} resolved"
-            if rule is not None:
-                rule.triggered, rule.trigger_time = False, None
+            if rule is None and alert.rule is not None:
+                alert.rule.triggered, alert.rule.trigger_time = False, None
             return alert
         if event["kind"] != "firing":
             return None
@@ -231,38 +259,75 @@ class AlertManager:
         with self._lock:
             self.alert_history.append(alert)
         if not self._is_silenced(alert):
-            self._tell_handlers(alert)
-            if self.notification_channels:
-                self._channels().enqueue(alert, self.notification_channels)
+            self._send_notifications(alert)
         return alert
 
-    def _may_tell(self, alert: Alert) -> bool:
+    def _due(self) -> list[Alert]:
+        """What is to be told now. What a silence or a cooldown holds back waits for a later look, or for its end."""
+        with self._lock:
+            due = []
+            for key, alert in list(self._untold.items()):
+                if alert.resolved and key not in self._open:
+                    # Whoever was told of the beginning is told of the end, and nobody else.
+                    del self._untold[key]
+                elif self._may_tell(key, alert):
+                    del self._untold[key]
+                    due.append(alert)
+            return due
+
+    def _may_tell(self, key: str, alert: Alert) -> bool:
         if self._is_silenced(alert):
             return False
-        key = json.dumps(alert.labels, sort_keys=True)
-        told = self._told.get(key)
         if alert.resolved:
-            # Whoever was told of the beginning is told of the end.
-            return told is not None
-        now = time.monotonic()
+            self._open.discard(key)
+            return True
+        now, last = self._clock(), self._told.get(key)
         cooldown = (alert.rule.cooldown_minutes if alert.rule else 5) * 60
-        worse = told is not None and as_severity(alert.word) > as_severity(told[1])
-        if told is not None and now - told[0] < cooldown and not worse:
+        if last is not None and now - last[0] < cooldown and _ORDER.index(alert.word) <= _ORDER.index(last[1]):
             return False
         if len(self._told) > 10_000:
             self._told.clear()
         self._told[key] = (now, alert.word)
+        self._open.add(key)
         return True
 
-    def _tell_handlers(self, alert: Alert) -> None:
+    def _tell_handlers(self, alert: Alert) -> list[asyncio.Task[Any]]:
+        """Calls every handler. Where a loop runs, those that are coroutines are tasks of it."""
+        tasks = []
         for handler in list(self._handlers):
             try:
                 answer = handler(alert)
                 if inspect.isawaitable(answer):
-                    _finish(answer)
+                    tasks += self._finish(answer)
             except Exception as error:
-                self.handler_failures += 1
-                log.warning("lapwing: a handler of alerts failed: %s: %s", type(error).__name__, error)
+                self._handler_failed(told(error))
+        return tasks
+
+    def _finish(self, awaitable: Any) -> list[asyncio.Task[Any]]:
+        async def wait() -> None:
+            await awaitable
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            finished(awaitable)
+            return []
+        task = loop.create_task(wait())
+        # A loop holds its tasks weakly.
+        self._tasks.add(task)
+        task.add_done_callback(self._is_finished)
+        return [task]
+
+    def _is_finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            self._handler_failed("it was cancelled before it had ended")
+        elif (error := task.exception()) is not None:
+            self._handler_failed(told(error))
+
+    def _handler_failed(self, why: str) -> None:
+        self.handler_failures += 1
+        log.warning("lapwing: a handler of alerts failed: %s", why)
 
     def _send_notifications(self, alert: Alert) -> None:
         """Tells handlers and channels of one alert (seed 0)."""
@@ -300,11 +365,11 @@ class AlertManager:
             alert = Alert(message=f"Alert {name} {what}", severity=as_severity(word), word=word, name=name, resolved=resolved, metadata={"metrics": metrics})
             if not resolved:
                 self.alert_history.append(alert)
-        return [await self.send_notification(channel, alert) for channel in self.notification_channels]
+        return list(await asyncio.gather(*(self.send_notification(channel, alert) for channel in self.notification_channels)))
 
     async def send_notification(self, channel: Mapping[str, Any], message: Any) -> dict[str, Any]:
         """Tells one channel (seed 1). The loop is not held, and a channel that fails is an answer, not an exception."""
-        return await asyncio.to_thread(self._channels().send_one, message, dict(channel))
+        return await on_daemon(self._channels().send_one, message, dict(channel))
 
     async def send_slack_notification(self, channel: Mapping[str, Any], message: Any) -> dict[str, Any]:
         return await self.send_notification({"type": "slack"} | dict(channel), message)
@@ -342,15 +407,15 @@ class AlertManager:
         return False
 
     def silence(self, matchers: Mapping[str, str] | str, duration: Any = "1h") -> None:
-        """Tells nobody of what has these labels (or this name), for so long."""
+        """Tells nobody of what has these labels (or this name), for so long. What still fires then is told at the next look."""
         labels = {"alertname": matchers} if isinstance(matchers, str) else dict(matchers)
         seconds = float(duration) if isinstance(duration, (int, float)) else _native.duration_ms(duration) / 1000
         if seconds <= 0:
             raise ValueError("a silence lasts longer than nothing")
-        self._silences.append((labels, time.monotonic() + seconds))
+        self._silences.append((labels, self._clock() + seconds))
 
     def _is_silenced(self, alert: Alert) -> bool:
-        now = time.monotonic()
+        now = self._clock()
         self._silences = [s for s in self._silences if s[1] > now]
         own = {"alertname": alert.name, "severity": alert.word, "metric_name": alert.metric_name} | alert.labels
         return any(all(own.get(k) == str(v) for k, v in labels.items()) for labels, _ in self._silences)
@@ -362,7 +427,7 @@ class AlertManager:
             by[alert.word] = by.get(alert.word, 0) + 1
         return {"total": len(history), "active": len(self.active_alerts), "by_severity": by, "handler_failures": self.handler_failures}
 
-    def __enter__(self) -> "AlertManager":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -379,17 +444,3 @@ class AlertManager:
             {"alert": a.name, "severity": a.word, "status": a.status, "message": a.message} for a in self.alert_history
         ]
         return table(rows)
-
-
-def _finish(awaitable: Any) -> None:
-    """Runs a coroutine to its end: on the loop that runs here, or on one of its own."""
-    async def wait() -> Any:
-        return await awaitable
-
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(wait())
-        return
-    task = loop.create_task(wait())
-    task.add_done_callback(lambda t: t.cancelled() or t.exception() and log.warning("lapwing: a handler of alerts failed: %s", t.exception()))

@@ -74,9 +74,12 @@ class AlertRules:
                     "<" if _native.direction_of(metric) == "higher" else ">"
                 )
                 sides = [(operator, value)]
+            given = more.pop("name", None)
             for operator, value in sides:
                 suffix = "_low" if operator.startswith("<") else "_high"
-                yield rule_from({"name": more.get("name", f"{metric}{suffix}"), "condition": f"{metric} {operator} {value}", **{k: v for k, v in more.items() if k != "name"}})
+                # Two rules of one name would be one rule.
+                name = given if given and len(sides) == 1 else f"{given or metric}{suffix}"
+                yield rule_from({"name": name, "condition": f"{metric} {operator} {value}", **more})
 
     def _of_conditions(self, conditions: Any) -> Iterator[AlertRule]:
         if isinstance(conditions, str):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import copy
+import difflib
 import json
 import logging
-import queue
 import sys
 import threading
+import time
+from collections import deque
 from typing import Any, Callable, Iterable, Mapping
 
 from .._fork import remembered
@@ -17,8 +20,30 @@ from .alert import Alert, as_severity, severity_word
 
 log = logging.getLogger("lapwing.alerts")
 
-#: Notifications that wait for their channel; more are given up, the oldest first, and counted.
+#: Notifications that wait for one lane; more are given up, the oldest first, and counted.
 QUEUE_MAX = 1_000
+#: Channels that are told at the same time; further ones share their lanes.
+LANES_MAX = 16
+#: So long the end of a program waits for what is still to be told.
+END_S = 2.0
+#: What a channel's `type` may be; the last ones are those of the engine.
+TYPES = (
+    "console", "log", "file", "alertmanager", "slack", "email", "pagerduty", "webhook", "teams", "signed_webhook", "opsgenie", "msteamsv2", "msteams", "discord",
+    "telegram", "pushover", "victorops", "webex", "rocketchat", "mattermost", "incidentio", "ntfy", "command",
+)
+
+
+def channels_of(given: Any) -> list[dict[str, Any]]:
+    """The channels of a configuration, each by its type or as a dictionary; a type that nobody knows is an error that names it."""
+    if isinstance(given, str) or not isinstance(given, (list, tuple)):
+        raise ValueError(f"a list of channels is expected, not {given!r}")
+    channels: list[dict[str, Any]] = [{"type": c} if isinstance(c, str) else dict(c) for c in given]
+    for channel in channels:
+        kind = channel.get("type")
+        if str(kind).lower() not in TYPES:
+            near = difflib.get_close_matches(str(kind), TYPES, 1)
+            raise ValueError(f"{kind!r} is no type of a channel: " + (f"did you mean {near[0]!r}?" if near else f"use {', '.join(TYPES)}"))
+    return channels
 
 
 def _receiver(channel: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,8 +135,8 @@ class NotificationService:
 
     def _renew(self) -> None:
         # What waits in a forked child is the parent's to tell.
-        self._queue: queue.Queue[Any] = queue.Queue(QUEUE_MAX)
-        self._thread: threading.Thread | None = None
+        self._lanes: list[_Lane] = []
+        self._lock = threading.Lock()
 
     def send_notifications(self, alerts: Any, channels: Iterable[Any] | None = None) -> list[dict[str, Any]]:
         """Tells each channel of each alert, and waits for it: `[{"alert", "channel", "delivered", "reason"}]`."""
@@ -125,8 +150,7 @@ class NotificationService:
         return await asyncio.to_thread(self.send_notifications, alerts, channels)
 
     def send_one(self, alert: Any, channel: Any) -> dict[str, Any]:
-        name = alert.name if isinstance(alert, Alert) else alert.get("alert_name", "alert")
-        kind = channel if isinstance(channel, str) else channel.get("type", "?") if isinstance(channel, Mapping) else getattr(channel, "__name__", "handler")
+        name, kind = _name(alert), _kind(channel)
         try:
             reason = self._deliver(alert, channel)
         except Exception as error:
@@ -165,39 +189,94 @@ class NotificationService:
 
     # In the background, for a manager that must not wait.
     def enqueue(self, alert: Any, channels: Iterable[Any]) -> None:
-        """Tells later, on a thread of its own; never waits. When too many wait, the oldest is given up and counted."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._work, name="lapwing-notify", daemon=True)
-            self._thread.start()
-            atexit.register(self.close, 0.2)
-        for channel in list(channels):
-            while True:
-                try:
-                    self._queue.put_nowait((alert, channel))
-                    break
-                except queue.Full:
-                    try:
-                        self._queue.get_nowait()
-                        self._queue.task_done()
-                        self.dropped += 1
-                    except queue.Empty:
-                        pass
+        """Tells later, on threads of its own; never waits. Each place in the list has its lane, so that a channel that is slow holds up itself and what
+        is told through it stays in order. When too many wait, the oldest is given up and counted. The end of the program waits `END_S` at most."""
+        # As it is now: it may have ended by the time it is told.
+        alert = copy.copy(alert)
+        for place, channel in enumerate(list(channels)):
+            self.dropped += self._lane(place % LANES_MAX).put(alert, channel)
 
-    def _work(self) -> None:
-        while True:
-            alert, channel = self._queue.get()
-            try:
-                self.send_one(alert, channel)
-            finally:
-                self._queue.task_done()
+    def _lane(self, place: int) -> "_Lane":
+        with self._lock:
+            if not self._lanes:
+                atexit.register(self.close, END_S)
+            while len(self._lanes) <= place:
+                self._lanes.append(_Lane(self.send_one))
+            return self._lanes[place]
+
+    @property
+    def waiting(self) -> int:
+        """Notifications that wait for their turn."""
+        return sum(len(lane.waiting) for lane in self._lanes)
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Waits until everything was told, but not longer. Whether it was."""
-        with self._queue.all_tasks_done:
-            return self._queue.all_tasks_done.wait_for(lambda: self._queue.unfinished_tasks == 0, timeout)
+        """Waits until everything was told, but not longer. Whether it was; what was not is in the log."""
+        deadline = time.monotonic() + timeout
+        left = [pair for lane in self._lanes for pair in lane.close(deadline)]
+        if left:
+            names = "; ".join(f"{_kind(channel)} of {_name(alert)} ({str(alert.get('message', ''))[:80]})" for alert, channel in left[:10]) + ("; …" if len(left) > 10 else "")
+            log.warning("lapwing: %d notifications were not told within %g s: %s", len(left), timeout, names)
+        return not left
 
     def __repr__(self) -> str:
         return f"<NotificationService {self.delivered} delivered, {self.failed} failed, {self.dropped} dropped>"
+
+
+class _Lane:
+    """What one channel is to be told, one after the other."""
+
+    def __init__(self, send: Callable[[Any, Any], Any]):
+        self.waiting: deque[tuple[Any, Any]] = deque()
+        self._send = send
+        self._sending: tuple[Any, Any] | None = None
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def put(self, alert: Any, channel: Any) -> int:
+        """How many were given up for it."""
+        with self._changed:
+            given_up = max(len(self.waiting) - QUEUE_MAX + 1, 0)
+            for _ in range(given_up):
+                self.waiting.popleft()
+            self.waiting.append((alert, channel))
+            self._changed.notify_all()
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._work, name="lapwing-notify", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError as error:
+                    # The interpreter ends, or the machine has no more threads.
+                    self._thread = None
+                    self.waiting.pop()
+                    given_up += 1
+                    log.warning("lapwing: %s was not told of %s: %s", _kind(channel), _name(alert), error)
+            return given_up
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self.waiting)
+                alert, channel = self._sending = self.waiting.popleft()
+            try:
+                self._send(alert, channel)
+            finally:
+                with self._changed:
+                    self._sending = None
+                    self._changed.notify_all()
+
+    def close(self, deadline: float) -> list[tuple[Any, Any]]:
+        """What was not told by then."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.waiting and self._sending is None, max(deadline - time.monotonic(), 0.0))
+            return ([] if self._sending is None else [self._sending]) + list(self.waiting)
+
+
+def _name(alert: Any) -> str:
+    return alert.name if isinstance(alert, Alert) else alert.get("alert_name", "alert")
+
+
+def _kind(channel: Any) -> str:
+    return channel if isinstance(channel, str) else channel.get("type", "?") if isinstance(channel, Mapping) else getattr(channel, "__name__", "handler")
 
 
 def console(alert: Alert) -> None:

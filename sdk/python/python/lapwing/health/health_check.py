@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import time
 from dataclasses import dataclass, field
 from enum import Enum
@@ -11,6 +12,7 @@ from typing import Any, Callable, Mapping
 
 from .. import _core
 from .._text import told
+from .._threads import finished, on_daemon
 
 
 class HealthStatus(str, Enum):
@@ -54,7 +56,7 @@ class HealthChecker:
     `external_services` (`[{"name", "health_url"}]`). A `model` with `generate_text` and a `database` (something to call) are checked where
     given, by attribute or argument; where none is given the check says so instead of failing.
 
-    Checks run side by side, each with its timeout: one that hangs does not hold up the others.
+    Checks run side by side, each with its timeout: one that hangs does not hold up the others, and is not called again before it has ended.
 
     >>> checker = HealthChecker({})
     >>> checker.register("queue", lambda: True)
@@ -73,6 +75,11 @@ class HealthChecker:
         self.model = model
         self.database = database
         self._registered: dict[str, _Registered] = {}
+        #: What was given up and still runs, by what it belongs to.
+        self._hanging: dict[str, threading.Thread] = {}
+        for service in self.config.get("external_services") or []:
+            service_of(service)
+        thresholds_of(self.config.get("thresholds") or {})
         self._gauge = _core.gauge("health_check_status", "0 healthy, 1 degraded, 2 unhealthy.", ("check",))
         self._seconds = _core.histogram("health_check_duration_seconds", "How long health checks took.", ("check",))
 
@@ -102,14 +109,7 @@ class HealthChecker:
 
     def run(self) -> list[HealthCheck]:
         """`perform_health_checks` without a loop, also from where one runs."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return asyncio.run(self.perform_health_checks())
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(lambda: asyncio.run(self.perform_health_checks())).result()
+        return finished(self.perform_health_checks())
 
     @property
     def overall_status(self) -> HealthStatus:
@@ -121,7 +121,7 @@ class HealthChecker:
             if self.model is None:
                 return HealthStatus.HEALTHY, "No model to check: give HealthChecker a model"
             ask = getattr(self.model, "generate_text", self.model)
-            result = await _call(lambda: ask("Hello, how are you?"))
+            result = await self._call("model_health", lambda: ask("Hello, how are you?"))
             if result is not None and (not hasattr(result, "__len__") or len(result) > 0):
                 return HealthStatus.HEALTHY, "Model inference working correctly"
             return HealthStatus.DEGRADED, "Model inference returned empty result"
@@ -132,12 +132,12 @@ class HealthChecker:
         async def check() -> tuple[HealthStatus, str, dict[str, Any]]:
             from ..metrics.collector import host_sample
 
-            now = await asyncio.to_thread(host_sample)
+            now = await self._call("system_health", host_sample)
             values = {k: now.get(f"{k.lower()}_percent") for k in ("CPU", "Memory", "Disk")}
             for gpu in now["gpus"]:
                 if gpu.get("memory_used_bytes") is not None and gpu.get("memory_total_bytes"):
                     values[f"GPU {gpu['gpu']} memory"] = gpu["memory_used_bytes"] / gpu["memory_total_bytes"] * 100
-            limits = {"degraded": 70.0, "unhealthy": 90.0} | dict(self.config.get("thresholds") or {})
+            limits = {"degraded": 70.0, "unhealthy": 90.0} | thresholds_of(self.config.get("thresholds") or {})
             known = {k: v for k, v in values.items() if v is not None}
             shown = ", ".join(f"{k}: {v:.1f}%" for k, v in known.items())
             if any(v > limits["unhealthy"] for v in known.values()):
@@ -162,16 +162,16 @@ class HealthChecker:
         """Calls `database` (or its `ping` or `execute("SELECT 1")`); to be overridden where that is not enough."""
         database = self.database
         if hasattr(database, "ping"):
-            return await _call(database.ping) is not False
+            return await self._call("database_health", database.ping) is not False
         if hasattr(database, "execute"):
-            await _call(lambda: database.execute("SELECT 1"))
+            await self._call("database_health", lambda: database.execute("SELECT 1"))
             return True
-        return await _call(database) is not False
+        return await self._call("database_health", database) is not False
 
     async def check_external_services(self) -> HealthCheck:
         async def check() -> tuple[HealthStatus, str, dict[str, Any]]:
             services = list(self.config.get("external_services") or [])
-            failures = await asyncio.gather(*(asyncio.to_thread(_ask, s["health_url"], min(5.0, self.timeout)) for s in services))
+            failures = await asyncio.gather(*(self._ask(s["health_url"]) for s in services))
             down = {s.get("name", s["health_url"]): why for s, why in zip(services, failures) if why is not None}
             names = ", ".join(down)
             if not down:
@@ -180,7 +180,18 @@ class HealthChecker:
                 return HealthStatus.DEGRADED, f"Some external services down: {names}", down
             return HealthStatus.UNHEALTHY, f"All external services down: {names}", down
 
-        return await self._timed("external_services_health", check, "External services health check failed")
+        # Each service has its limit: together they take no longer than one, and a moment.
+        return await self._timed("external_services_health", check, "External services health check failed", self.timeout + 1)
+
+    async def _ask(self, url: str) -> str | None:
+        """Why a service is not well. The whole answer has to come in time, not each piece of it."""
+        limit = min(5.0, self.timeout)
+        try:
+            return await asyncio.wait_for(self._call(f"service {url}", lambda: _ask(url, limit)), limit)
+        except (asyncio.TimeoutError, TimeoutError):
+            return f"no answer within {limit:g} s"
+        except Exception as error:
+            return told(error)
 
     async def _run_registered(self, registered: _Registered) -> HealthCheck:
         last = registered.last
@@ -188,17 +199,27 @@ class HealthChecker:
             return last
 
         async def check() -> Any:
-            return await _call(registered.check)
+            return await self._call(registered.name, registered.check)
 
         found = await self._timed(registered.name, check, f"{registered.name} failed", registered.timeout)
         if found.status is HealthStatus.UNHEALTHY and registered.recover is not None:
             try:
-                await asyncio.wait_for(_call(registered.recover), registered.timeout)
+                await asyncio.wait_for(self._call(f"recovery of {registered.name}", registered.recover), registered.timeout)
                 found.details["recovery"] = "tried"
             except Exception as error:
                 found.details["recovery"] = f"failed: {told(error)}"
         registered.last = found
         return found
+
+    async def _call(self, what: str, function: Callable[[], Any]) -> Any:
+        """A coroutine function is awaited; a plain one runs on a thread, so that one that hangs can be left behind: one at a time."""
+        if inspect.iscoroutinefunction(function):
+            return await function()
+        before = self._hanging.get(what)
+        if before is not None and before.is_alive():
+            raise RuntimeError("the earlier one has not ended yet")
+        answer = await on_daemon(function, left=lambda thread: self._hanging.__setitem__(what, thread))
+        return await answer if inspect.isawaitable(answer) else answer
 
     async def _timed(self, name: str, check: Callable[[], Any], failed: str, timeout: float | None = None) -> HealthCheck:
         started, clock = time.time(), time.perf_counter()
@@ -246,12 +267,22 @@ class HealthChecker:
         return table([{"check": c.name, "status": c.status.value, "message": c.message, "seconds": c.duration} for c in self.health_checks])
 
 
-async def _call(function: Callable[[], Any]) -> Any:
-    """A coroutine function is awaited; a plain one runs on a thread, so that one that hangs can be left behind."""
-    if inspect.iscoroutinefunction(function):
-        return await function()
-    answer = await asyncio.to_thread(function)
-    return await answer if inspect.isawaitable(answer) else answer
+def service_of(service: Any) -> Mapping[str, Any]:
+    """An external service as it is; one that could not be asked is an error that says why."""
+    if not isinstance(service, Mapping) or not isinstance(service.get("health_url"), str):
+        raise ValueError(f"an external service needs a health_url: {service!r}")
+    return service
+
+
+def thresholds_of(given: Any) -> dict[str, float]:
+    """Percent from which on the system is `degraded` and `unhealthy`."""
+    thresholds = dict(given)
+    for name, percent in thresholds.items():
+        if name not in ("degraded", "unhealthy"):
+            raise ValueError(f"{name!r} is no threshold of health: use degraded, unhealthy")
+        if isinstance(percent, bool) or not isinstance(percent, (int, float)):
+            raise ValueError(f"the threshold {name} must be a number, not {percent!r}")
+    return thresholds
 
 
 def _ask(url: str, timeout: float) -> str | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from dataclasses import dataclass
 from typing import Any, Callable
+
+from .._threads import finished
 
 
 @dataclass
@@ -23,7 +26,7 @@ class _Action:
 
 
 class RecoveryManager:
-    """Runs procedures of recovery, with a bounded number of attempts and a growing pause between them.
+    """Runs procedures of recovery, plain functions and coroutines, with a bounded number of attempts and a growing pause between them.
 
     >>> tried = []
     >>> recovery = RecoveryManager(sleep=lambda s: None)
@@ -57,7 +60,10 @@ class RecoveryManager:
         a, error = self._actions[name], None
         for attempt in range(1, a.max_attempts + 1):
             try:
-                if a.action() is not False:
+                answer = a.action()
+                if inspect.isawaitable(answer):
+                    answer = finished(answer)
+                if answer is not False:
                     return self._note(Attempt(name, True, attempt))
                 error = "it returned False"
             except Exception as raised:

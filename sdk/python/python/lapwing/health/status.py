@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Mapping
+from typing import Any, Mapping, Self
 
 from .._loop import Loop, Twins
 from .health_check import HealthCheck, HealthChecker, HealthStatus
@@ -42,7 +42,7 @@ class StatusMonitor(Twins):
 
     start_monitoring, stop_monitoring = start, stop
 
-    def __enter__(self) -> "StatusMonitor":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

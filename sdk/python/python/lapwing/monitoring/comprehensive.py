@@ -6,10 +6,11 @@ import asyncio
 import logging
 import os
 import time
-from typing import Any, Mapping
+from typing import Any, Mapping, Self
 
 from .. import _core
 from .._loop import Loop, Twins
+from .._threads import on_daemon
 from ..alerts.alert_manager import AlertManager
 from ..health.diagnostics import debug_monitoring_system
 from ..health.health_check import HealthCheck, HealthChecker
@@ -69,7 +70,7 @@ class ComprehensiveMonitor(Twins):
         return {"metrics": metrics, "health_checks": checks, "alerts": alerts}
 
     async def collect_all_metrics(self) -> dict[str, float]:
-        now = await asyncio.to_thread(host_sample)
+        now = await on_daemon(host_sample)
         metrics = {n: now[k] / 100 for n, k in (("cpu_usage", "cpu_percent"), ("memory_usage", "memory_percent"), ("disk_usage", "disk_percent")) if now.get(k) is not None}
         used = [g["memory_used_bytes"] for g in now["gpus"] if g.get("memory_used_bytes") is not None]
         busy = [g["utilization_percent"] for g in now["gpus"] if g.get("utilization_percent") is not None]
@@ -166,7 +167,7 @@ class ComprehensiveMonitor(Twins):
         """The page for a Prometheus that scrapes; where the dashboard is mounted it stands at `metrics.endpoint`."""
         return _core.exposition()
 
-    def __enter__(self) -> "ComprehensiveMonitor":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -6,13 +6,13 @@ import math
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Mapping, Protocol
+from typing import Any, Callable, Mapping, Protocol, Self
 
 from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop, Twins
 from .._text import told
-from ..alerts.alert import Alert, AlertRule, AlertSeverity
+from ..alerts.alert import _ORDER, Alert, AlertRule, AlertSeverity, severity_word
 from ..alerts.alert_manager import AlertManager
 from ..performance.tracking import SystemResourceMonitor
 
@@ -57,7 +57,7 @@ class AdvancedMonitor(Twins):
         self.failures: dict[str, str] = {}
         self.metric_history: dict[str, deque[tuple[float, float]]] = {}
         self._directions: dict[str, str] = {}
-        self._severities: dict[str, Any] = {}
+        self._severities: dict[str, str | None] = {}
         self._active: dict[str, Alert] = {}
         self._alert_count = 0
         self._sources: dict[str, Callable[[], Any]] = {}
@@ -73,16 +73,22 @@ class AdvancedMonitor(Twins):
             raise ValueError(f"the threshold of {metric_name!r} is not a number (NaN)")
         if direction not in (None, "above", "below", "lower", "higher"):
             raise ValueError(f"{direction!r} is not a direction: alert when the metric is \"above\" or \"below\" the threshold")
+        word = None if severity is None else severity_word(severity)
         way = {"lower": "above", "higher": "below"}.get(direction or "", direction) or ("below" if _native.direction_of(metric_name) == "higher" else "above")
         with self._lock:
             self.thresholds[metric_name] = value
             self._directions[metric_name] = way
-            self._severities[metric_name] = severity
+            self._severities[metric_name] = word
 
     def remove_threshold(self, metric_name: str) -> bool:
         with self._lock:
-            self._active.pop(metric_name, None)
+            self._end(metric_name)
             return self.thresholds.pop(metric_name, None) is not None
+
+    def _end(self, metric_name: str) -> None:
+        alert = self._active.pop(metric_name, None)
+        if alert is not None:
+            alert.resolved, alert.resolved_at = True, time.time()
 
     def record_metric(self, name: str, value: float) -> None:
         """A value of one's own; it is checked at the next look."""
@@ -94,7 +100,7 @@ class AdvancedMonitor(Twins):
         _core.registry.record_loose("gauge", name, "", {}, number)
 
     def add_source(self, name: str, source: Callable[[], Any]) -> None:
-        """Called at every look: a number, or a dictionary of them."""
+        """Called at every look: a number, or a dictionary of them; what is no number is passed over."""
         if not callable(source):
             raise TypeError(f"a source is something to call, not {source!r}")
         self._sources[name] = source
@@ -129,7 +135,7 @@ class AdvancedMonitor(Twins):
                 self.failures[name] = told(error)
                 return
             pairs = value.items() if isinstance(value, Mapping) else [(name, value)]
-            found.update({k: float(v) for k, v in pairs if isinstance(v, (int, float)) and not math.isnan(v)})
+            found.update({k: number for k, v in pairs if (number := _number(v)) is not None})
 
         read("host", self._host)
         if self.gpu_profiler is not None:
@@ -166,13 +172,11 @@ class AdvancedMonitor(Twins):
                     continue
                 value = history[-1][1]
                 if not self._crossed(name, value, threshold):
-                    alert = self._active.pop(name, None)
-                    if alert is not None:
-                        alert.resolved, alert.resolved_at = True, time.time()
+                    self._end(name)
                     continue
-                severity = self._severities.get(name) or severity_of(value, threshold, self._directions[name])
+                severity = self._severities.get(name) or severity_of(value, threshold, self._directions[name]).value
                 active = self._active.get(name)
-                if active is not None and not AlertSeverity(severity) > active.severity:
+                if active is not None and _ORDER.index(severity) <= _ORDER.index(active.word):
                     active.count += 1
                     active.metric_value = value
                     continue
@@ -214,7 +218,7 @@ class AdvancedMonitor(Twins):
         """The thresholds as rules of the engine."""
         return [AlertRule(f"{n}_threshold", f"{n} {'<' if self._directions[n] == 'below' else '>'} {t!r}") for n, t in self.thresholds.items()]
 
-    def __enter__(self) -> "AdvancedMonitor":
+    def __enter__(self) -> Self:
         self.start_monitoring()
         return self
 
@@ -232,6 +236,17 @@ class AdvancedMonitor(Twins):
             for n, h in self.metric_history.items() if h
         )
         return f"<table>{rows}</table>"
+
+
+def _number(value: Any) -> float | None:
+    """A number of Python, NumPy or anything else that can be a float; neither truth nor text, nor NaN."""
+    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__") or "bool" in str(getattr(value, "dtype", "")):
+        return None
+    try:
+        number = float(value)
+    except Exception:
+        return None
+    return None if math.isnan(number) else number
 
 
 def severity_of(value: float, threshold: float, direction: str = "above") -> AlertSeverity:

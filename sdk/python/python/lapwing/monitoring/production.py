@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from collections import deque
 from typing import Any, Mapping
 
 from .. import _core, _native
 from .._text import json_of, text_of
-from ..alerts.alert import AlertSeverity
+from ..alerts.alert import Alert, AlertSeverity
 from .monitor import AdvancedMonitor
 
 __all__ = ["ProductionMonitor"]
@@ -30,7 +31,8 @@ class ProductionMonitor(AdvancedMonitor):
     """
 
     EXECUTIONS_MAX = 100_000
-    #: A run is judged by so many before it, and judging may take this share of the time: recording must not slow the pipeline.
+    #: A run is judged by so many before it, and judging may take this share of the time: recording must not slow the pipeline. What was not judged
+    #: at once is judged a moment later, on a thread of its own, or at the next look.
     JUDGED_MAX = 200
     JUDGING_SHARE_MAX = 0.02
 
@@ -47,7 +49,14 @@ class ProductionMonitor(AdvancedMonitor):
         self._executions: deque[dict[str, Any]] = deque(maxlen=self.EXECUTIONS_MAX)
         self._health: dict[str, str] = {}
         self._newest: dict[str, deque[dict[str, Any]]] = {}
+        self._unjudged: set[str] = set()
         self._judge_after = 0.0
+
+    def _renew(self) -> None:
+        super()._renew()
+        self._judging = threading.Lock()
+        # A thread that would have judged stays with the parent.
+        self._judges_later = False
 
     def set_performance_baseline(self, metric_name: str, value: float, *, direction: str | None = None) -> None:
         number = float(value)
@@ -75,28 +84,71 @@ class ProductionMonitor(AdvancedMonitor):
         started = time.perf_counter()
         # The first runs are all judged: they cost little, and a program that ends soon is to know.
         if len(newest) < 20 or started >= self._judge_after:
-            self._alert_on_change(pipeline_name)
-            ended = time.perf_counter()
-            self._judge_after = ended + (ended - started) / self.JUDGING_SHARE_MAX
+            self._unjudged.discard(pipeline_name)
+            self._judge(pipeline_name)
+        else:
+            self._unjudged.add(pipeline_name)
+            self._judge_later(self._judge_after - started)
 
-    def _alert_on_change(self, pipeline: str) -> None:
-        """One alert when a pipeline's health becomes worse, and none while it stays so."""
-        found = self._report(list(self._newest[pipeline]))["pipelines"].get(pipeline)
-        if found is None:
+    def _judge(self, pipeline: str) -> Alert | None:
+        started = time.perf_counter()
+        alert = self._alert_on_change(pipeline)
+        ended = time.perf_counter()
+        self._judge_after = ended + (ended - started) / self.JUDGING_SHARE_MAX
+        return alert
+
+    def _judge_later(self, seconds: float) -> None:
+        if self._judges_later:
             return
-        order = ("healthy", "degraded", "critical")
-        before, now = self._health.get(pipeline, "healthy"), found["health"]
-        self._health[pipeline] = now
-        # One bad run of a new pipeline is not a trend.
-        if order.index(now) > order.index(before) and found["total_executions"] >= 3:
-            why = "; ".join(_reason(r) for r in found["reasons"])
-            self.alert_manager.trigger_alert(
-                f"Pipeline {pipeline} is {now}: {why}", AlertSeverity.CRITICAL if now == "critical" else AlertSeverity.WARNING, f"{pipeline}_health",
-                1 - found["success_rate"], self.options["degraded_error_rate"], metadata={"reasons": found["reasons"]},
-            )
-            self._alert_count += 1
-        elif found["total_executions"] < 3:
-            self._health[pipeline] = before
+        self._judges_later = True
+        timer = threading.Timer(seconds, self._judge_rest)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:
+            # The interpreter ends: what is left is judged by whoever looks.
+            self._judges_later = False
+
+    def _judge_rest(self) -> list[Alert]:
+        """Judges every pipeline with runs that nobody judged yet. What became worse."""
+        self._judges_later = False
+        told = []
+        while self._unjudged:
+            try:
+                pipeline = self._unjudged.pop()
+            except KeyError:
+                break
+            alert = self._judge(pipeline)
+            if alert is not None:
+                told.append(alert)
+        return told
+
+    def check(self) -> list[Alert]:
+        """Looks at the newest value of every metric with a threshold, and at pipelines with new runs. What became bad, or worse, now."""
+        return super().check() + self._judge_rest()
+
+    def stop_monitoring(self) -> None:
+        super().stop_monitoring()
+        self._judge_rest()
+
+    def _alert_on_change(self, pipeline: str) -> Alert | None:
+        """One alert when a pipeline's health becomes worse, and none while it stays so."""
+        with self._judging:
+            found = self._report(list(self._newest[pipeline]))["pipelines"].get(pipeline)
+            # One bad run of a new pipeline is not a trend.
+            if found is None or found["total_executions"] < 3:
+                return None
+            order = ("healthy", "degraded", "critical")
+            before, now = self._health.get(pipeline, "healthy"), found["health"]
+            self._health[pipeline] = now
+        if order.index(now) <= order.index(before):
+            return None
+        why = "; ".join(_reason(r) for r in found["reasons"])
+        self._alert_count += 1
+        return self.alert_manager.trigger_alert(
+            f"Pipeline {pipeline} is {now}: {why}", AlertSeverity.CRITICAL if now == "critical" else AlertSeverity.WARNING, f"{pipeline}_health",
+            1 - found["success_rate"], self.options["degraded_error_rate"], metadata={"reasons": found["reasons"]},
+        )
 
     def _report(self, executions: list[dict[str, Any]]) -> dict[str, Any]:
         return json.loads(_native.pipeline_report(

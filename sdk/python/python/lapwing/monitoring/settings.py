@@ -10,9 +10,11 @@ import difflib
 import os
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterable, Mapping
 
 from .. import _native
+from ..alerts.notification import channels_of
+from ..health.health_check import service_of, thresholds_of
 
 #: What each key does. `*` stands for the entries of a list.
 KEYS: dict[str, str] = {
@@ -94,8 +96,10 @@ class Settings:
         settings = cls()
         for path, value in _flat(dict(config or {})):
             if path not in KEYS:
-                near = difflib.get_close_matches(path, KEYS, 1)
-                raise ValueError(f"unknown setting {path!r}" + (f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(KEYS)}"))
+                if value is None and any(key.startswith(path + ".") for key in KEYS):
+                    # A section with nothing in it.
+                    continue
+                raise ValueError(unknown_setting(path, KEYS))
             settings.given[path] = KEYS[path]
             if value is not None:
                 settings._take(path, value)
@@ -111,7 +115,7 @@ class Settings:
             elif path.endswith("rules"):
                 self.rules += _listed(value)
             elif path.endswith("notifications"):
-                self.channels += _listed(value.get("channels") or [] if isinstance(value, Mapping) else value)
+                self.channels += channels_of(_channels(path, value))
             elif path.endswith("alert_manager_url"):
                 self.channels.append({"type": "alertmanager", "url": str(value)})
             elif name:
@@ -122,6 +126,21 @@ class Settings:
     def explain(self) -> str:
         """Each setting that was given, and what it does."""
         return "\n".join(f"{path}: {does}" for path, does in self.given.items())
+
+
+def unknown_setting(name: Any, known: Iterable[str]) -> str:
+    """What to say of a setting that nobody knows."""
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f"unknown setting {name!r}" + (f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
+
+
+def _channels(path: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    for key in value:
+        if key != "channels":
+            raise ValueError(unknown_setting(f"{path}.{key}", [f"{path}.channels"]))
+    return value.get("channels") or []
 
 
 def _flat(section: Mapping[str, Any], before: str = "") -> "list[tuple[str, Any]]":
@@ -198,7 +217,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "monitoring.health_checks.enabled": ("health_checks", _switch),
     "monitoring.health_checks.check_interval": ("check_interval_s", _seconds),
     "monitoring.health_checks.timeout": ("timeout_s", _seconds),
-    "monitoring.health_checks.thresholds": ("thresholds", dict),
+    "monitoring.health_checks.thresholds": ("thresholds", thresholds_of),
     "monitoring.alerting.enabled": ("alerting", _switch),
     "monitoring.visualization.dashboards.refresh": ("refresh", _seconds),
     "monitoring.visualization.dashboards.retention": ("window_s", _seconds),
@@ -206,5 +225,5 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "monitoring.visualization.reports.schedule": ("report_every_s", _schedule),
     "monitoring.visualization.reports.format": ("report_format", _one_of("reports", "FORMATS", "a format of reports")),
     "monitoring.visualization.reports.path": ("report_path", str),
-    "monitoring.external_services": ("external_services", _listed),
+    "monitoring.external_services": ("external_services", lambda v: [dict(service_of(s)) for s in _listed(v)]),
 }

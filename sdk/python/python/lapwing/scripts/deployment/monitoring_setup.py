@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Self
 
 from ... import _core, _native
 from ..._loop import Loop, Twins
@@ -20,8 +20,10 @@ from ..._text import told
 from ...alerts.alert import Alert, AlertLevel, AlertRule
 from ...alerts.alert_manager import AlertManager
 from ...alerts.alert_rules import rule_from
+from ...alerts.notification import channels_of
 from ...metrics.collector import MetricsCollector, MetricType, MonitoringMetric, host_sample, samples_of
 from ...metrics.exporter import MetricsExporter
+from ...monitoring.settings import unknown_setting
 
 __all__ = [
     "Alert", "AlertLevel", "AlertManager", "AlertRule", "EnhancedModelAvailabilityMonitor", "MetricType", "MetricsCollector", "MonitoringMetric", "main",
@@ -93,10 +95,17 @@ class EnhancedModelAvailabilityMonitor(Twins):
                 raise ValueError(f"{self.config_path}: {error}") from None
             if not isinstance(found, dict):
                 raise ValueError(f"{self.config_path}: settings by name are expected")
+            for key in found:
+                if key not in DEFAULT_CONFIG:
+                    raise ValueError(f"{self.config_path}: {unknown_setting(key, DEFAULT_CONFIG)}")
             config |= found
         for key in ("monitoring_interval", "metrics_retention_hours"):
             if not (isinstance(config[key], (int, float)) and config[key] > 0):
                 raise ValueError(f"{self.config_path}: {key} must be a number above 0, not {config[key]!r}")
+        try:
+            channels_of(config["notification_channels"] or [])
+        except ValueError as error:
+            raise ValueError(f"{self.config_path}: notification_channels: {error}") from None
         return config
 
     def _setup_default_alert_rules(self) -> None:
@@ -115,8 +124,8 @@ class EnhancedModelAvailabilityMonitor(Twins):
             self.alert_manager.add_alert_rule(rule_from({"cooldown_minutes": self.config["alert_cooldown_minutes"]} | custom))
 
     def _setup_notification_handlers(self) -> None:
-        for channel in self.config.get("notification_channels") or []:
-            name = channel if isinstance(channel, str) else channel.get("type")
+        for channel in channels_of(self.config["notification_channels"] or []):
+            name = channel["type"]
             if name == "console":
                 self.alert_manager.add_notification_handler(self._console_notification)
             elif name == "log":
@@ -124,7 +133,7 @@ class EnhancedModelAvailabilityMonitor(Twins):
             elif name == "file":
                 self.alert_manager.add_notification_handler(self._file_notification)
             else:
-                self.alert_manager.notification_channels.append({"type": channel} if isinstance(channel, str) else dict(channel))
+                self.alert_manager.notification_channels.append(channel)
 
     def _console_notification(self, alert: Alert) -> None:
         print(f"[{alert.word.upper()}] {'RESOLVED ' if alert.resolved else ''}{alert.message}")
@@ -162,8 +171,8 @@ class EnhancedModelAvailabilityMonitor(Twins):
     def _cycle(self) -> None:
         self.collect_once()
 
-    def collect_once(self) -> None:
-        """One round: system, models, downloads, health, performance, then the rules."""
+    def collect_once(self, *, tell: bool = True) -> None:
+        """One round: system, models, downloads, health, performance, then the rules. With `tell=False` no handler and no channel is told."""
         collectors: Iterable[Callable[[], None]] = (
             self._collect_system_metrics, self._collect_model_metrics, self._collect_download_metrics, self._collect_health_metrics, self._collect_performance_metrics,
         )
@@ -174,7 +183,7 @@ class EnhancedModelAvailabilityMonitor(Twins):
                 self._failures.pop(name, None)
             except Exception as error:
                 self._failures[name] = told(error)
-        self.alert_manager.check_alerts()
+        self.alert_manager.check_alerts(tell=tell)
         self._cycles += 1
 
     def _record(self, values: Any) -> None:
@@ -238,7 +247,7 @@ class EnhancedModelAvailabilityMonitor(Twins):
         """`json`, `prometheus`, `openmetrics`, `csv` or `otlp`."""
         return MetricsExporter().export(self.metrics_collector, format)
 
-    def __enter__(self) -> "EnhancedModelAvailabilityMonitor":
+    def __enter__(self) -> Self:
         self.start_monitoring()
         return self
 
@@ -250,7 +259,7 @@ class EnhancedModelAvailabilityMonitor(Twins):
 
 
 def main(args: list[str] | None = None) -> int:
-    """`setup` writes the configuration, `start` watches until Ctrl-C, `status` and `export` look once."""
+    """`setup` writes the configuration, `start` watches until Ctrl-C, `status` and `export` look once and tell nobody."""
     parser = argparse.ArgumentParser(prog="lapwing monitor", description="Watches the machine, its models and what is done with them, as its configuration says")
     parser.add_argument("command", choices=["setup", "start", "status", "export"])
     parser.add_argument("--config", default="config/monitoring.json")
@@ -278,7 +287,7 @@ def main(args: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             monitor.stop_monitoring()
         return 0
-    monitor.collect_once()
+    monitor.collect_once(tell=False)
     try:
         print(json.dumps(monitor.get_monitoring_status(), indent=2, default=str) if given.command == "status" else monitor.export_metrics(given.format), flush=True)
     except BrokenPipeError:

@@ -1,0 +1,433 @@
+"""What watches goes on watching, tells whom it has to tell, and refuses a setting that nobody knows: each by the name of what broke."""
+
+import asyncio
+import fractions
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+import lapwing
+from lapwing import AdvancedMonitor, AlertLevel, AlertManager, AlertRule, AlertRules, HealthChecker, MetricsCollector, NotificationService, ProductionMonitor, RecoveryManager
+from lapwing.alerts import notification
+from lapwing.scripts.deployment import monitoring_setup
+
+
+class Watched:
+    """One rule over one metric, with a clock that is turned by hand."""
+
+    def __init__(self, cooldown_minutes=5.0):
+        self.now = 0.0
+        self.collector = MetricsCollector()
+        self.manager = AlertManager(self.collector, clock=lambda: self.now)
+        self.manager.add_alert_rule(AlertRule("busy", "queue > 5", cooldown_minutes=cooldown_minutes))
+        self.told = []
+        self.manager.add_notification_handler(lambda alert: self.told.append(alert.status))
+
+    def look(self, value, seconds=0.0, **labels):
+        self.now += seconds
+        self.collector.record_metric("queue", "gauge", value, labels)
+        self.manager.check_alerts()
+        return self.told
+
+
+def program(code, **env):
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **env},
+    )
+
+
+def test_what_still_fires_when_its_cooldown_ends_is_told():
+    watched = Watched(cooldown_minutes=1)
+    assert watched.look(9) == ["firing"]
+    assert watched.look(1, 1) == ["firing", "resolved"]
+    assert watched.look(9, 1) == ["firing", "resolved"]
+    assert watched.look(9, 57) == ["firing", "resolved"]
+    assert watched.look(9, 2) == ["firing", "resolved", "firing"]
+    assert watched.look(9, 600) == ["firing", "resolved", "firing"]
+    assert watched.look(1, 1) == ["firing", "resolved", "firing", "resolved"]
+
+
+def test_what_still_fires_when_its_silence_ends_is_told():
+    watched = Watched()
+    watched.manager.silence("busy", "1m")
+    assert watched.look(9) == []
+    assert watched.look(9, 61) == ["firing"]
+
+
+def test_nobody_is_told_of_the_end_of_what_nobody_was_told_had_begun():
+    watched = Watched()
+    watched.manager.silence("busy", "1m")
+    assert watched.look(9) == []
+    assert watched.look(1, 1) == []
+    assert watched.look(1, 61) == []
+    held_back = Watched()
+    for value in (9, 1, 9, 1):
+        held_back.look(value, 1)
+    assert held_back.look(1, 600) == ["firing", "resolved"]
+
+
+def test_an_end_during_a_silence_is_told_after_it():
+    watched = Watched()
+    assert watched.look(9) == ["firing"]
+    watched.manager.silence("busy", "1m")
+    assert watched.look(1, 1) == ["firing"]
+    assert watched.look(1, 61) == ["firing", "resolved"]
+
+
+def test_a_look_that_tells_nobody_leaves_it_to_the_next():
+    watched = Watched()
+    watched.collector.record_metric("queue", "gauge", 9)
+    assert [a.name for a in watched.manager.check_alerts(tell=False)] == ["busy"] and watched.told == []
+    watched.manager.check_alerts()
+    assert watched.told == ["firing"]
+
+
+def test_coroutine_handlers_are_waited_for():
+    done = []
+
+    async def page(alert):
+        done.append("begun")
+        for _ in range(20):
+            await asyncio.sleep(0)
+        done.append("told")
+
+    manager = AlertManager({"rules": [{"name": "e", "condition": "x > 1", "severity": "critical", "duration": "0s"}]})
+    manager.add_notification_handler(page)
+    asyncio.run(manager.evaluate_alerts({"x": 5}))
+    assert done == ["begun", "told"] and manager.handler_failures == 0
+
+
+def test_coroutine_handlers_are_waited_for_by_a_comprehensive_monitor():
+    done = threading.Event()
+
+    async def page(alert):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        done.set()
+
+    monitor = lapwing.ComprehensiveMonitor({"alerting": {"rules": [{"name": "used", "condition": "memory_usage > 0", "duration": "0s"}]}})
+    monitor.alert_manager.add_notification_handler(page)
+    with monitor:
+        assert done.wait(30)
+
+
+def test_a_coroutine_handler_that_hangs_is_not_waited_for_for_ever_and_counts():
+    async def page(alert):
+        await asyncio.Event().wait()
+
+    manager = AlertManager({"rules": [{"name": "e", "condition": "x > 1"}]})
+    manager.HANDLERS_S_MAX = 0.01
+    manager.add_notification_handler(page)
+    asyncio.run(manager.evaluate_alerts({"x": 5}))
+    assert manager.handler_failures == 1
+
+
+def test_a_plain_check_that_hangs_holds_up_nobody():
+    checker = HealthChecker({"timeout": 0.05})
+    let_go, ended, calls = threading.Event(), [], []
+
+    def hang():
+        calls.append(1)
+        let_go.wait(20)
+        ended.append(1)
+
+    checker.register("hanging", hang)
+    first = {c.name: c for c in checker.run()}
+    again = {c.name: c for c in checker.run()}
+    assert not ended, "it was waited for"
+    assert first["hanging"].status.value == "unhealthy" and "0.05 s" in first["hanging"].message
+    # Threads that hang do not become more and more.
+    assert "not ended yet" in again["hanging"].message and calls == [1]
+    let_go.set()
+    checker._hanging["hanging"].join(20)
+    assert {c.name: c for c in checker.run()}["hanging"].status.value == "healthy"
+
+
+def test_a_check_that_hangs_does_not_stop_the_monitoring():
+    let_go = threading.Event()
+    monitor = lapwing.ComprehensiveMonitor({"monitoring": {"metrics": {"collection_interval": 0.01}, "health_checks": {"timeout": 0.05, "check_interval": 0.01}}})
+    monitor.health_checker.register("hanging", lambda: let_go.wait(20))
+    cycled = threading.Event()
+    cycle = monitor._cycle
+
+    async def counted(due):
+        found = await cycle(due)
+        if monitor.cycles >= 3:
+            cycled.set()
+        return found
+
+    monitor._cycle = counted
+    monitor.start()
+    try:
+        assert cycled.wait(15)
+    finally:
+        let_go.set()
+        monitor.stop()
+
+
+def test_a_check_that_hangs_does_not_hold_up_the_end_of_the_program():
+    done = program("""
+        import threading, lapwing
+        checker = lapwing.HealthChecker({"timeout": 0.05})
+        checker.register("hanging", lambda: threading.Event().wait(600))
+        print([c.status.value for c in checker.run() if c.name == "hanging"])
+    """)
+    assert done.stdout.strip() == "['unhealthy']" and done.returncode == 0, done.stderr
+
+
+def test_a_service_that_answers_drop_by_drop_is_down_and_the_others_are_not(recorder):
+    import socket
+
+    recorder.status = 200
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        over = threading.Event()
+
+        def drip():
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.0 200 OK\r\n")
+                # Always sooner than a timeout of the socket.
+                while not over.wait(0.02):
+                    try:
+                        connection.sendall(b"x-drop: 1\r\n")
+                    except OSError:
+                        return
+
+        threading.Thread(target=drip, daemon=True).start()
+        dripping = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        checker = HealthChecker({"timeout": 1.5, "external_services": [{"name": "up", "health_url": recorder.url}, {"name": "dripping", "health_url": dripping}]})
+        found = asyncio.run(checker.check_external_services())
+        over.set()
+    assert (found.status.value, found.message) == ("degraded", "Some external services down: dripping")
+
+
+def worn_out(monitor):
+    for n in range(65):
+        monitor.record_pipeline_execution("inference", 0.1, n < 25)
+
+
+def test_a_burst_of_failures_is_told_at_the_next_look():
+    monitor = ProductionMonitor()
+    monitor.record_pipeline_execution("inference", 0.1, True)
+    # As after judging that took its share of the time for long.
+    monitor._judge_after, monitor._judges_later = float("inf"), True
+    worn_out(monitor)
+    assert not monitor.alert_manager.alert_history
+    assert [a.metric_name for a in monitor.check()] == ["inference_health"]
+    assert monitor.check() == [] and len(monitor.alert_manager.alert_history) == 1
+
+
+def test_a_burst_of_failures_is_told_without_anybody_looking():
+    monitor = ProductionMonitor()
+    told = threading.Event()
+    monitor.add_alert_handler(lambda alert: told.set() if alert.word == "critical" else None)
+    worn_out(monitor)
+    assert told.wait(30)
+    assert monitor.get_pipeline_health_report()["overall_health"] == "critical"
+
+
+@pytest.mark.parametrize("command", [["status"], ["export", "--format", "json"], ["export", "--format", "otlp"]])
+def test_looking_once_prints_its_answer_alone_and_tells_nobody(command, tmp_path, capsys):
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "empty.bin").write_bytes(b"")
+    config = tmp_path / "m.json"
+    config.write_text(json.dumps({"models_path": str(models), "notification_channels": ["console", "file"], "alert_log_file": str(tmp_path / "alerts.log")}))
+    assert monitoring_setup.main([*command, "--config", str(config)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    if command == ["status"]:
+        assert found["rule_states"]["models_corrupted"] == "firing" and found["active_alerts"] >= 1
+    assert not (tmp_path / "alerts.log").exists()
+
+
+def test_recoveries_that_are_coroutines_run():
+    done = []
+
+    async def restart():
+        await asyncio.sleep(0)
+        done.append(1)
+        return len(done) >= 2
+
+    recovery = RecoveryManager(sleep=lambda s: None)
+    recovery.register("x", restart)
+    tried = recovery.recover("x")
+    assert (tried.success, tried.attempts, len(done)) == (True, 2, 2)
+
+    async def inside():
+        return recovery.recover("x").success
+
+    assert asyncio.run(inside()) and len(done) == 3
+
+    async def broken():
+        raise OSError("no disk")
+
+    recovery.register("y", broken, max_attempts=1)
+    tried = recovery.recover("y")
+    assert not tried.success and "no disk" in tried.error
+    checker = HealthChecker({})
+    checker.register("ill", lambda: False)
+    checker.recovery("ill")(restart)
+    found = {c.name: c for c in checker.run()}
+    assert found["ill"].details == {"recovery": "tried"} and len(done) == 4
+
+
+def test_an_emergency_is_a_severity_of_a_threshold():
+    monitor = AdvancedMonitor()
+    monitor.set_threshold("lat", 1, severity=AlertLevel.EMERGENCY)
+    monitor.set_threshold("other", 1, severity="critical")
+    for value in (2, 3):
+        monitor.record_metric("lat", value)
+        monitor.record_metric("other", value)
+        monitor.check()
+    assert {a.metric_name: (a.word, a.count) for a in monitor.get_active_alerts()} == {"lat": ("emergency", 2), "other": ("critical", 2)}
+    # An emergency is worse than what is critical.
+    monitor.set_threshold("other", 1, severity="emergency")
+    assert [a.word for a in monitor.check()] == ["emergency"]
+    with pytest.raises(ValueError, match="bogus"):
+        monitor.set_threshold("lat", 1, severity="bogus")
+
+
+def test_alerts_at_the_end_of_a_program_reach_every_channel():
+    """None is told before all of them were called: one after the other, the first would wait for ever."""
+    done = program("""
+        import os, threading, lapwing
+        together = threading.Barrier(4)
+
+        def channel(alert):
+            together.wait(30)
+            # One piece: lines of threads must not mix.
+            os.write(1, (alert.message + "\\n").encode())
+
+        service = lapwing.NotificationService()
+        service.enqueue(lapwing.Alert("disk is gone"), [channel] * 4)
+    """)
+    assert done.stdout.splitlines() == ["disk is gone"] * 4, (done.stdout, done.stderr)
+
+
+def test_what_the_end_of_a_program_leaves_untold_is_said():
+    done = program("""
+        import threading, lapwing
+        from lapwing.alerts import notification
+        notification.END_S = 0.05
+        lapwing.NotificationService().enqueue(lapwing.Alert("x", name="disk"), [lambda alert: threading.Event().wait(600)])
+    """)
+    assert done.returncode == 0 and "1 notifications were not told" in done.stderr and "of disk" in done.stderr, done.stderr
+
+
+def test_a_channel_is_told_of_an_alert_as_it_was():
+    service, begun, told = NotificationService(), threading.Event(), []
+    let_go = threading.Event()
+    channel = lambda alert: (begun.set(), let_go.wait(20), told.append(alert.status))  # noqa: E731
+    alert = lapwing.Alert("x")
+    service.enqueue(alert, [channel])
+    assert begun.wait(20)
+    alert.resolved = True
+    service.enqueue(alert, [channel])
+    let_go.set()
+    assert service.close(20) and told == ["firing", "resolved"]
+
+
+def test_a_rule_is_triggered_as_long_as_one_of_its_series_fires():
+    watched = Watched()
+    rule = watched.manager.rules[0]
+    watched.look(9, q="a")
+    watched.look(9, q="b")
+    watched.look(1, q="a")
+    assert rule.triggered and rule.trigger_time
+    watched.look(1, q="b")
+    assert not rule.triggered and rule.trigger_time is None
+
+
+def test_what_is_removed_fires_no_more():
+    watched = Watched()
+    rule = watched.manager.rules[0]
+    watched.look(9)
+    watched.manager.remove_alert_rule("busy")
+    assert watched.manager.rule_states() == {}
+    watched.manager.check_alerts()
+    assert watched.manager.rule_states() == {} and not rule.triggered and watched.told == ["firing", "resolved"]
+    monitor = AdvancedMonitor()
+    monitor.set_threshold("lat", 1)
+    monitor.record_metric("lat", 2)
+    alert, = monitor.check()
+    monitor.remove_threshold("lat")
+    assert alert.resolved and alert.resolved_at and monitor.get_active_alerts() == []
+
+
+def test_two_limits_of_one_name_are_two_rules():
+    rules = AlertRules().define_rules({"t": {"min": 1, "max": 5, "name": "z"}, "u": {"max": 5, "name": "y"}})
+    assert [(r.name, r.expression) for r in rules] == [("z_high", "t > 5"), ("z_low", "t < 1"), ("y", "u > 5")]
+    assert [a.name for a in AlertManager().monitor({"t": 9}, rules)] == ["z_high"]
+
+
+SLACKK = "did you mean 'slack'"
+
+
+@pytest.mark.parametrize("config, says", [
+    ({"monitoring": {"health_checks": {"thresholds": {"degradedd": 5}}}}, "degradedd"),
+    ({"monitoring": {"health_checks": {"thresholds": {"degraded": "half"}}}}, "half"),
+    ({"monitoring": {"external_services": [{"name": "redis"}]}}, "health_url"),
+    ({"monitoring": {"alerts": {"notifications": {"channels": ["slackk"]}}}}, SLACKK),
+    ({"monitoring": {"alerts": {"notifications": {"chanels": ["slack"]}}}}, "notifications.channels"),
+    ({"alerting": {"notifications": [{"type": "slackk"}]}}, SLACKK),
+    ({"alerting": {"notifications": "slack"}}, "a list of channels"),
+    ({"monitoring": 5}, "unknown setting 'monitoring'"),
+])
+def test_a_setting_that_nobody_knows_is_an_error(config, says):
+    with pytest.raises(ValueError, match=says):
+        lapwing.ComprehensiveMonitor(config)
+
+
+@pytest.mark.parametrize("config, says", [
+    ({"monitoring_intervall": 5}, "did you mean 'monitoring_interval'"),
+    ({"notification_channels": "console"}, "a list of channels"),
+    ({"notification_channels": ["consol"]}, "did you mean 'console'"),
+    ({"notification_channels": [{"type": "slackk"}]}, SLACKK),
+])
+def test_a_setting_that_nobody_knows_is_an_error_of_the_availability_monitor(config, says, tmp_path):
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=f"m.json.*{says}"):
+        lapwing.EnhancedModelAvailabilityMonitor(path)
+
+
+def test_wrong_settings_of_parts_are_errors():
+    for wrong, says in ((lambda: HealthChecker({"thresholds": {"degradedd": 5}}), "degradedd"), (lambda: HealthChecker({"external_services": [{"name": "x"}]}), "health_url"),
+                        (lambda: AlertManager({"notifications": [{"type": "slackk"}]}), SLACKK)):
+        with pytest.raises(ValueError, match=says):
+            wrong()
+
+
+def test_a_section_with_nothing_in_it_is_no_mistake():
+    monitor = lapwing.ComprehensiveMonitor({"monitoring": None, "alerting": None})
+    assert monitor.settings.given == {} and monitor.settings.interval_s == 10
+    assert lapwing.ComprehensiveMonitor({"monitoring": {"health_checks": None}}).settings.timeout_s == 10
+
+
+def test_the_types_of_channels_are_those_of_the_engine():
+    from lapwing import _native
+
+    with pytest.raises(ValueError) as refused:
+        _native.send('{"nonsense_configs": []}', "[]")
+    listed = {word.removesuffix("_configs") for word in str(refused.value).replace(",", " ").split() if word.endswith("_configs")}
+    # The last three are refused by name.
+    engine = listed - {"`nonsense", "sns", "wechat", "jira"}
+    assert len(engine) > 15 and engine <= set(notification.TYPES) and set(notification.TYPES) - engine == {"console", "alertmanager", "teams"}
+
+
+def test_numbers_of_any_library_are_taken_from_a_source():
+    numpy = pytest.importorskip("numpy")
+    monitor = AdvancedMonitor()
+    values = {"a": numpy.float32(3), "c": numpy.int64(5), "f": fractions.Fraction(1, 2), "i": 7}
+    others = {"b": True, "nb": numpy.bool_(True), "s": "9", "n": numpy.float64("nan"), "many": numpy.zeros(3), "none": None}
+    monitor.add_source("s", lambda: values | others)
+    monitor.add_source("alone", lambda: numpy.float64(2))
+    found = monitor.collect_metrics()
+    assert {k: found[k] for k in values} == {"a": 3.0, "c": 5.0, "f": 0.5, "i": 7.0} and found["alone"] == 2.0
+    assert not others.keys() & found.keys()
