@@ -40,6 +40,11 @@ pub enum RegistryError {
         "{name:?} is not a name of a metric: use letters, digits, '_' and ':', not beginning with a digit"
     )]
     Name { name: String },
+    #[error(
+        "{name:?} is not a name of a metric: it is empty, or longer than {} bytes",
+        LABEL_BYTES_MAX
+    )]
+    LooseName { name: String },
     #[error("{name:?} cannot be a label of {metric}: {reason}")]
     LabelName {
         metric: String,
@@ -116,11 +121,17 @@ impl Registry {
     }
 
     pub fn metric(&self, spec: MetricSpec) -> Result<Family, RegistryError> {
+        if !is_legacy_metric_name(&spec.name) {
+            return Err(RegistryError::Name { name: spec.name });
+        }
         self.make(check(spec)?, false)
     }
 
-    /// A family each of whose series brings its own labels: see [`Family::with_any`].
+    /// A family each of whose series brings its own labels: see [`Family::with_any`]. Its name, like theirs, is any text: pages quote it.
     pub fn loose(&self, spec: MetricSpec) -> Result<Family, RegistryError> {
+        if spec.name.is_empty() || spec.name.len() > LABEL_BYTES_MAX {
+            return Err(RegistryError::LooseName { name: spec.name });
+        }
         self.make(check(spec)?, true)
     }
 
@@ -319,9 +330,6 @@ impl Family {
 }
 
 fn check(spec: MetricSpec) -> Result<MetricSpec, RegistryError> {
-    if !is_legacy_metric_name(&spec.name) {
-        return Err(RegistryError::Name { name: spec.name });
-    }
     for (i, name) in spec.labels.iter().enumerate() {
         let reason = if !is_legacy_label_name(name) {
             "use letters, digits and '_', not beginning with a digit"
