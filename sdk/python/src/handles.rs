@@ -7,7 +7,7 @@ use crate::labels::{pairs_of, text};
 use lapwing::Clock;
 use lapwing::clock::process_nanos;
 use lapwing::sdk::{self, ForkHold, Metric, MetricSpec, Recorded, Sdk};
-use lapwing_types::{METRIC_NAME, MetricKind};
+use lapwing_types::MetricKind;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -153,12 +153,6 @@ impl Registry {
         pairs: &[(String, String)],
     ) -> Result<Metric, String> {
         let kind = MetricKind::parse(kind).unwrap_or(MetricKind::Gauge);
-        let own = |label: &str| {
-            label.is_empty() || label == METRIC_NAME || (label == "le" && kind == MetricKind::Histogram)
-        };
-        if let Some((label, _)) = pairs.iter().find(|(label, _)| own(label)) {
-            return Err(format!("{label:?} cannot be a label of {name}"));
-        }
         let given: Vec<(&str, &str)> = pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let registry = self.sdk.registry();
         let spec = MetricSpec {
@@ -168,7 +162,13 @@ impl Registry {
             ..MetricSpec::default()
         };
         let error = match registry.loose(spec) {
-            Ok(family) => return Ok(family.with_any(given)),
+            Ok(family) => {
+                let taken = given.iter().find(|(label, _)| family.is_taken(label));
+                return match taken {
+                    Some((label, _)) => Err(format!("{label:?} cannot be a label of {name}")),
+                    None => Ok(family.with_any(given)),
+                };
+            }
             Err(error) => error,
         };
         match registry.get(&name).filter(|f| f.spec().kind == kind) {

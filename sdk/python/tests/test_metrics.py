@@ -149,6 +149,9 @@ def test_one_label_does_not_break_the_page():
     metrics.record_metric("page_took", "timer", 1, {"a b": "1"})
     assert exposed("page_plain") == ['page_plain{"a-b"="x\\"y"} 1']
     assert 'page_took_count{"a b"="1"} 1' in exposed("page_took")
+    lapwing.log_inference(model="page-a", latency=0.1, **{"a-b": "1", "": "2", "le": "3", "__name__": "4"})
+    (line,) = [line for line in exposed("page-a") if line.startswith("lapwing_operation_duration_seconds_count")]
+    assert line == 'lapwing_operation_duration_seconds_count{"a-b"="1",model="page-a",operation="inference",type="inference"} 1'
 
 
 def test_a_value_that_the_process_cannot_show_is_named_once(caplog):
