@@ -30,7 +30,7 @@ pub use alert::{AlertGraph, alert_graph, sparkline};
 pub use document::{Block, Document, Value};
 pub use palette::{Theme, series_color};
 pub use pdf::{PdfError, document_to_pdf, to_pdf};
-pub use png::{PngError, to_png};
+pub use png::{PngError, svg_to_png, to_png};
 pub use scale::{Tick, nice_ticks, time_ticks};
 pub use scene::{Bin, Cell, Color, Frame, Mark, Point, Scene, Size, Span, Tone, XAxis, YAxis};
 pub use summary::summary;

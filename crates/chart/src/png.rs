@@ -26,12 +26,17 @@ pub enum PngError {
 
 /// The scene as PNG; `scale` 2 makes twice the pixels of its size.
 pub fn to_png(scene: &Scene, scale: f32) -> Result<Vec<u8>, PngError> {
+    svg_to_png(to_svg(scene), scale)
+}
+
+/// A drawing that is an SVG already, as PNG.
+pub fn svg_to_png(svg: String, scale: f32) -> Result<Vec<u8>, PngError> {
     let options = usvg::Options {
         fontdb: fonts(),
         font_family: FAMILY.to_owned(),
         ..usvg::Options::default()
     };
-    let tree = usvg::Tree::from_str(&drawable(to_svg(scene)), &options).map_err(PngError::Drawing)?;
+    let tree = usvg::Tree::from_str(&drawable(svg), &options).map_err(PngError::Drawing)?;
     let scale = if scale.is_finite() {
         scale.clamp(0.25, SCALE_MAX)
     } else {

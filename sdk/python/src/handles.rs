@@ -114,7 +114,7 @@ impl Registry {
         self.sdk.registry().remove(name)
     }
 
-    /// Sets a gauge or observes a histogram whose series bring their own labels. False when the name is taken by another kind.
+    /// Sets a gauge or observes a histogram whose series bring their own labels. False when that cannot be: see `why_not_loose`.
     fn record_loose(
         &self,
         kind: &str,
@@ -123,24 +123,59 @@ impl Registry {
         labels: Option<&Bound<'_, PyDict>>,
         value: f64,
     ) -> PyResult<bool> {
+        match self.loose(kind, name, help, &pairs_of(labels)?) {
+            Ok(Metric::Gauge(gauge)) => gauge.set(value),
+            Ok(Metric::Histogram(histogram)) => {
+                histogram.observe(value);
+            }
+            Ok(Metric::Summary(_) | Metric::Counter(_)) | Err(_) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Why `record_loose` said no.
+    fn why_not_loose(
+        &self,
+        kind: &str,
+        name: String,
+        labels: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Option<String>> {
+        Ok(self.loose(kind, name, String::new(), &pairs_of(labels)?).err())
+    }
+}
+
+impl Registry {
+    fn loose(
+        &self,
+        kind: &str,
+        name: String,
+        help: String,
+        pairs: &[(String, String)],
+    ) -> Result<Metric, String> {
+        let kind = MetricKind::parse(kind).unwrap_or(MetricKind::Gauge);
+        let given: Vec<(&str, &str)> = pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let registry = self.sdk.registry();
         let spec = MetricSpec {
-            name,
-            kind: MetricKind::parse(kind).unwrap_or(MetricKind::Gauge),
+            name: name.clone(),
+            kind,
             help,
             ..MetricSpec::default()
         };
-        let Ok(family) = self.sdk.registry().loose(spec) else {
-            return Ok(false);
-        };
-        let pairs = pairs_of(labels)?;
-        match family.with_any(pairs.iter().map(|(n, v)| (n.as_str(), v.as_str()))) {
-            Metric::Gauge(gauge) => gauge.set(value),
-            Metric::Histogram(histogram) => {
-                histogram.observe(value);
+        let error = match registry.loose(spec) {
+            Ok(family) => {
+                let taken = given.iter().find(|(label, _)| family.is_taken(label));
+                return match taken {
+                    Some((label, _)) => Err(format!("{label:?} cannot be a label of {name}")),
+                    None => Ok(family.with_any(given)),
+                };
             }
-            Metric::Summary(_) | Metric::Counter(_) => return Ok(false),
+            Err(error) => error,
+        };
+        match registry.get(&name).filter(|f| f.spec().kind == kind) {
+            // Declared with labels; when these are they, it is one of its series.
+            Some(declared) => declared.with_names(&given).map_err(|e| e.to_string()),
+            None => Err(error.to_string()),
         }
-        Ok(true)
     }
 }
 

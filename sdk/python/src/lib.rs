@@ -10,6 +10,7 @@
     reason = "Python calls by keyword, and each call is given the interpreter's token"
 )]
 
+mod chart;
 mod engine;
 mod errors;
 mod handles;
@@ -35,6 +36,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     rules::register(module)?;
     host::register(module)?;
     judge::register(module)?;
+    chart::register(module)?;
     notify::register(module)?;
     engine::register(module)?;
     server::register(module)

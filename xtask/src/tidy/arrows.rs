@@ -99,7 +99,7 @@ const EDGES: &[Edges] = &[
     },
     Edges {
         krate: "lapwing-python",
-        may_use: &[SERVER, ENGINE, TYPES, STORE, QUERY, JUDGE, COLLECT, NOTIFY],
+        may_use: &[SERVER, ENGINE, TYPES, STORE, QUERY, JUDGE, COLLECT, NOTIFY, CHART],
     },
 ];
 

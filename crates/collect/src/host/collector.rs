@@ -4,7 +4,7 @@
 //! [`HostCollector::failures`] says why. Cost: about 1 ms of CPU per collection on a small host (`tests/it/host.rs`
 //! prints it); at one collection in 10 s that is 0.01 % of a core.
 
-use super::cpu::CpuTimes;
+use super::cpu::CpuShare;
 use super::netclass::NetClass;
 use super::root::{HostError, Root};
 use super::statvfs::Statvfs;
@@ -25,7 +25,7 @@ const METADATA_EVERY: u64 = 60;
 pub(super) struct HostState {
     pub(super) root: Root,
     /// For `cpu_usage`, which is a difference.
-    pub(super) cpu_before: Option<CpuTimes>,
+    pub(super) cpu_share: CpuShare,
     pub(super) netclass: NetClass,
     pub(super) statvfs: Statvfs,
 }
@@ -85,7 +85,7 @@ impl HostCollector {
         HostCollector {
             state: HostState {
                 root,
-                cpu_before: None,
+                cpu_share: CpuShare::default(),
                 netclass: NetClass::default(),
                 statvfs: Statvfs::default(),
             },

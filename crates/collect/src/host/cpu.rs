@@ -1,4 +1,7 @@
 //! CPU time by mode, from `/proc/stat`; and `cpu_usage`, the share of the time since the last reading not spent idle.
+//!
+//! A few ticks of the kernel are no measure, and several may read one collector: a reading sooner than [`SPAN_S_MIN`] after the last
+//! measure tells that measure again, and does not begin a new one. How much time passed is what `/proc/stat` itself counts.
 
 use super::collector::HostState;
 use super::root::{HostError, number};
@@ -9,11 +12,21 @@ const TICKS_PER_SECOND: f64 = 100.0;
 const MODES: [&str; 8] = [
     "user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal",
 ];
+/// What a share is measured over at least, of every CPU: 50 ticks, so that one of them is 2 %.
+const SPAN_S_MIN: f64 = 0.5;
 const IDLE: usize = 3;
 const IOWAIT: usize = 4;
 
 /// Seconds in each of [`MODES`], then guest and guest_nice (both also contained in user and nice).
 pub(super) type CpuTimes = [f64; 10];
+
+/// The share of time between two readings, for readers who may come too soon after each other.
+#[derive(Debug, Default)]
+pub(super) struct CpuShare {
+    before: Option<CpuTimes>,
+    /// Over [`SPAN_S_MIN`] or more.
+    measured: Option<f64>,
+}
 
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Cpus {
@@ -50,6 +63,24 @@ pub(super) fn usage(before: &CpuTimes, after: &CpuTimes) -> Option<f64> {
     (total > 0.0).then(|| ((total - idle) / total).clamp(0.0, 1.0))
 }
 
+impl CpuShare {
+    /// Before the first whole measure, what there is of it.
+    fn read(&mut self, cpus: &Cpus) -> Option<f64> {
+        let Some(before) = &self.before else {
+            self.before = Some(cpus.all);
+            return None;
+        };
+        let passed: f64 = (0..MODES.len()).map(|i| (cpus.all[i] - before[i]).max(0.0)).sum();
+        let share = usage(before, &cpus.all);
+        if passed < SPAN_S_MIN * cpus.each.len().max(1) as f64 {
+            return self.measured.or(share);
+        }
+        self.before = Some(cpus.all);
+        self.measured = share;
+        share
+    }
+}
+
 pub(super) fn collect(state: &mut HostState, page: &mut Page) -> Result<(), HostError> {
     let cpus = parse(&state.root.read("proc/stat")?)?;
     let mut seconds = page.counter("node_cpu_seconds_total", "Seconds each CPU spent in each mode.");
@@ -66,14 +97,13 @@ pub(super) fn collect(state: &mut HostState, page: &mut Page) -> Result<(), Host
         guest.set(&[("cpu", cpu), ("mode", "user")], times[8]);
         guest.set(&[("cpu", cpu), ("mode", "nice")], times[9]);
     }
-    if let Some(share) = state.cpu_before.and_then(|before| usage(&before, &cpus.all)) {
+    if let Some(share) = state.cpu_share.read(&cpus) {
         page.gauge(
             "cpu_usage",
             "Share of all CPU time not idle since the last reading, 0 to 1.",
         )
         .set(&[], share);
     }
-    state.cpu_before = Some(cpus.all);
     Ok(())
 }
 
@@ -103,5 +133,21 @@ mod tests {
         assert_eq!(usage(&before, &after), Some(0.25));
         before[IOWAIT] = 99.0; // iowait may run backwards
         assert_eq!(usage(&before, &after), Some(25.0 / 75.0));
+    }
+
+    #[test]
+    fn whoever_reads_too_soon_is_told_the_last_share_and_spoils_no_other() {
+        let mut share = CpuShare::default();
+        let mut read = |busy: u32, idle: u32| {
+            let page = format!("cpu  {busy} 0 0 {idle}\ncpu0 0 0 0 0\ncpu1 0 0 0 0\n");
+            let found = share.read(&parse(&page).unwrap());
+            found.map(|share| (share * 100.0).round())
+        };
+        assert_eq!(read(1000, 1000), None);
+        assert_eq!(read(1001, 1000), Some(100.0), "a tick, and all there is");
+        assert_eq!(read(1010, 1030), Some(25.0), "from the first reading on");
+        assert_eq!(read(1040, 1160), Some(20.0), "a second of two CPUs");
+        assert_eq!(read(1042, 1160), Some(20.0), "two ticks are no measure");
+        assert_eq!(read(1200, 1200), Some(80.0), "since the last measure");
     }
 }

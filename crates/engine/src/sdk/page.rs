@@ -5,7 +5,9 @@ use super::registry::{Child, Family, Metric, Registry};
 use crate::clock::Clock;
 use lapwing_judge::quantile::of_sorted;
 use lapwing_types::{Labels, METRIC_NAME, Metadata, MetricKind, Sample, SeriesWrite, WriteBatch};
+use lapwing_wire::names::{is_legacy_label_name, is_legacy_metric_name};
 use lapwing_wire::text::format_float;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 const QUANTILES_DEFAULT: [f64; 3] = [0.5, 0.9, 0.99];
@@ -40,7 +42,7 @@ impl Sdk {
         self.tracker.forget();
     }
 
-    /// The text format 0.0.4, for whoever scrapes the program.
+    /// The text format 0.0.4, for whoever scrapes the program; names that it does not know are quoted, as version 1.0.0 has it.
     pub fn exposition(&self) -> String {
         let mut out = String::with_capacity(64 * 1024);
         for family in self.registry.families() {
@@ -136,15 +138,20 @@ fn quantiles(family: &Family) -> &[f64] {
 
 fn write_family(out: &mut String, family: &Family) {
     let spec = family.spec();
+    let name = if is_legacy_metric_name(&spec.name) {
+        Cow::Borrowed(spec.name.as_str())
+    } else {
+        Cow::Owned(format!("\"{}\"", escaped(&spec.name)))
+    };
     if !family.help().is_empty() {
         let help = family.help().replace('\\', "\\\\").replace('\n', "\\n");
-        let _ = writeln!(out, "# HELP {} {help}", spec.name);
+        let _ = writeln!(out, "# HELP {name} {help}");
     }
     let kind = match spec.kind {
         MetricKind::Unknown => "untyped",
         kind => kind.as_str(),
     };
-    let _ = writeln!(out, "# TYPE {} {kind}", spec.name);
+    let _ = writeln!(out, "# TYPE {name} {kind}");
     let children: Vec<std::sync::Arc<Child>> = family.lock().values().cloned().collect();
     for child in children {
         match &child.metric {
@@ -175,9 +182,11 @@ fn write_family(out: &mut String, family: &Family) {
 /// Each line up to its value, in the order of [`points`].
 fn beginnings(family: &Family, child: &Child) -> Box<[String]> {
     let beginning = |(suffix, own, _): Point| {
-        let mut line = format!("{}{suffix}", family.spec().name);
-        write_labels(
+        let name = format!("{}{suffix}", family.spec().name);
+        let mut line = String::new();
+        write_series(
             &mut line,
+            &name,
             &child.labels,
             own.as_ref().map(|(n, v)| (*n, v.as_str())),
         );
@@ -187,19 +196,32 @@ fn beginnings(family: &Family, child: &Child) -> Box<[String]> {
     points(family, &child.metric).into_iter().map(beginning).collect()
 }
 
-fn write_labels(line: &mut String, labels: &Labels, own: Option<(&str, &str)>) {
+fn write_series(line: &mut String, name: &str, labels: &Labels, own: Option<(&str, &str)>) {
     let mut separator = '{';
+    if is_legacy_metric_name(name) {
+        line.push_str(name);
+    } else {
+        let _ = write!(line, "{{\"{}\"", escaped(name));
+        separator = ',';
+    }
     for (name, value) in labels.iter().chain(own) {
-        let value = value
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n");
-        let _ = write!(line, "{separator}{name}=\"{value}\"");
+        let value = escaped(value);
+        let _ = if is_legacy_label_name(name) {
+            write!(line, "{separator}{name}=\"{value}\"")
+        } else {
+            write!(line, "{separator}\"{}\"=\"{value}\"", escaped(name))
+        };
         separator = ',';
     }
     if separator == ',' {
         line.push('}');
     }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -249,14 +271,51 @@ mod tests {
             page.contains("a_histogram_bucket{model=\"x\\\"y\",le=\"1.0\"} 1\n"),
             "{page}"
         );
-        let parsed =
-            lapwing_wire::text::parse_to_batch(page.as_bytes(), lapwing_wire::text::Format::Prometheus, 7);
-        let mut read: Vec<String> = parsed.unwrap().series.iter().map(shown).collect();
-        let mut gathered: Vec<String> = sdk.gather(7, &[]).series.iter().map(shown).collect();
-        read.sort();
-        gathered.sort();
-        assert_eq!(read, gathered);
+        assert_eq!(read_back(&page), gathered(&sdk));
         assert_eq!(sdk.exposition(), page);
+    }
+
+    #[test]
+    fn names_of_any_text_are_quoted_and_read_back() {
+        let sdk = Sdk::new(Clock::simulated(1_000));
+        for (name, kind) in [
+            ("model.latency", MetricKind::Gauge),
+            ("a \"b\"", MetricKind::Histogram),
+            ("plain", MetricKind::Gauge),
+        ] {
+            let family = sdk.registry().loose(MetricSpec {
+                name: name.to_owned(),
+                kind,
+                help: "What it is.".to_owned(),
+                buckets: vec![1.0],
+                ..MetricSpec::default()
+            });
+            family.unwrap().with_any([("a-b", "1"), ("größe", "x\ny")]);
+        }
+        let page = sdk.exposition();
+        for line in [
+            "# TYPE \"model.latency\" gauge",
+            "{\"model.latency\",\"a-b\"=\"1\",\"größe\"=\"x\\ny\"} 0",
+            "{\"a \\\"b\\\"_bucket\",\"a-b\"=\"1\",\"größe\"=\"x\\ny\",le=\"1.0\"} 0",
+            "plain{\"a-b\"=\"1\",\"größe\"=\"x\\ny\"} 0",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line} in {page}");
+        }
+        assert_eq!(read_back(&page), gathered(&sdk));
+    }
+
+    fn read_back(page: &str) -> Vec<String> {
+        let format = lapwing_wire::text::Format::Prometheus;
+        let parsed = lapwing_wire::text::parse_to_batch(page.as_bytes(), format, 7).unwrap();
+        let mut read: Vec<String> = parsed.series.iter().map(shown).collect();
+        read.sort();
+        read
+    }
+
+    fn gathered(sdk: &Sdk) -> Vec<String> {
+        let mut all: Vec<String> = sdk.gather(7, &[]).series.iter().map(shown).collect();
+        all.sort();
+        all
     }
 
     fn shown(series: &SeriesWrite) -> String {

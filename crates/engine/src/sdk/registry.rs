@@ -40,6 +40,11 @@ pub enum RegistryError {
         "{name:?} is not a name of a metric: use letters, digits, '_' and ':', not beginning with a digit"
     )]
     Name { name: String },
+    #[error(
+        "{name:?} is not a name of a metric: it is empty, or longer than {} bytes",
+        LABEL_BYTES_MAX
+    )]
+    LooseName { name: String },
     #[error("{name:?} cannot be a label of {metric}: {reason}")]
     LabelName {
         metric: String,
@@ -116,11 +121,17 @@ impl Registry {
     }
 
     pub fn metric(&self, spec: MetricSpec) -> Result<Family, RegistryError> {
+        if !is_legacy_metric_name(&spec.name) {
+            return Err(RegistryError::Name { name: spec.name });
+        }
         self.make(check(spec)?, false)
     }
 
-    /// A family each of whose series brings its own labels: see [`Family::with_any`].
+    /// A family each of whose series brings its own labels: see [`Family::with_any`]. Its name, like theirs, is any text: pages quote it.
     pub fn loose(&self, spec: MetricSpec) -> Result<Family, RegistryError> {
+        if spec.name.is_empty() || spec.name.len() > LABEL_BYTES_MAX {
+            return Err(RegistryError::LooseName { name: spec.name });
+        }
         self.make(check(spec)?, true)
     }
 
@@ -220,7 +231,8 @@ impl Family {
     }
 
     pub(super) fn with_pairs<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Metric {
-        let bounded = pairs.into_iter().map(|(n, v)| (n, cut(v, LABEL_BYTES_MAX)));
+        let own = pairs.into_iter().filter(|(name, _)| !self.is_taken(name));
+        let bounded = own.map(|(n, v)| (n, cut(v, LABEL_BYTES_MAX)));
         let labels = Labels::from_pairs(bounded.filter(|(_, v)| !v.is_empty())).unwrap_or_default();
         let mut children = self.lock();
         if let Some(child) = children.get(&labels) {
@@ -242,9 +254,18 @@ impl Family {
         child.metric.clone()
     }
 
-    /// The series of a loose family with these labels.
+    /// The series of a loose family with these labels; without those that no page can hold (see [`Family::is_taken`]).
     pub fn with_any<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Metric {
         self.with_pairs(pairs)
+    }
+
+    /// Whether this cannot be a series' own label: no name at all, or one that pages write themselves.
+    pub fn is_taken(&self, label: &str) -> bool {
+        match self.0.spec.kind {
+            MetricKind::Histogram if label == "le" => true,
+            MetricKind::Summary if label == "quantile" => true,
+            _ => label.is_empty() || label == METRIC_NAME,
+        }
     }
 
     /// Values by label name: every label of the metric once, and no other.
@@ -319,9 +340,6 @@ impl Family {
 }
 
 fn check(spec: MetricSpec) -> Result<MetricSpec, RegistryError> {
-    if !is_legacy_metric_name(&spec.name) {
-        return Err(RegistryError::Name { name: spec.name });
-    }
     for (i, name) in spec.labels.iter().enumerate() {
         let reason = if !is_legacy_label_name(name) {
             "use letters, digits and '_', not beginning with a digit"
@@ -402,11 +420,30 @@ mod tests {
         assert!(error(spec("a", MetricKind::Histogram, &["le"])).contains("buckets"));
         assert!(error(spec("a", MetricKind::Gauge, &["x", "x"])).contains("twice"));
         assert!(error(spec("a", MetricKind::Gauge, &["__x"])).contains("own"));
+        assert!(error(spec("model.latency", MetricKind::Gauge, &[])).contains("not a name"));
+        assert!(
+            registry
+                .loose(spec("model.latency", MetricKind::Gauge, &[]))
+                .is_ok()
+        );
+        for name in [String::new(), "a".repeat(LABEL_BYTES_MAX + 1)] {
+            let refused = registry.loose(spec(&name, MetricKind::Gauge, &[])).unwrap_err();
+            assert!(refused.to_string().contains("empty, or longer"), "{refused}");
+        }
         let unsorted = MetricSpec {
             buckets: vec![2.0, 1.0],
             ..spec("a", MetricKind::Histogram, &[])
         };
         assert!(error(unsorted).contains("ascending"));
+    }
+
+    #[test]
+    fn labels_that_pages_write_themselves_are_left_out() {
+        let registry = Registry::new();
+        let family = registry.loose(spec("a", MetricKind::Histogram, &[])).unwrap();
+        family.with_any([("", "1"), ("le", "2"), (METRIC_NAME, "3"), ("x", "4")]);
+        let (labels, _) = family.series().remove(0);
+        assert_eq!(labels.to_string(), r#"{x="4"}"#);
     }
 
     #[test]

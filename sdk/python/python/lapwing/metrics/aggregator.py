@@ -6,14 +6,20 @@ from collections import defaultdict
 from typing import Any, Callable, Iterable, Mapping
 
 from .. import _native
+from .._numbers import numbers_of
 from .collector import MonitoringMetric, samples_of
 
 _FUNCTIONS: dict[str, Callable[[list[float]], float]] = {
     "mean": lambda v: sum(v) / len(v), "avg": lambda v: sum(v) / len(v), "sum": sum, "min": min, "max": max, "count": lambda v: float(len(v)),
     "last": lambda v: v[-1], "first": lambda v: v[0], "range": lambda v: max(v) - min(v),
     "median": lambda v: _quantile(v, 0.5),
-    "stddev": lambda v: (sum((x - sum(v) / len(v)) ** 2 for x in v) / len(v)) ** 0.5,
+    "stddev": lambda v: _stddev(v),
 }
+
+
+def _stddev(values: list[float]) -> float:
+    mean = sum(values) / len(values)
+    return (sum((x - mean) ** 2 for x in values) / len(values)) ** 0.5
 
 
 def _quantile(values: list[float], q: float) -> float:
@@ -90,8 +96,9 @@ def _all_of(metrics: Any) -> Iterable[tuple[str, dict[str, str] | None, float]]:
     """As `samples_of`, but all values of a list and not its last."""
     if isinstance(metrics, Mapping) and "name" not in metrics:
         for name, value in metrics.items():
-            if isinstance(value, (list, tuple)) and all(isinstance(v, (int, float)) for v in value):
-                yield from ((str(name), None, float(v)) for v in value)
+            numbers = numbers_of(value)
+            if numbers is not None:
+                yield from ((str(name), None, v) for v in numbers)
             else:
                 yield from samples_of({name: value})
     else:

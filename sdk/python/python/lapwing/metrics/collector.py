@@ -16,7 +16,9 @@ from typing import Any, Callable, Iterable, Iterator, Mapping
 from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop
+from .._numbers import listed, number_of
 from .._text import told
+from ._recent import Recent
 
 log = logging.getLogger("lapwing")
 
@@ -82,8 +84,8 @@ class ModelMetrics:
 
 
 def samples_of(metrics: Any) -> Iterator[tuple[str, dict[str, str] | None, float]]:
-    """Name, labels, value of whatever a seed calls "metrics": dictionaries (nested ones with a dot as `_`), metrics, lists of them. What is
-    not a number is passed over."""
+    """Name, labels, value of whatever a seed calls "metrics": dictionaries (a nested one's names begin with its own and `_`), metrics, lists of
+    them. Of a list of numbers the last counts. What is not a number is passed over."""
     if metrics is None:
         return
     if isinstance(metrics, MonitoringMetric):
@@ -95,19 +97,21 @@ def samples_of(metrics: Any) -> Iterator[tuple[str, dict[str, str] | None, float
             yield str(metrics["name"]), dict(metrics.get("labels") or {}), float(metrics["value"])
             return
         for name, value in metrics.items():
-            if isinstance(value, (MonitoringMetric, Mapping)) and not isinstance(value, MonitoringMetric):
+            if isinstance(value, Mapping):
                 for inner, labels, number in samples_of(value):
-                    yield f"{name}_{inner}" if not str(inner).startswith(str(name)) else inner, labels, number
+                    # One that has it already, as in {"latency": {"latency_p95": 2}}, does not get it twice.
+                    has_it = inner == str(name) or inner.startswith(f"{name}_")
+                    yield inner if has_it else f"{name}_{inner}", labels, number
             elif isinstance(value, MonitoringMetric):
                 yield from samples_of(value)
-            elif isinstance(value, (list, tuple)):
-                numbers = [v for v in value if isinstance(v, (int, float))]
+            elif (values := listed(value)) is not None:
+                numbers = [n for v in values if (n := number_of(v)) is not None]
                 if numbers:
-                    yield str(name), None, float(numbers[-1])
+                    yield str(name), None, numbers[-1]
             else:
                 try:
                     number = float(value)
-                except (TypeError, ValueError):
+                except (TypeError, ValueError, OverflowError):
                     continue
                 if not math.isnan(number):
                     yield str(name), None, number
@@ -122,6 +126,8 @@ def samples_of(metrics: Any) -> Iterator[tuple[str, dict[str, str] | None, float
 
 _host: Any = None
 _host_lock = threading.Lock()
+#: What the first share of CPU time is measured over at least; a few ticks of the kernel would be all or nothing.
+FIRST_MEASURE_S = 0.2
 
 
 def host() -> Any:
@@ -129,8 +135,10 @@ def host() -> Any:
     global _host
     with _host_lock:
         if _host is None:
-            _host = _native.Host()
-            _host.sample()
+            made = _native.Host()
+            made.sample()
+            time.sleep(FIRST_MEASURE_S)
+            _host = made
         return _host
 
 
@@ -147,12 +155,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def host_sample() -> dict[str, Any]:
-    """CPU, memory, disk, network, GPUs and this process, read now. CPU is the share since the last reading; right after the first one
-    it waits a moment for a second."""
-    found = json.loads(host().sample())
-    if found.get("cpu_percent") is None:
-        time.sleep(0.05)
-        found = json.loads(host().sample())
+    """CPU, memory, disk, network, GPUs and this process, read now. CPU is the share since the last measure, over half a second at least: whoever
+    asks sooner is told the last one, so that any number of readers do not spoil each other's. The very first call waits a moment for one."""
+    found: dict[str, Any] = json.loads(host().sample())
     return found
 
 
@@ -183,6 +188,7 @@ class MetricsCollector:
 
     def __init__(
         self, config: Mapping[str, Any] | None = None, *, retention_hours: float | None = None, prefix: str = "nemo_rl", batch_size: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ):
         config = dict(config or {})
         batch_size = config.get("batch_size", 1) if batch_size is None else batch_size
@@ -205,6 +211,10 @@ class MetricsCollector:
         self._last_ms: dict[Any, int] = {}
         self._described: set[str] = set()
         self._recorded = 0
+        #: Names that a warning was written about, and sources whose failure is noted.
+        self._warned: set[str] = set()
+        self._unread: set[str] = set()
+        self._clock = clock
         remembered(self)
         self._loop: Loop | None = None
         c, g, h = _core.counter, _core.gauge, _core.histogram
@@ -217,17 +227,21 @@ class MetricsCollector:
             f"{prefix}_response_quality_score", "Response quality score", ("model_version",), buckets=[i / 20 for i in range(1, 21)]
         )
         self.user_satisfaction = c(f"{prefix}_user_satisfaction_total", "User satisfaction ratings", ("rating", "model_version"))
-        self._requests = {"total": 0, "errors": 0}
         self._durations = _core.summary(f"{prefix}_request_duration_recent_seconds", "Duration of the newest requests")
         self._inferences = _core.summary(f"{prefix}_inference_time_recent_seconds", "Time of the newest inferences")
-        self._started = time.monotonic()
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
+        self._requests_total = 0
+        self._recent_requests, self._recent_inferences = Recent(self._clock()), Recent(self._clock())
 
     # Seed 0.
     def record_metric(self, name: str, metric_type: Any, value: float, labels: Mapping[str, Any] | None = None, description: str = "") -> None:
-        """Keeps a value. The same name with other labels is another series (seed 0 let the last writer win)."""
+        """Keeps a value. The same name with other labels is another series (seed 0 let the last writer win). Any text is a name. A value that cannot
+        appear among the process's metrics, because they have the name with another type or other labels, is noted in `failures`."""
+        self._record(name, metric_type, value, labels, description)
+
+    def _record(self, name: str, metric_type: Any, value: float, labels: Mapping[str, Any] | None, description: str = "") -> MonitoringMetric:
         kind = metric_type_of(metric_type)
         try:
             number = float(value)
@@ -252,7 +266,7 @@ class MetricsCollector:
                 self._behind[key] = number
             # To the end: of what was recorded within one millisecond the last is the newest.
             self._newest.pop(key, None)
-            self._newest[key] = MonitoringMetric(name, kind, number, at / 1000, own, description)
+            newest = self._newest[key] = MonitoringMetric(name, kind, number, at / 1000, own, description)
             if len(self._newest) > SERIES_MAX:
                 oldest = next(iter(self._newest))
                 for of_series in (self._newest, self._last_ms, self._behind):
@@ -265,9 +279,11 @@ class MetricsCollector:
         shape = "histogram" if kind in (MetricType.HISTOGRAM, MetricType.TIMER) else "gauge"
         if not described and description:
             self._kept.describe(name, "gauge", description, now)
-        _core.registry.record_loose(shape, name, description, own, number)
+        if not _core.registry.record_loose(shape, name, description, own, number):
+            self._note(name, "is not among the metrics of this process", _core.registry.why_not_loose(shape, name, own))
         if due:
             self._kept.maintain(now)
+        return newest
 
     # Within the lock:
     def _keep(self, key: Any, value: float, at: int, now: int) -> None:
@@ -287,12 +303,15 @@ class MetricsCollector:
 
     def _not_kept(self, name: str, reason: str | None) -> None:
         """Noted, not raised: too many label sets are found in production, where whoever records them has other work."""
-        if reason is None:
-            return
-        if name not in self.failures:
-            log.warning("lapwing: a value of %s was not kept: %s", name, reason)
+        if reason is not None:
+            self._note(name, "was not kept", reason)
+
+    def _note(self, name: str, what: str, reason: str | None) -> None:
+        if name not in self._warned and len(self._warned) < FAILURES_MAX:
+            self._warned.add(name)
+            log.warning("lapwing: a value of %s %s: %s", name, what, reason)
         if len(self.failures) < FAILURES_MAX:
-            self.failures[name] = f"{name} was not kept: {reason}"
+            self.failures[name] = f"{name} {what}: {reason}"
 
     @property
     def _store(self) -> Any:
@@ -349,14 +368,17 @@ class MetricsCollector:
         self.request_counter.labels(endpoint, status, model_version).inc()
         self.request_duration.labels(endpoint, model_version).observe(duration)
         self._durations.observe(duration)
+        failed = _is_error(status)
         with self._lock:
-            self._requests["total"] += 1
-            self._requests["errors"] += _is_error(status)
+            self._requests_total += 1
+            self._recent_requests.add(self._clock(), duration, failed)
 
     def record_inference(self, duration: float, model_version: str = "") -> None:
         self._duration(duration)
         self.inference_time.labels(model_version).observe(duration)
         self._inferences.observe(duration)
+        with self._lock:
+            self._recent_inferences.add(self._clock(), duration)
 
     def update_system_metrics(self, model_version: str = "") -> None:
         """Memory and every GPU, from the collectors of the engine: no device is made to wait."""
@@ -377,18 +399,15 @@ class MetricsCollector:
         self.user_satisfaction.labels(str(rating), model_version).inc()
 
     def request_summary(self) -> dict[str, float | None]:
-        """Requests, error rate, rate and latencies: what seed 1's dashboard asks for."""
-        count, total = self._durations.read()
-        requests, errors = self._requests["total"], self._requests["errors"]
-        age = max(time.monotonic() - self._started, 1e-9)
-        inferences, inference_s = self._inferences.read()
+        """What seed 1's dashboard asks for: all requests that this collector was told of, and of those in the last five minutes the share that
+        failed, how many a second, how long they and the inferences took. None where there were none."""
+        with self._lock:
+            now = self._clock()
+            requests, inferences = self._recent_requests.read(now), self._recent_inferences.read(now)
+            total = self._requests_total
         return {
-            "total_requests": requests,
-            "error_rate": errors / requests if requests else None,
-            "request_rate": requests / age,
-            "average_latency": total / count if count else None,
-            "p95_latency": self._durations.quantile(0.95),
-            "average_inference_time": inference_s / inferences if inferences else None,
+            "total_requests": total, "error_rate": requests["error_rate"], "request_rate": requests["rate"], "average_latency": requests["average"],
+            "p95_latency": requests["p95"], "average_inference_time": inferences["average"],
         }
 
     # Seed 2.
@@ -415,15 +434,23 @@ class MetricsCollector:
     def _collect(self, sources: Any) -> list[MonitoringMetric]:
         collected = []
         for name, source in _named(sources if sources is not None else ["system"]):
+            failed = None
             try:
                 samples = list(self._read(name, source))
-                self.failures.pop(name, None)
             except Exception as error:
-                self.failures[name] = told(error)
-                continue
+                samples, failed = [], told(error)
+            if name in self._unread:
+                self._unread.discard(name)
+                self.failures.pop(name, None)
             for metric, labels, value in samples:
-                self.record_metric(metric, MetricType.GAUGE, value, labels)
-                collected.append(self._newest[(metric, tuple(sorted((labels or {}).items())))])
+                # One bad value costs neither the others nor the next source.
+                try:
+                    collected.append(self._record(metric, MetricType.GAUGE, value, labels))
+                except Exception as error:
+                    failed = failed or told(error)
+            if failed is not None:
+                self._unread.add(name)
+                self.failures[name] = failed
         return collected
 
     def _read(self, name: str, source: Any) -> Iterator[tuple[str, dict[str, str] | None, float]]:
@@ -431,8 +458,9 @@ class MetricsCollector:
             yield from _own_source(source)
             return
         value = source() if callable(source) else source.collect() if hasattr(source, "collect") else source
-        if isinstance(value, (int, float)):
-            yield name, None, float(value)
+        number = None if isinstance(value, MonitoringMetric) else number_of(value)
+        if number is not None:
+            yield name, None, number
         else:
             yield from samples_of(value)
 

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
+import re
 import time
 from typing import Any, Iterable
 
 from .. import _core
 from .collector import MonitoringMetric, MetricsCollector, samples_of
 
+log = logging.getLogger("lapwing")
+
 FORMATS = ("prometheus", "openmetrics", "json", "csv", "otlp")
+_PLAIN_NAME, _PLAIN_LABEL = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*"), re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
-def _labels(labels: Any) -> str:
-    def text(v: Any) -> str:
-        return str(v).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _quoted(text: Any) -> str:
+    escaped = str(text).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'"{escaped}"'
 
-    return "{" + ",".join(f'{k}="{text(v)}"' for k, v in sorted(labels.items())) + "}" if labels else ""
+
+def _name(name: str) -> str:
+    """As a TYPE line has it: quoted where it is not a name of old."""
+    return name if _PLAIN_NAME.fullmatch(name) else _quoted(name)
+
+
+def _series(name: str, labels: Any) -> str:
+    """Name and labels. Prometheus 3 and Lapwing read names of any text, in quotes: `{"model.latency","a-b"="1"}`."""
+    plain = _PLAIN_NAME.fullmatch(name) is not None
+    inner = [] if plain else [_quoted(name)]
+    for label, value in sorted((str(k), v) for k, v in labels.items()):
+        inner.append(f"{label if _PLAIN_LABEL.fullmatch(label) else _quoted(label)}={_quoted(value)}")
+    return (name if plain else "") + ("{" + ",".join(inner) + "}" if inner else "")
 
 
 def _metrics(source: Any) -> list[MonitoringMetric]:
@@ -31,7 +49,8 @@ def _metrics(source: Any) -> list[MonitoringMetric]:
 
 
 class MetricsExporter:
-    """Writes metrics as `prometheus`, `openmetrics`, `json`, `csv` or `otlp`.
+    """Writes metrics as `prometheus`, `openmetrics`, `json`, `csv` or `otlp`. JSON has no number that is not finite: `NaN`, `+Inf` and `-Inf` are
+    texts in it, and `NaN`, `Infinity` and `-Infinity` in OTLP, as that format wants them. A metric without a name is left out, with a warning.
 
     >>> print(MetricsExporter().export({"x": 1}, "prometheus"), end="")
     # TYPE x gauge
@@ -48,7 +67,11 @@ class MetricsExporter:
         if source is None and format == "prometheus":
             return _core.exposition()
         metrics = _metrics(source) if source is not None else list(_everything())
-        return getattr(self, f"_{format}")(sorted(metrics, key=lambda m: m.series))
+        named = [m for m in metrics if m.name and "" not in m.labels]
+        if len(named) < len(metrics):
+            log.warning("lapwing: %d metrics were not exported: they or one of their labels have no name", len(metrics) - len(named))
+        # By name first: all series of a name stand together.
+        return getattr(self, f"_{format}")(sorted(named, key=lambda m: (m.name, m.series)))
 
     def _prometheus(self, metrics: Iterable[MonitoringMetric], end: str = "") -> str:
         lines, seen = [], set()
@@ -57,10 +80,10 @@ class MetricsExporter:
                 seen.add(m.name)
                 if m.description:
                     escaped = m.description.replace("\\", r"\\").replace("\n", r"\n")
-                    lines.append(f"# HELP {m.name} {escaped}")
+                    lines.append(f"# HELP {_name(m.name)} {escaped}")
                 # A recorded value is a value: a counter without `_total` would not be one to OpenMetrics.
-                lines.append(f"# TYPE {m.name} gauge")
-            lines.append(f"{m.name}{_labels(m.labels)} {_number(m.value)}")
+                lines.append(f"# TYPE {_name(m.name)} gauge")
+            lines.append(f"{_series(m.name, m.labels)} {_number(m.value)}")
         return "\n".join(lines) + ("\n" if lines else "") + end
 
     def _openmetrics(self, metrics: Iterable[MonitoringMetric]) -> str:
@@ -68,7 +91,7 @@ class MetricsExporter:
 
     def _json(self, metrics: Iterable[MonitoringMetric]) -> str:
         rows = [
-            {"name": m.name, "type": m.metric_type.value, "value": m.value, "timestamp": m.timestamp, "labels": dict(m.labels), "description": m.description}
+            {"name": m.name, "type": m.metric_type.value, "value": m.value if math.isfinite(m.value) else _number(m.value), "timestamp": m.timestamp, "labels": dict(m.labels), "description": m.description}
             for m in metrics
         ]
         return json.dumps({"timestamp": time.time(), "metrics": rows}, indent=2)
@@ -90,8 +113,8 @@ class MetricsExporter:
             {
                 "name": m.name, "description": m.description,
                 "gauge": {"dataPoints": [{
-                    "asDouble": m.value, "timeUnixNano": str(int(m.timestamp * 1e9)),
-                    "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in sorted(m.labels.items())],
+                    "asDouble": m.value if math.isfinite(m.value) else _number(m.value).replace("+", "").replace("Inf", "Infinity"), "timeUnixNano": str(int(m.timestamp * 1e9)),
+                    "attributes": [{"key": k, "value": {"stringValue": str(v)}} for k, v in sorted(m.labels.items())],
                 }]},
             }
             for m in metrics

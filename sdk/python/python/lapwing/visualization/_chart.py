@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-import struct
-import zlib
+import re
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Iterable, Sequence
+
+from .. import _native
+from .._numbers import listed, number_of
 
 COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4b5563")
 
@@ -23,52 +25,21 @@ class Shapes:
     dots: list[tuple[float, float, float, str]] = field(default_factory=list)
     texts: list[tuple[float, float, str, str, int]] = field(default_factory=list)
 
-    def svg(self, label: str = "") -> str:
-        out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}" role="img" aria-label="{escape(label, True)}" font-family="system-ui,sans-serif">']
+    def svg(self, label: str = "", background: str = "") -> str:
+        out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" width="{self.width}" height="{self.height}" role="img" aria-label="{xml_text(label)}" font-family="system-ui,sans-serif">']
+        if background:
+            out.append(f'<rect width="{self.width}" height="{self.height}" fill="{background}"/>')
         out += [f'<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" fill="{c}"/>' for x, y, w, h, c in self.boxes]
         for points, colour, width in self.lines:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}"/>')
         out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r}" fill="{c}"/>' for x, y, r, c in self.dots]
-        out += [f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{a}" font-size="{s}" fill="#374151">{escape(t)}</text>' for x, y, t, a, s in self.texts]
+        out += [f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{a}" font-size="{s}" fill="#374151">{xml_text(t)}</text>' for x, y, t, a, s in self.texts]
         return "".join(out) + "</svg>"
 
     def png(self) -> bytes:
-        """The marks without the words: a raster has no font of ours."""
-        w, h = self.width, self.height
-        pixels = bytearray(b"\xff" * (w * h * 3))
-
-        def put(x: int, y: int, rgb: bytes) -> None:
-            if 0 <= x < w and 0 <= y < h:
-                at = (y * w + x) * 3
-                pixels[at : at + 3] = rgb
-
-        for x, y, bw, bh, c in self.boxes:
-            rgb = _rgb(c)
-            for row in range(max(int(y), 0), min(int(y + bh) + 1, h)):
-                for column in range(max(int(x), 0), min(int(x + bw) + 1, w)):
-                    put(column, row, rgb)
-        for points, c, width in self.lines:
-            rgb = _rgb(c)
-            for (x1, y1), (x2, y2) in zip(points, points[1:]):
-                steps = max(int(abs(x2 - x1)), int(abs(y2 - y1)), 1)
-                for i in range(steps + 1):
-                    x, y = round(x1 + (x2 - x1) * i / steps), round(y1 + (y2 - y1) * i / steps)
-                    put(x, y, rgb)
-                    if width > 1:
-                        put(x, y + 1, rgb)
-        for x, y, r, c in self.dots:
-            rgb = _rgb(c)
-            for dy in range(-int(r), int(r) + 1):
-                for dx in range(-int(r), int(r) + 1):
-                    if dx * dx + dy * dy <= r * r:
-                        put(round(x) + dx, round(y) + dy, rgb)
-        rows = b"".join(b"\0" + bytes(pixels[i * w * 3 : (i + 1) * w * 3]) for i in range(h))
-
-        def chunk(kind: bytes, data: bytes) -> bytes:
-            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+        """The same picture as the SVG, in the font of the server's charts: Latin, Greek and Cyrillic; what it lacks is a box."""
+        return _native.svg_to_png(self.svg(background="#ffffff"))
 
     def pdf_marks(self, left: float, top: float, scale: float) -> str:
         """Operators of a PDF page whose y goes up."""
@@ -91,10 +62,24 @@ class Shapes:
         return "\n".join(out)
 
 
+#: What XML cannot hold, however it is escaped.
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml_text(text: str) -> str:
+    return escape(_NO_XML.sub("\ufffd", text), True)
+
+
 def pdf_text(text: str) -> str:
-    """In the encoding of the standard fonts; what it lacks becomes a question mark."""
-    plain = text.replace("–", "-").replace("…", "...").encode("latin-1", "replace").decode("latin-1")
+    """In the encoding of the fonts that every reader of PDF has (WinAnsi): western European languages, their quotes and dashes, the euro sign. What
+    it lacks (Greek, Cyrillic, CJK) becomes a question mark."""
+    plain = text.translate(_ALIKE).encode(PDF_ENCODING, "replace").decode(PDF_ENCODING)
     return plain.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
+
+
+PDF_ENCODING = "cp1252"
+#: Signs that WinAnsi lacks, and what looks like them.
+_ALIKE = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u2264": "<=", "\u2265": ">=", "\u2192": "->", "\u202f": "\u00a0", "\u2009": "\u00a0"})
 
 
 def _rgb(colour: str) -> bytes:
@@ -129,21 +114,26 @@ def series_of(data: Any) -> Series:
         return []
     if hasattr(data, "get_metrics_by_prefix"):
         data = {m.series: [(h.timestamp, h.value) for h in data.get_metric_history(m.name, 24, m.labels)] for m in data.metrics.values()}
-    if hasattr(data, "to_dict") and not isinstance(data, dict):
+    column = listed(data)
+    if column is not None:
+        # A column of pandas has a name; lists and arrays have none.
+        name = None if isinstance(data, (list, tuple)) else getattr(data, "name", None)
+        data = column if name is None else {str(name): column}
+    elif hasattr(data, "to_dict") and not isinstance(data, dict):
         data = {str(k): list(v) if not isinstance(v, dict) else list(v.values()) for k, v in data.to_dict().items()}
     if isinstance(data, dict):
-        if all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in data.values()):
+        if all(number_of(v) is not None and not isinstance(v, bool) for v in data.values()):
             return [("", [(float(i), float(v)) for i, v in enumerate(data.values())])]
-        return [(str(k), _points(v)) for k, v in data.items() if isinstance(v, Iterable) and not isinstance(v, (str, dict))]
-    listed = list(data)
-    if listed and isinstance(listed[0], dict) and "metric" in listed[0]:
-        return [(_name(r["metric"]), [(t / 1000, float(v)) for t, v in (r.get("values") or [r["value"]])]) for r in listed]
-    if listed and hasattr(listed[0], "timestamp") and hasattr(listed[0], "value"):
+        return [(str(k), _points(v)) for k, v in data.items() if isinstance(v, Iterable) and not isinstance(v, (str, dict)) and number_of(v) is None]
+    rows = list(data)
+    if rows and isinstance(rows[0], dict) and "metric" in rows[0]:
+        return [(_name(r["metric"]), [(t / 1000, float(v)) for t, v in (r.get("values") or [r["value"]])]) for r in rows]
+    if rows and hasattr(rows[0], "timestamp") and hasattr(rows[0], "value"):
         by: dict[str, list[tuple[float, float]]] = {}
-        for m in listed:
+        for m in rows:
             by.setdefault(getattr(m, "series", m.name), []).append((m.timestamp, float(m.value)))
         return sorted(by.items())
-    return [("", _points(listed))]
+    return [("", _points(rows))]
 
 
 def _name(metric: dict[str, str]) -> str:
@@ -153,7 +143,7 @@ def _name(metric: dict[str, str]) -> str:
 
 def _points(values: Any) -> list[tuple[float, float]]:
     points = []
-    for i, v in enumerate(values):
+    for i, v in enumerate(listed(values) or values):
         at = getattr(v, "timestamp", None)
         if at is not None:
             points.append((float(at), float(v.value)))
@@ -171,7 +161,7 @@ def draw(kind: str, data: Any, *, title: str = "", width: int = 640, height: int
     series = series_of(data)
     if labels is None and isinstance(data, dict) and kind == "bar":
         labels = [str(k) for k in data]
-        if all(not isinstance(v, (int, float)) for v in data.values()):
+        if all(number_of(v) is None for v in data.values()):
             series = [("", [(float(i), p[-1][1] if p else 0.0) for i, (_, p) in enumerate(series)])]
     if kind == "histogram":
         series = [(n, _bins([y for _, y in p], bins)) for n, p in series]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Iterable, Mapping
 
-from ._chart import series_of
+from .._numbers import number_of
+from ._chart import Shapes, series_of, xml_text
 from .plots import Plot, PlotGenerator
 
 _STYLE = (
@@ -24,11 +25,14 @@ class Panel:
     html: str
     span: int = 1
     plot: Plot | None = None
+    #: What a panel without a chart says, for pictures and paper.
+    lines: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Dashboard:
-    """A page of panels. A notebook shows it; `save("d.html|svg|pdf")` writes it."""
+    """A page of panels. A notebook shows it; `save("d.html|svg|png|pdf")` writes it. Of a panel that is HTML of one's own, pictures and paper show
+    the title."""
 
     title: str
     panels: list[Panel]
@@ -49,6 +53,31 @@ class Dashboard:
         again = f'<meta http-equiv="refresh" content="{self.refresh:g}">' if self.refresh else ""
         return f'<!doctype html><html lang="en"><head><meta charset="utf-8">{again}<title>{escape(self.title)}</title><style>{_STYLE}</style></head><body>{grid}</body></html>'
 
+    def to_svg(self) -> str:
+        """One picture: the panels in their columns, each row as high as its highest panel."""
+        width = self.columns * (_CELL + _GAP) + _GAP
+        drawn, column, y, height = [], 0, 48.0, 0.0
+        for panel in self.panels:
+            span = min(panel.span, self.columns)
+            if column + span > self.columns:
+                column, y, height = 0, y + height + _GAP, 0.0
+            inner = span * (_CELL + _GAP) - _GAP
+            content = panel.plot.shapes if panel.plot else _words(panel.lines, inner)
+            scale = inner / content.width
+            left = _GAP + column * (_CELL + _GAP)
+            heading = f'<text x="{left}" y="{y + 14:.1f}" font-size="13" fill="#111827">{xml_text(panel.title)}</text>'
+            drawn.append(f'{heading}<g transform="translate({left} {y + 20:.1f}) scale({scale:.4f})">{content.svg(panel.title)}</g>')
+            column, height = column + span, max(height, 20 + content.height * scale)
+        total = round(y + height) + _GAP
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {total}" width="{width}" height="{total}" role="img" aria-label="{xml_text(self.title)}" font-family="system-ui,sans-serif">'
+        title = f'<text x="{_GAP}" y="30" font-size="20" fill="#111827">{xml_text(self.title)}</text>'
+        return f'{head}<rect width="{width}" height="{total}" fill="#ffffff"/>{title}{"".join(drawn)}</svg>'
+
+    def to_png(self) -> bytes:
+        from .. import _native
+
+        return _native.svg_to_png(self.to_svg())
+
     def update(self) -> "Dashboard":
         """The same dashboard with the numbers of now."""
         return self._again() if self._again else self
@@ -60,6 +89,16 @@ class Dashboard:
 
     def _repr_html_(self) -> str:
         return self.to_html(whole=False)
+
+
+#: Pixels of one column of a picture, and between columns.
+_CELL, _GAP = 640, 16
+
+
+def _words(lines: list[str], width: int) -> Shapes:
+    shapes = Shapes(width, 16 + 30 * len(lines))
+    shapes.texts += [(4.0, 26.0 + 30 * i, line, "start", 22) for i, line in enumerate(lines)]
+    return shapes
 
 
 class DashboardCreator:
@@ -100,10 +139,10 @@ class DashboardCreator:
         title, kind = str(spec.get("title", ", ".join(names))), spec.get("type")
         span = int(spec.get("span", 1))
         if not chosen:
-            return Panel(title, '<div class="muted">no data</div>', span)
+            return Panel(title, '<div class="muted">no data</div>', span, lines=["no data"])
         if kind in (None, "stat") and all(len(v) < 2 for v in chosen.values()) or kind == "stat":
             numbers = "".join(f'<div><span class="stat">{v[-1][1]:.4g}</span> <span class="muted">{escape(k)}</span></div>' for k, v in chosen.items() if v)
-            return Panel(title, numbers, span)
+            return Panel(title, numbers, span, lines=[f"{v[-1][1]:.4g} {k}" for k, v in chosen.items() if v])
         options = {k: spec[k] for k in ("threshold", "width", "height", "y_label") if k in spec}
         plot = PlotGenerator().generate(chosen, {"type": kind or "line", **options})[0]
         return Panel(title, plot.svg, span, plot)
@@ -113,8 +152,9 @@ def _values(metrics: Any) -> dict[str, list[tuple[float, float]]]:
     if isinstance(metrics, Mapping):
         found: dict[str, list[tuple[float, float]]] = {}
         for name, value in metrics.items():
-            if isinstance(value, (int, float)):
-                found[str(name)] = [(time.time(), float(value))]
+            number = None if hasattr(value, "timestamp") else number_of(value)
+            if number is not None:
+                found[str(name)] = [(time.time(), number)]
             elif isinstance(value, Mapping):
                 found |= {f"{name}_{k}": v for k, v in _values(value).items()}
             elif hasattr(value, "value") and hasattr(value, "timestamp"):

@@ -18,7 +18,9 @@ def render(thing: Any, format: str) -> str | bytes:
     if isinstance(thing, Dashboard):
         if format == "html":
             return thing.to_html()
-        charts = [Section(p.title, chart=p.plot.shapes if p.plot else None) for p in thing.panels]
+        if format in ("svg", "png"):
+            return thing.to_svg() if format == "svg" else thing.to_png()
+        charts = [Section(p.title, "\n".join(p.lines), chart=p.plot.shapes if p.plot else None) for p in thing.panels]
         return Report(thing.title, charts).render(format)
     if isinstance(thing, Plot):
         if format == "pdf":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any, Iterable, Mapping
 
-from ._chart import Shapes, draw, pdf_text, series_of
+from .._numbers import listed, number_of
+from .._text import json_of
+from ._chart import PDF_ENCODING, Shapes, draw, pdf_text, series_of
 
 FORMATS = ("html", "markdown", "md", "pdf", "text", "txt", "json")
 
@@ -20,6 +22,8 @@ class Section:
     text: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
     chart: Shapes | None = field(default=None, repr=False)
+    #: What the chart shows: numbers, or pairs of time and value.
+    values: list[Any] = field(default_factory=list, repr=False)
 
 
 @dataclass
@@ -65,8 +69,8 @@ class Report:
             lines += [f"## {s.title}", ""] + ([s.text, ""] if s.text else [])
             if s.rows:
                 names = list(dict.fromkeys(n for r in s.rows for n in r))
-                lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-                lines += ["| " + " | ".join(_cell(r.get(n, "")).replace("|", "\\|") for n in names) + " |" for r in s.rows] + [""]
+                lines += ["| " + " | ".join(map(_in_table, names)) + " |", "|" + "---|" * len(names)]
+                lines += ["| " + " | ".join(_in_table(r.get(n, "")) for n in names) + " |" for r in s.rows] + [""]
         return "\n".join(lines)
 
     def to_text(self) -> str:
@@ -77,11 +81,13 @@ class Report:
         return "\n".join(lines)
 
     def to_json(self) -> str:
-        sections = [{"title": s.title, "text": s.text, "rows": s.rows} for s in self.sections]
-        return json.dumps({"title": self.title, "created_at": self.created_at, "sections": sections}, indent=2, default=str)
+        """With the values that the charts of other formats show. What is not finite is a text."""
+        sections = [{"title": s.title, "text": s.text, "rows": s.rows} | ({"values": s.values} if s.values else {}) for s in self.sections]
+        return json.dumps(json.loads(json_of({"title": self.title, "created_at": self.created_at, "sections": sections})), indent=2)
 
     def to_pdf(self) -> bytes:
-        """A4, in the fonts that every reader has, charts as vectors."""
+        """A4, in the fonts that every reader has, charts as vectors. These fonts know western European languages; of others each letter is a
+        question mark: HTML has them."""
         pages: list[list[str]] = [[]]
         y = 790.0
 
@@ -131,6 +137,11 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def _in_table(value: Any) -> str:
+    """A cell of Markdown is one line, and ends at a bar."""
+    return "<br>".join(_cell(value).replace("\\", "\\\\").replace("|", "\\|").splitlines())
+
+
 def _wrapped(text: str, width: int) -> Iterable[str]:
     import textwrap
 
@@ -142,7 +153,7 @@ def _pdf(pages: list[list[str]]) -> bytes:
     fonts = b"<< /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >> /F2 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >> >>"
     kids = []
     for page in pages:
-        stream = "\n".join(page).encode("latin-1", "replace")
+        stream = "\n".join(page).encode(PDF_ENCODING, "replace")
         objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
         objects.append(b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font %s >> /Contents %d 0 R >>" % (fonts, len(objects)))
         kids.append(b"%d 0 R" % len(objects))
@@ -216,16 +227,18 @@ class ReportGenerator:
             yield Section("Health", f"Overall: {data['overall_health']}", rows)
         elif isinstance(data, Mapping):
             plain = [{"": k, "value": v} for k, v in data.items() if isinstance(v, (int, float, str, bool)) or v is None]
+            plain += [{"": k, "value": number_of(v)} for k, v in data.items() if not isinstance(v, (int, float)) and number_of(v) is not None]
             if plain:
                 yield Section("Summary", rows=plain)
             for name, value in data.items():
                 yield from self._part(str(name), value)
         elif isinstance(data, Iterable) and not isinstance(data, str):
-            listed = list(data)
-            if listed and all(isinstance(a, Alert) for a in listed):
-                yield self._alerts("Alerts", listed)
+            rows = listed(data)
+            rows = list(data) if rows is None else rows
+            if rows and all(isinstance(a, Alert) for a in rows):
+                yield self._alerts("Alerts", rows)
             else:
-                yield from self._part("Values", listed)
+                yield from self._part("Values", rows)
         elif (metrics := getattr(data, "metrics", None)) is not None:
             rows = [{"series": s, "value": m.value} for s, m in metrics.items()]
             yield Section("Metrics", rows=rows, chart=draw("line", data))
@@ -236,23 +249,27 @@ class ReportGenerator:
         from ..alerts.alert import Alert
 
         title = name.replace("_", " ").capitalize()
+        column = listed(value)
+        value = value if column is None else column
         if isinstance(value, Mapping):
             if value and all(isinstance(v, Mapping) for v in value.values()):
                 yield Section(title, rows=[{"": k, **dict(v)} for k, v in value.items()])
             elif value:
                 yield Section(title, rows=[{"": k, "value": v} for k, v in value.items()])
-        elif isinstance(value, (list, tuple)) and value:
+        elif isinstance(value, list):
+            if not value:
+                return
             if all(isinstance(v, Alert) for v in value):
                 yield self._alerts(title, list(value))
             elif all(isinstance(v, Mapping) for v in value):
                 yield Section(title, rows=[dict(v) for v in value])
-            elif all(isinstance(v, (int, float)) or isinstance(v, (list, tuple)) and len(v) == 2 for v in value):
-                yield Section(title, f"{len(value)} values", chart=draw("line", {name: value}))
+            elif all(number_of(v) is not None or isinstance(v, (list, tuple)) and len(v) == 2 for v in value):
+                yield Section(title, _in_words(value), chart=draw("line", {name: value}), values=value)
             else:
                 yield Section(title, rows=[{"": str(v)} for v in value])
         elif hasattr(value, "to_dict") or hasattr(value, "metrics"):
             for section in self._sections(value):
-                yield Section(f"{title}: {section.title}", section.text, section.rows, section.chart)
+                yield replace(section, title=f"{title}: {section.title}")
 
     def _alerts(self, title: str, alerts: list[Any]) -> Section:
         rows = [{"alert": a.name, "severity": a.word, "status": a.status, "message": a.message, "at": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(a.timestamp))} for a in alerts]
@@ -274,6 +291,15 @@ class ReportGenerator:
             yield Section("Recommendations", rows=[{"": r.message} for r in report.recommendations])
         if report.trends:
             yield Section("Trends", rows=[{"": k, "trend": v} for k, v in report.trends.items()])
+
+
+def _in_words(values: list[Any]) -> str:
+    """What a chart shows, for formats without charts."""
+    numbers = values_of({"": values})
+    if not numbers:
+        return f"{len(values)} values"
+    mean = sum(numbers) / len(numbers)
+    return f"{len(values)} values, from {min(numbers):.4g} to {max(numbers):.4g}, mean {mean:.4g}, the last {numbers[-1]:.4g}"
 
 
 def values_of(data: Any) -> list[float]:
