@@ -342,7 +342,10 @@ class Client:
                 status = json.loads(self._remote.status())
                 reason, refuses, told = status["last_error"], status["refused"] > self._refused, self._told
                 self._refused = status["refused"]
-                self._told = None if reason is None else "refused" if refuses or told == "refused" else "away"
+                if reason is not None:
+                    self._told = "refused" if refuses or told == "refused" else "away"
+                elif status["sent"] > 0:
+                    self._told = None
                 if reason is None or self._told == told:
                     return
             if refuses:
@@ -540,6 +543,8 @@ def _after_fork_in_child() -> None:
     if current.mode == "remote" and current.url is not None:
         try:
             _client = Client("remote", url=current.url, remote=_remote(current.url, current._options), options=current._options)
+            # What the parent has said is not said again by every worker.
+            _client._told = current._told
         except Exception:
             _client = None
 
