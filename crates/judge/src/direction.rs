@@ -91,7 +91,7 @@ impl Direction {
             .map(|w| w.trim_end_matches(|c: char| c.is_ascii_digit()));
         let rows = [row(words.clone()), row(stems.filter(|w| !w.is_empty()).collect())];
         let has = |entry: &&str| rows.iter().any(|row| row.contains(&format!("_{entry}_")));
-        let (said, _) = SAID_BY.iter().find(|(_, list)| list.iter().any(|w| has(w)))?;
+        let (said, _) = SAID_BY.iter().find(|(_, list)| list.iter().any(&has))?;
         Some(match (said, negated) {
             (Direction::Lower, true) => Direction::Higher,
             (Direction::Higher, true) => Direction::Lower,
