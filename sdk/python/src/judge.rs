@@ -141,10 +141,10 @@ fn gate_render(report: &str, format: &str) -> PyResult<String> {
     Ok(gate::render(&report, format))
 }
 
-/// `lower`, `higher`: which way is better, as a metric's name says.
+/// `lower`, `higher`: which way is better, as a metric's name says; `unknown` where it says nothing.
 #[pyfunction]
 fn direction_of(name: &str) -> &'static str {
-    Direction::of_name(name).as_str()
+    Direction::of_name(name).map_or("unknown", Direction::as_str)
 }
 
 #[pyfunction]

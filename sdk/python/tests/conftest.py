@@ -17,6 +17,7 @@ class Recorder:
     def __init__(self, status: int = 204, port: int = 0):
         self.requests: list[tuple[str, str, bytes]] = []
         self.status = status
+        self.kind = "text/plain"
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -24,6 +25,7 @@ class Recorder:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 outer.requests.append((self.command, self.path, body))
                 self.send_response(outer.status)
+                self.send_header("content-type", outer.kind)
                 self.send_header("content-length", "0")
                 self.end_headers()
 

@@ -74,3 +74,42 @@ def test_an_end_happens_once():
     tracker.end_operation(op)
     with pytest.raises(KeyError):
         tracker.end_operation(op)
+
+
+def test_what_a_judge_or_a_model_gave_never_raises():
+    from lapwing.testing import capture
+
+    class Odd:
+        def __float__(self):
+            raise RuntimeError("no")
+
+    of = {"model": "harm_scores"}
+    with capture() as seen:
+        for score in (float("nan"), float("inf"), None, "high", Odd()):
+            lapwing.log_inference(model="harm_scores", version="1", latency=0.1, scores={"q": score, "good": 0.5}, tokens=7)
+        for tokens in (float("nan"), -1, "many"):
+            lapwing.log_inference(model="harm_scores", version="1", tokens=tokens)
+    assert seen.value("model_inferences_total", **of) == 8 and seen.value("model_tokens_total", **of) == 35
+    assert seen.value("model_scores_unusable_total", score="q", **of) == 5
+    assert seen.value("model_score", score="good", **of) == 0.5 and seen.value("model_score_distribution", score="good", **of) == 5
+    assert seen.value("model_score", score="q", **of) == 0 and lapwing.inferences()[-1]["model"] == "harm_scores"
+
+
+def test_an_exception_may_stand_for_its_message():
+    tracker = PerformanceTracker()
+    before = tracker.active_operations
+    ended = tracker.end_operation(tracker.start_operation("request", "x"), False, ValueError("no"))
+    assert ended.error_message == "ValueError: no" and tracker.active_operations == before
+    assert tracker.end_operation(tracker.start_operation("request", "x"), False, 404).error_message == "404"
+
+
+def test_logging_that_is_set_up_again_says_each_line_once(tmp_path, capsys):
+    for _ in range(2):
+        logger = lapwing.setup_logging(name="harm_twice", output=tmp_path / "f.log")
+        lapwing.setup_logging(name="harm_twice", output="stderr")
+    logger.propagate = False
+    logger.warning("once")
+    assert (tmp_path / "f.log").read_text().count("once") == 1 and capsys.readouterr().err.count("once") == 1
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()

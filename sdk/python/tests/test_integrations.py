@@ -1,6 +1,7 @@
 """Integrations with libraries that are there, and with stand-ins of the same protocol for those that are too heavy."""
 
 import asyncio
+import json
 import logging
 from collections import namedtuple
 
@@ -243,6 +244,8 @@ def test_the_pytest_plugin(tmp_path):
     assert run("--lapwing-save", "main").returncode == 0
     done = run("--lapwing-gate", "main")
     assert done.returncode == 0 and "gate passed" in done.stdout, done.stdout + done.stderr
+    done = run("--lapwing-gate", "nope")
+    assert done.returncode == 4 and "no baseline is called 'nope'" in done.stdout and "Traceback" not in done.stdout + done.stderr
 
 
 def _has_entry_point():
@@ -300,6 +303,109 @@ def test_track_goes_over_everything():
         assert seen.value("lapwing_operations_total", outcome="success", operation=name) == 1
     assert seen.value("lapwing_operations_total", operation="t_agen", outcome="success") >= 1
     assert op.result["metadata"]["tokens"] == 3 and op.result["error"] == "KeyError: 'y'"
+
+
+def test_what_is_sent_and_thrown_into_a_generator_arrives():
+    @lapwing.track("t_conversation")
+    async def agen():
+        heard = []
+        try:
+            heard.append((yield "first"))
+            heard.append((yield "second"))
+        except KeyError as error:
+            heard.append(error.args[0])
+            yield heard
+        finally:
+            heard.append("closed")
+
+    kept_agen = lapwing.track("t_conversation_kept", keep=True)(agen.__wrapped__)
+
+    @lapwing.track("t_kept_gen", keep=True)
+    def gen():
+        heard = yield "first"
+        try:
+            yield heard
+        except KeyError:
+            yield "caught"
+        return "last"
+
+    async def talked(to):
+        conversation = to()
+        assert await conversation.asend(None) == "first" and await conversation.asend("hello") == "second"
+        heard = await conversation.athrow(KeyError("thrown"))
+        assert heard == ["hello", "thrown"]
+        await conversation.aclose()
+        assert heard[-1] == "closed"
+
+    with capture() as seen:
+        asyncio.run(talked(agen))
+        asyncio.run(talked(kept_agen))
+        conversation = gen()
+        assert next(conversation) == "first" and conversation.send("x") == "x" and conversation.throw(KeyError()) == "caught"
+        with pytest.raises(StopIteration) as last:
+            next(conversation)
+    assert last.value.value == "last"
+    for name in ("t_conversation", "t_conversation_kept", "t_kept_gen"):
+        assert seen.value("lapwing_operations_total", operation=name, outcome="success") == 1, name
+        assert seen.value("lapwing_operations_total", operation=name) == 1, name
+
+
+def test_a_kept_generator_is_an_operation_until_its_end():
+    """Its making took no time and never failed; what came after it was nobody's."""
+    from lapwing._track import _current
+
+    @lapwing.track("t_kept_failing", keep=True)
+    def failing():
+        with lapwing.track("t_kept_inner"):
+            yield 1
+        raise KeyError("late")
+
+    @lapwing.track("t_kept_failing_async", keep=True)
+    async def failing_async():
+        assert _current.get().name == "t_kept_failing_async"
+        yield 1
+        raise KeyError("late")
+
+    async def read():
+        async for _ in failing_async():
+            assert _current.get() is None
+
+    with capture() as seen:
+        steps = failing()
+        next(steps)
+        assert seen.value("lapwing_operations_total", operation="t_kept_failing") == 0
+        with pytest.raises(KeyError):
+            list(steps)
+        with pytest.raises(KeyError):
+            asyncio.run(read())
+    for name in ("t_kept_failing", "t_kept_failing_async"):
+        assert seen.value("lapwing_operations_total", operation=name, outcome="error") == 1, name
+        assert seen.value("lapwing_operations_total", operation=name) == 1, name
+    assert _current.get() is None
+
+
+def test_a_decorator_notes_resources(monkeypatch):
+    from lapwing import _core, _track
+
+    ended = []
+
+    class Tracker:
+        running = 0
+
+        def start(self, *given):
+            return _core.tracker.start(*given)
+
+        def end(self, *given):
+            ended.append(json.loads(_core.tracker.end(*given)))
+            return json.dumps(ended[-1])
+
+    monkeypatch.setattr(_track, "tracker", Tracker())
+
+    @lapwing.track("t_resources", resources=True)
+    def work():
+        return 1
+
+    assert work() == 1 and ended[0]["name"] == "t_resources" and ended[0]["resources"]
 
 
 def test_track_leaves_every_signature_as_it_is():

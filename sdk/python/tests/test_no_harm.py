@@ -183,8 +183,16 @@ def test_a_program_that_ends_at_once_loses_nothing(recorder):
 
 def test_a_program_that_ends_without_its_server_ends(dead_url):
     done, took = program("import lapwing\nlapwing.init(interval=60).counter('short_total').inc()\n", LAPWING_URL=dead_url)
-    assert done.returncode == 0 and done.stderr == ""
+    assert done.returncode == 0 and done.stderr.count("\n") == 1 and "what was not sent is lost" in done.stderr
     assert took < 5
+
+
+def test_workers_do_not_repeat_what_their_parent_said_about_the_server(dead_url):
+    done, _ = program(
+        "import lapwing, os\nm = lapwing.init(interval=60)\nm.counter('short_total').inc()\nm.flush()\nm._look()\npid = os.fork()\n"
+        "lapwing.counter('short_total').inc()\nlapwing.flush()\nlapwing.client()._look()\nif pid: os.waitpid(pid, 0)\n", LAPWING_URL=dead_url,
+    )
+    assert done.returncode == 0 and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_a_server_that_hangs_does_not_hold_up_the_end():

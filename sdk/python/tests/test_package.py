@@ -111,6 +111,64 @@ def test_gate_files(tmp_path):
         assert not lapwing.gate({"a": 1}, {"a": 1}, conditions=["gate_quality > 0.95"]).passed
 
 
+def test_a_gate_does_not_pass_by_ignorance(tmp_path):
+    assert lapwing.gate({"acc": 0.1}, {"acc": 0.9}).regressions[0]["direction"] == "higher"
+    unknown = lapwing.gate({"zorp": 0.1}, {"zorp": 0.9})
+    assert not unknown and unknown.exit_code == 1 and unknown.rows[0]["direction"] is None
+    for current, baseline in (({}, {"latency": 1}), ({"latency": []}, {"latency": 1}), ({"latency": 1}, {}), ({}, {})):
+        report = lapwing.gate(current, baseline)
+        assert not report.passed and report.exit_code == 4 and "nothing was compared" in str(report)
+    monitor = lapwing.AdvancedMonitor()
+    monitor.set_threshold("acc", 0.9)
+    monitor.set_threshold("zorp", 0.9)
+    monitor.record_metric("acc", 0.5)
+    monitor.record_metric("zorp", 0.5)
+    assert [a.metric_name for a in monitor.check()] == ["acc"]
+
+
+def test_a_gate_takes_what_python_has_for_numbers(tmp_path):
+    numpy = pytest.importorskip("numpy")
+    base = {"latency": 1.0}
+    for value in (numpy.mean([1.0, 1.0]), numpy.float32(1), numpy.int64(1), numpy.array(1.0), numpy.ones(3), (1, 1), [numpy.float64(1)]):
+        assert lapwing.gate({"latency": value}, base).rows[0]["current"] == 1.0, value
+    assert lapwing.gate({"latency": {"values": numpy.ones(2), "direction": "lower"}}, base).passed
+    (tmp_path / "run.json").write_text(json.dumps({"latency": float("nan")}))
+    for run in ({"latency": float("nan")}, {"latency": [1, numpy.inf]}, tmp_path / "run.json"):
+        report = lapwing.gate(run, base)
+        assert not report and report.exit_code == 1 and "latency" in str(report) and "not a finite number" in str(report)
+    with pytest.raises(ValueError, match="'latency'.*not finite"):
+        lapwing.Baselines(tmp_path).save("main", {"latency": float("nan")})
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(ValueError, match="broken.json is not JSON"):
+        lapwing.gate(tmp_path / "broken.json", base)
+
+
+def test_a_captured_gauge_is_its_value():
+    from lapwing.testing import capture
+
+    gauge = lapwing.gauge("captured_gauge")
+    gauge.set(5)
+    with capture() as seen:
+        gauge.set(7)
+        assert seen.value("captured_gauge") == 7
+    with capture() as seen:
+        assert seen.value("captured_gauge") == 7
+
+
+def test_a_configuration_that_is_wrong_is_named(tmp_path):
+    path = tmp_path / "performance.yaml"
+
+    def system(text):
+        path.write_text(text)
+        return lapwing.PerformanceMonitoringSystem(path)
+
+    with system("sample_interval: 30s\nthresholds:\nreport_hours: 2d\n") as found:
+        assert found.resource_monitor.sample_interval == 30 and found.config["thresholds"] == {} and found.config["report_hours"] == 48
+    for text, says in (("sample_interval: soon", "sample_interval"), ("sample_interval: [1]", "sample_interval"), ("thresholds: 3", "thresholds"), ("a: [", "")):
+        with pytest.raises(ValueError, match=f"performance.yaml: {says}"):
+            system(text)
+
+
 def test_a_gate_over_a_window():
     """Conditions that hold all the time, and a canary that is measured and not asked once."""
     with lapwing.init(embedded=True) as client:

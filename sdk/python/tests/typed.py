@@ -29,6 +29,27 @@ with lapwing.span("typed") as span:
     header: str = span.traceparent
 
 
+@client.track("typed", model="a")
+def through_the_client(x: int) -> str:
+    return str(x)
+
+
+@lapwing.PerformanceProfiler.profile_function
+def profiled(x: int) -> str:
+    return str(x)
+
+
+@lapwing.PerformanceProfiler().profile_function
+def profiled_too(x: int) -> str:
+    return str(x)
+
+
+texts: list[str] = [through_the_client(1), profiled(1), profiled_too(1)]
+lapwing.integrations.prometheus.bridge().stop()
+with client.span("typed") as other:
+    header = other.traceparent
+
+
 def asked(client: lapwing.Client) -> bool:
     numbers_of: dict[str, list[float]] = lapwing.gate.measured({"latency": "p95_latency"}, "10m")
     events: list[dict[str, object]] = AlertRule("r", "x > 1").backtest(client, hours=3)

@@ -307,11 +307,14 @@ impl Shared {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         match request.send(body) {
-            Err(error) => Sent::Later(error.to_string()),
+            Err(error) => Sent::Later(format!("{url} is not to be reached: {error}")),
             Ok(answer) => match answer.status().as_u16() {
+                200..=299 if is_page(&answer) => Sent::Later(format!(
+                    "{url} answered with a page of HTML: nothing takes metrics at that address"
+                )),
                 200..=299 => Sent::Yes,
-                status @ (408 | 429 | 500..) => Sent::Later(format!("the server answered {status}")),
-                status => Sent::Refused(format!("the server refused {path}: {status}")),
+                status @ (408 | 429 | 500..) => Sent::Later(format!("{url} answered {status}")),
+                status => Sent::Refused(format!("{url} refused it: {status}")),
             },
         }
     }
@@ -319,6 +322,15 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A web page, of a path that does not exist, a proxy or a login, is no receipt.
+fn is_page(answer: &ureq::http::Response<ureq::Body>) -> bool {
+    answer
+        .headers()
+        .get("content-type")
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
 #[cfg(test)]
@@ -401,6 +413,24 @@ mod tests {
         remote.flush(Duration::from_secs(5));
         let status = remote.status();
         assert_eq!((status.refused, status.spooled), (1, 0), "{status:?}");
+    }
+
+    /// A wrong path in the address: everything was lost, and a flush said that it was sent.
+    #[test]
+    fn a_page_is_no_receipt() {
+        let (port, _got) = server("200 OK\r\ncontent-type: text/html; charset=utf-8");
+        let remote = Remote::start(&sdk(), &Clock::simulated(5), options(port)).unwrap();
+        assert!(!remote.flush(Duration::from_secs(5)));
+        let status = remote.status();
+        assert_eq!((status.sent, status.spooled), (0, 1), "{status:?}");
+        let reason = status.last_error.unwrap();
+        assert!(
+            reason.contains(&format!("http://127.0.0.1:{port}/api/v1/write")),
+            "{reason}"
+        );
+        let (port, _got) = server("200 OK\r\ncontent-type: application/json");
+        let remote = Remote::start(&sdk(), &Clock::simulated(5), options(port)).unwrap();
+        assert!(remote.flush(Duration::from_secs(5)));
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub struct Condition {
 pub struct Row {
     pub metric: String,
     pub verdict: Verdict,
-    pub direction: Direction,
+    /// Which way is better; absent where neither the run nor the name says so: then a change either way is worse.
+    pub direction: Option<Direction>,
     pub unit: Option<String>,
     pub baseline: Option<f64>,
     pub current: Option<f64>,
@@ -60,11 +61,33 @@ pub struct GateReport {
     pub conditions: Vec<Condition>,
 }
 
+impl Row {
+    /// Whether there was something on both sides to look at.
+    fn was_compared(&self) -> bool {
+        match self.verdict {
+            Verdict::NoBaseline | Verdict::NoValue => false,
+            Verdict::NotFinite => self.fails,
+            _ => true,
+        }
+    }
+}
+
 impl GateReport {
     /// Adds what a server answered.
     pub fn with_conditions(mut self, conditions: Vec<Condition>) -> Self {
-        self.passed &= conditions.iter().all(|c| c.holds);
         self.conditions = conditions;
+        self.decided()
+    }
+
+    /// Whether run and baseline have nothing in common: such a gate would be open whatever happened. Conditions alone are a gate as well.
+    pub fn nothing_compared(&self) -> bool {
+        let only_conditions = self.rows.is_empty() && !self.conditions.is_empty();
+        !only_conditions && !self.rows.iter().any(Row::was_compared)
+    }
+
+    fn decided(mut self) -> Self {
+        let fails = self.rows.iter().any(|r| r.fails) || self.conditions.iter().any(|c| !c.holds);
+        self.passed = !fails && !self.nothing_compared();
         self
     }
 
@@ -83,11 +106,12 @@ pub fn gate(name: &str, baseline: &Points, current: &Points, options: &GateOptio
         })
         .collect();
     GateReport {
-        passed: rows.iter().all(|r| !r.fails),
+        passed: false,
         baseline: name.to_owned(),
         rows,
         conditions: Vec::new(),
     }
+    .decided()
 }
 
 fn judge(metric: &str, sides: (Option<&Series>, Option<&Series>), options: &GateOptions) -> Row {
@@ -96,7 +120,7 @@ fn judge(metric: &str, sides: (Option<&Series>, Option<&Series>), options: &Gate
     let direction = special
         .and_then(|s| s.direction)
         .or_else(|| of_side(|s| s.direction))
-        .unwrap_or_else(|| Direction::of_name(metric));
+        .or_else(|| Direction::of_name(metric));
     let allowed = special.and_then(|s| s.relative).unwrap_or(options.relative);
     let least = special.and_then(|s| s.absolute).unwrap_or(options.absolute);
     let average = |side: Option<&Series>| side.and_then(|s| mean(&s.values));
@@ -121,14 +145,14 @@ fn judge(metric: &str, sides: (Option<&Series>, Option<&Series>), options: &Gate
         } else {
             Verdict::NoBaseline
         };
-        row.fails = missing_fails && direction != Direction::Info;
+        row.fails = missing_fails && direction != Some(Direction::Info);
         return row;
     };
     row.zero_baseline = before == 0.0;
-    if !row.zero_baseline {
+    if !row.zero_baseline && before.is_finite() && now.is_finite() {
         row.change = Some((now - before) / before.abs());
     }
-    if direction == Direction::Info {
+    if direction == Some(Direction::Info) {
         row.verdict = Verdict::Info;
         return row;
     }
@@ -137,14 +161,21 @@ fn judge(metric: &str, sides: (Option<&Series>, Option<&Series>), options: &Gate
         row.fails = !now.is_finite();
         return row;
     }
-    let worse_by = direction.worsening(now, before);
+    let way = direction.unwrap_or(if now > before {
+        Direction::Lower
+    } else {
+        Direction::Higher
+    });
+    let worse_by = way.worsening(now, before);
     let too_much = |by: f64| by > least && (row.zero_baseline || by / before.abs() > allowed);
     let (worse, better) = (too_much(worse_by), too_much(-worse_by));
     row.verdict = match (worse, better) {
         (false, false) => Verdict::Same,
         (false, true) => Verdict::Better,
         (true, _) => {
-            let noise = noise(sides, direction, options);
+            let noise = noise(sides, way, options);
+            // A change that was not foretold has two ways to come about by chance.
+            let noise = noise.map(|n| if direction.is_none() { n.two_sided() } else { n });
             row.noise = noise;
             match noise {
                 Some(noise) if noise.p().is_some_and(|p| p > options.alpha) => Verdict::WithinNoise,
@@ -217,10 +248,77 @@ mod tests {
     /// Seed 4's gate skipped both silently.
     #[test]
     fn missing_and_zero_baselines_are_named() {
-        check("{}", r#"{"latency": 1}"#, Verdict::NoBaseline, true);
-        check(r#"{"latency": 1}"#, "{}", Verdict::NoValue, true);
+        let (a, b) = (r#"{"latency": 1, "ttft": 1}"#, r#"{"ttft": 1}"#);
+        check(b, a, Verdict::NoBaseline, true);
+        check(a, b, Verdict::NoValue, true);
         check(r#"{"errors": 0}"#, r#"{"errors": 1}"#, Verdict::Worse, false);
         check(r#"{"errors": 0}"#, r#"{"errors": 0}"#, Verdict::Same, true);
+    }
+
+    #[test]
+    fn a_run_with_nothing_in_common_with_its_baseline_does_not_pass() {
+        check("{}", r#"{"latency": 1}"#, Verdict::NoBaseline, false);
+        check(r#"{"latency": 1}"#, "{}", Verdict::NoValue, false);
+        check(r#"{"latency": 1}"#, r#"{"latency": []}"#, Verdict::NoValue, false);
+        check(
+            r#"{"latency": "NaN"}"#,
+            r#"{"latency": 1}"#,
+            Verdict::NotFinite,
+            false,
+        );
+        let none = Points::default();
+        let report = gate("main", &none, &none, &GateOptions::default());
+        assert!(!report.passed && report.nothing_compared());
+        let holds = Condition {
+            expr: "up".to_owned(),
+            holds: true,
+            detail: String::new(),
+        };
+        assert!(report.with_conditions(vec![holds]).passed);
+    }
+
+    #[test]
+    fn what_is_not_finite_in_a_run_fails_it_by_name() {
+        check(
+            r#"{"loss": 1}"#,
+            r#"{"loss": [1, "NaN"]}"#,
+            Verdict::NotFinite,
+            false,
+        );
+        check(
+            r#"{"loss": 1}"#,
+            r#"{"loss": "Infinity"}"#,
+            Verdict::NotFinite,
+            false,
+        );
+    }
+
+    /// Where nobody says which way is better, a fall of nine tenths must not pass as an improvement.
+    #[test]
+    fn a_change_of_what_nobody_knows_is_not_an_improvement() {
+        check(r#"{"zorp": 0.9}"#, r#"{"zorp": 0.1}"#, Verdict::Worse, false);
+        check(r#"{"zorp": 0.1}"#, r#"{"zorp": 0.9}"#, Verdict::Worse, false);
+        check(r#"{"zorp": 0.9}"#, r#"{"zorp": 0.91}"#, Verdict::Same, true);
+        check(
+            r#"{"zorp": 0.9}"#,
+            r#"{"zorp": {"value": 0.1, "direction": "lower"}}"#,
+            Verdict::Better,
+            true,
+        );
+        check(r#"{"acc": 0.9}"#, r#"{"acc": 0.1}"#, Verdict::Worse, false);
+        let base = r#"{"zorp": [1, 1.1, 0.9, 1, 1.05, 0.95]}"#;
+        check(
+            base,
+            r#"{"zorp": [1, 1.1, 0.9, 3, 1.0, 0.9]}"#,
+            Verdict::WithinNoise,
+            true,
+        );
+        check(
+            base,
+            r#"{"zorp": [0.5, 0.6, 0.55, 0.5, 0.6, 0.5]}"#,
+            Verdict::Worse,
+            false,
+        );
     }
 
     #[test]

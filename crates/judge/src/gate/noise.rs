@@ -1,4 +1,4 @@
-//! Whether a difference is more than noise. Two models, both one-sided:
+//! Whether a difference is more than noise. Two models, both one-sided, and doubled where nobody says which side:
 //!
 //! - the rank test of Mann and Whitney, with its normal approximation corrected for ties and continuity. Ranks and not means, because
 //!   latencies have tails: one slow request must not fail a gate, nor hide a shift. What is taken unless something else is said.
@@ -26,6 +26,14 @@ impl Noise {
             Noise::TooFewValues { .. } => None,
             Noise::MannWhitney { p } | Noise::Bootstrap { p, .. } => Some(*p),
         }
+    }
+
+    /// The same where a change either way would have been looked at.
+    pub(super) fn two_sided(mut self) -> Self {
+        if let Noise::MannWhitney { p } | Noise::Bootstrap { p, .. } = &mut self {
+            *p = (*p * 2.0).min(1.0);
+        }
+        self
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Points {
 pub enum PointsError {
     #[error("not JSON")]
     Json(#[source] serde_json::Error),
+    #[error("line {line} has {word}, for which JSON has no number: write it as text, \"{word}\"")]
+    Word { line: usize, word: &'static str },
     #[error("metric {name:?}: expected a number, a list of numbers or an object with `values`")]
     Shape { name: String },
     #[error("expected an object of metrics, or a list of {{name, value}}")]
@@ -39,8 +41,17 @@ impl Points {
     /// `{"latency": 0.3}`, `{"latency": [0.3, 0.31]}`, `{"latency": {"values": […], "direction": "lower"}}`,
     /// `{"metrics": …}` or `[{"name": …, "value": …, "tags": {…}}]`.
     pub fn parse(text: &str) -> Result<Points, PointsError> {
-        let value: serde_json::Value = serde_json::from_str(text).map_err(PointsError::Json)?;
+        let value: serde_json::Value = serde_json::from_str(text).map_err(|e| not_json(text, e))?;
         Points::from_value(&value)
+    }
+
+    /// The first metric that has a value which is not finite: no baseline for anything.
+    pub fn not_finite(&self) -> Option<&str> {
+        let bad = |s: &Series| s.values.iter().any(|v| !v.is_finite());
+        self.metrics
+            .iter()
+            .find(|(_, s)| bad(s))
+            .map(|(name, _)| name.as_str())
     }
 
     pub fn from_value(value: &serde_json::Value) -> Result<Points, PointsError> {
@@ -79,12 +90,8 @@ impl Points {
             other => (other, None),
         };
         let numbers: Option<Vec<f64>> = match values {
-            serde_json::Value::Array(list) => list
-                .iter()
-                .take(VALUES_MAX)
-                .map(serde_json::Value::as_f64)
-                .collect(),
-            one => one.as_f64().map(|v| vec![v]),
+            serde_json::Value::Array(list) => list.iter().take(VALUES_MAX).map(number).collect(),
+            one => number(one).map(|v| vec![v]),
         };
         let numbers = numbers.ok_or_else(wrong)?;
         let word = |key: &str| about.and_then(|m| m.get(key)).and_then(serde_json::Value::as_str);
@@ -98,6 +105,25 @@ impl Points {
         series.direction = series.direction.or(direction);
         series.unit = series.unit.take().or(unit);
         Ok(())
+    }
+}
+
+/// Python's `json.dump` writes NaN and Infinity bare: a loss that diverged.
+fn not_json(text: &str, error: serde_json::Error) -> PointsError {
+    let line = error.line();
+    let found = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    let rest = found.get(error.column().saturating_sub(1)..).unwrap_or_default();
+    match ["NaN", "Infinity"].into_iter().find(|w| rest.starts_with(w)) {
+        Some(word) => PointsError::Word { line, word },
+        None => PointsError::Json(error),
+    }
+}
+
+/// What JSON has no number for is a word, `"NaN"`, `"Infinity"`: it is not a finite value, and the gate says so.
+fn number(value: &serde_json::Value) -> Option<f64> {
+    match value {
+        serde_json::Value::String(word) => word.parse().ok().filter(|v: &f64| !v.is_finite()),
+        other => other.as_f64(),
     }
 }
 
@@ -193,6 +219,9 @@ mod tests {
         let error = |text| Points::parse(text).unwrap_err().to_string();
         assert!(error(r#"{"a": "fast"}"#).contains("\"a\""));
         assert!(error("3").contains("expected an object"));
+        assert!(error("{\n\"loss\": NaN}").contains("line 2 has NaN"));
+        assert!(error(r#"{"loss": [1, -Infinity]}"#).contains("Infinity"));
+        assert_eq!(error(r#"{"loss": nope}"#), "not JSON");
         assert!(error(r#"{"a": {"value": 1, "direction": "up"}}"#).contains("\"a\""));
     }
 }

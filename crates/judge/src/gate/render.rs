@@ -36,10 +36,16 @@ pub fn render(report: &GateReport, format: Format) -> String {
     }
 }
 
+/// Why a gate without a single comparison is not open.
+const NOTHING: &str = "nothing was compared, because no metric has values in both the run and the baseline";
+
 fn headline(report: &GateReport) -> String {
     let failed = report.rows.iter().filter(|r| r.fails).count();
     let conditions = report.conditions.iter().filter(|c| !c.holds).count();
     let verdict = if report.passed { "passed" } else { "failed" };
+    if report.nothing_compared() {
+        return format!("gate {verdict} against {:?}: {NOTHING}", report.baseline);
+    }
     format!(
         "gate {verdict} against {:?}: {} metrics, {failed} worse, {conditions} conditions not met",
         report.baseline,
@@ -83,7 +89,6 @@ fn chance(p: f64) -> String {
 
 /// What the verdict means, in words.
 pub(super) fn words(row: &Row) -> String {
-    let better = row.direction.as_str();
     let allowed = row.allowed * 100.0;
     match row.verdict {
         Verdict::Same => "within the threshold".to_owned(),
@@ -95,7 +100,15 @@ pub(super) fn words(row: &Row) -> String {
                 Some(Noise::TooFewValues { least }) => format!(", no noise model ({least} values)"),
                 None => String::new(),
             };
-            format!("worse by more than {allowed:.1}% ({better} is better{sure})")
+            match row.direction {
+                Some(better) => format!(
+                    "worse by more than {allowed:.1}% ({} is better{sure})",
+                    better.as_str()
+                ),
+                None => format!(
+                    "changed by more than {allowed:.1}% (which way is better is not known: give its direction{sure})"
+                ),
+            }
         }
         Verdict::WithinNoise => match row.noise {
             Some(Noise::MannWhitney { p }) => format!("worse, and not more than noise ({})", chance(p)),
@@ -197,10 +210,12 @@ fn xml(text: &str) -> String {
 }
 
 fn junit(report: &GateReport) -> String {
+    let nothing = report.nothing_compared();
     let failures = report.rows.iter().filter(|r| r.fails).count()
-        + report.conditions.iter().filter(|c| !c.holds).count();
+        + report.conditions.iter().filter(|c| !c.holds).count()
+        + usize::from(nothing);
     let skipped = report.count(Verdict::NoBaseline) + report.count(Verdict::NoValue);
-    let tests = report.rows.len() + report.conditions.len();
+    let tests = report.rows.len() + report.conditions.len() + usize::from(nothing);
     let mut out = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"lapwing gate\" tests=\"{tests}\" \
          failures=\"{failures}\" skipped=\"{skipped}\">\n"
@@ -238,6 +253,12 @@ fn junit(report: &GateReport) -> String {
         }
         out.push_str("</testcase>\n");
     }
+    if nothing {
+        let _ = writeln!(
+            out,
+            "  <testcase classname=\"lapwing.gate\" name=\"gate\"><failure message=\"{NOTHING}\"/></testcase>"
+        );
+    }
     out.push_str("</testsuite>\n");
     out
 }
@@ -268,7 +289,16 @@ fn github(report: &GateReport) -> String {
         let line = format!("{}: {}", condition.expr, condition.detail);
         let _ = writeln!(out, "::error title=lapwing gate::{}", command(&line));
     }
-    let _ = writeln!(out, "::notice title=lapwing gate::{}", command(&headline(report)));
+    let level = if report.nothing_compared() {
+        "error"
+    } else {
+        "notice"
+    };
+    let _ = writeln!(
+        out,
+        "::{level} title=lapwing gate::{}",
+        command(&headline(report))
+    );
     out
 }
 
@@ -292,6 +322,37 @@ mod tests {
         for part in parts {
             assert!(out.contains(part), "{part} is not in\n{out}");
         }
+    }
+
+    #[test]
+    fn every_format_says_that_nothing_was_compared() {
+        let one = Points::parse(r#"{"latency": 1}"#).unwrap();
+        let report = gate("main", &one, &Points::default(), &GateOptions::default());
+        for (format, part) in [
+            (Format::Text, "gate failed against \"main\": nothing was compared"),
+            (Format::Markdown, "nothing was compared"),
+            (Format::Junit, "tests=\"2\" failures=\"1\" skipped=\"1\""),
+            (Format::Github, "::error title=lapwing gate::gate failed"),
+        ] {
+            let out = render(&report, format);
+            assert!(out.contains(part), "{part} is not in\n{out}");
+        }
+    }
+
+    #[test]
+    fn a_direction_that_nobody_gave_is_asked_for() {
+        let points = |text| Points::parse(text).unwrap();
+        let report = gate(
+            "main",
+            &points(r#"{"zorp": 1}"#),
+            &points(r#"{"zorp": 2}"#),
+            &GateOptions::default(),
+        );
+        let out = render(&report, Format::Text);
+        assert!(
+            out.contains("changed by more than 5.0% (which way is better is not known: give its direction"),
+            "{out}"
+        );
     }
 
     #[test]

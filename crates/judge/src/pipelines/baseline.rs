@@ -24,8 +24,11 @@ const SUFFIXES: &[&str] = &[
 ];
 
 impl Baseline {
+    /// A name that says nothing is that of a pipeline or of a step, and what is measured of one is how long it takes.
     pub fn direction(&self) -> Direction {
-        self.direction.unwrap_or_else(|| Direction::of_name(&self.metric))
+        self.direction
+            .or_else(|| Direction::of_name(&self.metric))
+            .unwrap_or(Direction::Lower)
     }
 
     /// Whether it is about how long this pipeline takes.

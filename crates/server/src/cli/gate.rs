@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
     lapwing gate check results.json --baseline old.json --relative 0.1 --format markdown\n  \
     lapwing gate check results.json --baseline main --condition 'error_rate < 0.01' --junit gate.xml\n  \
     lapwing gate check --window 30m --query 'latency=p95{version=\"2\"}' --baseline-query 'latency=p95{version=\"1\"}'\n\n\
-    A file holds {\"metric\": number}, {\"metric\": [numbers]}, {\"metric\": {\"values\": […], \"direction\": \"lower\"}} or [{\"name\", \"value\", \"tags\"}].")]
+    A file holds {\"metric\": number}, {\"metric\": [numbers]}, {\"metric\": {\"values\": […], \"direction\": \"lower\"}} or [{\"name\", \"value\", \"tags\"}].\n    \
+    Without a direction the name says it (latency, accuracy); a name that does not is held to its value both ways.")]
 pub(crate) struct GateArgs {
     #[command(subcommand)]
     command: GateCommand,
@@ -199,7 +200,11 @@ fn compare(dir: &Path, args: &CheckArgs) -> anyhow::Result<Exit> {
                 .with_context(|| format!("cannot write {}", file.display()))?;
         }
     }
-    Ok(if report.passed { Exit::Fine } else { Exit::Failed })
+    Ok(match report.passed {
+        true => Exit::Fine,
+        false if report.nothing_compared() => Exit::NoData,
+        false => Exit::Failed,
+    })
 }
 
 /// What `--window` says, before now.
@@ -309,6 +314,12 @@ fn save(dir: &Path, (name, file): (&str, &Path), pinned: bool) -> anyhow::Result
     let metrics = points(file)?;
     if metrics.metrics.is_empty() {
         bail!("{} holds no metric", file.display());
+    }
+    if let Some(metric) = metrics.not_finite() {
+        bail!(
+            "{}: metric {metric:?} has a value that is not finite",
+            file.display()
+        );
     }
     if load(dir, name).is_ok_and(|have| have.pinned) {
         bail!("baseline {name:?} is pinned: `lapwing gate unpin {name}` first");

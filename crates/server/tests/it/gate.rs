@@ -66,6 +66,37 @@ fn baselines_are_saved_pinned_and_compared_with() {
     );
 }
 
+/// A gate that is open because it had nothing to look at, or took a name for what it is not, is worse than none.
+#[test]
+fn a_gate_does_not_pass_by_ignorance() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (file, text) in [
+        ("base.json", r#"{"acc": 0.9, "zorp": 3}"#),
+        ("acc.json", r#"{"acc": 0.1}"#),
+        ("zorp.json", r#"{"zorp": 1}"#),
+        ("empty.json", "{}"),
+        ("other.json", r#"{"latency": [], "new": 1}"#),
+        ("diverged.json", r#"{"acc": NaN}"#),
+        ("word.json", r#"{"acc": "NaN"}"#),
+    ] {
+        std::fs::write(dir.join(file), text).unwrap();
+    }
+    check(dir, &["save", "main", "base.json"], 0, "saved");
+    check(dir, &["check", "acc.json"], 1, "higher is better");
+    check(
+        dir,
+        &["check", "zorp.json"],
+        1,
+        "which way is better is not known",
+    );
+    check(dir, &["check", "empty.json"], 4, "nothing was compared");
+    check(dir, &["check", "other.json"], 4, "nothing was compared");
+    check(dir, &["check", "diverged.json"], 2, "NaN");
+    check(dir, &["check", "word.json"], 1, "not a finite number");
+    check(dir, &["save", "nan", "word.json"], 2, "\"acc\"");
+}
+
 #[test]
 fn a_condition_that_cannot_be_asked_does_not_hold() {
     let dir = tempfile::tempdir().unwrap();

@@ -13,12 +13,17 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, ParamSpec, TypeVar, overload
 
 from . import _native
 
 if TYPE_CHECKING:
     from ._result import QueryResult
+    from ._spans import Span
+    from ._track import _Track
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 DEFAULT_URL = "http://127.0.0.1:9595"
 #: How long the end of a program waits for what was not sent yet.
@@ -124,6 +129,13 @@ class Client:
         self._data_error: str | None = None
         #: Whether it said which spans are kept or where they go.
         self._traces = False
+        #: What was told about sending: `away`, `refused`; nothing while it goes well.
+        self._told: str | None = None
+        self._refused = 0
+        self._looking = threading.Lock()
+        self._ended = threading.Event()
+        if remote is not None:
+            threading.Thread(target=self._watch, name="lapwing-watch", daemon=True).start()
 
     # The surface of a module, so that `m = lapwing.init()` is enough.
     counter = staticmethod(counter)
@@ -132,36 +144,47 @@ class Client:
     summary = staticmethod(summary)
     exposition = staticmethod(exposition)
 
-    def track(self, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def track(self, name: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def track(self, name: str | None = None, /, *, kind: str = ..., labels: Mapping[str, Any] | None = ..., keep: bool = ..., resources: bool = ..., **more: Any) -> "_Track": ...
+    def track(self, name: Any = None, /, **more: Any) -> Any:
+        """`lapwing.track`."""
         from ._track import track
 
-        return track(*args, **kwargs)
+        return track(name, **more)
 
-    def span(self, *args: Any, **kwargs: Any) -> Any:
+    def span(self, name: str, /, **attributes: Any) -> "Span":
+        """`lapwing.span`."""
         from ._spans import span
 
-        return span(*args, **kwargs)
+        return span(name, **attributes)
 
     def query(self, expr: str, at: float | None = None) -> "QueryResult":
         """What PromQL says at an instant: `[{"metric": {…}, "value": [t_ms, v]}]`; `.to_pandas()` and `.to_arrow()` make a table of it."""
-        from ._result import QueryResult
+        from ._result import QueryResult, in_numbers
 
+        try:
+            at = None if at is None else float(at)
+        except (TypeError, ValueError):
+            raise TypeError(f"at is a number of seconds since 1970, not {at!r}") from None
         if self._engine is not None:
             at_ms = None if at is None else int(at * 1000)
-            return QueryResult(json.loads(self._engine.query(expr, at_ms))["result"])
+            return QueryResult(in_numbers(json.loads(self._engine.query(expr, at_ms))["result"]))
         params = {"query": expr} | ({} if at is None else {"time": str(at)})
-        return QueryResult(_in_ms(self._get("/api/v1/query", params)["result"]))
+        return QueryResult(in_numbers(self._get("/api/v1/query", params)["result"], 1000))
 
     def query_range(self, expr: str, start: float, end: float, step: float) -> "QueryResult":
         """What PromQL says at every step of a time, in seconds since 1970: `[{"metric": {…}, "values": [[t_ms, v], …]}]`."""
-        from ._result import QueryResult
+        from ._result import QueryResult, in_numbers
 
         if not step > 0 or end < start:
             raise ValueError("a range has a step of more than nothing, and does not end before it starts")
         if self._engine is not None:
-            return QueryResult(json.loads(self._engine.query_range(expr, int(start * 1000), int(end * 1000), max(int(step * 1000), 1)))["result"])
+            told = self._engine.query_range(expr, int(start * 1000), int(end * 1000), max(int(step * 1000), 1))
+            return QueryResult(in_numbers(json.loads(told)["result"]))
         params = {"query": expr, "start": str(start), "end": str(end), "step": str(step)}
-        return QueryResult(_in_ms(self._get("/api/v1/query_range", params)["result"]))
+        return QueryResult(in_numbers(self._get("/api/v1/query_range", params)["result"], 1000))
 
     async def aquery(self, expr: str, at: float | None = None) -> "QueryResult":
         """`query` for coroutines: the loop is not held."""
@@ -238,8 +261,10 @@ class Client:
         until, exporter = time.monotonic() + timeout, _exporter()
         if exporter is not None:
             exporter.ask()
+        self._ended.set()
         if self._remote is not None:
             self._remote.stop(timeout)
+            self._look()
         if self._traces:
             from ._spans import configure
 
@@ -286,7 +311,7 @@ class Client:
         return self._ask(f"{path}?{urlencode(params)}")
 
     def _ask(self, path: str, body: bytes | None = None) -> Any:
-        from urllib.error import HTTPError
+        from urllib.error import HTTPError, URLError
         from urllib.request import Request, urlopen
 
         request = Request(f"{self.url}{path}", body)
@@ -294,40 +319,50 @@ class Client:
             request.add_header("authorization", f"Bearer {token}")
         try:
             with urlopen(request, timeout=30) as answer:
-                body = json.load(answer)
+                text = answer.read()
         except HTTPError as error:
-            raise ValueError(f"the server answered {error.code}: {error.read(2000).decode(errors='replace')}") from None
-        return body.get("data", body) if isinstance(body, dict) and body.get("status") == "success" else body
+            raise ValueError(f"{self.url} answered {error.code}: {error.read(2000).decode(errors='replace')}") from None
+        except OSError as error:
+            reason = error.reason if isinstance(error, URLError) else error
+            raise ConnectionError(f"the server at {self.url} is not to be reached: {reason}") from None
+        try:
+            told = json.loads(text)
+        except ValueError:
+            raise ValueError(f"what is at {self.url} is no server of Lapwing's: {request.full_url} answered with something else than JSON") from None
+        return told.get("data", told) if isinstance(told, dict) and told.get("status") == "success" else told
+
+    def _watch(self) -> None:
+        while not self._ended.wait(max(self._options.get("interval", 5.0), 0.05)):
+            self._look()
+
+    def _look(self) -> None:
+        """One warning when sending begins to fail or a server refuses, and another only after it went well again."""
+        try:
+            with self._looking:
+                status = json.loads(self._remote.status())
+                reason, refuses, told = status["last_error"], status["refused"] > self._refused, self._told
+                self._refused = status["refused"]
+                if reason is not None:
+                    self._told = "refused" if refuses or told == "refused" else "away"
+                elif status["sent"] > 0:
+                    self._told = None
+                if reason is None or self._told == told:
+                    return
+            if refuses:
+                then = "what it refuses is lost"
+            elif self._ended.is_set():
+                then = "what was not sent is lost" if self._options.get("spool_dir") is None else "what was not sent waits in spool_dir"
+            else:
+                then = "what is recorded waits, and the oldest goes first when it becomes too much"
+            log.warning("lapwing: %s; %s", reason, then)
+        except Exception:  # Whoever asked is a thread of ours, or the end of the program.
+            log.debug("lapwing: how sending goes could not be told", exc_info=True)
 
 
 def _ms_of(text: str) -> int:
     from datetime import datetime
 
     return round(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-def _in_ms(result: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Prometheus's seconds and strings as milliseconds and numbers."""
-    def pair(p: list[Any]) -> list[Any]:
-        return [int(float(p[0]) * 1000), float(p[1])]
-
-    if len(result) == 2 and not isinstance(result[0], dict):  # A scalar or a string.
-        t, v = result
-        return [int(float(t) * 1000), v if not _is_number(v) else float(v)]  # type: ignore[list-item]
-    for row in result:
-        if isinstance(row, dict) and "value" in row:
-            row["value"] = pair(row["value"])
-        if isinstance(row, dict) and "values" in row:
-            row["values"] = [pair(p) for p in row["values"]]
-    return result
-
-
-def _is_number(text: Any) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _remote(url: str, options: Mapping[str, Any]) -> _native.Remote:
@@ -372,6 +407,8 @@ def init(
     A server that is away is no error: what is recorded waits, within bounds, and one warning says so. Nor is a directory that another process
     holds or that cannot be written: the engine lives in memory then, a warning says so, and `status()["data_error"]` why.
 
+    `rules`, `data` and `host_metrics` are for an engine in this process: where a server takes what is recorded, a warning says that they are not used.
+
     `traces` is an OpenTelemetry endpoint for spans (OTLP over HTTP, `http://collector:4318`; or `LAPWING_TRACES`, or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`), with
     `trace_headers`. Of spans a `trace_share` is kept and sent, and all that failed or took `trace_slow` seconds; what is counted is counted of all.
 
@@ -408,6 +445,7 @@ def init(
         if url is not None and embedded is not True:
             _client = Client("remote", url=url.rstrip("/"), remote=_remote(url.rstrip("/"), options), options=options)
             _client._server = server
+            _unused({"rules": rules, "data": data if server is None else None, "host_metrics": host_metrics}, url)
         else:
             own = [r.to_rule() if hasattr(r, "to_rule") else dict(r) for r in rules]
             engine, data_error = _engine(None if data is None else os.fspath(data), json.dumps(own), host_metrics)
@@ -415,6 +453,15 @@ def init(
             _client._data_error = data_error
         _client._traces = told_of_traces
         return _client
+
+
+def _unused(given: Mapping[str, Any], url: str) -> None:
+    """Says which arguments have no effect beside a server."""
+    if names := [name for name, value in given.items() if value not in (None, (), [])]:
+        log.warning(
+            "lapwing: %s not used: %s for an engine in this process, and what is recorded goes to %s; init(embedded=True) insists on the engine, "
+            "or tell it to the server", *(" and ".join(names) + (" are" if len(names) > 1 else " is"), "they are" if len(names) > 1 else "it is", url),
+        )
 
 
 def _engine(data: str | None, rules: str, host_metrics: float | None) -> tuple[Any, str | None]:
@@ -496,6 +543,8 @@ def _after_fork_in_child() -> None:
     if current.mode == "remote" and current.url is not None:
         try:
             _client = Client("remote", url=current.url, remote=_remote(current.url, current._options), options=current._options)
+            # What the parent has said is not said again by every worker.
+            _client._told = current._told
         except Exception:
             _client = None
 

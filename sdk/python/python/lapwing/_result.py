@@ -77,6 +77,31 @@ class QueryResult(list[Any]):
 _MARK = "\u27e6line\u27e7"
 
 
+def in_numbers(result: list[Any], unit: float = 1) -> list[Any]:
+    """What the query API answers, with times in milliseconds (`unit` of them in one of the answer's) and values as numbers: it has words for what JSON has
+    no number for, `"NaN"`, `"+Inf"`."""
+    def pair(p: list[Any]) -> list[Any]:
+        return [round(float(p[0]) * unit), float(p[1])]
+
+    if len(result) == 2 and not isinstance(result[0], dict):  # A scalar or a string.
+        t, v = result
+        return [round(float(t) * unit), float(v) if _is_number(v) else v]
+    for row in result:
+        if isinstance(row, dict) and "value" in row:
+            row["value"] = pair(row["value"])
+        if isinstance(row, dict) and "values" in row:
+            row["values"] = [pair(p) for p in row["values"]]
+    return result
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _number(value: Any) -> float:
     return float(value)
 

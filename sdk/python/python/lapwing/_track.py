@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import logging
+import math
 import os
 from collections import deque
 from contextvars import ContextVar
@@ -76,15 +77,19 @@ class _Track:
     def __enter__(self) -> Operation:
         if not self._name:
             raise ValueError("an operation needs a name: track(\"name\")")
-        operation = Operation(self._name, self._kind, self._labels)
-        outer = operation._outer = _current.get()
-        try:
-            operation.id = tracker.start(self._kind, self._name, json_of(operation._metadata), None if outer is None else outer.id, self._resources)
-        except ValueError as error:
-            log.debug("lapwing: an operation was not noted: %s", error)
+        operation = self._begin(self._name)
         operation._track = self
         operation._token = _current.set(operation)
         self._open.append(operation)
+        return operation
+
+    def _begin(self, name: str) -> Operation:
+        operation = Operation(name, self._kind, self._labels)
+        outer = operation._outer = _current.get()
+        try:
+            operation.id = tracker.start(self._kind, name, json_of(operation._metadata), None if outer is None else outer.id, self._resources)
+        except ValueError as error:
+            log.debug("lapwing: an operation was not noted: %s", error)
         return operation
 
     def __exit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
@@ -93,7 +98,12 @@ class _Track:
             _current.reset(operation._token)
         except ValueError:  # Left in another context than it was entered.
             pass
-        operation._token = operation._outer = None
+        operation._token = None
+        self._end(operation, error)
+
+    @staticmethod
+    def _end(operation: Operation, error: BaseException | None) -> None:
+        operation._outer = None
         if operation.id is None:
             return
         if is_cancelled(error):
@@ -129,7 +139,8 @@ class _Track:
         if not callable(function):
             raise TypeError(f"@track goes over a function, not over {function!r}")
         name = self._name or getattr(function, "__qualname__", repr(function)).replace(".<locals>", "")
-        if self._keep:
+        # What an operation used is a note of that operation, and nothing that is counted.
+        if self._keep or self._resources:
             return self._kept(function, name)
         handle = _native.OperationHandle(self._kind, name, self._labels)
         return _counted(function, handle.ok_after, handle.failed_after, handle.abandoned)
@@ -145,6 +156,10 @@ class _Track:
                     return await function(*args, **kwargs)
 
             return kept_async
+        if inspect.isasyncgenfunction(function):
+            return _over_async_generator(function, lambda: self._begin(name), self._end)
+        if inspect.isgeneratorfunction(function):
+            return _over_generator(function, lambda: self._begin(name), self._end)
 
         @functools.wraps(function)
         def kept(*args: Any, **kwargs: Any) -> Any:
@@ -172,41 +187,16 @@ def _counted(
             return result
 
         return async_wrapper
+    def ended(started: float, error: BaseException | None) -> None:
+        if error is None:
+            ok(now() - started)
+        else:
+            abandoned() if is_cancelled(error) else failed(now() - started)
+
     if inspect.isasyncgenfunction(function):
-        @functools.wraps(function)
-        async def async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            started = now()
-            generator = function(*args, **kwargs)
-            try:
-                async for item in generator:
-                    yield item
-            except GeneratorExit:
-                # The reader had enough: that is no failure.
-                await generator.aclose()
-                ok(now() - started)
-                raise
-            except BaseException as error:
-                abandoned() if is_cancelled(error) else failed(now() - started)
-                raise
-            ok(now() - started)
-
-        return async_generator
+        return _over_async_generator(function, now, ended)
     if inspect.isgeneratorfunction(function):
-        @functools.wraps(function)
-        def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            started = now()
-            try:
-                result = yield from function(*args, **kwargs)
-            except GeneratorExit:
-                ok(now() - started)
-                raise
-            except BaseException:
-                failed(now() - started)
-                raise
-            ok(now() - started)
-            return result
-
-        return generator
+        return _over_generator(function, now, ended)
 
     own = _same_signature(function, ok, failed, now)
     if own is not None:
@@ -224,6 +214,75 @@ def _counted(
         return result
 
     return wrapper
+
+
+def _over_generator(function: Callable[..., Any], begin: Callable[[], Any], end: Callable[[Any, BaseException | None], None]) -> Any:
+    """From the first item that is asked for to the last. What it begins goes on in its own steps and not in those of whoever reads it."""
+    @functools.wraps(function)
+    def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        begun = begin()
+        try:
+            steps = function(*args, **kwargs)
+            result = yield from (_within(begun, steps) if isinstance(begun, Operation) else steps)
+        except BaseException as error:
+            # A reader who had enough is no failure.
+            end(begun, None if isinstance(error, GeneratorExit) else error)
+            raise
+        end(begun, None)
+        return result
+
+    return generator
+
+
+def _within(operation: Operation, steps: Any) -> Iterator[Any]:
+    step, given = steps.send, None
+    while True:
+        token = _current.set(operation)
+        try:
+            item = step(given)
+        except StopIteration as last:
+            return last.value
+        finally:
+            _current.reset(token)
+        try:
+            step, given = steps.send, (yield item)
+        except GeneratorExit:
+            steps.close()
+            raise
+        except BaseException as error:
+            step, given = steps.throw, error
+
+
+def _over_async_generator(function: Callable[..., Any], begin: Callable[[], Any], end: Callable[[Any, BaseException | None], None]) -> Any:
+    """The same over an asynchronous one, for which there is no `yield from`: what is sent and thrown into it is handed on here."""
+    @functools.wraps(function)
+    async def async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        begun = begin()
+        try:
+            steps = function(*args, **kwargs)
+            step, given = steps.asend, None
+            while True:
+                token = _current.set(begun) if isinstance(begun, Operation) else None
+                try:
+                    item = await step(given)
+                except StopAsyncIteration:
+                    break
+                finally:
+                    if token is not None:
+                        _current.reset(token)
+                try:
+                    step, given = steps.asend, (yield item)
+                except GeneratorExit:
+                    await steps.aclose()
+                    raise
+                except BaseException as error:
+                    step, given = steps.athrow, error
+        except BaseException as error:
+            end(begun, None if isinstance(error, GeneratorExit) else error)
+            raise
+        end(begun, None)
+
+    return async_generator
 
 
 #: The wrapper of a function whose parameters are known by name. Packing arguments into a tuple and a dictionary, to unpack them right
@@ -305,7 +364,8 @@ def log_inference(
     *, model: str, version: str = "", latency: float | None = None, inputs: Any = None, outputs: Any = None,
     scores: Mapping[str, float] | None = None, success: bool = True, error: str | None = None, tokens: int | None = None, **labels: Any,
 ) -> None:
-    """Notes one inference: rate, errors, latency, scores; of inputs and outputs their size and not their content.
+    """Notes one inference: rate, errors, latency, scores; of inputs and outputs their size and not their content. A score that is no finite number, as a
+    judge that could not decide gives, is counted by `model_scores_unusable_total` and nothing else.
 
     >>> log_inference(model="a", version="3", latency=0.12, scores={"quality": 0.9}, outputs="hello")
     """
@@ -320,17 +380,21 @@ def log_inference(
         model, version, "success" if success else "error"
     ).inc()
     for name, value in (scores or {}).items():
-        gauge("model_score", "The newest score of an inference.", ("model", "version", "score")).labels(model, version, name).set(float(value))
+        score = _finite(value)
+        if score is None:
+            counter("model_scores_unusable_total", "Scores that are no finite number.", ("model", "version", "score")).labels(model, version, name).inc()
+            continue
+        gauge("model_score", "The newest score of an inference.", ("model", "version", "score")).labels(model, version, name).set(score)
         histogram(
             "model_score_distribution", "Scores of inferences.", ("model", "version", "score"), buckets=[i / 20 for i in range(1, 21)]
-        ).labels(model, version, name).observe(float(value))
+        ).labels(model, version, name).observe(score)
     sizes = {"input": _size(inputs), "output": _size(outputs)}
     for side, size in sizes.items():
         if size is not None:
             summary_of = histogram("model_payload_size", "Size of inputs and outputs: characters or elements.", ("model", "side"), buckets=[10**i for i in range(8)])
             summary_of.labels(model, side).observe(size)
-    if tokens is not None:
-        counter("model_tokens_total", "Tokens generated.", ("model", "version")).labels(model, version).inc(float(tokens))
+    if (generated := _finite(tokens)) is not None and generated >= 0:
+        counter("model_tokens_total", "Tokens generated.", ("model", "version")).labels(model, version).inc(generated)
     _inferences.append(
         {"model": model, "version": version, "latency": latency, "success": success, "error": error, "scores": dict(scores or {}), "sizes": sizes}
     )
@@ -339,6 +403,14 @@ def log_inference(
 def inferences() -> list[dict[str, Any]]:
     """The newest inferences that were logged."""
     return list(_inferences)
+
+
+def _finite(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except Exception:  # What a model or a judge gave is not ours to raise about.
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _size(value: Any) -> float | None:

@@ -49,7 +49,11 @@ class GateReport:
 
     @property
     def exit_code(self) -> int:
-        return 0 if self.passed else 1
+        """0 when it is open, 1 when it is not, 4 when nothing could be compared: as the command's."""
+        if self.passed:
+            return 0
+        judged = any(r["verdict"] not in ("no_baseline", "no_value") and (r["fails"] or r["verdict"] != "not_finite") for r in self.rows)
+        return 1 if judged or not self.rows and self.raw["conditions"] else 4
 
     def render(self, format: str = "text") -> str:
         """`text`, `markdown`, `junit`, `github` or `json`."""
@@ -97,8 +101,11 @@ class Baselines:
         if path.exists() and json.loads(path.read_text())["pinned"] and not overwrite_pinned:
             raise ValueError(f"baseline {name!r} is pinned: unpin it first")
         # What cannot be compared later is refused now.
-        _native.gate_report(name, _points(points), _points(points))
-        kept = {"name": name, "saved_at": time.time(), "pinned": pin, "metrics": json.loads(_points(points))}
+        told = _points(points)
+        for row in json.loads(_native.gate_report(name, told, told))["rows"]:
+            if row["verdict"] == "not_finite":
+                raise ValueError(f"metric {row['metric']!r} has a value that is not finite: that is no baseline")
+        kept = {"name": name, "saved_at": time.time(), "pinned": pin, "metrics": json.loads(told)}
         self.directory.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".part{os.getpid()}")
         part.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
@@ -121,14 +128,30 @@ class Baselines:
 
 
 def _points(points: Any) -> str:
+    """A run as JSON, in which what JSON has no number for is a word."""
     if isinstance(points, (str, os.PathLike)) and os.path.exists(points):
-        return Path(points).read_text(encoding="utf-8")
+        try:
+            # Python writes NaN bare, and reads it.
+            points = json.loads(Path(points).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(points)} is not JSON: {error}") from None
     to_points = getattr(points, "to_points", None)
     if to_points is not None:
         points = to_points()
-    if isinstance(points, Mapping):
-        points = {k: list(v) if hasattr(v, "tolist") else v for k, v in points.items()}
-    return json.dumps(points, default=lambda v: v.tolist() if hasattr(v, "tolist") else float(v))
+    return json.dumps(_plain(points))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if hasattr(value, "tolist"):  # NumPy's arrays and its numbers.
+        return _plain(value.tolist())
+    number = float(value)
+    return number if math.isfinite(number) else str(number)
 
 
 def gate(
@@ -138,7 +161,8 @@ def gate(
 ) -> GateReport:
     """Compares a run with a baseline: each a dictionary of numbers or lists, a file, or (the baseline) the name of a saved one.
 
-    `relative` and `absolute` are how much worse is allowed; with at least `values_min` values on both sides a rank test tells noise from a
+    Each metric's direction is what `metrics` or the run gives, or what its name says (`latency`, `accuracy`); a name that says neither is held to its value both
+    ways. A run that has nothing in common with its baseline does not pass. `relative` and `absolute` are how much worse is allowed; with at least `values_min` values on both sides a rank test tells noise from a
     regression, at `alpha`; `noise="bootstrap"` draws the means again instead, and tells between which bounds the change lies. `metrics` sets limits and directions by name. `conditions` are PromQL asked of `lapwing.init()`'s engine or server:
     one that returns nothing does not hold; with a `window` (`"10m"`, seconds) it has to hold all the time so long. `measured` gives the numbers of a canary.
 

@@ -11,7 +11,19 @@ import sys
 import threading
 from collections import Counter
 from html import escape
-from typing import Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Iterator, ParamSpec, Protocol, TypeVar, overload
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Decorator(Protocol):
+    """`profile_function`, which a method cannot say of itself: it decorates with an instance and without one."""
+
+    @overload
+    def __call__(self, func: Callable[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def __call__(self) -> "_Decorator": ...
 
 
 class PerformanceProfiler:
@@ -97,15 +109,18 @@ class PerformanceProfiler:
 
         return wrapper
 
-    def profile_function(self: Any, func: Callable[..., Any] | None = None) -> Callable[..., Any]:
-        """A decorator. Used without an instance, `self` is the function."""
-        if func is None:
-            if isinstance(self, PerformanceProfiler):
-                return self.profile_function
-            return PerformanceProfiler.shared()._wrapped(self)
-        if not callable(func):
-            raise TypeError(f"a profiler goes over a function, not over {func!r}")
-        return self._wrapped(func)
+    if TYPE_CHECKING:
+        profile_function: ClassVar[_Decorator]
+    else:
+        def profile_function(self: Any, func: Callable[..., Any] | None = None) -> Callable[..., Any]:
+            """A decorator. Used without an instance, `self` is the function."""
+            if func is None:
+                if isinstance(self, PerformanceProfiler):
+                    return self.profile_function
+                return PerformanceProfiler.shared()._wrapped(self)
+            if not callable(func):
+                raise TypeError(f"a profiler goes over a function, not over {func!r}")
+            return self._wrapped(func)
 
     @property
     def stats(self) -> pstats.Stats | None:

@@ -45,7 +45,12 @@ class _Recorder:
         if name := self.config.getoption("--lapwing-save"):
             Baselines().save(name, points)
         if name := self.config.getoption("--lapwing-gate"):
-            report = gate(points, name, relative=0.5, absolute=0.05)
+            try:
+                report = gate(points, name, relative=0.5, absolute=0.05)
+            except (OSError, ValueError) as error:
+                print(f"\nlapwing: the gate could not be asked: {error}")
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+                return
             print("\n" + str(report))
             if not report.passed:
                 session.exitstatus = 1

@@ -16,16 +16,16 @@ class Captured:
         self._before = self._read()
 
     @staticmethod
-    def _read() -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-        return {(n, tuple(labels)): v for n, _, labels, v in _core.registry.read()}
+    def _read() -> dict[tuple[str, str, tuple[tuple[str, str], ...]], float]:
+        return {(n, kind, tuple(labels)): v for n, kind, labels, v in _core.registry.read()}
 
     def value(self, name: str, **labels: Any) -> float:
         """How much a counter grew, or how many values a histogram took; a gauge's value. 0 for what is not there."""
         wanted = {(k, str(v)) for k, v in labels.items()}
         found = 0.0
-        for (n, pairs), value in self._read().items():
+        for (n, kind, pairs), value in self._read().items():
             if n == name and wanted <= set(pairs):
-                found += value - self._before.get((n, pairs), 0.0)
+                found += value if kind == "gauge" else value - self._before.get((n, kind, pairs), 0.0)
         return found
 
     def wait(self, name: str, /, seconds: float = 10.0, **labels: Any) -> float:

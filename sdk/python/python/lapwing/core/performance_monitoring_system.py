@@ -10,6 +10,7 @@ from typing import Any, Mapping
 from .._loop import Twins
 from .. import _native
 from ..performance.analysis import PerformanceAnalyzer, PerformanceReport
+from ..utils.config import load_config
 from ..performance.tracking import (
     PerformanceMetric, PerformanceMetricType, PerformanceTracker, SystemResourceMonitor, SystemResourceSnapshot,
 )
@@ -27,6 +28,22 @@ FALLBACK_STRATEGY: str = PerformanceMetricType.FALLBACK_STRATEGY.value
 ANALYTICS_COLLECTION: str = PerformanceMetricType.ANALYTICS_COLLECTION.value
 SYSTEM_RESOURCE: str = PerformanceMetricType.SYSTEM_RESOURCE.value
 MODEL_OPERATION: str = PerformanceMetricType.MODEL_OPERATION.value
+
+
+#: Which unit a number has, and a duration such as 30s becomes.
+_UNITS_MS = {"sample_interval": 1_000, "dashboard_cache_seconds": 1_000, "report_hours": 3_600_000}
+
+
+def _setting(path: str, name: str, value: Any, default: Any) -> Any:
+    if isinstance(default, Mapping):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{path}: {name} is a mapping of names and numbers, not {value!r}")
+        return dict(value)
+    try:
+        number = _native.duration_ms(value) / _UNITS_MS[name] if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{path}: {name} is a number or a duration such as 30s, not {value!r}") from None
+    return number
 
 
 class PerformanceMonitoringSystem(Twins):
@@ -54,12 +71,14 @@ class PerformanceMonitoringSystem(Twins):
         """Without a path, or a file at it, the defaults; what is in the file and unknown is an error."""
         config = dict(self.DEFAULTS)
         if config_path is not None and os.path.exists(config_path):
-            with open(config_path, encoding="utf-8") as file:
-                found = json.loads(_native.parse_yaml(file.read())) or {}
+            found = load_config(config_path)
             unknown = sorted(set(found) - set(config))
             if unknown:
                 raise ValueError(f"{os.fspath(config_path)}: unknown settings {', '.join(unknown)}; known are {', '.join(config)}")
-            config |= found
+            # What stands there without a value is as if it did not.
+            config |= {k: v for k, v in found.items() if v is not None}
+            for name, default in self.DEFAULTS.items():
+                config[name] = _setting(os.fspath(config_path), name, config[name], default)
         return config
 
     def track_download_operation(self, operation_name: str, metadata: Mapping[str, Any] | None = None) -> str:
@@ -78,7 +97,7 @@ class PerformanceMonitoringSystem(Twins):
         return self.tracker.start_operation(PerformanceMetricType.MODEL_OPERATION, operation_name, metadata)
 
     def end_tracking(
-        self, operation_id: str, success: bool = True, error_message: str | None = None, additional_metadata: Mapping[str, Any] | None = None
+        self, operation_id: str, success: bool = True, error_message: str | BaseException | None = None, additional_metadata: Mapping[str, Any] | None = None
     ) -> PerformanceMetric:
         return self.tracker.end_operation(operation_id, success, error_message, additional_metadata)
 

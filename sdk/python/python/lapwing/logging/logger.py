@@ -49,13 +49,17 @@ def setup_logging(
     name: str | None = None, metrics: bool = True,
 ) -> logging.Logger:
     """A logger as seed 1's and seed 2's `logging:` sections ask for: level, json or text, a stream or a file, rotated daily, hourly or by size
-    (`"100MB"`), compressed."""
+    (`"100MB"`), compressed. Asked again for the same output, it takes the place of what it set up before."""
     logger = logging.getLogger(name)
     if level.upper() not in logging.getLevelNamesMapping():
         raise ValueError(f"{level!r} is not a level: use DEBUG, INFO, WARNING, ERROR or CRITICAL")
     if format not in ("json", "text"):
         raise ValueError(f"{format!r} is not a format of logs: use json or text")
     handler: logging.Handler
+    place = str(output) if output in ("stdout", "stderr") else os.path.abspath(output)
+    for earlier in [h for h in logger.handlers if getattr(h, "lapwing_output", None) == place]:
+        logger.removeHandler(earlier)
+        earlier.close()
     if output in ("stdout", "stderr"):
         import sys
 
@@ -65,6 +69,7 @@ def setup_logging(
         if compression:
             handler.namer = lambda n: n + ".gz"  # type: ignore[attr-defined]
             handler.rotator = _compress  # type: ignore[attr-defined]
+    handler.lapwing_output = place  # type: ignore[attr-defined]
     handler.setFormatter(JsonFormatter() if format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.setLevel(level.upper())
     logger.addHandler(handler)

@@ -14,7 +14,7 @@ from typing import Any, Iterator, Mapping
 from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop, Twins
-from .._text import json_of, told
+from .._text import json_of, text_of, told
 
 
 class PerformanceMetricType(str, Enum):
@@ -147,10 +147,11 @@ class PerformanceTracker:
         return self._tracker.start(kind.value, operation_name, json_of(metadata or {}), parent, resources)
 
     def end_operation(
-        self, operation_id: str, success: bool = True, error_message: str | None = None, additional_metadata: Mapping[str, Any] | None = None
+        self, operation_id: str, success: bool = True, error_message: str | BaseException | None = None, additional_metadata: Mapping[str, Any] | None = None
     ) -> PerformanceMetric:
-        """`KeyError` when it never began or has ended already."""
-        raw = json.loads(self._tracker.end(operation_id, bool(success), error_message, json_of(additional_metadata or {})))
+        """`KeyError` when it never began or has ended already. An exception may stand for its message."""
+        reason = told(error_message) if isinstance(error_message, BaseException) else None if error_message is None else text_of(error_message)
+        raw = json.loads(self._tracker.end(operation_id, bool(success), reason, json_of(additional_metadata or {})))
         self._ended.append(raw)
         return PerformanceMetric.of(raw)
 
