@@ -51,6 +51,8 @@ struct State {
     synced: u64,
     syncing: bool,
     poisoned: bool,
+    /// The last attempt to write came to nothing.
+    failing: bool,
     closed: bool,
     size_since_cut_bytes: u64,
 }
@@ -61,6 +63,8 @@ pub(crate) struct LogStatus {
     pub(crate) segment: u64,
     pub(crate) size_since_cut_bytes: u64,
     pub(crate) poisoned: bool,
+    /// Nothing can be written: for now, for want of room say, or until the store is opened again.
+    pub(crate) failing: bool,
 }
 
 impl Log {
@@ -87,6 +91,7 @@ impl Log {
                 synced: 0,
                 syncing: false,
                 poisoned: false,
+                failing: false,
                 closed: false,
                 size_since_cut_bytes: 0,
             }),
@@ -165,6 +170,7 @@ impl Log {
             segment: state.segment,
             size_since_cut_bytes: state.size_since_cut_bytes,
             poisoned: state.poisoned,
+            failing: state.failing || state.poisoned,
         }
     }
 
@@ -178,6 +184,12 @@ impl Log {
 
     fn write(&self, state: &mut State, framed: &[u8]) -> Result<(), AppendError> {
         self.usable(state)?;
+        let result = self.write_usable(state, framed);
+        state.failing = result.is_err();
+        result
+    }
+
+    fn write_usable(&self, state: &mut State, framed: &[u8]) -> Result<(), AppendError> {
         if state.offset > SEGMENT_BYTES_MAX {
             // Without room for another segment this one grows on.
             match self.rotate(state) {
