@@ -179,7 +179,8 @@ impl OpenError {
     }
 }
 
-pub(crate) fn is_disk_full(error: &io::Error) -> bool {
+/// Whether a device, or what one may use of it, has no room left.
+pub fn is_disk_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded

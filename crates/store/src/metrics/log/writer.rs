@@ -18,7 +18,7 @@ use super::frame::{self, Kind};
 use super::segment_name;
 use crate::bytes::{put_text, put_varint};
 use crate::metrics::options::Durability;
-use crate::metrics::refusal::AppendError;
+use crate::metrics::refusal::{AppendError, is_disk_full};
 use crate::metrics::vfs::{Vfs, VfsFile};
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -242,10 +242,10 @@ impl Log {
     }
 
     fn error(&self, state: &State, source: io::Error) -> AppendError {
-        match source.kind() {
-            _ if state.poisoned => AppendError::Poisoned,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::DiskFull,
-            _ => AppendError::Io {
+        match () {
+            () if state.poisoned => AppendError::Poisoned,
+            () if is_disk_full(&source) => AppendError::DiskFull,
+            () => AppendError::Io {
                 path: self.dir.join(segment_name(state.segment)),
                 source,
             },
