@@ -5,7 +5,7 @@
 //! never mistaken for a whole; a restore is gathered in the same way.
 
 use crate::layout::{JOURNALS, METRICS, STATE};
-use lapwing_store::metrics::{MetricsStore, OpenError};
+use lapwing_store::metrics::{MetricsStore, OpenError, is_disk_full};
 use lapwing_store::state::{StateError, check_database, copy_database};
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -30,6 +30,18 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+}
+
+impl BackupError {
+    /// Whether it was for want of room alone.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            BackupError::Metrics(error) => error.is_disk_full(),
+            BackupError::State(error) => error.is_disk_full(),
+            BackupError::Io { source, .. } => is_disk_full(source),
+            _ => false,
+        }
+    }
 }
 
 /// Copies what stands in `data`, whose metrics are open as `metrics`, to a directory that does not exist yet. Files that never

@@ -131,7 +131,7 @@ const GAUGES: [(&str, &str, Read<f64>); 9] = [
     (
         "lapwing_store_log_failed",
         "1 while the log cannot be written: nothing is accepted until it can.",
-        |n| f64::from(u8::from(n.log_poisoned)),
+        |n| f64::from(u8::from(n.log_failing)),
     ),
     (
         "lapwing_store_memory_limit_bytes",

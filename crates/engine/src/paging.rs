@@ -1,8 +1,9 @@
 //! From a rule to a page: rules are evaluated, what they found is written down, and only then does anything leave.
 //!
 //! Invariants: the samples of a tick go to the metrics store before its state is committed (when the store takes none,
-//! alerting goes on without them); nothing is sent before the commit that says so has been synced; a commit that fails
-//! stops all sending. The two locks are taken in the order
+//! alerting goes on without them); nothing is sent before the commit that says so has been synced; while commits fail
+//! nothing is sent. What happened meanwhile is owed to the state store, and the pages that were due are held: both go with the first
+//! commit that succeeds. The two locks are taken in the order
 //! `judging`, `dispatch`, and never across an await.
 
 use crate::clock::Clock;
@@ -78,6 +79,8 @@ struct Shared {
     transport: Transport,
     /// What became of attempts, until the next round writes it down: in a storm one commit serves many.
     ended: Mutex<Vec<Ended>>,
+    /// Pages of the round whose commit failed. It is the only one: no other is begun before what is owed is written.
+    held: Mutex<Vec<Notification>>,
     /// Something new may be due.
     wake: Notify,
     sends: Arc<Semaphore>,
@@ -107,6 +110,9 @@ struct Wait {
     /// Rules were away for longer than a sample counts: what is pushed may have to come again, and only time tells.
     was_long_away: bool,
 }
+
+/// How long a round waits after one whose commit failed.
+const RETRY_MS: i64 = 1_000;
 
 /// As long as PromQL looks back for a sample, less a scrape interval.
 const AWAY_MS_MAX: i64 = 240_000;
@@ -162,6 +168,7 @@ impl Paging {
             dispatch: Mutex::new(dispatcher),
             transport: Transport::new(),
             ended: Mutex::new(Vec::new()),
+            held: Mutex::new(Vec::new()),
             wake: Notify::new(),
             sends: Arc::new(Semaphore::new(SENDS_MAX)),
             writing: Compute::new("pages", 1),
@@ -182,7 +189,7 @@ impl Paging {
         dispatch.reload(options.notify.clone(), now_ms);
         self.shared.numbers.note_config(&options.notify);
         let batch = dispatch.take_batch();
-        self.commit(&batch);
+        self.commit_or_owe(batch);
         drop(dispatch);
         drop(judging);
         self.shared.wake.notify_one();
@@ -236,7 +243,7 @@ impl Paging {
         let mut dispatch = self.dispatch();
         dispatch.apply_events(&tick.events, now_ms);
         batch.merge(dispatch.take_batch());
-        self.commit(&batch);
+        self.commit_or_owe(batch);
         drop(dispatch);
         drop(judging);
         if tick.evaluations > 0 {
@@ -253,7 +260,7 @@ impl Paging {
         let mut dispatch = self.dispatch();
         self.take_outcomes(&mut dispatch);
         let batch = dispatch.take_batch();
-        self.commit(&batch);
+        self.commit_or_owe(batch);
     }
 
     fn take_outcomes(&self, dispatch: &mut Dispatcher) {
@@ -292,12 +299,22 @@ impl Paging {
 
     fn round(&self, alerts_max: usize, now_ms: i64) -> (Round, Option<i64>) {
         let mut dispatch = self.dispatch();
+        // Nothing else becomes due while the state cannot be written: it would be out of date when it leaves.
+        let nothing = || (Round::default(), Some(now_ms + RETRY_MS));
+        if let Err(error) = self.shared.state.commit(&StateBatch::default()) {
+            tracing::debug!(%error, "state still cannot be written");
+            return nothing();
+        }
         self.take_outcomes(&mut dispatch);
         let mut round = dispatch.due_up_to(alerts_max, now_ms);
         let batch = dispatch.take_batch();
-        if !self.commit(&batch) {
-            round = Round::default();
+        let mut held = self.shared.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.commit_or_owe(batch) {
+            held.append(&mut round.notifications);
+            return nothing();
         }
+        held.append(&mut round.notifications);
+        round.notifications = std::mem::take(&mut *held);
         (round, dispatch.next_wake_ms())
     }
 
@@ -361,20 +378,31 @@ impl Paging {
         }
     }
 
-    /// Alerts that another program found.
+    /// Alerts that another program found. False when they could not be written down: its sender repeats them, and they are
+    /// told when they can be.
     pub fn receive(&self, alerts: Vec<Alert>, now_ms: i64) -> bool {
         self.shared.numbers.note_received(&alerts, now_ms);
-        let kept = self.change(|dispatch| dispatch.apply_alerts(alerts, now_ms)).1;
+        let mut dispatch = self.dispatch();
+        dispatch.apply_alerts(alerts, now_ms);
+        let batch = dispatch.take_batch();
+        let kept = self.commit_or_owe(batch);
+        drop(dispatch);
         self.shared.wake.notify_one();
         kept
     }
 
-    /// Changes dispatch and syncs what follows; false when that failed and nothing will leave because of it.
+    /// Changes silences or acknowledgements and syncs what follows; false when that failed, and then nothing was changed.
     pub fn change<T>(&self, change: impl FnOnce(&mut Dispatcher) -> T) -> (T, bool) {
         let mut dispatch = self.dispatch();
+        let before = dispatch.wishes();
         let result = change(&mut dispatch);
         let batch = dispatch.take_batch();
-        let kept = self.commit(&batch);
+        let kept = is_kept(self.shared.state.commit(&batch));
+        if kept {
+            self.shared.numbers.note_decisions(&batch.decisions);
+        } else {
+            dispatch.restore(before);
+        }
         drop(dispatch);
         self.shared.wake.notify_one();
         (result, kept)
@@ -394,6 +422,9 @@ impl Paging {
     /// Brings the gauges to where things stand, for whoever reads the meter next.
     pub(crate) fn refresh_numbers(&self, now_ms: i64) {
         self.look(|dispatch| self.shared.numbers.look_at(dispatch, now_ms));
+        self.shared
+            .numbers
+            .note_state(self.shared.state.failure().is_some());
     }
 
     pub fn state_store(&self) -> &Arc<dyn StateStore> {
@@ -414,20 +445,12 @@ impl Paging {
         self.shared.wake.notified().await;
     }
 
-    fn commit(&self, batch: &StateBatch) -> bool {
+    fn commit_or_owe(&self, batch: StateBatch) -> bool {
         if batch.is_empty() {
             return true;
         }
-        match self.shared.state.commit(batch) {
-            Ok(()) => {
-                self.shared.numbers.note_decisions(&batch.decisions);
-                true
-            }
-            Err(error) => {
-                tracing::error!(%error, "state could not be written; nothing is sent on the strength of it");
-                false
-            }
-        }
+        self.shared.numbers.note_decisions(&batch.decisions);
+        is_kept(self.shared.state.commit_or_owe(batch))
     }
 
     fn judging(&self) -> MutexGuard<'_, Judging> {
@@ -439,5 +462,159 @@ impl Paging {
             .dispatch
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_kept(result: Result<(), StateError>) -> bool {
+    if let Err(error) = &result {
+        let error: &(dyn std::error::Error + 'static) = error;
+        tracing::error!(
+            error,
+            "state could not be written; nothing is sent on the strength of it"
+        );
+    }
+    result.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapwing_notify::config::load_notify_config;
+    use lapwing_notify::dispatch::{Silence, SilenceMatcher};
+    use lapwing_store::metrics::MetricsOptions;
+    use lapwing_store::state::{DecisionQuery, LedgerQuery, MemoryState};
+    use lapwing_types::{Decision, LedgerEntry};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    const T0: i64 = 1_700_000_000_000;
+
+    /// State on a disk that may be full.
+    #[derive(Default)]
+    struct Disk {
+        state: MemoryState,
+        owed: Mutex<StateBatch>,
+        is_full: AtomicBool,
+    }
+
+    impl StateStore for Disk {
+        fn load(&self, kind: StateKind) -> Result<Vec<(String, String)>, StateError> {
+            self.state.load(kind)
+        }
+
+        fn commit(&self, batch: &StateBatch) -> Result<(), StateError> {
+            if let Some(reason) = self.failure() {
+                return Err(StateError::Poisoned { reason });
+            }
+            let owed = std::mem::take(&mut *self.owed.lock().unwrap());
+            self.state.commit(&owed)?;
+            self.state.commit(batch)
+        }
+
+        fn commit_or_owe(&self, batch: StateBatch) -> Result<(), StateError> {
+            let result = self.commit(&batch);
+            result.inspect_err(|_| self.owed.lock().unwrap().merge(batch))
+        }
+
+        fn failure(&self) -> Option<String> {
+            self.is_full.load(Ordering::Relaxed).then(|| "full".to_owned())
+        }
+
+        fn decisions(&self, query: &DecisionQuery) -> Result<Vec<Decision>, StateError> {
+            self.state.decisions(query)
+        }
+
+        fn ledger(&self, query: &LedgerQuery) -> Result<Vec<LedgerEntry>, StateError> {
+            self.state.ledger(query)
+        }
+
+        fn forget_before(&self, before_ms: i64) -> Result<u64, StateError> {
+            self.state.forget_before(before_ms)
+        }
+    }
+
+    fn paging_on(disk: &Arc<Disk>) -> Paging {
+        let (clock, meter) = (Clock::simulated(T0), Meter::new());
+        let store = MetricsStore::in_memory(MetricsOptions::default());
+        let queries = Queries::new(
+            store,
+            clock.clone(),
+            &crate::options::EngineOptions::default().queries,
+            &meter,
+        );
+        let notify = "route: {receiver: w, group_by: [alertname], group_wait: 0s, group_interval: 1s}\n\
+                      receivers: [{name: w, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
+        let options = PagingOptions {
+            notify: Arc::new(load_notify_config(notify, &[], "").unwrap()),
+            ..PagingOptions::default()
+        };
+        Paging::start((disk.clone(), &queries), &options, &clock, &meter).unwrap()
+    }
+
+    fn alert(name: &str) -> Alert {
+        Alert {
+            labels: Labels::from_pairs([("alertname", name)]).unwrap(),
+            starts_at_ms: T0,
+            ends_at_ms: Some(T0 + 600_000),
+            ..Alert::default()
+        }
+    }
+
+    #[test]
+    fn pages_that_fell_due_on_a_full_disk_leave_when_there_is_room() {
+        let disk = Arc::new(Disk::default());
+        let paging = paging_on(&disk);
+        disk.is_full.store(true, Ordering::Relaxed);
+        assert!(!paging.receive(vec![alert("a")], T0));
+        let (round, next_ms) = paging.round(100, T0 + 1_000);
+        assert!(round.notifications.is_empty() && next_ms == Some(T0 + 1_000 + RETRY_MS));
+        disk.is_full.store(false, Ordering::Relaxed);
+        assert_eq!(paging.round(100, T0 + 2_000).0.notifications.len(), 1);
+
+        // Full between what is due and its commit: the page is held, and leaves once.
+        paging.receive(vec![alert("b")], T0 + 3_000);
+        let due = paging.dispatch().due_up_to(100, T0 + 4_000).notifications;
+        assert_eq!(due.len(), 1);
+        paging.shared.held.lock().unwrap().extend(due);
+        assert_eq!(paging.round(100, T0 + 5_000).0.notifications.len(), 1);
+        assert_eq!(paging.round(100, T0 + 6_000).0.notifications.len(), 0);
+    }
+
+    #[test]
+    fn what_was_refused_on_a_full_disk_does_not_take_effect() {
+        let disk = Arc::new(Disk::default());
+        let paging = paging_on(&disk);
+        let silence = || Silence {
+            id: String::new(),
+            matchers: vec![SilenceMatcher {
+                name: "alertname".to_owned(),
+                value: "a".to_owned(),
+                is_regex: false,
+                is_equal: true,
+            }],
+            starts_at_ms: T0,
+            ends_at_ms: T0 + 600_000,
+            updated_at_ms: T0,
+            created_by: "test".to_owned(),
+            comment: String::new(),
+            annotations: std::collections::BTreeMap::new(),
+            until_resolved: false,
+        };
+        let set = |now_ms| paging.change(|d| d.set_silence(silence(), now_ms));
+        let silenced = || {
+            let labels = alert("a").labels;
+            paging.look(|d| d.silences_of(&labels, T0 + 1)).len()
+        };
+        disk.is_full.store(true, Ordering::Relaxed);
+        assert!(!set(T0).1);
+        assert_eq!(silenced(), 0);
+        disk.is_full.store(false, Ordering::Relaxed);
+        let (id, kept) = set(T0);
+        assert!(kept);
+        assert_eq!(silenced(), 1);
+        disk.is_full.store(true, Ordering::Relaxed);
+        let id = id.unwrap();
+        assert!(!paging.change(|d| d.end_silence(&id, T0)).1);
+        assert_eq!(silenced(), 1);
+        assert_eq!(disk.load(StateKind::Silence).unwrap().len(), 1);
     }
 }

@@ -24,6 +24,7 @@ pub(crate) struct PagingNumbers {
     silences: [(SilenceState, Gauge); 3],
     groups: Gauge,
     dead_letters: Gauge,
+    state_failed: Gauge,
 }
 
 impl PagingNumbers {
@@ -81,6 +82,11 @@ impl PagingNumbers {
             dead_letters: meter.gauge(
                 "lapwing_pages_dead",
                 "Pages that nobody took and that are not tried again.",
+                &[],
+            ),
+            state_failed: meter.gauge(
+                "lapwing_state_failed",
+                "1 while the state database cannot be written: no page leaves until it can.",
                 &[],
             ),
         }
@@ -190,6 +196,10 @@ impl PagingNumbers {
     }
 
     /// Reads off what stands now.
+    pub(crate) fn note_state(&self, has_failed: bool) {
+        self.state_failed.set(f64::from(u8::from(has_failed)));
+    }
+
     pub(crate) fn look_at(&self, dispatch: &Dispatcher, now_ms: i64) {
         let (active, suppressed) = dispatch.count_alerts(now_ms);
         self.alerts_active.set(active as f64);

@@ -129,7 +129,7 @@ impl Health {
             changes,
             ..StateBatch::default()
         };
-        self.shared.state.commit(&rows)?;
+        self.shared.state.commit_or_owe(rows)?;
         Ok(known)
     }
 
@@ -154,7 +154,7 @@ impl Health {
     /// Writes down what changed before this returns. Blocks on the disk.
     pub(super) fn commit(&self) -> Result<(), StateError> {
         let changes = self.change(|board| board.take_changes());
-        self.shared.state.commit(&StateBatch {
+        self.shared.state.commit_or_owe(StateBatch {
             changes,
             ..StateBatch::default()
         })
@@ -239,7 +239,7 @@ impl Health {
             );
         }
         // In this order: what a query shows outlives a crash.
-        let kept = self.shared.state.commit(&rows);
+        let kept = self.shared.state.commit_or_owe(rows);
         append(engine, &batch, now_ms);
         match kept {
             Ok(()) => effects,

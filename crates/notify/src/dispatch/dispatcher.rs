@@ -1,13 +1,14 @@
 //! The dispatcher: configuration, state, and what it has decided since the last commit.
 
+use super::ack::Ack;
 use super::inhibition::Inhibition;
 use super::queue::Queue;
-use super::silence::CompiledSilences;
+use super::silence::{CompiledSilences, Silence};
 use super::state::DispatchState;
 use crate::config::NotifyConfig;
 use crate::message::Notification;
 use lapwing_types::{
-    Alert, Decision, DecisionReason, DecisionStep, Fingerprint, LedgerEntry, Severity, StateBatch,
+    Alert, Decision, DecisionReason, DecisionStep, Fingerprint, Kept, LedgerEntry, Severity, StateBatch,
 };
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -41,6 +42,13 @@ pub struct Dispatcher {
 pub struct Round {
     pub notifications: Vec<Notification>,
     pub has_more: bool,
+}
+
+/// What [`Dispatcher::restore`] goes back to.
+#[derive(Debug)]
+pub struct Wishes {
+    silences: Kept<Silence>,
+    acks: Kept<Ack>,
 }
 
 impl Dispatcher {
@@ -145,6 +153,21 @@ impl Dispatcher {
             .chain(alerts)
             .chain(self.queue.next_ms())
             .min()
+    }
+
+    /// What people asked for as it stands: silences and acknowledgements.
+    pub fn wishes(&self) -> Wishes {
+        Wishes {
+            silences: self.state.silences.clone(),
+            acks: self.state.acks.clone(),
+        }
+    }
+
+    /// Takes back what was asked for since, as if it had not been: for a request whose batch could not be kept.
+    pub fn restore(&mut self, wishes: Wishes) {
+        self.state.silences = wishes.silences;
+        self.state.acks = wishes.acks;
+        self.silences.rebuild(&self.state.silences);
     }
 
     /// What has to be synced before anything that `due` returned may leave.

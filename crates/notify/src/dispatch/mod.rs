@@ -35,7 +35,7 @@ mod withdraw;
 
 pub use ack::{Ack, AckError};
 pub use delivery::{Delivery, DeliveryStatus};
-pub use dispatcher::{Dispatcher, Round};
+pub use dispatcher::{Dispatcher, Round, Wishes};
 pub use handover::Handover;
 pub use silence::{Silence, SilenceError, SilenceMatcher, SilenceState};
 pub use state::DispatchState;

@@ -188,5 +188,16 @@ fn complain(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         text.push_str(&format!("\n  because: {cause}"));
     }
+    let is_full = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause
+            .downcast_ref()
+            .is_some_and(lapwing_store::metrics::is_disk_full);
+        io || cause
+            .downcast_ref()
+            .is_some_and(lapwing_store::state::StateError::is_disk_full)
+    };
+    if error.chain().any(is_full) {
+        text.push_str("\n  nothing that was kept is lost: make room on the disk (not in the data directory itself) and try again");
+    }
     eprintln!("{text}");
 }

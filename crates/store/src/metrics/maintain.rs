@@ -428,9 +428,9 @@ impl Upkeep {
     pub(crate) fn checkpoint(&mut self, core: &Core, disk: &Disk) -> Result<u64, OpenError> {
         let Some(log) = &core.log else { return Ok(0) };
         let fs = &*disk.fs;
-        let first_segment = log.cut().map_err(|e| OpenError::Damaged {
+        let first_segment = log.cut().map_err(|source| OpenError::Log {
             path: disk.dir.join("wal"),
-            reason: in_words(&e),
+            source,
         })?;
         let number = self.manifest.checkpoint.map_or(1, |n| n + 1);
         let size_bytes = checkpoint::write(core, fs, &disk.dir, number)?;

@@ -2,12 +2,15 @@
 //!
 //! A line of JSON and a line with its CRC-32 in hexadecimal. It is written aside, synced, renamed over the old one, and the
 //! directory synced: a crash leaves the old manifest or the new one. Everything that it does not name is debris.
+//!
+//! A store writes its first one before any block or checkpoint. So where these lie without a manifest, it was lost, and nobody
+//! knows which of them belong to the store: blocks that were merged or deleted from may lie beside those that took their place.
 
 use super::refusal::{OpenError, io_error};
 use super::vfs::{Vfs, read_whole};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const NAME: &str = "MANIFEST";
 const VERSION: u32 = 1;
@@ -41,12 +44,26 @@ impl Default for Manifest {
 }
 
 impl Manifest {
-    /// A directory without a manifest is a new store, or one that crashed before its first checkpoint.
+    /// A directory without a manifest is a new store, or one that crashed before it had written anything but a log.
     pub(crate) fn read(fs: &dyn Vfs, dir: &Path) -> Result<Manifest, OpenError> {
+        Ok(Manifest::find(fs, dir)?.unwrap_or_default())
+    }
+
+    /// Also writes the first one.
+    pub(crate) fn read_or_begin(fs: &dyn Vfs, dir: &Path) -> Result<Manifest, OpenError> {
+        if let Some(manifest) = Manifest::find(fs, dir)? {
+            return Ok(manifest);
+        }
+        let manifest = Manifest::default();
+        manifest.write(fs, dir)?;
+        Ok(manifest)
+    }
+
+    fn find(fs: &dyn Vfs, dir: &Path) -> Result<Option<Manifest>, OpenError> {
         let path = dir.join(NAME);
         let bytes = match read_whole(fs, &path) {
             Ok(bytes) => bytes,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Manifest::default()),
+            Err(e) if e.kind() == ErrorKind::NotFound => return none_expected(fs, dir, path).map(|()| None),
             Err(source) => {
                 return Err(OpenError::Io {
                     action: "reading",
@@ -55,7 +72,7 @@ impl Manifest {
                 });
             }
         };
-        let damaged = |reason: &str| OpenError::Damaged {
+        let damaged = |reason: &str| OpenError::Manifest {
             path: path.clone(),
             reason: reason.to_owned(),
         };
@@ -73,7 +90,7 @@ impl Manifest {
             });
         }
         manifest.plausible().map_err(damaged)?;
-        Ok(manifest)
+        Ok(Some(manifest))
     }
 
     /// A checksum says that the line is what someone wrote, not that it was this program: names must stay inside the
@@ -107,5 +124,78 @@ impl Manifest {
         file.sync().map_err(io_error("syncing", &aside))?;
         fs.rename(&aside, &path).map_err(io_error("renaming to", &path))?;
         fs.sync_dir(dir).map_err(io_error("syncing", dir))
+    }
+}
+
+fn none_expected(fs: &dyn Vfs, dir: &Path, path: PathBuf) -> Result<(), OpenError> {
+    for part in ["blocks", "checkpoint"] {
+        let part = dir.join(part);
+        if !fs.list(&part).map_err(io_error("listing", &part))?.is_empty() {
+            return Err(OpenError::Manifest {
+                path,
+                reason: format!("it is missing, and {} is not empty", part.display()),
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MetricsOptions, MetricsStore};
+    use super::*;
+    use lapwing_types::Labels;
+
+    const T0: i64 = 1_700_000_000_000;
+
+    fn open(dir: &Path) -> Result<MetricsStore, OpenError> {
+        MetricsStore::open(dir, MetricsOptions::default(), T0)
+    }
+
+    fn store_with_a_sample(dir: &Path) -> MetricsStore {
+        let store = open(dir).unwrap();
+        let mut appender = store.appender("test", T0);
+        let series = appender.series(&Labels::from_pairs([("__name__", "m")]).unwrap());
+        appender.push(series.unwrap(), T0, 1.0);
+        assert_eq!(appender.commit().unwrap().samples, 1);
+        store
+    }
+
+    fn check_refused(dir: &Path, reason: &str) {
+        for error in [open(dir).err(), MetricsStore::verify_dir(dir).err()] {
+            let text = error.unwrap().to_string();
+            assert!(text.contains(reason) && text.contains("backup"), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_removed_when_the_manifest_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store_with_a_sample(dir.path());
+        store.checkpoint().unwrap();
+        drop(store);
+        let manifest = dir.path().join(NAME);
+        let whole = std::fs::read(&manifest).unwrap();
+        std::fs::remove_file(&manifest).unwrap();
+        check_refused(dir.path(), "it is missing");
+        std::fs::write(&manifest, &whole[1..]).unwrap();
+        check_refused(dir.path(), "its checksum does not match");
+        std::fs::write(&manifest, &whole).unwrap();
+        assert_eq!(open(dir.path()).unwrap().numbers().head_series, 1);
+
+        std::fs::remove_dir_all(dir.path().join("checkpoint")).unwrap();
+        std::fs::create_dir_all(dir.path().join("blocks/1")).unwrap();
+        std::fs::remove_file(&manifest).unwrap();
+        check_refused(dir.path(), "it is missing");
+        assert!(dir.path().join("blocks/1").exists());
+    }
+
+    #[test]
+    fn a_store_that_has_only_a_log_opens_without_a_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(store_with_a_sample(dir.path()));
+        std::fs::remove_file(dir.path().join(NAME)).unwrap();
+        assert!(MetricsStore::verify_dir(dir.path()).unwrap().is_whole());
+        assert_eq!(open(dir.path()).unwrap().numbers().head_series, 1);
     }
 }

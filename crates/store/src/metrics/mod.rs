@@ -48,7 +48,7 @@ pub use log::replay::DamagedRange;
 pub use losses::{BlockLosses, LostStretch};
 pub use maintain::MaintenanceReport;
 pub use options::{Durability, MetricsLimits, MetricsOptions, Retention, TierPolicy};
-pub use refusal::{AppendError, AppendOutcome, OpenError, Refusal, Refused};
+pub use refusal::{AppendError, AppendOutcome, OpenError, Refusal, Refused, is_disk_full};
 pub use replay::OpenReport;
 pub use snapshot::Snapshot;
 pub use stats::{DamageCount, MemoryParts, StoreNumbers, StoreStats};

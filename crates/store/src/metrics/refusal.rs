@@ -3,6 +3,7 @@
 
 use lapwing_types::{HistogramError, Labels, LimitExceeded, format_duration_ms};
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
 /// Why one series or sample was refused.
@@ -142,6 +143,18 @@ pub enum OpenError {
     Version { path: PathBuf, found: u32, known: u32 },
     #[error("{path} is damaged: {reason}")]
     Damaged { path: PathBuf, reason: String },
+    #[error(
+        "{path} is damaged: {reason}\n\
+         it says which files belong to the store, so nothing was opened and nothing was removed: put the directory back from a backup \
+         (`lapwing restore`), or move it away to begin with an empty store; do not delete the manifest"
+    )]
+    Manifest { path: PathBuf, reason: String },
+    #[error("beginning another segment of the log in {path}")]
+    Log {
+        path: PathBuf,
+        #[source]
+        source: AppendError,
+    },
     #[error("{path} exists already")]
     Exists { path: PathBuf },
     #[error("a store in memory has no files")]
@@ -153,6 +166,25 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl OpenError {
+    /// Whether it was for want of room alone: trying again helps once there is some.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            OpenError::Log { source, .. } => matches!(source, AppendError::DiskFull),
+            OpenError::Io { source, .. } => is_disk_full(source),
+            _ => false,
+        }
+    }
+}
+
+/// Whether a device, or what one may use of it, has no room left.
+pub fn is_disk_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 pub(crate) fn io_error(

@@ -52,6 +52,8 @@ pub struct StoreNumbers {
     pub log_segments: u64,
     pub log_since_checkpoint_bytes: u64,
     pub log_poisoned: bool,
+    /// The last attempt to write to the log came to nothing, or none will before the store is opened again.
+    pub log_failing: bool,
     pub memory: MemoryParts,
     pub memory_limit_bytes: u64,
     /// Since the store was opened, by reason.
@@ -122,6 +124,7 @@ pub(crate) fn numbers(core: &Core) -> StoreNumbers {
         log_segments: log.map_or(0, |l| l.segment),
         log_since_checkpoint_bytes: log.map_or(0, |l| l.size_since_cut_bytes),
         log_poisoned: log.is_some_and(|l| l.poisoned),
+        log_failing: log.is_some_and(|l| l.failing),
         memory,
         memory_limit_bytes: core.limits().memory_limit_bytes,
         refused: refused.collect(),

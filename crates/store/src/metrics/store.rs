@@ -56,7 +56,7 @@ impl MetricsStore {
         let lock = take_lock(dir)?;
         let log_dir = dir.join("wal");
         let mut core = Core::new(options, None);
-        let manifest = Manifest::read(&*fs, dir)?;
+        let manifest = Manifest::read_or_begin(&*fs, dir)?;
         let mut report = OpenReport {
             debris_removed: remove_debris(&*fs, dir, &manifest)?,
             ..OpenReport::default()

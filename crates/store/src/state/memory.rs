@@ -62,6 +62,14 @@ impl StateStore for MemoryState {
         Ok(())
     }
 
+    fn commit_or_owe(&self, batch: StateBatch) -> Result<(), StateError> {
+        self.commit(&batch)
+    }
+
+    fn failure(&self) -> Option<String> {
+        None
+    }
+
     fn decisions(&self, query: &DecisionQuery) -> Result<Vec<Decision>, StateError> {
         let inner = self.lock();
         let mut found: Vec<Decision> = inner

@@ -30,9 +30,16 @@ pub trait StateStore: Send + Sync {
     /// All rows of a kind, as key and JSON, ascending by key.
     fn load(&self, kind: StateKind) -> Result<Vec<(String, String)>, StateError>;
 
-    /// All or nothing; synced to disk when this returns. After a failure the store is poisoned: nothing may be sent on
-    /// the strength of state that might not be there.
+    /// All or nothing, with what is owed; synced to disk when this returns. After a failure nothing may be sent on the strength of
+    /// state that might not be there: for want of room the next commit is tried anew, after anything else the store is poisoned.
     fn commit(&self, batch: &StateBatch) -> Result<(), StateError>;
+
+    /// As [`StateStore::commit`], for what has happened already: where there is no room, it is owed and written with the next
+    /// commit, be that an empty one.
+    fn commit_or_owe(&self, batch: StateBatch) -> Result<(), StateError>;
+
+    /// Why the last commit came to nothing; `None` where it was kept.
+    fn failure(&self) -> Option<String>;
 
     /// Decision records, the newest first.
     fn decisions(&self, query: &DecisionQuery) -> Result<Vec<Decision>, StateError>;
@@ -70,4 +77,17 @@ pub enum StateError {
     TooNew { found: i64, known: i64 },
     #[error("the state database failed earlier ({reason}); nothing is written to it until a restart")]
     Poisoned { reason: String },
+}
+
+impl StateError {
+    /// Whether it was for want of room alone: trying again helps once there is some.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            StateError::Open { source, .. } | StateError::Database { source, .. } => {
+                sqlite::is_disk_full(source)
+            }
+            StateError::Sync { source, .. } => crate::metrics::is_disk_full(source),
+            _ => false,
+        }
+    }
 }

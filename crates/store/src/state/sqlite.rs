@@ -8,7 +8,9 @@
 //! their own, each at the place of its key, would be seven hundred pages for one request of 256 alerts.
 //!
 //! Invariant: after a failed commit nothing more is written (`Poisoned`), because a failed sync may have thrown pages away
-//! that a later sync would not report again.
+//! that a later sync would not report again. A full disk alone is different: nothing was synced, the transaction is rolled back,
+//! and the next commit is tried as if nothing had been. What could not be refused meanwhile (time went on) is owed: it waits in
+//! memory and is written before all else.
 
 use super::current::{self, Current};
 use super::history::{self, History};
@@ -16,7 +18,8 @@ use super::queries::{DecisionQuery, LedgerQuery, rows};
 use super::{StateError, StateStore, schema};
 use lapwing_types::{Decision, LedgerEntry, LedgerEvent, StateBatch, StateKind};
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, Row, params, params_from_iter};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,8 +31,16 @@ struct Inner {
     connection: Connection,
     current: Current,
     history: History,
-    poisoned: Option<String>,
+    /// A transaction failed, and what `current` and `history` noted of it is not so.
+    is_index_stale: bool,
+    /// Why the last commit came to nothing.
+    failure: Option<String>,
+    is_poisoned: bool,
+    owed: StateBatch,
 }
+
+/// Of decisions, and of entries in the ledger, that wait for room; older ones are let go of.
+const OWED_ENTRIES_MAX: usize = 10_000;
 
 /// Pages in the log (16 MiB of them) before it is moved into the database: a page that changes with every commit is moved once.
 const LOG_PAGES_MAX: i64 = 4_096;
@@ -73,7 +84,10 @@ impl SqliteState {
                 current: Current::open(&connection).map_err(&wrong)?,
                 history: History::open(&connection).map_err(&wrong)?,
                 connection,
-                poisoned: None,
+                is_index_stale: false,
+                failure: None,
+                is_poisoned: false,
+                owed: StateBatch::default(),
             }),
         })
     }
@@ -91,22 +105,16 @@ impl StateStore for SqliteState {
     }
 
     fn commit(&self, batch: &StateBatch) -> Result<(), StateError> {
-        if batch.is_empty() {
-            return Ok(());
-        }
+        self.lock().commit(batch)
+    }
+
+    fn commit_or_owe(&self, batch: StateBatch) -> Result<(), StateError> {
         let mut inner = self.lock();
-        if let Some(reason) = &inner.poisoned {
-            return Err(StateError::Poisoned {
-                reason: reason.clone(),
-            });
-        }
-        inner.write(batch).map_err(|source| {
-            inner.poisoned = Some(source.to_string());
-            StateError::Database {
-                what: "writing state",
-                source,
-            }
-        })
+        inner.commit(&batch).inspect_err(|_| inner.owe(batch))
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.lock().failure.clone()
     }
 
     fn decisions(&self, query: &DecisionQuery) -> Result<Vec<Decision>, StateError> {
@@ -135,9 +143,9 @@ impl StateStore for SqliteState {
 
     fn forget_before(&self, before_ms: i64) -> Result<u64, StateError> {
         let mut inner = self.lock();
-        inner
-            .forget_before(before_ms)
-            .map_err(failed("forgetting old history"))
+        let result = inner.forget_before(before_ms);
+        inner.is_index_stale |= result.is_err();
+        result.map_err(failed("forgetting old history"))
     }
 }
 
@@ -202,21 +210,88 @@ impl Filter {
 }
 
 impl Inner {
+    fn commit(&mut self, batch: &StateBatch) -> Result<(), StateError> {
+        if batch.is_empty() && self.owed.is_empty() {
+            return Ok(());
+        }
+        if self.is_poisoned {
+            let reason = self.failure.clone().unwrap_or_default();
+            return Err(StateError::Poisoned { reason });
+        }
+        match self.write(batch) {
+            Ok(()) => {
+                self.failure = None;
+                Ok(())
+            }
+            Err(source) => {
+                self.failure = Some(source.to_string());
+                self.is_index_stale = true;
+                self.is_poisoned = !is_disk_full(&source);
+                Err(StateError::Database {
+                    what: "writing state",
+                    source,
+                })
+            }
+        }
+    }
+
+    /// What is owed, and then this.
     fn write(&mut self, batch: &StateBatch) -> rusqlite::Result<()> {
+        self.renew_index()?;
         let transaction = self.connection.transaction()?;
-        self.current.write(&transaction, &batch.changes)?;
-        self.history.write(&transaction, &batch.decisions)?;
-        log(&transaction, &batch.ledger)?;
-        transaction.commit()
+        for batch in [&self.owed, batch] {
+            self.current.write(&transaction, &batch.changes)?;
+            self.history.write(&transaction, &batch.decisions)?;
+            log(&transaction, &batch.ledger)?;
+        }
+        transaction.commit()?;
+        self.owed = StateBatch::default();
+        Ok(())
+    }
+
+    /// Of each row the last word alone: what is owed does not outgrow what there is.
+    fn owe(&mut self, batch: StateBatch) {
+        if self.is_poisoned {
+            return;
+        }
+        self.owed.merge(batch);
+        let StateBatch {
+            changes,
+            decisions,
+            ledger,
+        } = &mut self.owed;
+        let mut said = HashSet::new();
+        changes.reverse();
+        changes.retain(|change| said.insert((change.kind, change.key.clone())));
+        changes.reverse();
+        decisions.drain(..decisions.len().saturating_sub(OWED_ENTRIES_MAX));
+        ledger.drain(..ledger.len().saturating_sub(OWED_ENTRIES_MAX));
+    }
+
+    fn renew_index(&mut self) -> rusqlite::Result<()> {
+        if self.is_index_stale {
+            self.current = Current::open(&self.connection)?;
+            self.history = History::open(&self.connection)?;
+            self.is_index_stale = false;
+        }
+        Ok(())
     }
 
     fn forget_before(&mut self, before_ms: i64) -> rusqlite::Result<u64> {
+        self.renew_index()?;
         let transaction = self.connection.transaction()?;
         let decisions = self.history.forget_before(&transaction, before_ms)?;
         let entries = transaction.execute("DELETE FROM ledger WHERE at_ms < ?1", [before_ms])?;
         transaction.commit()?;
         Ok(decisions + entries as u64)
     }
+}
+
+/// Without room for its shared memory, which is a file as well, SQLite speaks of input and output.
+pub(super) fn is_disk_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == ErrorCode::DiskFull || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    })
 }
 
 fn log(connection: &Connection, entries: &[LedgerEntry]) -> rusqlite::Result<()> {
@@ -254,4 +329,57 @@ fn ledger_entry(row: &Row<'_>) -> rusqlite::Result<Option<LedgerEntry>> {
         attempt: row.get(6)?,
         detail: row.get(7)?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapwing_types::StateChange;
+
+    fn silence(key: &str, json: &str) -> StateBatch {
+        StateBatch {
+            changes: vec![StateChange {
+                kind: StateKind::Silence,
+                key: key.to_owned(),
+                json: Some(json.to_owned()),
+            }],
+            ..StateBatch::default()
+        }
+    }
+
+    /// Longer than a page of the database, and not to be packed.
+    fn long() -> String {
+        let numbers = (0..4_000u64).map(|n| xxhash_rust::xxh3::xxh3_64(&n.to_le_bytes()).to_string());
+        numbers.collect()
+    }
+
+    #[test]
+    fn a_full_disk_refuses_what_needs_room_and_is_forgotten_when_there_is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let state = SqliteState::open(&path).unwrap();
+        let limit = |pages: i64| {
+            let inner = state.lock();
+            inner
+                .connection
+                .pragma_update(None, "max_page_count", pages)
+                .unwrap();
+        };
+        state.commit(&silence("before", "1")).unwrap();
+        limit(1);
+        assert!(state.commit(&silence("refused", &long())).is_err());
+        assert!(state.failure().unwrap().contains("full"));
+        assert!(state.commit_or_owe(silence("owed", &long())).is_err());
+        assert!(state.commit_or_owe(silence("owed", "2")).is_err());
+        limit(1 << 20);
+        state.commit(&silence("after", "3")).unwrap();
+        assert_eq!(state.failure(), None);
+        let expect = [("after", "3"), ("before", "1"), ("owed", "2")];
+        let expect = expect.map(|(key, json)| (key.to_owned(), json.to_owned()));
+        assert_eq!(state.load(StateKind::Silence).unwrap(), expect);
+        drop(state);
+        let again = SqliteState::open(&path).unwrap();
+        again.commit(&StateBatch::default()).unwrap();
+        assert_eq!(again.load(StateKind::Silence).unwrap(), expect);
+    }
 }

@@ -168,19 +168,19 @@ impl FloatHistogram {
     }
 
     /// Widens the own zero bucket until it ends outside of every populated bucket of both; the other's zero count at
-    /// that width is returned.
+    /// that width is returned. A threshold of NaN, which cannot be compared, is let be.
     fn reconcile_zero_buckets(&mut self, other: &FloatHistogram) -> f64 {
         let (mut count, mut threshold) = (other.zero_count, other.zero_threshold);
-        while threshold != self.zero_threshold {
+        loop {
             if self.zero_threshold > threshold {
                 (count, threshold) = other.zero_count_at(self.zero_threshold);
-            }
-            if threshold > self.zero_threshold {
+            } else if threshold > self.zero_threshold {
                 (self.zero_count, self.zero_threshold) = self.zero_count_at(threshold);
                 self.drop_buckets_in_zero();
+            } else {
+                return count;
             }
         }
-        count
     }
 
     /// The zero count with a larger threshold. A threshold inside a populated bucket is moved to that bucket's end.
@@ -369,6 +369,41 @@ mod tests {
         assert_eq!(*a.custom_bounds, [2.0]);
         assert_eq!(a.positive, [12.0, 52.0]);
         assert_eq!(a.add(&exponential(0, 0, &[1.0])), Err(IncompatibleSchemas));
+    }
+
+    /// No door lets these in; a log or a block may hold them nevertheless.
+    #[test]
+    fn arithmetic_ends_whatever_it_is_given() {
+        let far = |offset| FloatHistogram {
+            negative_spans: vec![Span { offset, length: 2 }],
+            negative: vec![1.0, 2.0],
+            ..exponential(8, offset, &[1.0, 2.0])
+        };
+        let mut odd = vec![
+            exponential(0, 0, &[3.0, 5.0]),
+            exponential(99, 0, &[1.0]),
+            exponential(-99, 0, &[1.0]),
+        ];
+        odd.extend([i32::MIN, i32::MIN + 1, i32::MAX - 1, i32::MAX].map(far));
+        let thresholds = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.75];
+        odd.extend(thresholds.map(|zero_threshold| FloatHistogram {
+            zero_threshold,
+            zero_count: 1.0,
+            ..far(-1)
+        }));
+        let bounds: [&[f64]; 3] = [&[f64::NAN], &[f64::INFINITY, 1.0], &[1.0, f64::NAN, 2.0]];
+        odd.extend(bounds.map(|bounds| FloatHistogram {
+            custom_bounds: Arc::from(bounds),
+            ..exponential(CUSTOM_BUCKETS_SCHEMA, 0, &[1.0, 1.0])
+        }));
+        for a in &odd {
+            for b in &odd {
+                let mut sum = super::super::CompensatedSum::new(a);
+                assert_eq!(sum.add(b).is_ok(), a.clone().subtract(b).is_ok(), "{a:?} {b:?}");
+                a.is_reset_after(b);
+            }
+            a.all_buckets();
+        }
     }
 
     #[test]

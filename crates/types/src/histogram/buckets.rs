@@ -50,7 +50,9 @@ fn power_of_two(fraction: f64, exponent: i64) -> f64 {
 
 /// The bucket at a lower schema into which a bucket falls.
 pub(super) fn coarser_index(index: i32, from_schema: i32, to_schema: i32) -> i32 {
-    ((index - 1) >> (from_schema - to_schema)) + 1
+    // From 31 on it is bucket 0 or 1, as far as bits go.
+    let shift = from_schema.saturating_sub(to_schema).clamp(0, 31);
+    ((index - 1) >> shift) + 1
 }
 
 /// One side as (index, count) pairs, ascending.

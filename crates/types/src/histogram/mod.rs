@@ -115,9 +115,19 @@ pub enum HistogramError {
     },
     #[error("custom bounds are not ascending at position {index}")]
     BoundsOrder { index: usize },
+    #[error("custom bound {index} is {value}, which is no finite number")]
+    BoundNotFinite { index: usize, value: f64 },
     #[error("histogram with custom bounds has {what}")]
     CustomShape { what: &'static str },
+    #[error("zero threshold {value} is not a finite number of at least 0")]
+    ZeroThreshold { value: f64 },
+    #[error("{side} spans reach beyond bucket {BUCKET_INDEX_MAX} or -{BUCKET_INDEX_MAX}")]
+    IndexRange { side: &'static str },
 }
+
+/// No bucket lies further from bucket 0. The finest grid needs 275 000 for all floats there are; with this, neither neighbours
+/// nor distances of buckets leave the range of their type.
+const BUCKET_INDEX_MAX: i64 = 1 << 30;
 
 impl Default for FloatHistogram {
     fn default() -> Self {
@@ -183,6 +193,12 @@ impl Histogram {
         if !custom && !(-4..=8).contains(&self.schema) {
             return Err(HistogramError::UnknownSchema { schema: self.schema });
         }
+        // Bounds are compared with it, and no comparison with NaN comes to an end.
+        if !self.zero_threshold.is_finite() || self.zero_threshold < 0.0 {
+            return Err(HistogramError::ZeroThreshold {
+                value: self.zero_threshold,
+            });
+        }
         let float = self.to_float();
         check_side("positive", &float.positive_spans, &float.positive)?;
         check_side("negative", &float.negative_spans, &float.negative)?;
@@ -213,11 +229,11 @@ impl Histogram {
     }
 
     fn validate_custom(&self, float: &FloatHistogram) -> Result<(), HistogramError> {
-        if let Some(index) = self
-            .custom_bounds
-            .windows(2)
-            .position(|w| w[0] >= w[1] || w[1].is_nan())
-        {
+        if let Some(index) = self.custom_bounds.iter().position(|b| !b.is_finite()) {
+            let value = self.custom_bounds[index];
+            return Err(HistogramError::BoundNotFinite { index, value });
+        }
+        if let Some(index) = self.custom_bounds.windows(2).position(|w| w[0] >= w[1]) {
             return Err(HistogramError::BoundsOrder { index: index + 1 });
         }
         if float.zero_count != 0.0 || self.zero_threshold != 0.0 {
@@ -261,17 +277,18 @@ impl FloatHistogram {
     }
 }
 
-/// The bucket indexes that spans stand for, in order.
+/// The bucket indexes that spans stand for, in order; those of spans that are not valid end at the largest there may be.
 pub fn span_indexes(spans: &[Span]) -> impl Iterator<Item = i32> + '_ {
     let mut next = 0i64;
     spans.iter().flat_map(move |span| {
         let first = next + i64::from(span.offset);
         next = first + i64::from(span.length);
-        (first..next).map(|i| i as i32)
+        (first..next).map(|i| i.clamp(-BUCKET_INDEX_MAX, BUCKET_INDEX_MAX) as i32)
     })
 }
 
 fn check_side(side: &'static str, spans: &[Span], buckets: &[f64]) -> Result<(), HistogramError> {
+    let mut end = 0i64;
     for (index, span) in spans.iter().enumerate() {
         if index > 0 && span.offset < 0 {
             return Err(HistogramError::NegativeOffset {
@@ -279,6 +296,11 @@ fn check_side(side: &'static str, spans: &[Span], buckets: &[f64]) -> Result<(),
                 index,
                 offset: span.offset,
             });
+        }
+        let first = end + i64::from(span.offset);
+        end = first + i64::from(span.length);
+        if first < -BUCKET_INDEX_MAX || end > BUCKET_INDEX_MAX {
+            return Err(HistogramError::IndexRange { side });
         }
     }
     let described: u64 = spans.iter().map(|s| u64::from(s.length)).sum();
@@ -354,6 +376,27 @@ mod tests {
             },
             "custom bounds are not ascending at position 1",
         );
+        check(
+            |h| h.positive_spans[0].offset = i32::MAX - 1,
+            "positive spans reach beyond bucket 1073741824 or -1073741824",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_no_bound() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.5] {
+            let expect = format!("zero threshold {value} is not a finite number of at least 0");
+            check(|h| h.zero_threshold = value, &expect);
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let expect = format!("custom bound 0 is {value}, which is no finite number");
+            let custom = |h: &mut Histogram| {
+                h.schema = CUSTOM_BUCKETS_SCHEMA;
+                h.zero_threshold = 0.0;
+                h.custom_bounds = Arc::from([value]);
+            };
+            check(custom, &expect);
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ use axum::response::{IntoResponse, Response};
 use lapwing::backup::back_up;
 use serde_json::json;
 
+const NOT_DELETED: &str = "no room on the disk: not all was deleted, and what was may be back after a restart; try again when there is room";
+const NOT_COPIED: &str = "no room on the disk: no snapshot was taken, try again when there is room";
+
 pub(crate) async fn delete_series(
     State(state): State<AppState>,
     params: Params,
@@ -29,7 +32,10 @@ pub(crate) async fn delete_series(
         for selection in &selections {
             store
                 .delete(&selection.matchers, start_ms, end_ms)
-                .map_err(|e| e.to_string())?;
+                .map_err(|e| match e.is_disk_full() {
+                    true => ApiError::new(ErrorClass::Unavailable, NOT_DELETED),
+                    false => ApiError::internal(format!("{:#}", anyhow::Error::new(e))),
+                })?;
         }
         Ok(())
     })
@@ -41,7 +47,7 @@ pub(crate) async fn clean_tombstones(State(state): State<AppState>) -> Result<Re
     let (store, now_ms) = (state.engine.store().clone(), state.engine.now_ms());
     admin_work(&state, move || match store.maintain(now_ms).failures.first() {
         None => Ok(()),
-        Some(failure) => Err(failure.clone()),
+        Some(failure) => Err(ApiError::internal(failure.clone())),
     })
     .await
 }
@@ -62,7 +68,10 @@ pub(crate) async fn snapshot(State(state): State<AppState>, params: Params) -> R
         .compute_queries(move || back_up(&data, &store, &to))
         .await
         .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(|e| ApiError::internal(format!("{:#}", anyhow::Error::new(e))))?;
+        .map_err(|e| match e.is_disk_full() {
+            true => ApiError::new(ErrorClass::Unavailable, NOT_COPIED),
+            false => ApiError::internal(format!("{:#}", anyhow::Error::new(e))),
+        })?;
     Success::json(&json!({ "name": name }))
 }
 
@@ -79,13 +88,12 @@ fn admin_allowed(state: &AppState) -> Result<(), ApiError> {
 
 async fn admin_work(
     state: &AppState,
-    work: impl FnOnce() -> Result<(), String> + Send + 'static,
+    work: impl FnOnce() -> Result<(), ApiError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     state
         .engine
         .compute_queries(work)
         .await
-        .map_err(|e| ApiError::internal(e.to_string()))?
-        .map_err(ApiError::internal)?;
+        .map_err(|e| ApiError::internal(e.to_string()))??;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -74,7 +74,7 @@ pub(crate) async fn settings(State(state): State<AppState>) -> Result<Success, A
 pub(crate) async fn doctor(State(state): State<AppState>) -> Result<Success, ApiError> {
     let now_ms = state.engine.now_ms();
     let mut last = state.doctor.lock().await;
-    let (at_ms, findings) = match last.take() {
+    let (at_ms, mut findings) = match last.take() {
         Some((at_ms, findings)) if now_ms - at_ms < DOCTOR_KEPT_MS => (at_ms, findings),
         _ => {
             let place = Place {
@@ -87,7 +87,28 @@ pub(crate) async fn doctor(State(state): State<AppState>) -> Result<Success, Api
         }
     };
     *last = Some((at_ms, findings.clone()));
+    findings.extend(writing_findings(&state));
     Success::json(&json!({ "at_ms": at_ms, "findings": findings }))
+}
+
+/// What cannot be written now; the doctor of a Lapwing that does not run has no such thing to say.
+fn writing_findings(state: &AppState) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(reason) = state.engine.paging().state_store().failure() {
+        findings.push(Finding::error(
+            "state",
+            format!("the state database cannot be written ({reason}): no page leaves, no silence is taken"),
+            "on a full disk make room, and it goes on by itself; after anything else look at the disk and restart Lapwing",
+        ));
+    }
+    if state.engine.store().numbers().log_failing {
+        findings.push(Finding::error(
+            "log",
+            "the log of samples cannot be written: nothing is accepted",
+            "on a full disk make room, and it goes on by itself; after anything else look at the disk and restart Lapwing",
+        ));
+    }
+    findings
 }
 
 /// On a thread of its own: the channels that are looked at may be used by one thread only.

@@ -18,7 +18,7 @@ use super::frame::{self, Kind};
 use super::segment_name;
 use crate::bytes::{put_text, put_varint};
 use crate::metrics::options::Durability;
-use crate::metrics::refusal::AppendError;
+use crate::metrics::refusal::{AppendError, is_disk_full};
 use crate::metrics::vfs::{Vfs, VfsFile};
 use parking_lot::{Condvar, Mutex};
 use std::io;
@@ -51,6 +51,8 @@ struct State {
     synced: u64,
     syncing: bool,
     poisoned: bool,
+    /// The last attempt to write came to nothing.
+    failing: bool,
     closed: bool,
     size_since_cut_bytes: u64,
 }
@@ -61,6 +63,8 @@ pub(crate) struct LogStatus {
     pub(crate) segment: u64,
     pub(crate) size_since_cut_bytes: u64,
     pub(crate) poisoned: bool,
+    /// Nothing can be written: for now, for want of room say, or until the store is opened again.
+    pub(crate) failing: bool,
 }
 
 impl Log {
@@ -87,6 +91,7 @@ impl Log {
                 synced: 0,
                 syncing: false,
                 poisoned: false,
+                failing: false,
                 closed: false,
                 size_since_cut_bytes: 0,
             }),
@@ -165,6 +170,7 @@ impl Log {
             segment: state.segment,
             size_since_cut_bytes: state.size_since_cut_bytes,
             poisoned: state.poisoned,
+            failing: state.failing || state.poisoned,
         }
     }
 
@@ -178,6 +184,12 @@ impl Log {
 
     fn write(&self, state: &mut State, framed: &[u8]) -> Result<(), AppendError> {
         self.usable(state)?;
+        let result = self.write_usable(state, framed);
+        state.failing = result.is_err();
+        result
+    }
+
+    fn write_usable(&self, state: &mut State, framed: &[u8]) -> Result<(), AppendError> {
         if state.offset > SEGMENT_BYTES_MAX {
             // Without room for another segment this one grows on.
             match self.rotate(state) {
@@ -230,10 +242,10 @@ impl Log {
     }
 
     fn error(&self, state: &State, source: io::Error) -> AppendError {
-        match source.kind() {
-            _ if state.poisoned => AppendError::Poisoned,
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::DiskFull,
-            _ => AppendError::Io {
+        match () {
+            () if state.poisoned => AppendError::Poisoned,
+            () if is_disk_full(&source) => AppendError::DiskFull,
+            () => AppendError::Io {
                 path: self.dir.join(segment_name(state.segment)),
                 source,
             },
