@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
+use lapwing_store::metrics::AppendOutcome;
 use std::error::Error;
 use std::fmt::Write;
 use std::io::Read;
@@ -184,6 +185,17 @@ pub(crate) fn gunzip(packed: &[u8], unpacked_bytes_max: usize) -> Result<Bytes, 
         ));
     }
     Ok(out.into())
+}
+
+/// Nothing was kept for want of memory alone: whoever sent it should send it again.
+pub(crate) fn unless_for_later(outcome: AppendOutcome) -> Result<AppendOutcome, Refused> {
+    match outcome.refused.first() {
+        Some(first) if outcome.is_for_later() => Err(Refused::later(format!(
+            "{} refused, nothing is kept:\n{first}",
+            outcome.refused_count
+        ))),
+        _ => Ok(outcome),
+    }
 }
 
 /// `up{job="a"} at 1700000000000: the reason`.
