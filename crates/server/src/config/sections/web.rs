@@ -257,3 +257,22 @@ fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token>
         role: role?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load_text;
+
+    #[test]
+    fn links_lead_somewhere() {
+        let check = |url: &str, expect: &[&str]| {
+            let text = format!("web: {{ external_url: '{url}' }}\n");
+            let loaded = load_text("lapwing.yml", &text, &|_| None);
+            let said: Vec<&str> = loaded.diagnostics.iter().map(|d| d.message.as_str()).collect();
+            assert_eq!(said, expect);
+        };
+        check("https://lapwing.example.org/under", &[]);
+        check("http://localhost:9595", &[]);
+        check("nope", &["\"nope\" is not an http URL"]);
+        check("ftp://a", &["\"ftp://a\" is not an http URL"]);
+    }
+}

@@ -213,3 +213,39 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapwing_store::metrics::{Refusal, Refused as NotKept};
+    use lapwing_types::Labels;
+
+    #[test]
+    fn what_memory_alone_refused_may_come_again() {
+        let outcome = |samples: usize, reasons: &[Refusal]| AppendOutcome {
+            samples,
+            refused_count: reasons.len(),
+            refused: reasons
+                .iter()
+                .map(|reason| NotKept {
+                    labels: Labels::from_pairs([("__name__", "up")]).unwrap(),
+                    t_ms: None,
+                    reason: reason.clone(),
+                })
+                .collect(),
+            ..AppendOutcome::default()
+        };
+        let memory = Refusal::MemoryLimit { limit_bytes: 1 };
+        let check = |samples: usize, reasons: &[Refusal], expect: Option<u16>| {
+            let status = unless_for_later(outcome(samples, reasons)).err();
+            assert_eq!(
+                status.map(|r| (r.status.as_u16(), r.retry_after_s)),
+                expect.map(|s| (s, Some(5)))
+            );
+        };
+        check(0, &[memory.clone()], Some(503));
+        check(1, &[memory.clone()], None);
+        check(0, &[memory, Refusal::SeriesMax { max: 1 }], None);
+        check(0, &[], None);
+    }
+}
