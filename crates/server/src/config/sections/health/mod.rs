@@ -310,7 +310,11 @@ mod tests {
         for block in blocks {
             let indented = |by: &str| block.lines().map(|l| format!("{by}{l}\n")).collect::<String>();
             if block.starts_with("- ") {
-                assert_eq!(complaints(&format!("checks:\n{block}")), Vec::<String>::new());
+                let model = format!(
+                    "models:\n  - name: m\n    endpoints: ['http://a']\n    health:\n      probes:\n{}",
+                    indented("        ")
+                );
+                assert_eq!(complaints(&model), Vec::<String>::new());
                 alone += 1;
             } else if block.starts_with("recovery:") {
                 let model = format!(
