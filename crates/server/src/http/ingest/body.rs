@@ -243,8 +243,8 @@ mod tests {
                 expect.map(|s| (s, Some(5)))
             );
         };
-        check(0, &[memory.clone()], Some(503));
-        check(1, &[memory.clone()], None);
+        check(0, std::slice::from_ref(&memory), Some(503));
+        check(1, std::slice::from_ref(&memory), None);
         check(0, &[memory, Refusal::SeriesMax { max: 1 }], None);
         check(0, &[], None);
     }
