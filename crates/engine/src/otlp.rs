@@ -8,7 +8,7 @@
 //! them again, they are refused as not newer, and the next sample holds their sum. Never the other way round, which
 //! `rate()` would take for a restart of the counter.
 
-use lapwing_store::metrics::{AppendError, AppendOutcome, Appender, MetricsStore, SeriesRef};
+use lapwing_store::metrics::{AppendError, AppendOutcome, Appender, MetricsStore, Refused, SeriesRef};
 use lapwing_store::{Journal, JournalError};
 use lapwing_types::{Exemplar, Histogram, Labels};
 use lapwing_wire::otlp::{
@@ -70,6 +70,8 @@ pub enum OtlpFailure {
     Request(#[from] OtlpError),
     #[error("the running totals of delta series could not be written down")]
     Totals(#[from] JournalError),
+    #[error("nothing could be kept: {}", .0.reason)]
+    Full(Box<Refused>),
     #[error("the samples could not be kept")]
     Store(#[from] AppendError),
 }
@@ -130,6 +132,12 @@ impl OtlpIngest {
             deltas.write_down(&DeltaState::changes_to_bytes(&taken.delta_changes), now_ms)?;
         }
         let outcome = appender.commit()?;
+        if outcome.is_for_later()
+            && taken.rejections.is_empty()
+            && let Some(first) = outcome.refused.first()
+        {
+            return Err(OtlpFailure::Full(Box::new(first.clone())));
+        }
         if let Some(Held(mut deltas)) = taken.deltas {
             deltas.book.totals.apply(taken.delta_changes);
         }
@@ -194,21 +202,28 @@ impl Deltas {
 
 /// What the store refused, by metric and reason.
 fn not_kept(outcome: &AppendOutcome) -> Vec<Rejection> {
-    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut all: BTreeMap<(String, String), Rejection> = BTreeMap::new();
     for refused in &outcome.refused {
         let metric = refused.labels.metric_name().unwrap_or("").to_owned();
-        *counts.entry((metric, refused.reason.to_string())).or_default() += 1;
+        let reason = refused.reason.to_string();
+        let same = all
+            .entry((metric.clone(), reason.clone()))
+            .or_insert_with(|| Rejection {
+                metric,
+                first: refused.series(),
+                reason: RejectReason::NotKept { reason },
+                points_count: 0,
+            });
+        same.points_count += 1;
     }
     let unnamed = outcome.refused_count.saturating_sub(outcome.refused.len()) as u64;
-    if unnamed > 0 {
-        counts.insert(("others".to_owned(), "as the ones before".to_owned()), unnamed);
-    }
-    counts
-        .into_iter()
-        .map(|((metric, reason), points_count)| Rejection {
-            metric,
-            reason: RejectReason::NotKept { reason },
-            points_count,
-        })
-        .collect()
+    let others = (unnamed > 0).then(|| Rejection {
+        metric: "others".to_owned(),
+        first: String::new(),
+        reason: RejectReason::NotKept {
+            reason: "as the ones before".to_owned(),
+        },
+        points_count: unnamed,
+    });
+    all.into_values().chain(others).collect()
 }

@@ -23,6 +23,9 @@ const GROUPS_MAX: usize = 10_000;
 /// Each gets a sample at every turn: 500 000 every 15 s are a third of what one core takes in.
 const SERIES_MAX: usize = 500_000;
 
+/// Series that every group has by itself.
+const OWN_NAMES: [&str; 2] = ["push_time_seconds", "push_failure_time_seconds"];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushMode {
     /// PUT: the group is what the body says.
@@ -124,13 +127,32 @@ impl Pushed {
         self.lock().default_ttl_ms = ttl_ms;
     }
 
-    /// Written down, then visible. What of it the store refuses is in the outcome.
-    pub fn push(&self, store: &MetricsStore, push: Push, now_ms: i64) -> Result<AppendOutcome, PushError> {
+    /// Written down, then visible. Series that the store refuses are in the outcome and not in the group; where that is all of
+    /// them, the group stays as it was.
+    pub fn push(
+        &self,
+        store: &MetricsStore,
+        mut push: Push,
+        now_ms: i64,
+    ) -> Result<AppendOutcome, PushError> {
         let mut inner = self.lock();
-        let before = inner.groups.get(&push.group);
-        if before.is_none() && inner.groups.len() >= GROUPS_MAX {
+        let is_known = inner.groups.contains_key(&push.group);
+        if !is_known && inner.groups.len() >= GROUPS_MAX {
             return Err(PushError::TooManyGroups { max: GROUPS_MAX });
         }
+        // When a push was is not for the push to say: the group's own series stand in the place of these.
+        let series = &mut push.batch.series;
+        series.retain(|s| !OWN_NAMES.contains(&s.labels.metric_name().unwrap_or("")));
+        let pushed_count = series.len();
+        let mut appender = store.appender("pushgateway", now_ms);
+        series.retain(|s| appender.series(&s.labels).is_ok());
+        if pushed_count > 0 && series.is_empty() {
+            if let Some(group) = inner.groups.get_mut(&push.group) {
+                group.failed_ms = now_ms;
+            }
+            return Ok(appender.commit()?);
+        }
+        let before = inner.groups.get(&push.group);
         let mut group = PushedGroup {
             labels: push.group.clone(),
             families: match (push.mode, before) {
@@ -158,7 +180,8 @@ impl Pushed {
         inner.groups.insert(push.group, group);
         self.groups_gauge.set(inner.groups.len() as f64);
         drop(inner);
-        Ok(append(store, &batch, now_ms)?)
+        appender.append_batch(&batch);
+        Ok(appender.commit()?)
     }
 
     /// Notes that a push to this group was refused, as the gateway does.
@@ -260,10 +283,7 @@ impl PushedGroup {
                 batch.series.push(one);
             }
         }
-        for (name, ms) in [
-            ("push_time_seconds", self.pushed_ms),
-            ("push_failure_time_seconds", self.failed_ms),
-        ] {
+        for (name, ms) in OWN_NAMES.into_iter().zip([self.pushed_ms, self.failed_ms]) {
             let mut labels = self.labels.to_builder();
             labels.set(METRIC_NAME, name);
             batch.series.push(SeriesWrite {
@@ -393,7 +413,8 @@ mod tests {
             }
         }
 
-        fn push(&self, mode: PushMode, text: &str, now_ms: i64) {
+        /// How many series were refused.
+        fn push(&self, mode: PushMode, text: &str, now_ms: i64) -> usize {
             let group = job();
             let batch = parse_body(text.as_bytes(), Format::Prometheus, &group, now_ms).unwrap();
             let push = Push {
@@ -402,7 +423,8 @@ mod tests {
                 mode,
                 ttl_ms: None,
             };
-            self.pushed.push(&self.store, push, now_ms).unwrap();
+            let outcome = self.pushed.push(&self.store, push, now_ms).unwrap();
+            outcome.refused_count
         }
 
         /// The last value of each series, `end` for one that has ended.
@@ -473,6 +495,34 @@ mod tests {
         assert_eq!(world.last(), ["a end"]);
         assert!(world.pushed.groups().is_empty());
         assert!(world.state.load(StateKind::Pushed).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_the_store_refuses_is_in_no_group() {
+        let world = World::new(None);
+        let bad = format!("bad{{a=\"{}\"}} 1\n", "v".repeat(100_000));
+        assert_eq!(world.push(PushMode::Replace, &bad, T0), 1);
+        assert!(world.pushed.groups().is_empty());
+        assert!(world.state.load(StateKind::Pushed).unwrap().is_empty());
+        assert_eq!(world.push(PushMode::Replace, &format!("{bad}a 1\n"), T0), 1);
+        assert_eq!(world.push(PushMode::Replace, &bad, T0 + 1), 1);
+        let groups = world.pushed.groups();
+        let families: Vec<&String> = groups[0].families.keys().collect();
+        assert_eq!(families, ["a"]);
+        assert_eq!((groups[0].pushed_ms, groups[0].failed_ms), (T0, T0 + 1));
+        assert_eq!(world.last(), ["a 1"]);
+    }
+
+    #[test]
+    fn a_push_does_not_say_when_it_was() {
+        let world = World::new(None);
+        let refused = world.push(PushMode::Replace, "push_time_seconds 1\na 1\n", T0);
+        assert_eq!(refused, 0);
+        let group = &world.pushed.groups()[0];
+        assert_eq!(group.families.keys().collect::<Vec<_>>(), ["a"]);
+        let of_push = |s: &&SeriesWrite| s.labels.metric_name() == Some("push_time_seconds");
+        let own = group.at(T0).series;
+        assert_eq!(own.iter().filter(of_push).count(), 1);
     }
 
     #[test]

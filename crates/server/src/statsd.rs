@@ -18,8 +18,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
@@ -251,7 +251,11 @@ async fn with_tcp(door: Arc<Door>, address: SocketAddr) {
                 };
                 let door = door.clone();
                 clients.spawn(async move {
-                    read_lines(&door, stream).await;
+                    let take = |line: Line<'_>| match line {
+                        Line::Whole(line) => door.take(line),
+                        Line::TooLong => door.reject("line_too_long"),
+                    };
+                    read_lines(stream, take).await;
                     drop(slot);
                 });
             }
@@ -281,20 +285,50 @@ where
     }
 }
 
-/// Until the client leaves, is silent for too long, or sends a line without an end.
-async fn read_lines(door: &Door, stream: TcpStream) {
+/// A line over TCP, and one that is longer than any may be: it is passed over up to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line<'l> {
+    Whole(&'l [u8]),
+    TooLong,
+}
+
+/// Until the client leaves or is silent for too long.
+async fn read_lines(stream: impl AsyncRead + Unpin, mut each: impl FnMut(Line<'_>)) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
+    let mut is_rest = false;
     loop {
         line.clear();
         let mut bounded = (&mut reader).take(LINE_BYTES_MAX);
         match tokio::time::timeout(SILENCE_MAX, bounded.read_until(b'\n', &mut line)).await {
             Ok(Ok(0)) | Err(_) | Ok(Err(_)) => return,
-            Ok(Ok(length)) if length as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") => {
-                door.reject("line_too_long");
-                return;
+            Ok(Ok(length)) => {
+                let is_cut = length as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n");
+                if !is_rest {
+                    each(if is_cut { Line::TooLong } else { Line::Whole(&line) });
+                }
+                is_rest = is_cut;
             }
-            Ok(Ok(_)) => door.take(&line),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_costs_no_other() {
+        let long = "x".repeat(3 * LINE_BYTES_MAX as usize);
+        let sent = format!("a:1|c\n{long}\nb:1|c\n{long}\nc:1|c");
+        let mut seen = Vec::new();
+        read_lines(sent.as_bytes(), |line| {
+            seen.push(match line {
+                Line::Whole(line) => String::from_utf8_lossy(line).into_owned(),
+                Line::TooLong => "too long".to_owned(),
+            });
+        })
+        .await;
+        assert_eq!(seen, ["a:1|c\n", "too long", "b:1|c\n", "too long", "c:1|c"]);
     }
 }

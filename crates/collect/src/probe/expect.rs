@@ -2,6 +2,7 @@
 
 use super::json::{at_path, matches_schema};
 use super::look::{Fault, Found, too_slow};
+use super::settings::check_schema;
 use crate::http::Millis;
 use lapwing_types::ProbeReason;
 use regex::Regex;
@@ -72,12 +73,16 @@ impl Expect {
             Regex::new(pattern).map_err(|e| format!("{pattern:?} is not a regular expression: {e}"))?;
         }
         for status in &self.status {
-            let is_class = status.len() == 3 && status.ends_with("xx");
-            if !is_class && status.parse::<u16>().is_err() {
+            let is_class = matches!(status.as_str(), "1xx" | "2xx" | "3xx" | "4xx" | "5xx");
+            let is_status = status.parse::<u16>().is_ok_and(|s| (100..1000).contains(&s));
+            if !is_class && !is_status {
                 return Err(format!("{status:?} is neither a status nor a class such as 2xx"));
             }
         }
-        Ok(())
+        for (path, wanted) in &self.json {
+            check_condition(wanted).map_err(|why| format!("json {path:?}: {why}"))?;
+        }
+        self.schema.as_ref().map_or(Ok(()), check_schema)
     }
 
     /// Whether anything is asked of what an answer says.
@@ -222,13 +227,11 @@ fn holds(found: &Value, wanted: &Value) -> bool {
     let Value::String(text) = wanted else {
         return same(found, wanted);
     };
-    const OPERATORS: [&str; 7] = [">=", "<=", "!=", "==", "=~", ">", "<"];
-    let Some(operator) = OPERATORS.iter().find(|o| text.starts_with(**o)) else {
+    let Some((operator, operand)) = condition(text) else {
         return plain(found) == *text;
     };
-    let operand = text[operator.len()..].trim();
     let numbers = plain(found).parse::<f64>().ok().zip(operand.parse::<f64>().ok());
-    match *operator {
+    match operator {
         "=~" => Regex::new(operand).is_ok_and(|r| r.is_match(&plain(found))),
         "==" => numbers.map_or_else(|| plain(found) == operand, |(a, b)| a == b),
         "!=" => numbers.map_or_else(|| plain(found) != operand, |(a, b)| a != b),
@@ -236,6 +239,30 @@ fn holds(found: &Value, wanted: &Value) -> bool {
         "<=" => numbers.is_some_and(|(a, b)| a <= b),
         ">" => numbers.is_some_and(|(a, b)| a > b),
         _ => numbers.is_some_and(|(a, b)| a < b),
+    }
+}
+
+/// The operator and what stands behind it; the operators of two characters come first.
+fn condition(text: &str) -> Option<(&'static str, &str)> {
+    const OPERATORS: [&str; 7] = [">=", "<=", "!=", "==", "=~", ">", "<"];
+    let operator = OPERATORS.iter().find(|o| text.starts_with(**o))?;
+    Some((operator, text[operator.len()..].trim()))
+}
+
+/// A condition that no value can meet.
+fn check_condition(wanted: &Value) -> Result<(), String> {
+    let Some((operator, operand)) = wanted.as_str().and_then(condition) else {
+        return Ok(());
+    };
+    match operator {
+        "=~" => Regex::new(operand)
+            .map(drop)
+            .map_err(|e| format!("{operand:?} is not a regular expression: {e}")),
+        "==" | "!=" => Ok(()),
+        _ if operand.parse::<f64>().is_ok() => Ok(()),
+        _ => Err(format!(
+            "{operand:?} is not a number, and {operator} compares numbers"
+        )),
     }
 }
 

@@ -7,6 +7,7 @@ use super::exchange::{Answer, Ask, ask};
 use super::expect::{Expect, beginning, plain};
 use super::json::at_path;
 use super::look::{Fault, Found, Look, too_slow};
+use super::settings::is_token;
 use crate::http::{Bytes, Secret};
 use base64::Engine as _;
 use lapwing_types::ProbeReason;
@@ -66,6 +67,12 @@ impl HttpProbe {
             return Err(format!("{} steps, {STEPS_MAX} are allowed", self.steps.len()));
         }
         self.expect.check()?;
+        if let Some(method) = self.method.as_ref().filter(|m| !is_token(m)) {
+            return Err(format!("{method:?} is no method of HTTP"));
+        }
+        if let Some(name) = self.headers.keys().find(|n| !is_token(n)) {
+            return Err(format!("{name:?} is no name of a header"));
+        }
         for rule in self.save.values() {
             match rule.split_once(' ') {
                 Some(("regex", pattern)) => drop(Regex::new(pattern).map_err(|e| e.to_string())?),
@@ -301,7 +308,7 @@ impl HttpProbe {
     }
 }
 
-fn http_url(text: &str) -> Result<Url, Fault> {
+pub(super) fn http_url(text: &str) -> Result<Url, Fault> {
     let url = Url::parse(text).map_err(|e| Fault::config(format!("{text:?}: {e}")))?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)

@@ -89,6 +89,11 @@ fn bounds(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Of JSON Schema, all that there are.
+pub(super) const KINDS: [&str; 7] = [
+    "object", "array", "string", "boolean", "null", "number", "integer",
+];
+
 fn is_kind(value: &Value, kind: &str) -> bool {
     match kind {
         "object" => value.is_object(),

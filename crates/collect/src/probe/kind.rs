@@ -184,8 +184,8 @@ impl Probe {
             Probe::Artifact(p) => p.check(),
             Probe::OpenaiChat(p) | Probe::OpenaiCompletion(p) | Probe::OpenaiEmbedding(p) => p.check(),
             Probe::KserveV2(p) | Probe::Triton(p) | Probe::Torchserve(p) | Probe::Golden(p) => p.check(),
-            Probe::Tls(_)
-            | Probe::Icmp(_)
+            Probe::Tls(p) => p.check(),
+            Probe::Icmp(_)
             | Probe::Grpc(_)
             | Probe::Mysql(_)
             | Probe::Redis(_)

@@ -31,6 +31,7 @@ mod redis;
 mod resources;
 mod s3;
 mod scram;
+mod settings;
 mod smtp;
 mod tcp;
 mod tls;

@@ -112,16 +112,20 @@ pub(super) fn host_port(
     let text = address
         .or(look.base.as_deref())
         .ok_or_else(|| Fault::config("neither an address nor an endpoint"))?;
+    split_host_port(text, default_port).map_err(Fault::config)
+}
+
+pub(super) fn split_host_port(text: &str, default_port: Option<u16>) -> Result<(String, u16), String> {
     let with_scheme = if text.contains("://") {
         text.to_owned()
     } else {
         format!("tcp://{text}")
     };
-    let url = url::Url::parse(&with_scheme).map_err(|e| Fault::config(format!("{text:?}: {e}")))?;
+    let url = url::Url::parse(&with_scheme).map_err(|e| format!("{text:?}: {e}"))?;
     let host = url.host_str().filter(|h| !h.is_empty());
     let port = url.port().or(default_port).or(url.port_or_known_default());
     match (host, port) {
         (Some(host), Some(port)) => Ok((host.to_owned(), port)),
-        _ => Err(Fault::config(format!("{text:?} is not host:port"))),
+        _ => Err(format!("{text:?} is not host:port")),
     }
 }

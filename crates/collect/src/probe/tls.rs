@@ -20,6 +20,13 @@ pub struct TlsProbe {
 }
 
 impl TlsProbe {
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.warn_days.or(self.options.warn_days) {
+            Some(days) if days < 0.0 => Err(format!("warn_days is {days}: that is after the end")),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn look(&self, look: &Look) -> Found {
         let (host, port) = host_port(look, self.address.as_deref(), Some(HTTPS_PORT))?;
         let mut options = self.options.clone();

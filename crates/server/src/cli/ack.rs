@@ -3,6 +3,7 @@
 use super::Exit;
 use super::alerts::{AlertRow, pick, state_of, table};
 use super::remote::{Call, RemoteError, ServerArgs};
+use super::shown::shown;
 use lapwing_types::parse_duration_ms;
 use serde_json::json;
 
@@ -64,7 +65,14 @@ pub(crate) fn run(args: &AckArgs) -> Exit {
     for row in &rows {
         match one(args, row, now_ms) {
             Ok(said) => println!("{said}"),
-            Err(error) => return error.complain(),
+            Err(error) => {
+                let is_refused = matches!(error, RemoteError::Refused { status: 400, .. });
+                let exit = error.complain();
+                if is_refused && !args.undo && args.by.as_deref().unwrap_or("").trim().is_empty() {
+                    eprintln!("  hint: say who has it with --by NAME ($USER is not set here)");
+                }
+                return exit;
+            }
         }
     }
     Exit::Fine
@@ -74,7 +82,11 @@ fn one(args: &AckArgs, row: &AlertRow, now_ms: i64) -> Result<String, RemoteErro
     let path = format!("/api/v1/alerts/{}/ack", row.fingerprint);
     if args.undo {
         args.server.tell(Call::delete(path))?;
-        return Ok(format!("{} pages again ({} before)", row.name(), state_of(row)));
+        return Ok(format!(
+            "{} pages again ({} before)",
+            shown(row.name()),
+            state_of(row)
+        ));
     }
     let until = args
         .for_ms
@@ -88,5 +100,5 @@ fn one(args: &AckArgs, row: &AlertRow, now_ms: i64) -> Result<String, RemoteErro
         || "until it ends".to_owned(),
         |t| format!("until {}", t.strftime("%Y-%m-%d %H:%M UTC")),
     );
-    Ok(format!("{} is acknowledged {until}", row.name()))
+    Ok(format!("{} is acknowledged {until}", shown(row.name())))
 }

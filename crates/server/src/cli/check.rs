@@ -1,4 +1,5 @@
-//! `lapwing check`: everything that is wrong with a configuration, for a person, a machine or a pull request.
+//! `lapwing check`: everything that is wrong with a configuration, for a person, a machine or a pull request. An alertmanager.yml is
+//! read as Alertmanager would.
 
 use super::Exit;
 use super::rules::static_findings;
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
         println!("{:#}", config::schema());
         return Exit::Fine;
     }
-    let mut loaded = config::load(&args.path, &|name| std::env::var(name).ok());
+    let mut loaded = config::load_either(&args.path);
     if let Some(config) = &loaded.config {
         loaded.diagnostics.extend(static_findings(config));
         loaded.diagnostics.extend(refusal_to_start(config));
@@ -140,6 +141,23 @@ fn sarif(diagnostics: &[Diagnostic]) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_alertmanager_is_read_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let check = |text: &str| {
+            let path = dir.path().join("alertmanager.yml");
+            std::fs::write(&path, text).unwrap();
+            run(&CheckArgs {
+                path,
+                format: Format::Json,
+                schema: false,
+            })
+        };
+        let good = "global: { resolve_timeout: 5m }\nroute: { receiver: a }\nreceivers: [{ name: a }]\n";
+        assert_eq!(check(good), Exit::Fine);
+        assert_eq!(check(&good.replace("receiver: a", "receiver: b")), Exit::Usage);
+    }
 
     #[test]
     fn a_github_line_cannot_be_broken_out_of() {

@@ -24,6 +24,7 @@ mod remote;
 mod routes;
 mod rules;
 mod serve;
+mod shown;
 mod silence;
 mod test;
 mod top;

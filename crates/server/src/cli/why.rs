@@ -4,6 +4,7 @@
 use super::Exit;
 use super::alerts::{is_fingerprint, pick, state_of};
 use super::remote::{Call, RemoteError, ServerArgs};
+use super::shown::shown;
 use comfy_table::{ContentArrangement, Table, presets};
 use lapwing_types::{Decision, DecisionReason};
 
@@ -54,9 +55,13 @@ pub(crate) fn run(args: &WhyArgs) -> Exit {
         let is_pending = alert.last().is_some_and(|d| d.reason == DecisionReason::Pending);
         let gone = if is_pending { "pending" } else { "over" };
         let state = row.map_or_else(|| gone.to_owned(), state_of);
-        println!("{} ({print}), {state}", alert[0].alertname);
+        println!("{} ({print}), {state}", shown(&alert[0].alertname));
         if let Some(row) = row {
-            let labels: Vec<String> = row.labels.iter().map(|(n, v)| format!("{n}={v}")).collect();
+            let labels: Vec<String> = row
+                .labels
+                .iter()
+                .map(|(n, v)| format!("{}={}", shown(n), shown(v)))
+                .collect();
             println!("  {}", labels.join(" "));
         }
         println!("  {}\n\n{}\n", in_short(&alert), table(&alert));
@@ -97,17 +102,36 @@ fn alerts_of(newest_first: &[Decision]) -> Vec<Vec<&Decision>> {
     alerts
 }
 
-/// The last decision that says whether somebody was told.
+/// The last decision that says whether somebody was told; where it says no, also that somebody was told before.
 fn in_short(oldest_first: &[&Decision]) -> String {
     let said = oldest_first
         .iter()
         .rev()
         .find_map(|d| Some((outcome(d.reason)?, d)));
-    match said {
-        Some((words, d)) if d.detail.is_empty() => format!("In short: {words} ({}).", time(d.at_ms)),
-        Some((words, d)) => format!("In short: {words}: {} ({}).", d.detail, time(d.at_ms)),
-        None => "In short: nothing was decided yet about telling anybody.".to_owned(),
+    let Some((words, d)) = said else {
+        return "In short: nothing was decided yet about telling anybody.".to_owned();
+    };
+    let told = told_before(oldest_first).filter(|_| words.starts_with(NOT_TOLD));
+    let words = match (told, words.strip_prefix(NOT_TOLD)) {
+        (Some(at_ms), Some(why)) => format!("last told {}; since then not told{why}", time(at_ms)),
+        _ => words.to_owned(),
+    };
+    match d.detail.as_str() {
+        "" => format!("In short: {words} ({}).", time(d.at_ms)),
+        detail => format!("In short: {words}: {} ({}).", shown(detail), time(d.at_ms)),
     }
+}
+
+const NOT_TOLD: &str = "not told";
+
+/// When a page was taken last since it began to fire.
+fn told_before(oldest_first: &[&Decision]) -> Option<i64> {
+    let of_this_firing = oldest_first
+        .iter()
+        .rev()
+        .take_while(|d| !matches!(d.reason, DecisionReason::Firing | DecisionReason::Resolved));
+    let mut pages = of_this_firing.filter(|d| d.reason == DecisionReason::Delivered);
+    pages.next().map(|d| d.at_ms)
 }
 
 fn outcome(reason: DecisionReason) -> Option<&'static str> {
@@ -148,7 +172,7 @@ fn table(decisions: &[&Decision]) -> Table {
             time(d.at_ms),
             d.step.as_str().to_owned(),
             d.reason.as_str().to_owned(),
-            d.detail.clone(),
+            shown(&d.detail),
         ]);
     }
     table
@@ -189,6 +213,16 @@ mod tests {
         assert_eq!(alerts[0][0].at_ms, 1_000);
         assert_eq!(
             in_short(&alerts[0]),
+            "In short: last told 1970-01-01 00:00:02 UTC; since then not told, because it is silenced: d (1970-01-01 00:00:03 UTC)."
+        );
+        // What was told of an earlier firing is not told of this one.
+        let again = [
+            decision("a", 3_000, DecisionReason::Silenced),
+            decision("a", 2_500, DecisionReason::Firing),
+            decision("a", 2_000, DecisionReason::Delivered),
+        ];
+        assert_eq!(
+            in_short(&alerts_of(&again)[0]),
             "In short: not told, because it is silenced: d (1970-01-01 00:00:03 UTC)."
         );
         assert!(in_short(&alerts[1]).contains("nothing was decided yet"));

@@ -190,7 +190,7 @@ fn a_mistake_in_one_item_costs_only_that_item() {
             items,
             [
                 "the name of item 2 is empty",
-                "item 3 is not valid: unknown field `valeu`",
+                "item 3 (\"two\") is not valid: unknown field `valeu`",
             ],
         ),
         (
@@ -214,11 +214,25 @@ fn a_mistake_in_one_item_costs_only_that_item() {
             assert!(said.as_str().unwrap().starts_with(reason), "{said}");
         }
     }
-    for name in ["one", "three", "four", "six"] {
+    // What is no JSON costs itself alone, too; what Python writes for a loss that is none is taken.
+    let items = r#"[{"name":"seven","value":1},{"name":"huge","value":1e999},{"name":"loss","value":NaN}]"#;
+    let answer = server.post(
+        "/api/v1/push",
+        &[("Content-Type", "application/json")],
+        items.as_bytes(),
+    );
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(
+        answer.body.contains("item 2 is not valid: number out of range"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(server.value_of("loss"), "NaN");
+    for name in ["one", "three", "four", "six", "seven"] {
         assert_eq!(server.value_of(name), "1", "{name}");
     }
     // A page of text is one thing: the line is named, and nothing of it is kept.
-    let answer = server.post("/api/v1/import/prometheus", &[], b"seven 1\neight{a= 1\n");
+    let answer = server.post("/api/v1/import/prometheus", &[], b"eight 1\nnine{a= 1\n");
     assert_eq!(answer.status, 400);
     assert!(
         answer

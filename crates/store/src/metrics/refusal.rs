@@ -89,13 +89,21 @@ pub struct Refused {
 /// A label set may be refused for its very length: no answer repeats more of it.
 const SHOWN_CHARS_MAX: usize = 512;
 
+impl Refused {
+    /// The series as a message names it.
+    pub fn series(&self) -> String {
+        let mut labels = self.labels.to_string();
+        if let Some((end, _)) = labels.char_indices().nth(SHOWN_CHARS_MAX) {
+            labels.truncate(end);
+            labels.push('…');
+        }
+        labels
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let labels = self.labels.to_string();
-        match labels.char_indices().nth(SHOWN_CHARS_MAX) {
-            Some((end, _)) => write!(f, "{}…", &labels[..end])?,
-            None => f.write_str(&labels)?,
-        }
+        f.write_str(&self.series())?;
         match self.t_ms {
             Some(t_ms) => write!(f, " at {t_ms}: {}", self.reason),
             None => write!(f, ": {}", self.reason),
@@ -113,6 +121,15 @@ pub struct AppendOutcome {
     /// The first refused ones; `refused_count` counts all.
     pub refused: Vec<Refused>,
     pub refused_count: usize,
+}
+
+impl AppendOutcome {
+    /// Nothing was kept, and that for want of memory alone, which comes back: the same request may be taken later.
+    pub fn is_for_later(&self) -> bool {
+        let kept = self.samples + self.histograms;
+        let is_memory = |r: &Refused| matches!(r.reason, Refusal::MemoryLimit { .. });
+        kept == 0 && !self.refused.is_empty() && self.refused.iter().all(is_memory)
+    }
 }
 
 /// Why a whole request was not acknowledged. Sending it again is always safe.

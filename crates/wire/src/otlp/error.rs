@@ -65,6 +65,8 @@ pub enum RejectReason {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejection {
     pub metric: String,
+    /// The first of these series, or as much as could be read of it; empty when the metric is all that is known.
+    pub first: String,
     pub reason: RejectReason,
     pub points_count: u64,
 }

@@ -13,6 +13,17 @@ pub(super) struct Rejections {
 
 impl Rejections {
     pub(super) fn add(&mut self, metric: &str, reason: &RejectReason, points_count: u64) {
+        self.add_series(metric, String::new, reason, points_count);
+    }
+
+    /// `series` is asked for the first of them.
+    pub(super) fn add_series(
+        &mut self,
+        metric: &str,
+        series: impl FnOnce() -> String,
+        reason: &RejectReason,
+        points_count: u64,
+    ) {
         if points_count == 0 {
             return;
         }
@@ -27,12 +38,13 @@ impl Rejections {
             self.list[at].points_count += points_count;
             return;
         }
-        let (metric, reason) = match self.list.len() {
-            REJECTIONS_MAX => ("others", RejectReason::TooManyReasons),
-            _ => (metric, reason.clone()),
+        let (metric, first, reason) = match self.list.len() {
+            REJECTIONS_MAX => ("others", String::new(), RejectReason::TooManyReasons),
+            _ => (metric, series(), reason.clone()),
         };
         self.list.push(Rejection {
             metric: metric.to_owned(),
+            first,
             reason,
             points_count,
         });

@@ -52,11 +52,19 @@ fn message(rejections: &[Rejection]) -> String {
     let mut text = String::new();
     for (i, rejection) in rejections.iter().take(REASONS_MAX).enumerate() {
         let separator = if i == 0 { "" } else { "; " };
-        let _ = write!(
-            text,
-            "{separator}{}: {} ({})",
-            rejection.metric, rejection.reason, rejection.points_count
-        );
+        let Rejection {
+            metric,
+            first,
+            reason,
+            points_count,
+        } = rejection;
+        let series = if first.is_empty() { metric } else { first };
+        let others = match points_count {
+            ..=1 => "",
+            _ if first.is_empty() => "",
+            _ => " and others",
+        };
+        let _ = write!(text, "{separator}{series}{others}: {reason} ({points_count})");
     }
     if rejections.len() > REASONS_MAX {
         let _ = write!(text, "; and {} more reasons", rejections.len() - REASONS_MAX);

@@ -245,7 +245,10 @@ where
             };
             match accepted {
                 Ok(()) => {}
-                Err(Stop::Point(reason)) => self.rejections.add(&metric.name, &reason, 1),
+                Err(Stop::Point(reason)) => {
+                    let series = || said_of(&metric.name, head(point));
+                    self.rejections.add_series(&metric.name, series, &reason, 1);
+                }
                 Err(Stop::Request(error)) => return Err(error),
             }
         }
@@ -448,6 +451,29 @@ where
             .filter_map(Result::ok)
             .collect()
     }
+}
+
+/// Attributes that a message repeats.
+const ATTRIBUTES_SHOWN_MAX: usize = 16;
+const SHOWN_CHARS_MAX: usize = 512;
+
+/// The metric and the attributes of a point as they were sent, for a message.
+fn said_of(metric: &str, head: &PointHead<'_>) -> String {
+    let attributes = head.attributes.decode().unwrap_or_default();
+    if attributes.is_empty() {
+        return metric.to_owned();
+    }
+    let mut text = format!("{metric}{{");
+    for (i, attribute) in attributes.iter().take(ATTRIBUTES_SHOWN_MAX).enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}{}={:?}", attribute.key, attribute.value.to_text());
+    }
+    text.push('}');
+    if let Some((end, _)) = text.char_indices().nth(SHOWN_CHARS_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// As the value of `le` or `quantile`, in place of what stood there.

@@ -93,7 +93,8 @@ impl WalReader {
         }
         for (id, metadata) in decoded.metadata {
             if let Some(labels) = self.series.get(&id) {
-                let family = crate::remote_write::family_name(labels, metadata.kind);
+                let family =
+                    crate::remote_write::family_name(labels.metric_name().unwrap_or(""), metadata.kind);
                 batch.metadata.push((family.to_owned(), metadata));
             }
         }

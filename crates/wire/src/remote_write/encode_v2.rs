@@ -63,7 +63,9 @@ fn find_metadata<'a>(by_family: &HashMap<&str, &'a Metadata>, labels: &Labels) -
     by_family.get(name).copied().or_else(|| {
         let kinds = [MetricKind::Histogram, MetricKind::Summary];
         kinds.into_iter().find_map(|kind| {
-            let about = by_family.get(family_name(labels, kind)).copied()?;
+            let about = by_family
+                .get(family_name(labels.metric_name().unwrap_or(""), kind))
+                .copied()?;
             let has_parts = matches!(
                 about.kind,
                 MetricKind::Histogram | MetricKind::GaugeHistogram | MetricKind::Summary

@@ -2,6 +2,11 @@
 
 use crate::protobuf::ProtobufError;
 use lapwing_types::LabelsError;
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// Labels may be wrong for their very length: no error repeats more of them.
+const SHOWN_CHARS_MAX: usize = 512;
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RemoteWriteError {
@@ -21,6 +26,14 @@ pub enum RemoteWriteError {
         #[source]
         source: Box<RemoteWriteError>,
     },
+    /// Its labels cannot be decoded: its place in the request, from 1, and what could be read of them.
+    #[error("series {number} of the request, {{{seen}}}")]
+    AtSeries {
+        number: usize,
+        seen: String,
+        #[source]
+        source: Box<RemoteWriteError>,
+    },
     #[error("the labels are invalid")]
     Labels {
         #[source]
@@ -36,7 +49,7 @@ pub enum RemoteWriteError {
     OddReferences { count: usize },
     #[error("samples and histograms in one series")]
     SamplesAndHistograms,
-    #[error("{side} bucket {index} of the histogram overflows when its delta is added")]
+    #[error("{side} bucket {index} of the histogram is below zero or above 2^64 when its delta is added")]
     DeltaOverflow { side: &'static str, index: usize },
     #[error("the histogram mixes integer and float counts")]
     MixedCounts,
@@ -56,9 +69,51 @@ impl From<LabelsError> for RemoteWriteError {
 
 impl RemoteWriteError {
     pub(crate) fn in_series(self, series: impl std::fmt::Display) -> Self {
+        if self.is_named() {
+            return self;
+        }
         RemoteWriteError::InSeries {
-            series: series.to_string(),
+            series: shortened(series.to_string()),
             source: Box::new(self),
         }
     }
+
+    fn is_named(&self) -> bool {
+        matches!(
+            self,
+            RemoteWriteError::InSeries { .. } | RemoteWriteError::AtSeries { .. }
+        )
+    }
+
+    /// `pairs` is as much as could be read of its labels.
+    pub(super) fn at_series<'a>(
+        self,
+        number: usize,
+        pairs: impl IntoIterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+    ) -> Self {
+        if self.is_named() {
+            return self;
+        }
+        let mut seen = String::new();
+        for (name, value) in pairs {
+            let comma = if seen.is_empty() { "" } else { ", " };
+            let _ = write!(seen, "{comma}{name}={value:?}");
+            if seen.len() > SHOWN_CHARS_MAX {
+                break;
+            }
+        }
+        RemoteWriteError::AtSeries {
+            number,
+            seen: shortened(seen),
+            source: Box::new(self),
+        }
+    }
+}
+
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(SHOWN_CHARS_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }

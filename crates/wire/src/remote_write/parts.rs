@@ -2,7 +2,8 @@
 
 use super::RemoteWriteError;
 use crate::protobuf::{ProtobufError, Reader, push_varint};
-use lapwing_types::{Labels, METRIC_NAME, MetricKind};
+use lapwing_types::{Labels, MetricKind};
+use std::borrow::Cow;
 
 const TAG_LABEL: u8 = 0x0a;
 
@@ -44,6 +45,32 @@ fn decode_label<'a>(mut reader: Reader<'a>) -> Result<(&'a str, &'a str), Protob
     Ok(pair)
 }
 
+/// As many label pairs as can be read of a series whose labels do not decode, for a message.
+pub(super) fn readable_labels(series: &[u8]) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    let mut pairs = Vec::new();
+    let mut reader = Reader::new(series);
+    while let Ok(Some(field)) = reader.next_field() {
+        if field.number == 1
+            && let Ok(label) = field.message()
+        {
+            let pair = (readable_text(label, 1), readable_text(label, 2));
+            pairs.extend(Some(pair).filter(|(name, value)| !name.is_empty() || !value.is_empty()));
+        }
+    }
+    pairs
+}
+
+fn readable_text(mut reader: Reader<'_>, number: u32) -> Cow<'_, str> {
+    while let Ok(Some(field)) = reader.next_field() {
+        if field.number == number
+            && let Ok(bytes) = field.bytes()
+        {
+            return String::from_utf8_lossy(bytes);
+        }
+    }
+    Cow::Borrowed("")
+}
+
 pub(super) fn kind_from_wire(code: i32) -> MetricKind {
     KINDS.get(code as usize).copied().unwrap_or_default()
 }
@@ -81,8 +108,7 @@ fn varint_len(value: usize) -> usize {
 }
 
 /// `foo_bucket` belongs to the family `foo` of a histogram.
-pub(crate) fn family_name(labels: &Labels, kind: MetricKind) -> &str {
-    let name = labels.get(METRIC_NAME).unwrap_or("");
+pub(crate) fn family_name(name: &str, kind: MetricKind) -> &str {
     let suffixes: &[&str] = match kind {
         MetricKind::Histogram | MetricKind::GaugeHistogram => &["_bucket", "_count", "_sum"],
         MetricKind::Summary => &["_count", "_sum"],

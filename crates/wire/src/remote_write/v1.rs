@@ -9,7 +9,7 @@
 
 use super::RemoteWriteError;
 use super::histogram::{self, TimedHistogram};
-use super::parts::{decode_labels, kind_from_wire, label_set};
+use super::parts::{decode_labels, kind_from_wire, label_set, readable_labels};
 use crate::protobuf::{ProtobufError, Reader};
 use lapwing_types::{Exemplar, Labels, Metadata, Sample, SeriesWrite, WriteBatch};
 use std::borrow::Cow;
@@ -61,26 +61,28 @@ impl<'a> WriteRequest<'a> {
     pub fn series(&self) -> SeriesIter<'a> {
         SeriesIter {
             reader: Reader::new(self.bytes),
+            number: 0,
         }
     }
 
-    /// Metadata by metric family name.
-    pub fn metadata(&self) -> Result<Vec<(String, Metadata)>, RemoteWriteError> {
+    /// Metadata by metric family name; what is wrong with one leaves the others.
+    pub fn metadata(&self) -> Vec<Result<(String, Metadata), RemoteWriteError>> {
         let mut all = Vec::with_capacity(self.metadata_count);
         let mut reader = Reader::new(self.bytes);
-        while let Some(field) = reader.next_field()? {
+        while let Ok(Some(field)) = reader.next_field() {
             if field.number == 3 {
-                all.push(decode_metadata(field.message()?)?);
+                let decoded = field.message().and_then(decode_metadata);
+                all.push(decoded.map_err(RemoteWriteError::from));
             }
         }
-        Ok(all)
+        all
     }
 
     /// Everything at once, for callers that are not in a hurry; the first bad series fails the whole.
     pub fn to_batch(&self) -> Result<WriteBatch, RemoteWriteError> {
         let mut batch = WriteBatch {
             series: Vec::with_capacity(self.series_count),
-            metadata: self.metadata()?,
+            metadata: self.metadata().into_iter().collect::<Result<_, _>>()?,
         };
         for series in self.series() {
             batch.series.push(series?.to_write()?);
@@ -89,9 +91,12 @@ impl<'a> WriteRequest<'a> {
     }
 }
 
+/// An error is that of one series, and the next one follows: [`WriteRequest::decode`] has seen that the framing is whole.
 #[derive(Clone, Debug)]
 pub struct SeriesIter<'a> {
     reader: Reader<'a>,
+    /// Of the series that was given last, from 1.
+    number: usize,
 }
 
 impl<'a> Iterator for SeriesIter<'a> {
@@ -101,8 +106,12 @@ impl<'a> Iterator for SeriesIter<'a> {
         loop {
             match self.reader.next_field() {
                 Ok(Some(field)) if field.number == 1 => {
-                    let parsed = field.bytes().and_then(RawSeries::parse);
-                    return Some(parsed.map_err(RemoteWriteError::from));
+                    self.number += 1;
+                    let bytes = field.bytes().unwrap_or_default();
+                    let parsed = RawSeries::parse(bytes, self.number);
+                    return Some(parsed.map_err(|source| {
+                        RemoteWriteError::from(source).at_series(self.number, readable_labels(bytes))
+                    }));
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => return None,
@@ -122,13 +131,15 @@ pub struct RawSeries<'a> {
     raw_labels: Cow<'a, [u8]>,
     /// From the first field that is not a label to the end.
     rest: &'a [u8],
+    /// Its place in the request, from 1.
+    number: usize,
     pub samples_count: usize,
     pub exemplars_count: usize,
     pub histograms_count: usize,
 }
 
 impl<'a> RawSeries<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, ProtobufError> {
+    fn parse(bytes: &'a [u8], number: usize) -> Result<Self, ProtobufError> {
         let mut reader = Reader::new(bytes);
         reader.skip_short_fields(TAG_LABEL);
         let mut labels_end = reader.position();
@@ -162,6 +173,7 @@ impl<'a> RawSeries<'a> {
         Ok(RawSeries {
             raw_labels,
             rest: if scattered { bytes } else { &bytes[labels_end..] },
+            number,
             samples_count,
             exemplars_count,
             histograms_count,
@@ -176,6 +188,15 @@ impl<'a> RawSeries<'a> {
 
     pub fn labels(&self) -> Result<Labels, RemoteWriteError> {
         decode_labels(&self.raw_labels)
+            .map_err(|error| error.at_series(self.number, readable_labels(&self.raw_labels)))
+    }
+
+    /// The error as one of this series.
+    pub fn named(&self, error: RemoteWriteError) -> RemoteWriteError {
+        match self.labels() {
+            Ok(labels) => error.in_series(labels),
+            Err(_) => error.at_series(self.number, readable_labels(&self.raw_labels)),
+        }
     }
 
     pub fn samples(&self) -> SampleIter<'a> {

@@ -12,7 +12,8 @@ use super::RemoteWriteError;
 use super::histogram::{self, TimedHistogram};
 use super::parts::{family_name, kind_from_wire, push_key_label};
 use crate::protobuf::{ProtobufError, Reader};
-use lapwing_types::{Exemplar, Labels, Metadata, Sample, SeriesWrite, WriteBatch};
+use lapwing_types::{Exemplar, Labels, METRIC_NAME, Metadata, Sample, SeriesWrite, WriteBatch};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A decompressed request: its symbols, and where its series are.
@@ -63,6 +64,15 @@ impl<'a> Request<'a> {
         SeriesIter {
             reader: Reader::new(self.bytes),
             symbols: &self.symbols,
+            number: 0,
+        }
+    }
+
+    /// For [`RawSeries::new_metadata`], while the series are gone through.
+    pub fn told(&self) -> Told<'_> {
+        Told {
+            by_name: Vec::new(),
+            symbols_count: self.symbols.len(),
         }
     }
 
@@ -70,10 +80,11 @@ impl<'a> Request<'a> {
     pub fn to_batch(&self) -> Result<WriteBatch, RemoteWriteError> {
         let mut series = Vec::with_capacity(self.series_count);
         let mut metadata = BTreeMap::new();
+        let mut told = self.told();
         for raw in self.series() {
             let raw = raw?;
             let write = raw.to_write()?;
-            if let Some((family, what)) = raw.metadata(&write.labels)? {
+            if let Some((family, what)) = raw.new_metadata(&mut told).map_err(|e| raw.named(e))? {
                 metadata.insert(family, what);
             }
             series.push(write);
@@ -85,10 +96,36 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Which metadata a request has brought already, by the symbol of the metric's name: every series repeats it.
+#[derive(Clone, Debug)]
+pub struct Told<'r> {
+    by_name: Vec<&'r [u8]>,
+    symbols_count: usize,
+}
+
+impl<'r> Told<'r> {
+    /// False when this was said of the name before.
+    fn is_new(&mut self, name: usize, metadata: &'r [u8]) -> bool {
+        if self.by_name.is_empty() {
+            self.by_name = vec![&[]; self.symbols_count];
+        }
+        match self.by_name.get_mut(name) {
+            Some(before) if *before != metadata => {
+                *before = metadata;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// An error is that of one series, and the next one follows: [`Request::decode`] has seen that the framing is whole.
 #[derive(Clone, Debug)]
 pub struct SeriesIter<'r> {
     reader: Reader<'r>,
     symbols: &'r [&'r str],
+    /// Of the series that was given last, from 1.
+    number: usize,
 }
 
 impl<'r> Iterator for SeriesIter<'r> {
@@ -98,10 +135,13 @@ impl<'r> Iterator for SeriesIter<'r> {
         loop {
             match self.reader.next_field() {
                 Ok(Some(field)) if field.number == 5 => {
-                    let parsed = field
-                        .bytes()
-                        .and_then(|bytes| RawSeries::parse(bytes, self.symbols));
-                    return Some(parsed.map_err(RemoteWriteError::from));
+                    self.number += 1;
+                    let mut series = RawSeries::new(field.bytes().unwrap_or_default(), self.symbols);
+                    series.number = self.number;
+                    return Some(match series.parse() {
+                        Ok(()) => Ok(series),
+                        Err(error) => Err(series.at_place(error.into())),
+                    });
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => return None,
@@ -120,6 +160,10 @@ pub struct RawSeries<'r> {
     bytes: &'r [u8],
     symbols: &'r [&'r str],
     label_refs: Vec<u64>,
+    /// What is said about its metric, not yet decoded.
+    metadata: &'r [u8],
+    /// Its place in the request, from 1.
+    number: usize,
     created_ms: i64,
     pub samples_count: usize,
     pub exemplars_count: usize,
@@ -127,28 +171,34 @@ pub struct RawSeries<'r> {
 }
 
 impl<'r> RawSeries<'r> {
-    fn parse(bytes: &'r [u8], symbols: &'r [&'r str]) -> Result<Self, ProtobufError> {
-        let mut series = RawSeries {
+    fn new(bytes: &'r [u8], symbols: &'r [&'r str]) -> Self {
+        RawSeries {
             bytes,
             symbols,
             label_refs: Vec::with_capacity(16),
+            metadata: &[],
+            number: 0,
             created_ms: 0,
             samples_count: 0,
             exemplars_count: 0,
             histograms_count: 0,
-        };
-        let mut reader = Reader::new(bytes);
+        }
+    }
+
+    fn parse(&mut self) -> Result<(), ProtobufError> {
+        let mut reader = Reader::new(self.bytes);
         while let Some(field) = reader.next_field()? {
             match field.number {
-                1 => field.varints(|v| series.label_refs.push(v))?,
-                2 => series.samples_count += 1,
-                3 => series.histograms_count += 1,
-                4 => series.exemplars_count += 1,
-                6 => series.created_ms = field.int64()?,
+                1 => field.varints(|v| self.label_refs.push(v))?,
+                2 => self.samples_count += 1,
+                3 => self.histograms_count += 1,
+                4 => self.exemplars_count += 1,
+                5 => self.metadata = field.bytes()?,
+                6 => self.created_ms = field.int64()?,
                 _ => {}
             }
         }
-        Ok(series)
+        Ok(())
     }
 
     /// Writes the labels into `key` in the spelling of [`super::v1::RawSeries::raw_labels`].
@@ -162,11 +212,31 @@ impl<'r> RawSeries<'r> {
     }
 
     pub fn labels(&self) -> Result<Labels, RemoteWriteError> {
-        let labels = label_set(&self.label_refs, self.symbols)?;
+        let labels = label_set(&self.label_refs, self.symbols).map_err(|error| self.at_place(error))?;
         if labels.metric_name().is_none() {
             return Err(RemoteWriteError::MissingName.in_series(labels));
         }
         Ok(labels)
+    }
+
+    /// The error as one of this series.
+    pub fn named(&self, error: RemoteWriteError) -> RemoteWriteError {
+        match label_set(&self.label_refs, self.symbols) {
+            Ok(labels) => error.in_series(labels),
+            Err(_) => self.at_place(error),
+        }
+    }
+
+    fn at_place(&self, error: RemoteWriteError) -> RemoteWriteError {
+        let text = |index: u64| match symbol(index, self.symbols) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(format!("<symbol {index}>")),
+        };
+        let pairs = self.label_refs.chunks(2).map(|pair| {
+            let value = pair.get(1).map_or(Cow::Borrowed(""), |value| text(*value));
+            (text(pair[0]), value)
+        });
+        error.at_series(self.number, pairs)
     }
 
     pub fn samples(&self) -> SampleIter<'r> {
@@ -206,17 +276,22 @@ impl<'r> RawSeries<'r> {
         Ok(all)
     }
 
-    /// The family that this series belongs to, and what the sender says about it, if anything.
-    pub fn metadata(&self, labels: &Labels) -> Result<Option<(String, Metadata)>, RemoteWriteError> {
-        let mut reader = Reader::new(self.bytes);
-        while let Some(field) = reader.next_field()? {
-            if field.number == 5 {
-                let metadata = decode_metadata(field.message()?, self.symbols)?;
-                let said = metadata != Metadata::default();
-                return Ok(said.then(|| (family_name(labels, metadata.kind).to_owned(), metadata)));
-            }
+    /// The family that this series belongs to, and what the sender says about it, unless the request has said so already.
+    pub fn new_metadata(&self, told: &mut Told<'r>) -> Result<Option<(String, Metadata)>, RemoteWriteError> {
+        if self.metadata.is_empty() {
+            return Ok(None);
         }
-        Ok(None)
+        let (refs, _) = self.label_refs.as_chunks::<2>();
+        let named = refs
+            .iter()
+            .find(|[name, _]| symbol(*name, self.symbols) == Ok(METRIC_NAME));
+        let Some([_, name]) = named else { return Ok(None) };
+        if !told.is_new(*name as usize, self.metadata) {
+            return Ok(None);
+        }
+        let metadata = decode_metadata(Reader::new(self.metadata), self.symbols)?;
+        let family = family_name(symbol(*name, self.symbols)?, metadata.kind);
+        Ok((metadata != Metadata::default()).then(|| (family.to_owned(), metadata)))
     }
 
     /// When the counter behind all samples began that do not say it themselves, if the sender says so.

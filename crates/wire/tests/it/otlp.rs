@@ -446,6 +446,20 @@ fn damaged_delta_state_is_refused() {
 }
 
 #[test]
+fn a_rejected_point_is_named_with_its_attributes() {
+    let json = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"d","gauge":{"dataPoints":[
+        {"timeUnixNano":"1","attributes":[{"key":"host","value":{"stringValue":"a"}},{"key":"n","value":{"intValue":"7"}}]},
+        {"timeUnixNano":"1","attributes":[{"key":"host","value":{"stringValue":"b"}}]}]}}]}]}]}"#;
+    let request = decode_json(json.as_bytes()).unwrap();
+    let state = DeltaState::new(1);
+    let result = translate(&request, &OtlpOptions::default(), &state).unwrap();
+    assert_eq!(
+        encode_response_json(&result.rejections),
+        r#"{"partialSuccess":{"errorMessage":"d{host=\"a\", n=\"7\"} and others: the point has no value (2)","rejectedDataPoints":"2"}}"#
+    );
+}
+
+#[test]
 fn responses_name_what_was_rejected() {
     assert_eq!(encode_response_json(&[]), "{}");
     assert_eq!(encode_response_proto(&[]), b"");

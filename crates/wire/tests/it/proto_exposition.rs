@@ -238,7 +238,7 @@ fn names_what_is_wrong() {
             });
         }],
         NATIVE_ONLY,
-        "a histogram of family \"h\" is invalid: positive bucket 0 of the histogram overflows when its delta is added",
+        "a histogram of family \"h\" is invalid: positive bucket 0 of the histogram is below zero or above 2^64 when its delta is added",
     );
     let mut cut = delimited(&[&|w| head(w, "a", 1), &|w| head(w, "b", 1)]);
     cut.pop();

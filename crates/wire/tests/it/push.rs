@@ -123,7 +123,7 @@ fn a_mistake_costs_the_item_that_it_is_in() {
             assert!(chain(mistake).starts_with(expect), "{}", chain(mistake));
         }
     };
-    let no_value = "item 2 is not valid: missing field `value`";
+    let no_value = "item 2 (\"b\") is not valid: missing field `value`";
     check(&format!(r#"[{good},{{"name":"b"}},{good}]"#), 2, &[no_value]);
     check(&format!("{good}\n{{\"name\":\"b\"}}\n{good}"), 2, &[no_value]);
     check(
@@ -133,19 +133,60 @@ fn a_mistake_costs_the_item_that_it_is_in() {
         1,
         &[
             "the name of item 1 is empty",
-            "item 2 is not valid: invalid type: integer `7`",
+            "item 2 is not valid: invalid type: integer `7`, expected an item such as {\"name\"",
             "\"gage\", the type of item 4, is not a metric type: use counter, gauge",
-            "item 5 is not valid: \"x\" is not a number",
+            "item 5 (\"a\") is not valid: \"x\" is not a number",
+        ],
+    );
+    let range = "item 1 is not valid: number out of range";
+    check(&format!(r#"[{{"name":"b","value":1e999}},{good}]"#), 1, &[range]);
+    let escape = "item 2 is not valid: unexpected end of hex escape";
+    check(
+        &format!(r#"[{good}, {{"name":"\ud800]}},\"","value":1}}, {good}]"#),
+        2,
+        &[escape],
+    );
+    let cut = "item 2 is not valid: EOF";
+    check(&format!("{good}\n{{\"name\":\"b\",\"val"), 1, &[cut]);
+    let control = "item 2 is not valid: control character";
+    check(&format!("{good}\n{{\"name\":\"b\",\"val\n{good}"), 2, &[control]);
+    check(&format!("[{good},{good}"), 2, &["the list has no end"]);
+    check(
+        &format!("[{good}] x"),
+        1,
+        &["item 2 is not valid: expected value"],
+    );
+    check(&format!("{good} {{"), 1, &[cut]);
+    check(
+        r#"[{"name":"b","value":[1]},{"name":"c","value":1,"labels":{"x":[]}}]"#,
+        0,
+        &[
+            "item 1 (\"b\") is not valid: the value is neither a number nor one in quotes such as \"NaN\"",
+            "item 2 (\"c\") is not valid: the value of a label is not a text, a number, true or false",
         ],
     );
     let refused = |body: &str, expect: &str| {
         let error = parse_push(body.as_bytes(), 7).unwrap_err();
         assert!(chain(&error).starts_with(expect), "{}", chain(&error));
     };
-    refused(&format!("[{good},{good}"), "item 3 is not valid: EOF");
-    refused(&format!("[{good}] x"), "item 2 is not valid: trailing characters");
-    refused(&format!("{good} {{"), "item 2 is not valid: EOF");
+    refused("name=a&value=1", "item 1 is not valid: expected ident");
+    refused("[", "the list has no end");
     refused(" [ ] ", "there is nothing in the body");
+}
+
+/// What Python writes for a loss that is none.
+#[test]
+fn numbers_that_json_lacks_are_taken() {
+    let body = r#"[{"name":"NaN, \"Infinity","value":NaN},{"name":"b","value":-Infinity},{"name":"c","value":Infinity}]"#;
+    let pushed = parse_push(body.as_bytes(), 7).unwrap();
+    assert!(pushed.mistakes.is_empty(), "{:?}", pushed.mistakes);
+    let values: Vec<f64> = pushed.batch.series.iter().map(|s| s.samples[0].value).collect();
+    assert!(values[0].is_nan());
+    assert_eq!(values[1..], [f64::NEG_INFINITY, f64::INFINITY]);
+    assert_eq!(
+        pushed.batch.series[0].labels.metric_name(),
+        Some("NaN, \"Infinity")
+    );
 }
 
 #[test]

@@ -124,7 +124,8 @@ fn v1_names_what_is_wrong() {
                 label(w, "__name__", "down");
             });
         },
-        "the labels are invalid: label \"__name__\" appears more than once",
+        "series 1 of the request, {__name__=\"up\", __name__=\"down\"}: the labels are invalid: \
+         label \"__name__\" appears more than once",
     );
     check_v1(
         |w| {
@@ -133,7 +134,7 @@ fn v1_names_what_is_wrong() {
                 w.message(4, |w| w.packed_varints(12, [zigzag(-1)]));
             });
         },
-        "the series up: positive bucket 0 of the histogram overflows when its delta is added",
+        "the series up: positive bucket 0 of the histogram is below zero or above 2^64 when its delta is added",
     );
     check_v1(
         |w| {
@@ -154,8 +155,54 @@ fn v1_names_what_is_wrong() {
                 w.message(1, |w| w.bytes(1, &[0xff, 0xfe]));
             });
         },
-        "the message is not valid protobuf: field 1 is not valid UTF-8",
+        "series 1 of the request, {\u{fffd}\u{fffd}=\"\"}: the message is not valid protobuf: field 1 is not valid UTF-8",
     );
+    check_v1(
+        |w| {
+            w.message(1, |w| {
+                label(w, "__name__", "up");
+                sample(w, 1.0, 5);
+            });
+            w.message(1, |w| {
+                label(w, "__name__", "cut");
+                label(w, "job", &"x".repeat(600));
+                w.varint(0x12);
+                w.varint(99);
+            });
+        },
+        &format!(
+            "series 2 of the request, {{__name__=\"cut\", job=\"{}…}}: \
+             the message is not valid protobuf: field 2 claims 99 bytes, 0 are left",
+            "x".repeat(512 - 21)
+        ),
+    );
+}
+
+/// What is wrong inside one series costs that one, wherever it stands.
+#[test]
+fn the_series_behind_a_broken_one_are_read() {
+    let mut v1 = Writer::new();
+    let mut v2 = Writer::new();
+    symbols(&mut v2, &["", "__name__", "first", "last"]);
+    for part in [Some(2), None, Some(3)] {
+        let Some(name) = part else {
+            v1.bytes(1, &[0x12, 0x7f, 0]);
+            v2.bytes(5, &[0x12, 0x7f, 0]);
+            continue;
+        };
+        v1.message(1, |w| {
+            label(w, "__name__", if name == 2 { "first" } else { "last" })
+        });
+        v2.message(5, |w| w.packed_varints(1, [1, name]));
+    }
+    let (v1, v2) = (v1.into_bytes(), v2.into_bytes());
+    let v1 = v1::WriteRequest::decode(&v1).unwrap();
+    let v2 = v2::Request::decode(&v2).unwrap();
+    let first: Vec<_> = v1.series().map(|s| s.ok()?.labels().ok()).collect();
+    let second: Vec<_> = v2.series().map(|s| s.ok()?.labels().ok()).collect();
+    let shown: Vec<_> = first.iter().map(|l| l.as_ref().map(Labels::to_string)).collect();
+    assert_eq!(shown, [Some("first".to_owned()), None, Some("last".to_owned())]);
+    assert_eq!(first, second);
 }
 
 #[test]
@@ -243,12 +290,19 @@ fn v2_names_what_is_wrong() {
             w.message(5, |w| w.packed_varints(1, refs.iter().copied()));
         }
     };
-    check_v2(series(&[1, 3]), "symbol 3 is referred to, the request has 3");
+    check_v2(
+        series(&[1, 3]),
+        "series 1 of the request, {__name__=\"<symbol 3>\"}: symbol 3 is referred to, the request has 3",
+    );
     check_v2(
         series(&[1, u64::MAX]),
-        "symbol 18446744073709551615 is referred to, the request has 3",
+        "series 1 of the request, {__name__=\"<symbol 18446744073709551615>\"}: \
+         symbol 18446744073709551615 is referred to, the request has 3",
     );
-    check_v2(series(&[1, 2, 1]), "3 label references, the number must be even");
+    check_v2(
+        series(&[1, 2, 1]),
+        "series 1 of the request, {__name__=\"up\", __name__=\"\"}: 3 label references, the number must be even",
+    );
     check_v2(series(&[1, 0]), "the series {}: the label __name__ is missing");
     check_v2(
         |w| symbols(w, &["a", ""]),

@@ -7,6 +7,7 @@ pub(crate) use pick::{AlertRow, is_fingerprint, matcher_of, pick};
 
 use super::Exit;
 use super::remote::ServerArgs;
+use super::shown::shown_short;
 use comfy_table::{ContentArrangement, Table, presets};
 use lapwing_types::{Severity, format_duration_ms};
 use std::collections::BTreeMap;
@@ -72,7 +73,7 @@ fn is_active(row: &AlertRow) -> bool {
 pub(crate) fn state_of(row: &AlertRow) -> String {
     let status = &row.status;
     if let Some(by) = &row.acked_by {
-        format!("acked by {by}")
+        format!("acked by {}", shown_short(by))
     } else if !status.silenced_by.is_empty() {
         "silenced".to_owned()
     } else if !status.inhibited_by.is_empty() {
@@ -94,10 +95,10 @@ pub(crate) fn table(rows: &[AlertRow], now_ms: i64) -> Table {
         table.add_row([
             row.severity().as_str().to_owned(),
             state_of(row),
-            row.name().to_owned(),
+            shown_short(row.name()),
             age(row.starts_at.as_millisecond(), now_ms),
             place(&row.labels),
-            about(row).to_owned(),
+            shown_short(about(row)),
             row.fingerprint.clone(),
         ]);
     }
@@ -119,7 +120,7 @@ fn place(labels: &BTreeMap<String, String>) -> String {
     let rest = labels
         .iter()
         .filter(|(name, _)| *name != "alertname" && *name != "severity");
-    rest.map(|(name, value)| format!("{name}={value}"))
+    rest.map(|(name, value)| format!("{}={}", shown_short(name), shown_short(value)))
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -65,6 +65,15 @@ pub(super) fn read(
         .unwrap_or(Node::new(Value::Map(Vec::new()), Position::default()));
     for key in VERBATIM {
         let Some(node) = map.node(key) else { continue };
+        if section.is_some_and(|s| has_key(s, key)) {
+            let message = format!("notify: has {key}, too, and it would be dropped");
+            notes.error_with_hint(
+                node.at,
+                key,
+                message,
+                format!("write one {key}, here or in notify:"),
+            );
+        }
         if let Value::Map(pairs) = &mut whole.value {
             pairs.retain(|(k, _)| k.text != key);
             let text = key.to_owned();
@@ -82,6 +91,10 @@ pub(super) fn read(
     let mut json = to_json(&whole);
     spell_out(&mut json);
     resolve((&whole, "notify"), json, external_url, notes)
+}
+
+fn has_key(node: &Node, key: &str) -> bool {
+    matches!(&node.value, Value::Map(pairs) if pairs.iter().any(|(k, _)| k.text == key))
 }
 
 /// A whole alertmanager.yml: nobody judges here, and what is told comes from others.
@@ -511,6 +524,25 @@ mod tests {
             [
                 (4, "invalid type: sequence, expected a string"),
                 (5, "invalid type: string \"perhaps\", expected a boolean")
+            ]
+        );
+    }
+
+    #[test]
+    fn two_routes_are_a_mistake() {
+        let inner = "notify: { route: { receiver: a }, receivers: [{ name: a }] }\n";
+        let outer = "route: { receiver: b }\nreceivers: [{ name: b }]\n";
+        let loaded = crate::config::load_text("lapwing.yml", &format!("{inner}{outer}"), &|_| None);
+        let found: Vec<String> = loaded
+            .diagnostics
+            .iter()
+            .map(|d| format!("{} {}", d.path, d.message))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "route notify: has route, too, and it would be dropped",
+                "receivers notify: has receivers, too, and it would be dropped",
             ]
         );
     }

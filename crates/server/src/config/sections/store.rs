@@ -39,6 +39,16 @@ impl Default for StoreConfig {
     }
 }
 
+fn read_retention(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Option<i64> {
+    let retention_ms = map.duration_ms("retention", notes)?;
+    if retention_ms == 0 {
+        let at = map.node("retention").map_or(map.at, |n| n.at);
+        let hint = "write how long samples are kept, such as 15d";
+        notes.error_with_hint(at, "store.retention", "nothing would be kept", hint);
+    }
+    Some(retention_ms)
+}
+
 const DURABILITY: [&str; 2] = ["process", "disk"];
 
 impl StoreConfig {
@@ -67,9 +77,7 @@ impl StoreConfig {
         let config = StoreConfig {
             data,
             durable_on_disk,
-            retention_ms: map
-                .duration_ms("retention", notes)
-                .unwrap_or(default.retention_ms),
+            retention_ms: read_retention(&mut map, notes).unwrap_or(default.retention_ms),
             retention_bytes: map.size_bytes("retention_size", notes),
             memory_limit_bytes: map.size_bytes("memory_limit", notes),
             tiers: map.node("tiers").is_some().then(|| read_tiers(&mut map, notes)),
@@ -118,6 +126,13 @@ fn read_tiers(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<TierPolic
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_retention_of_nothing_is_a_mistake() {
+        let loaded = crate::config::load_text("lapwing.yml", "store: { retention: 0s }\n", &|_| None);
+        let said: Vec<&str> = loaded.diagnostics.iter().map(|d| d.message.as_str()).collect();
+        assert_eq!(said, ["nothing would be kept"]);
+    }
+
     use crate::config::load_text;
 
     fn check(text: &str, expect: Result<&[(i64, Option<i64>)], &str>) {

@@ -95,6 +95,23 @@ const ROLES: [(&str, Role); 4] = [
     ("admin", Role::Admin),
 ];
 
+/// It stands in every page that is sent: a link that leads nowhere is found at night.
+fn read_external_url(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Option<String> {
+    let text = map.text("external_url", notes)?;
+    let is_http = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    if !url::Url::parse(&text).is_ok_and(is_http) {
+        let at = map.node("external_url").map_or(map.at, |n| n.at);
+        let hint = "write it as a browser has it: https://lapwing.example.org";
+        notes.error_with_hint(
+            at,
+            "web.external_url",
+            format!("{text:?} is not an http URL"),
+            hint,
+        );
+    }
+    Some(text)
+}
+
 impl WebConfig {
     pub(crate) fn read(node: Option<&Node>, notes: &mut Diagnostics) -> Self {
         let default = WebConfig::default();
@@ -123,7 +140,7 @@ impl WebConfig {
             listen,
             listen_at,
             listen_also: Vec::new(),
-            external_url: map.text("external_url", notes),
+            external_url: read_external_url(&mut map, notes),
             tokens,
             route_prefix: read_prefix(&mut map, notes),
             users: Vec::new(),
@@ -251,4 +268,23 @@ fn read_token(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Token>
         secret,
         role: role?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load_text;
+
+    #[test]
+    fn links_lead_somewhere() {
+        let check = |url: &str, expect: &[&str]| {
+            let text = format!("web: {{ external_url: '{url}' }}\n");
+            let loaded = load_text("lapwing.yml", &text, &|_| None);
+            let said: Vec<&str> = loaded.diagnostics.iter().map(|d| d.message.as_str()).collect();
+            assert_eq!(said, expect);
+        };
+        check("https://lapwing.example.org/under", &[]);
+        check("http://localhost:9595", &[]);
+        check("nope", &["\"nope\" is not an http URL"]);
+        check("ftp://a", &["\"ftp://a\" is not an http URL"]);
+    }
 }

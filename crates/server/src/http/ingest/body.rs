@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
+use lapwing_store::metrics::AppendOutcome;
 use std::error::Error;
 use std::fmt::Write;
 use std::io::Read;
@@ -186,6 +187,17 @@ pub(crate) fn gunzip(packed: &[u8], unpacked_bytes_max: usize) -> Result<Bytes, 
     Ok(out.into())
 }
 
+/// Nothing was kept for want of memory alone: whoever sent it should send it again.
+pub(crate) fn unless_for_later(outcome: AppendOutcome) -> Result<AppendOutcome, Refused> {
+    match outcome.refused.first() {
+        Some(first) if outcome.is_for_later() => Err(Refused::later(format!(
+            "{} refused, nothing is kept:\n{first}",
+            outcome.refused_count
+        ))),
+        _ => Ok(outcome),
+    }
+}
+
 /// `up{job="a"} at 1700000000000: the reason`.
 pub(crate) fn refusal_line(refused: &lapwing_store::metrics::Refused) -> String {
     refused.to_string()
@@ -200,4 +212,40 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lapwing_store::metrics::{Refusal, Refused as NotKept};
+    use lapwing_types::Labels;
+
+    #[test]
+    fn what_memory_alone_refused_may_come_again() {
+        let outcome = |samples: usize, reasons: &[Refusal]| AppendOutcome {
+            samples,
+            refused_count: reasons.len(),
+            refused: reasons
+                .iter()
+                .map(|reason| NotKept {
+                    labels: Labels::from_pairs([("__name__", "up")]).unwrap(),
+                    t_ms: None,
+                    reason: reason.clone(),
+                })
+                .collect(),
+            ..AppendOutcome::default()
+        };
+        let memory = Refusal::MemoryLimit { limit_bytes: 1 };
+        let check = |samples: usize, reasons: &[Refusal], expect: Option<u16>| {
+            let status = unless_for_later(outcome(samples, reasons)).err();
+            assert_eq!(
+                status.map(|r| (r.status.as_u16(), r.retry_after_s)),
+                expect.map(|s| (s, Some(5)))
+            );
+        };
+        check(0, std::slice::from_ref(&memory), Some(503));
+        check(1, std::slice::from_ref(&memory), None);
+        check(0, &[memory, Refusal::SeriesMax { max: 1 }], None);
+        check(0, &[], None);
+    }
 }

@@ -1,6 +1,6 @@
 //! `POST /api/v1/import…`: samples from files, with or without timestamps.
 
-use super::body::{self, Received, Refused, refusal_line, with_causes};
+use super::body::{self, Received, Refused, refusal_line, unless_for_later, with_causes};
 use super::remote_write::commit_refusal;
 use crate::http::AppState;
 use axum::extract::{Request, State};
@@ -92,6 +92,10 @@ pub(super) async fn keep(
             let mut appender = store.appender(&received.source, now_ms);
             appender.append_batch(&batch);
             let outcome = appender.commit().map_err(commit_refusal)?;
+            let outcome = match mistakes.is_empty() {
+                true => unless_for_later(outcome)?,
+                false => outcome,
+            };
             gate.charge(&received.source, protocol, outcome.samples + outcome.histograms);
             Ok(Kept { outcome, mistakes })
         })

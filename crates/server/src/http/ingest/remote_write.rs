@@ -4,7 +4,7 @@
 //! them; a request is one batch for the store and one record in its log. Answers: 204 with the `…-Written` headers; 400
 //! when some of it was refused (the rest is kept); 413, 415; 503 with Retry-After when it should come again.
 
-use super::body::{self, Received, Refused, refusal_line, with_causes};
+use super::body::{self, Received, Refused, refusal_line, unless_for_later, with_causes};
 use crate::http::AppState;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -120,6 +120,10 @@ fn append(
         };
         decoded.map_err(|e| Refused::bad(with_causes(&e)))?;
         let outcome = appender.commit().map_err(commit_refusal)?;
+        let outcome = match undecodable.is_empty() {
+            true => unless_for_later(outcome)?,
+            false => outcome,
+        };
         decompressor.shrink_to(KEPT_BYTES_MAX);
         Ok(Written { outcome, undecodable })
     })
@@ -133,13 +137,15 @@ fn append_v1(
 ) -> Result<(), RemoteWriteError> {
     let request = v1::WriteRequest::decode(message)?;
     for series in request.series() {
-        let series = series?;
-        if let Err(error) = append_series_v1(&series, appender) {
-            undecodable.push(with_causes(&error));
-        }
+        let appended = series
+            .and_then(|series| append_series_v1(&series, appender).map_err(|error| series.named(error)));
+        undecodable.extend(appended.err().map(|error| with_causes(&error)));
     }
-    for (family, metadata) in request.metadata()? {
-        appender.metadata(&family, metadata);
+    for metadata in request.metadata() {
+        match metadata {
+            Ok((family, metadata)) => appender.metadata(&family, metadata),
+            Err(error) => undecodable.push(format!("metadata: {}", with_causes(&error))),
+        }
     }
     Ok(())
 }
@@ -176,10 +182,24 @@ fn append_v2(
 ) -> Result<(), RemoteWriteError> {
     let request = v2::Request::decode(message)?;
     let mut key = Vec::with_capacity(256);
+    let mut told = request.told();
     for series in request.series() {
-        let series = series?;
-        if let Err(error) = append_series_v2(&series, &mut key, appender) {
-            undecodable.push(with_causes(&error));
+        let series = match series {
+            Ok(series) => series,
+            Err(error) => {
+                undecodable.push(with_causes(&error));
+                continue;
+            }
+        };
+        let appended = append_series_v2(&series, &mut key, appender);
+        // What is said about a series costs none of its samples.
+        let metadata = series.new_metadata(&mut told).map(|new| {
+            if let Some((family, metadata)) = new {
+                appender.metadata(&family, metadata);
+            }
+        });
+        for error in [appended.err(), metadata.err()].into_iter().flatten() {
+            undecodable.push(with_causes(&series.named(error)));
         }
     }
     Ok(())
@@ -195,9 +215,6 @@ fn append_series_v2(
         Some(found) => found,
         None => {
             let labels = series.labels()?;
-            if let Some((family, metadata)) = series.metadata(&labels)? {
-                appender.metadata(&family, metadata);
-            }
             let Ok(bound) = appender.bind_raw(key, &labels) else {
                 return Ok(());
             };
@@ -269,6 +286,113 @@ fn snappy_refusal(error: SnappyError) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lapwing_store::SeriesSource;
+    use lapwing_store::metrics::MetricsOptions;
+    use lapwing_wire::protobuf::Writer;
+
+    const T0: i64 = 1_700_000_000_000;
+
+    /// One series `name` with a sample, and what is said about it: the kind and the symbol of its help.
+    fn series_v2(w: &mut Writer, name: u64, t_ms: i64, about: Option<(u64, u64)>) {
+        w.message(5, |w| {
+            w.packed_varints(1, [1, name]);
+            w.message(2, |w| {
+                w.double(1, 1.0);
+                w.int64(2, t_ms);
+            });
+            if let Some((kind, help)) = about {
+                w.message(5, |w| {
+                    w.uint64(1, kind);
+                    w.uint64(3, help);
+                });
+            }
+        });
+    }
+
+    fn request_v2(fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let mut w = Writer::new();
+        for symbol in ["", "__name__", "a_total", "b", "old help", "new help"] {
+            w.bytes(4, symbol.as_bytes());
+        }
+        fill(&mut w);
+        w.into_bytes()
+    }
+
+    /// What is said of the series that are not kept, after how many samples are.
+    fn sent(store: &MetricsStore, version: Version, message: &[u8]) -> (usize, Vec<String>) {
+        let mut appender = store.appender("test", T0);
+        let mut mistakes = Vec::new();
+        match version {
+            Version::V1 => append_v1(message, &mut appender, &mut mistakes).unwrap(),
+            Version::V2 => append_v2(message, &mut appender, &mut mistakes).unwrap(),
+        }
+        (appender.commit().unwrap().samples, mistakes)
+    }
+
+    #[test]
+    fn what_is_said_of_a_known_series_is_taken() {
+        let store = MetricsStore::in_memory(MetricsOptions::default());
+        let said = |t_ms: i64, about: Option<(u64, u64)>| {
+            let request = request_v2(|w| series_v2(w, 2, t_ms, about));
+            assert_eq!(sent(&store, Version::V2, &request), (1, vec![]));
+            let known = store.snapshot().metadata(Some("a_total"));
+            known
+                .first()
+                .map(|(_, m)| format!("{} {}", m.kind.as_str(), m.help))
+        };
+        assert_eq!(said(T0 - 3, None), None);
+        assert_eq!(said(T0 - 2, Some((1, 4))).as_deref(), Some("counter old help"));
+        assert_eq!(said(T0 - 1, Some((2, 5))).as_deref(), Some("gauge new help"));
+        assert_eq!(said(T0, None).as_deref(), Some("gauge new help"));
+    }
+
+    #[test]
+    fn a_broken_series_is_named_and_costs_no_other() {
+        let store = MetricsStore::in_memory(MetricsOptions::default());
+        let request = request_v2(|w| {
+            series_v2(w, 2, T0, None);
+            w.bytes(5, b"\x0a\x02\x01\x03\x12\x7f");
+            // Its help does not exist; its sample does.
+            series_v2(w, 3, T0, Some((1, 99)));
+        });
+        let (samples, mistakes) = sent(&store, Version::V2, &request);
+        assert_eq!(samples, 2);
+        assert_eq!(
+            mistakes,
+            [
+                "series 2 of the request, {__name__=\"b\"}: the message is not valid protobuf: field 2 claims 127 bytes, 0 are left",
+                "the series b: symbol 99 is referred to, the request has 6",
+            ]
+        );
+        let mut w = Writer::new();
+        let label = |w: &mut Writer, name: &str, value: &str| {
+            w.message(1, |w| {
+                w.string(1, name);
+                w.string(2, value);
+            });
+        };
+        for (name, bad) in [("c", false), ("bad", true), ("d", false)] {
+            w.message(1, |w| {
+                label(w, "__name__", name);
+                w.message(2, |w| {
+                    if bad {
+                        w.string(1, "a text");
+                    }
+                    w.int64(2, T0);
+                });
+            });
+        }
+        w.message(3, |w| w.bytes(2, &[0xff]));
+        let (samples, mistakes) = sent(&store, Version::V1, w.as_bytes());
+        assert_eq!(samples, 2);
+        assert_eq!(
+            mistakes,
+            [
+                "the series bad: the message is not valid protobuf: field 1 does not have the type double",
+                "metadata: the message is not valid protobuf: field 2 is not valid UTF-8",
+            ]
+        );
+    }
 
     fn check(content_type: &str, encoding: &str, expect: Result<Version, u16>) {
         let mut headers = HeaderMap::new();

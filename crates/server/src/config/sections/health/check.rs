@@ -9,6 +9,7 @@ use lapwing::health::{CheckKind, CheckSpec, ModelPart};
 use lapwing_collect::probe::Probe;
 use lapwing_judge::health::CheckPolicy;
 use lapwing_types::format_duration_ms;
+use std::collections::BTreeMap;
 
 const INTERVAL_MS: i64 = 30_000;
 const INTERVAL_MS_MIN: i64 = 100;
@@ -70,9 +71,12 @@ impl Defaults {
         if interval.or(timeout).or(degraded_above).is_some() {
             self.check_degraded_above(map, notes);
         }
-        let count = |n: Option<u64>, default: u32| n.map_or(default, |n| n.clamp(1, 1000) as u32);
-        self.policy.failures = count(map.count("failures", notes), self.policy.failures);
-        self.policy.passes = count(map.count("passes", notes), self.policy.passes);
+        if timeout == Some(0) {
+            let at = map.node("timeout").map_or(map.at, |n| n.at);
+            notes.error(at, &map.path_of("timeout"), "no look is over in no time");
+        }
+        self.policy.failures = at_least_one(map, "failures", notes).unwrap_or(self.policy.failures);
+        self.policy.passes = at_least_one(map, "passes", notes).unwrap_or(self.policy.passes);
         let stale_ms = map.duration_ms("unknown_after", notes);
         // A look that hangs says so at the end of its timeout, of the moment at which it began: two of them are not silence.
         let two_looks_ms = 2 * self.timeout_ms + self.interval_ms;
@@ -97,6 +101,16 @@ impl Defaults {
     }
 }
 
+/// How many looks in a row it takes.
+fn at_least_one(map: &mut MapReader<'_>, key: &'static str, notes: &mut Diagnostics) -> Option<u32> {
+    let n = map.count(key, notes)?;
+    if n == 0 {
+        let at = map.node(key).map_or(map.at, |n| n.at);
+        notes.error_with_hint(at, &map.path_of(key), "it takes one look at least", "write 1");
+    }
+    Some(n.clamp(1, 1000) as u32)
+}
+
 fn never_degraded(allowed_ms: i64, timeout_ms: i64) -> String {
     let (allowed, timeout) = (format_duration_ms(allowed_ms), format_duration_ms(timeout_ms));
     format!("no look comes to {allowed}: its timeout is {timeout}")
@@ -117,9 +131,19 @@ pub(super) fn read(
     let mut map = MapReader::new(node, path, notes);
     let name = map.text("name", notes);
     let check_in = map.duration_ms("check_in", notes);
+    if check_in == Some(0) {
+        let at = map.node("check_in").map_or(node.at, |n| n.at);
+        let hint = "write how long it may take until the next report, such as 1d";
+        notes.error_with_hint(at, &map.path_of("check_in"), "nothing reports all the time", hint);
+    }
     let mut timing = defaults.clone().read(&mut map, notes);
     let endpoint = map.text("endpoint", notes);
-    let labels = map.text_map("labels", notes).into_iter().collect();
+    let labels: BTreeMap<String, String> = map.text_map("labels", notes).into_iter().collect();
+    if let Some(name) = labels.keys().find(|name| name.starts_with("__")) {
+        let message = format!("{name:?} is no label for a check: names that begin with __ are not its own");
+        let at = map.node("labels").map_or(node.at, |n| n.at);
+        notes.error(at, &map.path_of("labels"), message);
+    }
     let depends_on = match map.node("depends_on") {
         Some(list) => super::names_of(list, path, notes),
         None => Vec::new(),
@@ -171,7 +195,10 @@ pub(super) fn read(
         None => (endpoint, None),
     };
     let kind = match &what {
-        CheckKind::Probe(probe) => probe.kind(),
+        CheckKind::Probe(probe) => {
+            check_target(probe, base.as_deref(), (node, path), notes);
+            probe.kind()
+        }
         CheckKind::CheckIn { .. } => "check_in",
     };
     let name = match (&model, name) {
@@ -196,6 +223,31 @@ pub(super) fn read(
         is_canary,
         recovery,
     })
+}
+
+/// A check that nobody can be asked for would be unknown for ever, which pages nobody.
+fn check_target(probe: &Probe, base: Option<&str>, (node, path): (&Node, &str), notes: &mut Diagnostics) {
+    let kind = probe.kind();
+    let at = match &node.value {
+        Value::Map(pairs) => pairs.iter().find(|(k, _)| k.text == kind).map(|(k, _)| k.at),
+        _ => None,
+    };
+    let (at, path) = (at.unwrap_or(node.at), format!("{path}.{kind}"));
+    if let Err(why) = probe.check_target(base) {
+        match probe.address().or(base) {
+            Some(_) => notes.error(at, &path, why),
+            None => {
+                let hint = format!("write it in {kind}: {{ … }}, or endpoint: beside it");
+                notes.error_with_hint(at, &path, why, hint);
+            }
+        }
+    }
+    // No error: it may come before the first look, or this be another machine.
+    for file in probe.tls_files() {
+        if let Err(error) = std::fs::metadata(file) {
+            notes.warning(at, &path, format!("tls: {}: {error}", file.display()));
+        }
+    }
 }
 
 type Place<'a> = (Position, &'a str);

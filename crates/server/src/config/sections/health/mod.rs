@@ -11,7 +11,7 @@ use crate::config::yaml::{Node, Value, parse};
 use lapwing::HealthOptions;
 use lapwing::health::{CheckSpec, ModelSpec};
 use lapwing_judge::health::MaintenanceWindow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOptions {
     let models = map.list("models", notes);
@@ -38,11 +38,16 @@ pub(crate) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> HealthOp
         options.models.push(model);
         options.checks.extend(checks);
     }
+    let mut names = BTreeSet::new();
     for (node, path) in &checks {
+        if let Some(name) = name_of(node).filter(|name| !names.insert(name.clone())) {
+            notes.error(node.at, path, format!("a second check is called {name:?}"));
+        }
         options.checks.extend(check::read_alone(node, path, notes));
     }
     tell_apart(&mut options.checks);
     check_dependencies(&options, (&models, &checks), notes);
+    check_circles((&models, &checks), notes);
     check_windows(&options, &windows, notes);
     options
 }
@@ -113,6 +118,52 @@ fn check_dependencies(
             }
         }
     }
+}
+
+/// What waits for itself explains nothing.
+fn check_circles((models, checks): (Items<'_>, Items<'_>), notes: &mut Diagnostics) {
+    let mut said = Diagnostics::new(&notes.file);
+    let mut needs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut places = Vec::new();
+    for (node, path) in models.iter().chain(checks) {
+        let Value::Map(pairs) = &node.value else { continue };
+        let list = pairs.iter().find(|(k, _)| k.text == "depends_on");
+        if let (Some(name), Some((_, list))) = (name_of(node), list) {
+            needs.insert(name.clone(), names_of(list, path, &mut said));
+            places.push((name, list.at, format!("{path}.depends_on")));
+        }
+    }
+    for (name, at, path) in places {
+        let mut way = vec![name.clone()];
+        if leads_to(&name, &name, &needs, &mut way) {
+            notes.error(at, &path, format!("a circle: {}", way.join(" → ")));
+            // Its other members need not say it again.
+            needs.remove(&name);
+        }
+    }
+}
+
+/// Whether `from` needs `to`, over whatever stands between; `way` is how.
+fn leads_to(from: &str, to: &str, needs: &BTreeMap<String, Vec<String>>, way: &mut Vec<String>) -> bool {
+    for next in needs.get(from).into_iter().flatten() {
+        if next != to && way.contains(next) {
+            continue;
+        }
+        way.push(next.clone());
+        if next == to || leads_to(next, to, needs, way) {
+            return true;
+        }
+        way.pop();
+    }
+    false
+}
+
+fn name_of(node: &Node) -> Option<String> {
+    let Value::Map(pairs) = &node.value else {
+        return None;
+    };
+    let (_, name) = pairs.iter().find(|(k, _)| k.text == "name")?;
+    name.spelling()
 }
 
 /// A slip of the pen here pages somebody in the midst of planned work. No error: a model may be made over the API later.
@@ -259,7 +310,11 @@ mod tests {
         for block in blocks {
             let indented = |by: &str| block.lines().map(|l| format!("{by}{l}\n")).collect::<String>();
             if block.starts_with("- ") {
-                assert_eq!(complaints(&format!("checks:\n{block}")), Vec::<String>::new());
+                let model = format!(
+                    "models:\n  - name: m\n    endpoints: ['http://a']\n    health:\n      probes:\n{}",
+                    indented("        ")
+                );
+                assert_eq!(complaints(&model), Vec::<String>::new());
                 alone += 1;
             } else if block.starts_with("recovery:") {
                 let model = format!(
@@ -351,6 +406,93 @@ mod tests {
             let said = complaints(&model(health));
             assert!(said.len() == 1 && said[0].contains("its timeout is"), "{said:#?}");
         }
+    }
+
+    #[test]
+    fn a_check_that_could_never_judge_is_a_mistake() {
+        let wrong = |check: &str, place: &str, why: &str| {
+            let said = complaints(&format!("checks:\n  - {{ name: a, {check} }}\n"));
+            assert!(
+                said.len() == 1 && said[0].contains(place) && said[0].contains(why),
+                "{check}: {said:#?}"
+            );
+        };
+        let right = |check: &str| {
+            assert_eq!(
+                complaints(&format!("checks:\n  - {{ name: a, {check} }}\n")),
+                Vec::<String>::new()
+            );
+        };
+        wrong("http: {}", "checks[0].http", "neither a url nor an endpoint [");
+        right("http: { path: /x }, endpoint: 'http://a'");
+        wrong("http: { url: nope }", "checks[0].http", "nope");
+        wrong("tcp: { address: 'a:99999' }", "checks[0].tcp", "a:99999");
+        wrong("dns: { name: a }", "checks[0].dns", "neither an address");
+        wrong("golden: {}", "checks[0].golden", "neither a url");
+        wrong(
+            "tcp: { address: 'a:1', tls: { ca_file: /no/such/file } }",
+            "checks[0].tcp",
+            "/no/such/file",
+        );
+        let tcp = "tcp: { address: 'a:1' }";
+        wrong(
+            &format!("{tcp}, failures: 0"),
+            "checks[0].failures",
+            "one look at least",
+        );
+        wrong(&format!("{tcp}, timeout: 0s"), "checks[0].timeout", "in no time");
+        wrong("check_in: 0s", "checks[0].check_in", "all the time");
+        wrong(
+            &format!("{tcp}, labels: {{ __name__: c }}"),
+            "checks[0].labels",
+            "no label for a check",
+        );
+        wrong(
+            &format!("{tcp}, recovery: [{{ action: {{ command: [] }} }}]"),
+            "recovery[0].action.command",
+            "a command of nothing",
+        );
+        wrong(
+            &format!("{tcp}, recovery: [{{ action: {{ command: [x] }}, limit: 0 per hour }}]"),
+            "recovery[0].limit",
+            "never tried",
+        );
+        wrong(&format!("{tcp}, depends_on: a"), "checks[0].depends_on", "a → a");
+        let two = |more: &str, other: &str| {
+            complaints(&format!(
+                "checks:\n  - {{ name: a, {tcp}{more} }}\n  - {{ name: {other}, {tcp}, depends_on: a }}\n"
+            ))
+        };
+        assert_eq!(two("", "b"), Vec::<String>::new());
+        let said = two(", depends_on: b", "b");
+        assert!(
+            said.len() == 1 && said[0].contains("a circle: a → b → a"),
+            "{said:#?}"
+        );
+        let said = two("", "a");
+        assert!(
+            said.iter()
+                .any(|s| s.contains("checks[1] a second check is called \"a\"")),
+            "{said:#?}"
+        );
+    }
+
+    #[test]
+    fn mistakes_of_a_model_that_watch_nothing() {
+        let model = |more: &str| complaints(&format!("models:\n  - name: m\n{more}"));
+        let said = model("    health: { probes: [{ tcp: {} }] }\n");
+        assert!(said.len() == 1 && said[0].contains("no endpoints"), "{said:#?}");
+        let traffic = |shares: &str| {
+            model(&format!(
+                "    endpoints: ['http://a']\n    traffic: {{ requests: a, failed: b, {shares} }}\n"
+            ))
+        };
+        assert_eq!(traffic("unhealthy: 1%"), Vec::<String>::new());
+        let said = traffic("degraded: 60%, unhealthy: 50%");
+        assert!(
+            said.len() == 1 && said[0].contains("traffic.degraded"),
+            "{said:#?}"
+        );
     }
 
     #[test]

@@ -83,6 +83,12 @@ fn read_checks(
     map.finish(notes);
     let ready = ready_probe(model);
     let ready = [(&ready, format!("{path}.health"))];
+    if let Some((node, path)) = probes.first()
+        && model.endpoints.is_empty()
+        && model.fallbacks.is_empty()
+    {
+        notes.warning(node.at, path, "the model has no endpoints: nothing is probed");
+    }
     let probes: &[(&Node, String)] = if probes.is_empty() { &ready } else { &probes };
     let mut checks = Vec::new();
     let places = [
@@ -236,6 +242,17 @@ fn read_traffic(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Traf
                 .map_or(default.requests_min, |n| n as f64),
         },
     };
+    let TrafficPolicy {
+        degraded, unhealthy, ..
+    } = traffic.policy;
+    if let Some(at) = map
+        .node("degraded")
+        .map(|n| n.at)
+        .filter(|_| degraded > unhealthy)
+    {
+        let message = format!("degraded at {degraded} lies above unhealthy at {unhealthy}: it is never said");
+        notes.error(at, &map.path_of("degraded"), message);
+    }
     map.finish(notes);
     for expr in [&traffic.requests, &traffic.failed] {
         if let Err(error) = lapwing_judge::rules::check_expr(expr) {

@@ -47,6 +47,12 @@ fn read_one(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Recovery
     };
     if let Some(limit) = map.text("limit", notes) {
         match per_hour(&limit) {
+            Some(0) => notes.error_with_hint(
+                node.at,
+                &map.path_of("limit"),
+                "a repair that is never tried",
+                "write 1 per hour, or dry_run: true",
+            ),
             Some(n) => policy.per_hour_max = n,
             None => notes.error_with_hint(
                 node.at,
@@ -142,6 +148,10 @@ fn read_action(node: &Node, path: &str, notes: &mut Diagnostics) -> Option<Actio
 
 fn argv(node: &Node, path: &str, notes: &mut Diagnostics) -> Vec<String> {
     match &node.value {
+        Value::List(items) if items.is_empty() => {
+            notes.error_with_hint(node.at, path, "a command of nothing", "name the program first");
+            Vec::new()
+        }
         Value::List(items) => items.iter().filter_map(|n| text_of(n, path, notes)).collect(),
         _ => {
             let hint = "write the program and its arguments: [systemctl, restart, x]";
