@@ -7,7 +7,10 @@ use crate::channels::http::{HttpConfig, TIMEOUT};
 use crate::channels::{HttpRequest, Judge};
 use lapwing_types::{Alert, Fingerprint, Labels};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// As Prometheus's `--rules.alert.resend-delay`.
@@ -28,6 +31,42 @@ pub struct ForwardTarget {
     pub url: String,
     pub http: HttpConfig,
     pub timeout: Duration,
+    /// What the labels of alerts become for this one; as they are without it.
+    pub rewrite: Option<Rewrite>,
+}
+
+type RewriteFn = dyn Fn(&Labels) -> Option<Labels> + Send + Sync;
+
+/// Rules for labels, which are another room's: what they make of an alert's, and None where they drop it.
+#[derive(Clone)]
+pub struct Rewrite {
+    /// The rules as they were typed: two of the same words do the same.
+    words: String,
+    apply: Arc<RewriteFn>,
+}
+
+impl Rewrite {
+    pub fn new(
+        words: impl Into<String>,
+        apply: impl Fn(&Labels) -> Option<Labels> + Send + Sync + 'static,
+    ) -> Self {
+        Rewrite {
+            words: words.into(),
+            apply: Arc::new(apply),
+        }
+    }
+}
+
+impl PartialEq for Rewrite {
+    fn eq(&self, other: &Self) -> bool {
+        self.words == other.words
+    }
+}
+
+impl fmt::Debug for Rewrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rewrite({})", self.words)
+    }
 }
 
 impl ForwardTarget {
@@ -36,6 +75,17 @@ impl ForwardTarget {
             url: url.into(),
             http: HttpConfig::default(),
             timeout: TIMEOUT,
+            rewrite: None,
+        }
+    }
+
+    /// The alert's labels as this one is told of them; None: it is not told of the alert.
+    fn labels_of<'a>(&self, alert: &'a Alert) -> Option<Cow<'a, Labels>> {
+        match &self.rewrite {
+            None => Some(Cow::Borrowed(&alert.labels)),
+            Some(rewrite) => (rewrite.apply)(&alert.labels)
+                .filter(|labels| !labels.is_empty())
+                .map(Cow::Owned),
         }
     }
 
@@ -61,6 +111,13 @@ pub struct ForwardStatus {
     pub last_error: Option<String>,
     failures_in_a_row: u32,
     not_before_ms: i64,
+}
+
+/// What one Alertmanager has to hear about one alert.
+struct News<'a> {
+    fingerprint: Fingerprint,
+    known: &'a Known,
+    labels: Cow<'a, Labels>,
 }
 
 /// What is to be told to whom, and what has been.
@@ -195,17 +252,24 @@ impl Forwarder {
             if now_ms < self.status[index].not_before_ms {
                 continue;
             }
-            let due: Vec<(&Fingerprint, &Known)> = self
+            let due: Vec<News<'_>> = self
                 .known
                 .iter()
                 .filter(|(_, k)| k.told_ms[index].is_none_or(|told| now_ms - told >= RESEND_MS))
+                .filter_map(|(fingerprint, known)| {
+                    Some(News {
+                        fingerprint: *fingerprint,
+                        known,
+                        labels: target.labels_of(&known.alert)?,
+                    })
+                })
                 .collect();
             for batch in due.chunks(BATCH_MAX) {
                 if let Some(request) = self.request(target, batch, now_ms) {
                     out.push(Forward {
                         request,
                         target: index,
-                        alerts: batch.iter().map(|(fingerprint, _)| **fingerprint).collect(),
+                        alerts: batch.iter().map(|news| news.fingerprint).collect(),
                     });
                 }
             }
@@ -213,16 +277,11 @@ impl Forwarder {
         out
     }
 
-    fn request(
-        &self,
-        target: &ForwardTarget,
-        batch: &[(&Fingerprint, &Known)],
-        now_ms: i64,
-    ) -> Option<HttpRequest> {
+    fn request(&self, target: &ForwardTarget, batch: &[News<'_>], now_ms: i64) -> Option<HttpRequest> {
         let posted: Vec<Posted<'_>> = batch
             .iter()
-            .map(|(_, known)| Posted {
-                labels: &known.alert.labels,
+            .map(|News { known, labels, .. }| Posted {
+                labels,
                 annotations: &known.alert.annotations,
                 starts_at: rfc3339(known.alert.starts_at_ms),
                 ends_at: rfc3339(known.ended_at_ms.unwrap_or(now_ms + VALID_MS)),
@@ -384,5 +443,46 @@ mod tests {
         f.observe(&[alert("a")], 2_000);
         let told = tell_all(&mut f, 2_000);
         assert_eq!(told[0][0]["endsAt"], "1970-01-01T00:04:02Z");
+    }
+
+    #[test]
+    fn each_is_told_of_what_its_rules_leave_under_the_labels_that_they_leave() {
+        let plain = ForwardTarget::new("http://plain");
+        let without_cluster = Rewrite::new("drop b, no cluster", |labels| {
+            if labels.get("alertname") == Some("b") {
+                return None;
+            }
+            let mut builder = labels.to_builder();
+            builder.remove("cluster");
+            Some(builder.build())
+        });
+        let rewriting = ForwardTarget {
+            rewrite: Some(without_cluster),
+            ..ForwardTarget::new("http://rewriting")
+        };
+        let external = Labels::from_pairs([("cluster", "eu")]).unwrap();
+        let mut f = Forwarder::new(vec![plain, rewriting], external);
+        f.observe(&[alert("a"), alert("b")], 0);
+        let told = tell_all(&mut f, 0);
+        let labels = |body: &serde_json::Value| -> Vec<String> {
+            let all = body.as_array().unwrap().iter();
+            let mut shown: Vec<String> = all.map(|one| one["labels"].to_string()).collect();
+            shown.sort();
+            shown
+        };
+        let whole = [
+            r#"{"alertname":"a","cluster":"eu"}"#,
+            r#"{"alertname":"b","cluster":"eu"}"#,
+        ];
+        assert_eq!(labels(&told[0]), whole);
+        assert_eq!(labels(&told[1]), [r#"{"alertname":"a"}"#]);
+        f.observe(&[alert("b")], 70_000);
+        let told = tell_all(&mut f, 70_000);
+        assert_eq!(told.len(), 2);
+        assert_eq!(
+            labels(&told[1]),
+            [r#"{"alertname":"a"}"#],
+            "its end, and nothing of b"
+        );
     }
 }

@@ -20,7 +20,7 @@ pub struct DiscoveryConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileConfig {
-    /// `*` may stand in the last part of a path.
+    /// `*`, `?` and `[ab]` may stand in a path.
     pub files: Vec<PathBuf>,
     /// Read again after so long even when no time of change moved.
     pub refresh_interval: Millis,
@@ -97,6 +97,8 @@ pub struct DockerConfig {
     pub port: u16,
     pub host_networking_host: String,
     pub match_first_network: bool,
+    /// Which containers the daemon lists; all that run without one.
+    pub filters: Vec<DockerFilter>,
     pub refresh_interval: Millis,
     #[serde(flatten)]
     pub http: HttpConfig,
@@ -111,11 +113,20 @@ impl Default for DockerConfig {
             port: 80,
             host_networking_host: "localhost".to_owned(),
             match_first_network: true,
+            filters: Vec::new(),
             refresh_interval: Millis(60_000),
             http: HttpConfig::default(),
             rest: NoMore,
         }
     }
+}
+
+/// As the daemon's own interface has them: `label`, `name`, `network`, `status`, …
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DockerFilter {
+    pub name: String,
+    pub values: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::provider::{Answer, Provider, get_json, pause_of};
 use crate::http::HttpClient;
 use lapwing_types::{Labels, LabelsBuilder};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub(super) struct DockerProvider {
     config: DockerConfig,
@@ -44,7 +44,7 @@ impl DockerProvider {
 
     async fn refresh(&self, now_ms: i64) -> Result<Vec<TargetGroup>, DiscoveryError> {
         let networks = self.get("/networks", now_ms).await?;
-        let containers = self.get("/containers/json", now_ms).await?;
+        let containers = self.get(&containers_path(&self.config), now_ms).await?;
         Ok(vec![TargetGroup {
             source: "docker".to_owned(),
             targets: targets(&containers, &networks, &self.config),
@@ -64,6 +64,23 @@ impl Provider for DockerProvider {
     fn name(&self) -> String {
         format!("docker {}", self.config.host)
     }
+}
+
+/// With the filters as the daemon takes them: `{"name": ["value", …]}`.
+fn containers_path(config: &DockerConfig) -> String {
+    if config.filters.is_empty() {
+        return "/containers/json".to_owned();
+    }
+    let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for filter in &config.filters {
+        let values = by_name.entry(&filter.name).or_default();
+        values.extend(filter.values.iter().map(String::as_str));
+    }
+    let filters = serde_json::json!(by_name).to_string();
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("filters", &filters)
+        .finish();
+    format!("/containers/json?{query}")
 }
 
 fn targets(containers: &Value, networks: &Value, config: &DockerConfig) -> Vec<Labels> {
@@ -190,8 +207,27 @@ fn set_labels(builder: &mut LabelsBuilder, prefix: &str, labels: Option<&Value>)
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::DockerFilter;
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn filters_are_asked_for() {
+        let filter = |name: &str, value: &str| DockerFilter {
+            name: name.to_owned(),
+            values: vec![value.to_owned()],
+        };
+        let mut config = DockerConfig::default();
+        assert_eq!(containers_path(&config), "/containers/json");
+        config.filters = vec![filter("label", "a=b"), filter("name", "x"), filter("label", "c")];
+        let path = containers_path(&config);
+        let url = url::Url::parse(&format!("http://docker{path}")).unwrap();
+        let (key, value) = url.query_pairs().next().unwrap();
+        assert_eq!(
+            (&*key, &*value),
+            ("filters", r#"{"label":["a=b","c"],"name":["x"]}"#)
+        );
+    }
 
     #[test]
     fn containers_become_targets() {

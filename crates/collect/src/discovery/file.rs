@@ -4,6 +4,7 @@ use super::config::FileConfig;
 use super::error::DiscoveryError;
 use super::group::{StaticConfig, TargetGroup};
 use super::provider::{Answer, Provider};
+use crate::glob;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -19,6 +20,8 @@ pub(super) struct FileProvider {
     /// What was read, when it was changed, and what it said.
     known: Vec<(PathBuf, SystemTime, TargetGroup)>,
     read_ms: i64,
+    /// Why the last look did not bring all.
+    complaint: Option<DiscoveryError>,
 }
 
 impl FileProvider {
@@ -27,14 +30,16 @@ impl FileProvider {
             config,
             known: Vec::new(),
             read_ms: i64::MIN,
+            complaint: None,
         }
     }
 
-    fn refresh(&mut self, now_ms: i64) -> Result<Vec<TargetGroup>, DiscoveryError> {
+    /// What all files together say. One that cannot be read takes nothing from the others; it is complained of.
+    fn refresh(&mut self, now_ms: i64) -> Vec<TargetGroup> {
         let overdue = now_ms.saturating_sub(self.read_ms) >= self.config.refresh_interval.0;
         let mut fresh = Vec::new();
-        let mut failure = None;
-        for path in self.config.files.iter().flat_map(|pattern| expand(pattern)) {
+        self.complaint = None;
+        for path in self.config.files.iter().flat_map(|pattern| files(pattern)) {
             let changed = std::fs::metadata(&path).and_then(|m| m.modified());
             let before = self.known.iter().find(|(p, ..)| *p == path);
             let unchanged = before.filter(|(_, t, _)| !overdue && changed.as_ref().is_ok_and(|c| c == t));
@@ -47,7 +52,7 @@ impl FileProvider {
                 // A file that is being written or was broken by hand keeps its last good state.
                 Err(error) => {
                     fresh.extend(before.cloned());
-                    failure = Some(error);
+                    self.complaint.get_or_insert(error);
                 }
             }
         }
@@ -55,16 +60,17 @@ impl FileProvider {
         if overdue {
             self.read_ms = now_ms;
         }
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(self.known.iter().map(|(_, _, g)| g.clone()).collect()),
-        }
+        self.known.iter().map(|(_, _, g)| g.clone()).collect()
     }
 }
 
 impl Provider for FileProvider {
     fn next(&mut self, now_ms: i64) -> Answer<'_> {
-        Box::pin(async move { self.refresh(now_ms) })
+        Box::pin(async move { Ok(self.refresh(now_ms)) })
+    }
+
+    fn complaint(&mut self) -> Option<DiscoveryError> {
+        self.complaint.take()
     }
 
     fn pause_ms(&self) -> Option<i64> {
@@ -76,28 +82,13 @@ impl Provider for FileProvider {
     }
 }
 
-/// The files that a path with a `*` in its last part stands for, ascending.
-fn expand(pattern: &Path) -> Vec<PathBuf> {
-    let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or("");
-    let Some((before, after)) = name.split_once('*') else {
-        return vec![pattern.to_owned()];
-    };
-    let folder = pattern
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| {
-            let name = p.file_name().and_then(|n| n.to_str()).unwrap_or("");
-            name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
-        })
-        .collect();
-    paths.sort();
-    paths
+/// The files of a pattern; a path that is none stands for itself, so that it is missed when it is not there.
+fn files(path: &Path) -> Vec<PathBuf> {
+    if glob::is_pattern(path) {
+        glob::expand(path)
+    } else {
+        vec![path.to_owned()]
+    }
 }
 
 fn read(path: &Path) -> Result<TargetGroup, DiscoveryError> {
@@ -192,23 +183,39 @@ mod tests {
             r#"{__address__="b:1"}"#,
             r#"{__address__="b:2"}"#,
         ];
-        assert_eq!(shown(&provider.refresh(0).unwrap()), expect);
+        assert_eq!(shown(&provider.refresh(0)), expect);
         write("b.yml", "- targets: [b:3]\n", 1);
-        assert_eq!(
-            shown(&provider.refresh(1000).unwrap()).len(),
-            3,
-            "no time of change moved"
-        );
+        assert_eq!(shown(&provider.refresh(1000)).len(), 3, "no time of change moved");
         write("b.yml", "- targets: [b:3]\n", 2);
-        assert_eq!(shown(&provider.refresh(2000).unwrap()).len(), 2);
+        assert_eq!(shown(&provider.refresh(2000)).len(), 2);
         write("b.yml", "- targets: {", 3);
-        assert!(provider.refresh(3000).is_err());
-        assert_eq!(
-            shown(&provider.known.iter().map(|k| k.2.clone()).collect::<Vec<_>>()).len(),
-            2
-        );
+        write("a.json", r#"[{"targets": ["a:2"]}]"#, 3);
+        let expect = [r#"{__address__="a:2"}"#, r#"{__address__="b:3"}"#];
+        assert_eq!(shown(&provider.refresh(3000)), expect, "the others go on");
+        let complaint = provider.complaint().unwrap().to_string();
+        assert!(complaint.contains("b.yml is not valid"), "{complaint}");
         std::fs::remove_file(dir.path().join("a.json")).unwrap();
         write("b.yml", "", 4);
-        assert_eq!(shown(&provider.refresh(4000).unwrap()), [""; 0]);
+        assert_eq!(shown(&provider.refresh(4000)), [""; 0]);
+        assert!(provider.complaint().is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_broken_takes_nothing_from_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("good.json"), r#"[{"targets": ["a:1"]}]"#).unwrap();
+        std::fs::write(dir.path().join("bad.yml"), "- {targets: [b:1], lables: {}}\n").unwrap();
+        for (name, expect) in [
+            ("missing.yml", "missing.yml cannot be read"),
+            ("bad.yml", "bad.yml is not valid"),
+        ] {
+            let mut provider = FileProvider::new(FileConfig {
+                files: vec![dir.path().join("good.json"), dir.path().join(name)],
+                ..FileConfig::default()
+            });
+            assert_eq!(shown(&provider.refresh(0)), [r#"{__address__="a:1"}"#]);
+            let complaint = provider.complaint().unwrap().to_string();
+            assert!(complaint.contains(expect), "{complaint}");
+        }
     }
 }

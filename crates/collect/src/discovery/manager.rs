@@ -143,30 +143,31 @@ impl DiscoveryManager {
 }
 
 impl Board {
-    /// Notes an answer; false when it failed.
-    fn note(&self, i: usize, answer: Result<Vec<TargetGroup>, DiscoveryError>, now_ms: i64) -> bool {
+    /// Notes an answer, and what was amiss with it all the same; false when it failed.
+    fn note(
+        &self,
+        i: usize,
+        (answer, complaint): (Result<Vec<TargetGroup>, DiscoveryError>, Option<DiscoveryError>),
+        now_ms: i64,
+    ) -> bool {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = &mut found[i];
         match answer {
             Ok(groups) => {
+                match complaint {
+                    Some(error) => self.note_failure(&mut entry.status, &error),
+                    None => entry.status.last_error = None,
+                }
                 let targets: Vec<Labels> = groups.into_iter().flat_map(|g| g.targets).collect();
                 entry.status.targets = targets.len();
                 entry.targets = Some(targets);
                 entry.status.last_success_ms = Some(now_ms);
-                entry.status.last_error = None;
                 drop(found);
                 self.publish();
                 true
             }
             Err(error) => {
-                let detail = std::error::Error::source(&error).map_or(String::new(), |s| format!(": {s}"));
-                tracing::warn!(
-                    job = self.job.name(),
-                    provider = entry.status.provider,
-                    "{error}{detail}"
-                );
-                entry.status.last_error = Some(format!("{error}{detail}"));
-                entry.status.failures += 1;
+                self.note_failure(&mut entry.status, &error);
                 let first = entry.status.failures == 1;
                 drop(found);
                 if first {
@@ -175,6 +176,17 @@ impl Board {
                 false
             }
         }
+    }
+
+    fn note_failure(&self, status: &mut DiscoveryStatus, error: &DiscoveryError) {
+        let detail = std::error::Error::source(error).map_or(String::new(), |s| format!(": {s}"));
+        let text = format!("{error}{detail}");
+        // Once, and not with every look: the status repeats it for as long as it lasts.
+        if status.last_error.as_ref() != Some(&text) {
+            tracing::warn!(job = self.job.name(), provider = status.provider, "{text}");
+        }
+        status.last_error = Some(text);
+        status.failures += 1;
     }
 
     /// Hands over what is known, once every provider has answered or failed: half of a job's targets would end the
@@ -209,6 +221,7 @@ async fn run(mut provider: Box<dyn Provider>, i: usize, board: Arc<Board>, clock
     let mut backoff_ms = BACKOFF_MIN_MS;
     loop {
         let answer = provider.next(clock()).await.and_then(bounded);
+        let answer = (answer, provider.complaint());
         // Resolving thousands of targets takes longer than an async thread may be held.
         let (noting, now_ms) = (board.clone(), clock());
         let good = tokio::task::spawn_blocking(move || noting.note(i, answer, now_ms)).await;

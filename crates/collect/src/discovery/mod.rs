@@ -22,8 +22,8 @@ mod provider;
 mod srv;
 
 pub use config::{
-    AttachMetadata, DiscoveryConfig, DnsConfig, DnsKind, DockerConfig, FileConfig, HttpSdConfig,
-    KubernetesConfig, KubernetesRole, Namespaces, NoMore, Selector,
+    AttachMetadata, DiscoveryConfig, DnsConfig, DnsKind, DockerConfig, DockerFilter, FileConfig,
+    HttpSdConfig, KubernetesConfig, KubernetesRole, Namespaces, NoMore, Selector,
 };
 pub use error::DiscoveryError;
 pub use group::{StaticConfig, TargetGroup};

@@ -20,6 +20,11 @@ pub(super) trait Provider: Send {
     /// All groups as of now. A watching provider first waits for a change.
     fn next(&mut self, now_ms: i64) -> Answer<'_>;
 
+    /// What was amiss with the last answer although there was one; asked once after each.
+    fn complaint(&mut self) -> Option<DiscoveryError> {
+        None
+    }
+
     /// How long to wait before asking again; `None`: the answer will never change.
     fn pause_ms(&self) -> Option<i64>;
 

@@ -5,7 +5,9 @@ use super::error::{FetchError, HttpConfigError};
 use super::oauth2::TokenSource;
 use super::secret::Secret;
 use super::tls;
-use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use super::unpack::{PIECE_BYTES, Unpack};
+use reqwest::StatusCode;
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ pub struct Request<'a> {
     pub now_ms: i64,
 }
 
-/// What came, with a status of 2xx.
+/// What came, with a status of 200.
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
     pub content_type: String,
@@ -61,7 +63,7 @@ impl HttpClient {
             None => None,
             Some(oauth2) => {
                 let builder = base_builder(&oauth2.tls_config, oauth2.proxy_url.as_deref(), config)?;
-                Some(TokenSource::new(oauth2.clone(), finish(builder)?))
+                Some(TokenSource::new(oauth2.clone(), finish(builder.gzip(true))?))
             }
         };
         Ok(HttpClient {
@@ -107,6 +109,9 @@ impl HttpClient {
         each: &mut (dyn FnMut(&[u8]) -> bool + Send),
     ) -> Result<String, FetchError> {
         let mut builder = self.client.get(request.url);
+        if request.headers.iter().all(|(name, _)| *name != "accept-encoding") {
+            builder = builder.header(ACCEPT_ENCODING, "gzip");
+        }
         for (name, value) in request.headers {
             builder = builder.header(*name, *value);
         }
@@ -114,7 +119,7 @@ impl HttpClient {
         builder = self.authorize(builder, request.now_ms).await?;
         let mut response = builder.send().await.map_err(|e| FetchError::of(&e))?;
         let status = response.status();
-        if !status.is_success() {
+        if status != StatusCode::OK {
             if let (401, Some(oauth2)) = (status.as_u16(), &self.oauth2) {
                 oauth2.forget();
             }
@@ -130,23 +135,30 @@ impl HttpClient {
         let too_large = FetchError::BodyTooLarge {
             max_bytes: request.body_bytes_max,
         };
-        // A length that is announced too large need not be read at all; a compressed one grows, so its size decides.
-        if response
-            .content_length()
-            .is_some_and(|n| n > request.body_bytes_max)
-        {
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        let mut unpack = Unpack::of(encoding.and_then(|e| e.to_str().ok()));
+        // A length that is announced too large need not be read at all; of a compressed one, what it becomes decides.
+        let announced = response.content_length().filter(|_| unpack.is_plain());
+        if announced.is_some_and(|n| n > request.body_bytes_max) {
             return Err(too_large);
         }
+        let bad = |e: std::io::Error| FetchError::BadBody {
+            detail: e.to_string(),
+        };
         let mut read_bytes = 0u64;
         while let Some(chunk) = response.chunk().await.map_err(|e| FetchError::of(&e))? {
-            read_bytes += chunk.len() as u64;
-            if read_bytes > request.body_bytes_max {
-                return Err(too_large);
-            }
-            if !each(&chunk) {
-                break;
+            for piece in chunk.chunks(PIECE_BYTES) {
+                let plain = unpack.push(piece).map_err(bad)?;
+                read_bytes += plain.len() as u64;
+                if read_bytes > request.body_bytes_max {
+                    return Err(too_large);
+                }
+                if !plain.is_empty() && !each(&plain) {
+                    return Ok(content_type);
+                }
             }
         }
+        unpack.finish().map_err(bad)?;
         Ok(content_type)
     }
 
@@ -236,13 +248,93 @@ fn check_credentials(config: &HttpConfig) -> Result<(), HttpConfigError> {
     {
         return Err(HttpConfigError::IncompleteOAuth2);
     }
+    check_pairs(config)?;
     for name in config.http_headers.keys() {
+        check_header(name)?;
         HeaderName::from_bytes(name.as_bytes()).map_err(|e| HttpConfigError::Invalid {
             what: "name of a header",
             source: Box::new(e),
         })?;
     }
     Ok(())
+}
+
+/// Keys of which one makes the other void.
+fn check_pairs(config: &HttpConfig) -> Result<(), HttpConfigError> {
+    let basic = config.basic_auth.as_ref();
+    let auth = config.authorization.as_ref();
+    let pairs = [
+        (
+            basic.is_some_and(|b| b.password.is_some() && b.password_file.is_some()),
+            ("basic_auth.password", "password_file"),
+        ),
+        (
+            basic.is_some_and(|b| !b.username.is_empty() && b.username_file.is_some()),
+            ("basic_auth.username", "username_file"),
+        ),
+        (
+            auth.is_some_and(|a| a.credentials.is_some() && a.credentials_file.is_some()),
+            ("authorization.credentials", "credentials_file"),
+        ),
+        (
+            config.bearer_token.is_some() && config.bearer_token_file.is_some(),
+            ("bearer_token", "bearer_token_file"),
+        ),
+        (
+            config.proxy_url.is_some() && config.proxy_from_environment,
+            ("proxy_url", "proxy_from_environment"),
+        ),
+        (
+            config.no_proxy.is_some() && config.proxy_from_environment,
+            ("no_proxy", "proxy_from_environment"),
+        ),
+    ];
+    if let Some((_, (one, other))) = pairs.into_iter().find(|(is_wrong, _)| *is_wrong) {
+        return Err(HttpConfigError::Both { one, other });
+    }
+    let for_proxies = [
+        (config.no_proxy.is_some(), "no_proxy"),
+        (!config.proxy_connect_header.is_empty(), "proxy_connect_header"),
+    ];
+    match for_proxies.into_iter().find(|(is_set, _)| *is_set) {
+        Some((_, key)) if config.proxy_url.is_none() => Err(HttpConfigError::NoProxyUrl { key }),
+        _ => Ok(()),
+    }
+}
+
+/// Headers that the request itself decides, or that have keys of their own.
+fn check_header(name: &str) -> Result<(), HttpConfigError> {
+    let instead = match name.to_ascii_lowercase().as_str() {
+        "authorization" => "use authorization or basic_auth",
+        "proxy-authorization" | "proxy-authenticate" => "use proxy_url or proxy_connect_header",
+        "accept-encoding" | "content-encoding" => "use enable_compression",
+        "host" | "connection" | "keep-alive" | "content-length" | "content-type" | "user-agent" => {
+            "the request decides it"
+        }
+        "www-authenticate" | "x-prometheus-scrape-timeout-seconds" => "it is not for users",
+        _ => return Ok(()),
+    };
+    Err(HttpConfigError::ReservedHeader {
+        name: name.to_owned(),
+        instead,
+    })
+}
+
+/// What a proxy is told on its own.
+fn proxy_headers(config: &HttpConfig) -> Result<HeaderMap, HttpConfigError> {
+    let invalid = |e: Box<dyn std::error::Error + Send + Sync>| HttpConfigError::Invalid {
+        what: "proxy_connect_header",
+        source: e,
+    };
+    let mut headers = HeaderMap::new();
+    for (name, values) in &config.proxy_connect_header {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| invalid(e.into()))?;
+        for value in values {
+            let text = value.reveal().map_err(|e| invalid(e.into()))?;
+            headers.append(name.clone(), sensitive(&text).map_err(|e| invalid(e.into()))?);
+        }
+    }
+    Ok(headers)
 }
 
 fn base_builder(
@@ -258,7 +350,8 @@ fn base_builder(
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(redirects)
-        .gzip(true)
+        // Of a body in several members it would give the first alone.
+        .gzip(false)
         .referer(false)
         .pool_idle_timeout(POOL_IDLE)
         .pool_max_idle_per_host(POOL_PER_HOST_MAX);
@@ -271,7 +364,8 @@ fn base_builder(
             source: Box::new(e),
         };
         let except = config.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
-        builder = builder.proxy(reqwest::Proxy::all(url).map_err(invalid)?.no_proxy(except));
+        let proxy = reqwest::Proxy::all(url).map_err(invalid)?;
+        builder = builder.proxy(proxy.no_proxy(except).headers(proxy_headers(config)?));
     } else if !config.proxy_from_environment {
         builder = builder.no_proxy();
     }

@@ -19,6 +19,8 @@ pub struct HttpConfig {
     pub proxy_url: Option<String>,
     pub no_proxy: Option<String>,
     pub proxy_from_environment: bool,
+    /// What is told to the proxy itself.
+    pub proxy_connect_header: BTreeMap<String, Vec<Secret>>,
     pub follow_redirects: bool,
     pub enable_http2: bool,
     pub http_headers: BTreeMap<String, HeaderValues>,
@@ -36,6 +38,7 @@ impl Default for HttpConfig {
             proxy_url: None,
             no_proxy: None,
             proxy_from_environment: false,
+            proxy_connect_header: BTreeMap::new(),
             follow_redirects: true,
             enable_http2: true,
             http_headers: BTreeMap::new(),
@@ -93,9 +96,11 @@ pub struct TlsConfig {
     pub max_version: Option<TlsVersion>,
 }
 
-/// Only what is still safe to speak.
+/// As a minimum, the two oldest mean what is still safe to speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TlsVersion {
+    TLS10,
+    TLS11,
     TLS12,
     TLS13,
 }

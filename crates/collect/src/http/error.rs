@@ -24,8 +24,16 @@ pub enum HttpConfigError {
     HalfIdentity,
     #[error("{what} holds no certificate")]
     NoCertificate { what: &'static str },
+    #[error("max_version is below TLS12, the oldest version that is spoken")]
+    OldVersion,
     #[error("min_version is above max_version")]
     NoVersion,
+    #[error("at most one of {one} and {other} can be used: leave one out")]
+    Both { one: &'static str, other: &'static str },
+    #[error("{key} has no effect without proxy_url: give one, or leave it out")]
+    NoProxyUrl { key: &'static str },
+    #[error("http_headers cannot set {name}: {instead}")]
+    ReservedHeader { name: String, instead: &'static str },
     #[error("oauth2 needs client_id and token_url")]
     IncompleteOAuth2,
 }
@@ -115,7 +123,7 @@ impl FetchError {
 fn of_cause(cause: &(dyn Error + 'static)) -> Option<FetchError> {
     if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
         return Some(FetchError::Tls {
-            detail: tls.to_string(),
+            detail: super::tls::in_words(tls),
         });
     }
     if let Some(io) = cause.downcast_ref::<io::Error>() {

@@ -5,13 +5,14 @@
 
 use super::config::{TlsConfig, TlsVersion};
 use super::error::HttpConfigError;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -43,18 +44,29 @@ pub(super) fn client_config(tls: &TlsConfig, offer_h2: bool) -> Result<ClientCon
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(versions(tls)?)
         .map_err(|e| invalid("min_version or max_version", e))?;
-    let roots = match text_or_file(tls.ca.clone(), tls.ca_file.as_ref(), "ca_file")? {
-        Some(pem) => Arc::new(authorities(&pem)?),
-        None => system_roots(),
+    let named = match text_or_file(tls.ca.clone(), tls.ca_file.as_ref(), "ca_file")? {
+        Some(pem) => Some(certificates(&pem, "ca")?),
+        None => None,
     };
-    let builder = match &tls.server_name {
-        _ if tls.insecure_skip_verify => builder
+    let judgement = match (named, &tls.server_name) {
+        _ if tls.insecure_skip_verify => Some(OwnJudgement::any_certificate()),
+        (None, None) => None,
+        (named, name) => {
+            let trusted = match named {
+                Some(named) => Trusted::only(named),
+                None => Trusted::by_system(),
+            };
+            Some(OwnJudgement::of(
+                trusted.map_err(|e| invalid("ca", e))?,
+                name.as_deref(),
+            )?)
+        }
+    };
+    let builder = match judgement {
+        None => builder.with_root_certificates(system_roots()),
+        Some(own) => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(OwnJudgement::any_certificate())),
-        None => builder.with_root_certificates(roots),
-        Some(name) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(OwnJudgement::for_name(name, roots)?)),
+            .with_custom_certificate_verifier(Arc::new(own)),
     };
     let key = tls.key.as_ref().and_then(|k| k.reveal().ok());
     let key = text_or_file(key, tls.key_file.as_ref(), "key_file")?;
@@ -84,19 +96,12 @@ fn versions(
 ) -> Result<&'static [&'static rustls::SupportedProtocolVersion], HttpConfigError> {
     static BOTH: [&rustls::SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
     match (tls.min_version, tls.max_version) {
+        (_, Some(TlsVersion::TLS10 | TlsVersion::TLS11)) => Err(HttpConfigError::OldVersion),
         (Some(TlsVersion::TLS13), Some(TlsVersion::TLS12)) => Err(HttpConfigError::NoVersion),
         (Some(TlsVersion::TLS13), _) => Ok(&BOTH[..1]),
         (_, Some(TlsVersion::TLS12)) => Ok(&BOTH[1..]),
         _ => Ok(&BOTH),
     }
-}
-
-fn authorities(pem: &str) -> Result<RootCertStore, HttpConfigError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem, "ca")? {
-        roots.add(certificate).map_err(|e| invalid("ca", e))?;
-    }
-    Ok(roots)
 }
 
 fn certificates(pem: &str, what: &'static str) -> Result<Vec<CertificateDer<'static>>, HttpConfigError> {
@@ -131,12 +136,79 @@ fn invalid(what: &'static str, source: impl Error + Send + Sync + 'static) -> Ht
     }
 }
 
-/// Judges a certificate as always but for another name, or takes any; either way its owner must have signed the handshake.
+/// Who is trusted: authorities, and servers whose own certificate stands among them, as a self-signed one does.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    authorities: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl Trusted {
+    pub(crate) fn by_system() -> Result<Self, rustls::Error> {
+        Self::with(system_roots(), Vec::new())
+    }
+
+    pub(crate) fn only(named: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &named {
+            roots.add(certificate.clone())?;
+        }
+        Self::with(Arc::new(roots), named)
+    }
+
+    fn with(roots: Arc<RootCertStore>, named: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
+        let authorities = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+        Ok(Trusted {
+            authorities: authorities.map_err(|e| rustls::Error::General(e.to_string()))?,
+            named,
+        })
+    }
+
+    pub(crate) fn verify(
+        &self,
+        (leaf, others): (&CertificateDer<'_>, &[CertificateDer<'_>]),
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.authorities.verify_server_cert(leaf, others, name, &[], now);
+        match verdict {
+            // Both are said only of a certificate that holds now, as time is looked at before them: of one that may sign
+            // others, as `openssl req -x509` makes it, and of one whose signer is not there.
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::Other(_) | CertificateError::UnknownIssuer,
+            )) if self.named.iter().any(|one| one == leaf) => {
+                verify_server_name(&ParsedCertificate::try_from(leaf)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
+    }
+}
+
+/// What is wrong, in words: the library shows some of its reasons as they stand in its source.
+pub(crate) fn in_words(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "the certificate is signed by nobody who is trusted".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            match other.0.to_string().as_str() {
+                "CaUsedAsEndEntity" => {
+                    "the certificate is one of an authority and not itself named in ca_file".to_owned()
+                }
+                text => format!("the certificate is not valid: {text}"),
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Judges a certificate by whom we trust, maybe for another name, or takes any; either way its owner must have signed the handshake.
 #[derive(Debug)]
 pub(crate) struct OwnJudgement {
     signatures: Arc<CryptoProvider>,
-    /// Who is asked, and for which name; without it any certificate will do.
-    asked: Option<(ServerName<'static>, Arc<WebPkiServerVerifier>)>,
+    /// Who is trusted, and for which name instead of the URL's; without it any certificate will do.
+    asked: Option<(Trusted, Option<ServerName<'static>>)>,
 }
 
 impl OwnJudgement {
@@ -148,15 +220,17 @@ impl OwnJudgement {
         }
     }
 
-    fn for_name(name: &str, roots: Arc<RootCertStore>) -> Result<Self, HttpConfigError> {
-        let bare = name.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(bare).map_err(|e| invalid("server_name", e))?;
-        let usual = WebPkiServerVerifier::builder_with_provider(roots, provider())
-            .build()
-            .map_err(|e| invalid("the system's list of authorities", e))?;
+    fn of(trusted: Trusted, name: Option<&str>) -> Result<Self, HttpConfigError> {
+        let name = match name {
+            None => None,
+            Some(name) => {
+                let bare = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+                Some(ServerName::try_from(bare).map_err(|e| invalid("server_name", e))?)
+            }
+        };
         Ok(OwnJudgement {
             signatures: provider(),
-            asked: Some((name, usual)),
+            asked: Some((trusted, name)),
         })
     }
 }
@@ -166,12 +240,12 @@ impl ServerCertVerifier for OwnJudgement {
         &self,
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
-        _of_the_url: &ServerName<'_>,
-        ocsp: &[u8],
+        of_the_url: &ServerName<'_>,
+        _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         match &self.asked {
-            Some((name, usual)) => usual.verify_server_cert(leaf, others, name, ocsp, now),
+            Some((trusted, name)) => trusted.verify((leaf, others), name.as_ref().unwrap_or(of_the_url), now),
             None => Ok(ServerCertVerified::assertion()),
         }
     }
@@ -200,5 +274,34 @@ impl ServerCertVerifier for OwnJudgement {
         self.signatures
             .signature_verification_algorithms
             .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_certificate_that_is_named_itself_is_trusted_for_its_name_and_time() {
+        let own = certificates(include_str!("../../tests/data/tls/own.pem"), "ca").unwrap();
+        let other = certificates(include_str!("../../tests/data/tls/ca.pem"), "ca").unwrap();
+        let check = |trusted: &[CertificateDer<'static>], name: &str, year: u64, expect: &str| {
+            let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));
+            let name = ServerName::try_from(name.to_owned()).unwrap();
+            let trusted = Trusted::only(trusted.to_vec()).unwrap();
+            match trusted.verify((&own[0], &[]), &name, now) {
+                Ok(_) => assert_eq!("", expect),
+                Err(error) => {
+                    let said = in_words(&error);
+                    assert!(!expect.is_empty() && said.contains(expect), "{said}");
+                }
+            }
+        };
+        check(&own, "localhost", 2030, "");
+        check(&own, "other.example", 2030, "not valid for name");
+        check(&own, "localhost", 2000, "not valid yet");
+        check(&own, "localhost", 2500, "expired");
+        check(&other, "localhost", 2030, "one of an authority");
     }
 }

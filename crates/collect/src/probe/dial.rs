@@ -5,13 +5,11 @@
 
 use super::certificate::{Certificate, read_certificate};
 use super::look::{Fault, Look};
-use crate::http::tls::{OwnJudgement, provider, system_roots};
+use crate::http::tls::{OwnJudgement, Trusted, in_words, provider};
 use lapwing_types::{Phase, ProbeReason};
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -218,8 +216,8 @@ fn judge_chain(
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_millis(
             look.now_ms.max(0).unsigned_abs(),
         ));
-        verifier(tls)?
-            .verify_server_cert(leaf, others, name, &[], now)
+        trusted(tls)?
+            .verify((leaf, others), name, now)
             .map_err(|error| certificate_fault(&error, read.first()))?;
     }
     let (Some(days), Some(ms)) = (tls.warn_days, earliest_ms) else {
@@ -253,30 +251,18 @@ fn certificate_fault(error: &rustls::Error, leaf: Option<&Certificate>) -> Fault
             ProbeReason::CertificateName,
             "the certificate is for another name",
         ),
-        other => Fault::new(
-            ProbeReason::CertificateUntrusted,
-            format!("the certificate is not trusted: {other}"),
-        ),
+        _ => Fault::new(ProbeReason::CertificateUntrusted, in_words(error)),
     }
 }
 
-fn verifier(tls: &TlsOptions) -> Result<Arc<WebPkiServerVerifier>, Fault> {
-    let roots = match &tls.ca_file {
-        None => system_roots(),
-        Some(path) => {
-            let wrong = |e: &dyn std::fmt::Display| Fault::config(format!("{}: {e}", path.display()));
-            let mut roots = RootCertStore::empty();
-            let found = CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))?;
-            for certificate in found {
-                let certificate = certificate.map_err(|e| wrong(&e))?;
-                roots.add(certificate).map_err(|e| wrong(&e))?;
-            }
-            Arc::new(roots)
-        }
+fn trusted(tls: &TlsOptions) -> Result<Trusted, Fault> {
+    let Some(path) = &tls.ca_file else {
+        return Trusted::by_system().map_err(|e| Fault::config(format!("no authority to trust: {e}")));
     };
-    WebPkiServerVerifier::builder_with_provider(roots, provider())
-        .build()
-        .map_err(|e| Fault::config(format!("no authority to trust: {e}")))
+    let wrong = |e: &dyn std::fmt::Display| Fault::config(format!("{}: {e}", path.display()));
+    let found = CertificateDer::pem_file_iter(path).map_err(|e| wrong(&e))?;
+    let found: Result<Vec<_>, _> = found.collect();
+    Trusted::only(found.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))
 }
 
 fn client_config(tls: &TlsOptions, offer_h2: bool) -> Result<Arc<ClientConfig>, Fault> {

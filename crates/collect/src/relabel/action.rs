@@ -4,11 +4,12 @@ use super::config::RelabelConfig;
 use lapwing_types::LabelsBuilder;
 use md5::{Digest, Md5};
 use regex::Regex;
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase", remote = "Self")]
 pub enum Action {
     #[default]
     Replace,
@@ -22,6 +23,20 @@ pub enum Action {
     LabelKeep,
     Lowercase,
     Uppercase,
+}
+
+/// In whatever case it was typed, as Prometheus takes it.
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let typed = String::deserialize(deserializer)?;
+        Action::deserialize(typed.to_lowercase().into_deserializer())
+    }
+}
+
+impl Serialize for Action {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl fmt::Display for Action {

@@ -52,6 +52,8 @@ pub struct RelabelError {
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RelabelReason {
+    #[error("\"\" in source_labels is no name of a label: leave it out")]
+    EmptySource,
     #[error("action {action} needs a target_label")]
     NoTarget { action: Action },
     #[error("action hashmod needs a modulus above 0")]
@@ -93,6 +95,9 @@ impl RelabelConfig {
             DropEqual, HashMod, KeepEqual, LabelDrop, LabelKeep, LabelMap, Lowercase, Replace, Uppercase,
         };
         let action = self.action;
+        if self.source_labels.iter().any(String::is_empty) {
+            return Err(RelabelReason::EmptySource);
+        }
         let default = RelabelConfig::default();
         let needs_target = matches!(
             action,

@@ -252,6 +252,23 @@ mod tests {
     }
 
     #[test]
+    fn an_action_may_be_typed_in_any_case() {
+        for typed in ["Replace", "LabelDrop", "HASHMOD"] {
+            let text = format!("{{\"action\": \"{typed}\"}}");
+            let config: RelabelConfig = serde_json::from_str(&text).unwrap();
+            let shown = serde_json::to_value(config.action).unwrap();
+            assert_eq!(shown, typed.to_lowercase());
+        }
+        let wrong = serde_json::from_str::<RelabelConfig>(r#"{"action": "replce"}"#).unwrap_err();
+        assert!(
+            wrong
+                .to_string()
+                .contains("unknown variant `replce`, expected one of `replace`"),
+            "{wrong}"
+        );
+    }
+
+    #[test]
     fn letter_case() {
         let case = |action| {
             rule(|r| {
@@ -281,6 +298,14 @@ mod tests {
             })
         };
         refused(with(Action::Replace, ""), "action replace needs a target_label");
+        let nameless = rule(|r| {
+            r.source_labels = names(&["a", ""]);
+            r.target_label = "x".to_owned();
+        });
+        refused(
+            nameless,
+            "\"\" in source_labels is no name of a label: leave it out",
+        );
         refused(
             with(Action::HashMod, "x"),
             "action hashmod needs a modulus above 0",

@@ -195,7 +195,8 @@ s_count 2
         state.scrapes += 1;
         let target = Labels::from_pairs([("job", "j")]).unwrap();
         let reader = PageReader::new(job, &target, 1000, state);
-        let (batch, counts) = reader.read_text(page.as_bytes(), Format::OpenMetrics).unwrap();
+        let (batch, counts) = reader.read_text(page.as_bytes(), Format::OpenMetrics);
+        let batch = batch.unwrap();
         let floats = known(&batch.rows, &state.cache).map(|k| format!("{} {}", k.labels, k.sample.value));
         let mut shown: Vec<String> = floats.collect();
         for series in &batch.rest.series {

@@ -1,5 +1,6 @@
 //! One entry of `scrape_configs`, with Prometheus's keys and defaults.
 
+use super::error::JobError;
 use crate::discovery::DiscoveryConfig;
 use crate::http::{Bytes, HttpConfig, Millis, loose};
 use crate::relabel::RelabelConfig;
@@ -52,12 +53,18 @@ pub struct ScrapeConfig {
     pub enable_compression: bool,
     pub extra_scrape_metrics: bool,
     pub body_size_limit: Bytes,
+    #[serde(deserialize_with = "loose::count")]
     pub sample_limit: u64,
+    #[serde(deserialize_with = "loose::count")]
     pub label_limit: u64,
+    #[serde(deserialize_with = "loose::count")]
     pub label_name_length_limit: u64,
+    #[serde(deserialize_with = "loose::count")]
     pub label_value_length_limit: u64,
+    #[serde(deserialize_with = "loose::count")]
     pub target_limit: u64,
     /// Dropped targets that the targets' page keeps.
+    #[serde(deserialize_with = "loose::count")]
     pub keep_dropped_targets: u64,
     pub metric_name_validation_scheme: NameValidation,
     /// `None`: as the validation suggests.
@@ -152,6 +159,31 @@ impl NameEscaping {
 }
 
 impl ScrapeProtocol {
+    /// Whether a list of them can be asked for: of at least one, and each once.
+    pub fn check_all(protocols: &[ScrapeProtocol]) -> Result<(), JobError> {
+        if protocols.is_empty() {
+            return Err(JobError::NoProtocol);
+        }
+        let twice = |i: usize| protocols[..i].contains(&protocols[i]);
+        match (0..protocols.len()).find(|i| twice(*i)) {
+            Some(i) => Err(JobError::ProtocolTwice {
+                protocol: protocols[i].name(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// As it is typed.
+    fn name(self) -> &'static str {
+        match self {
+            ScrapeProtocol::PrometheusProto => "PrometheusProto",
+            ScrapeProtocol::OpenMetricsText1_0_0 => "OpenMetricsText1.0.0",
+            ScrapeProtocol::OpenMetricsText0_0_1 => "OpenMetricsText0.0.1",
+            ScrapeProtocol::PrometheusText1_0_0 => "PrometheusText1.0.0",
+            ScrapeProtocol::PrometheusText0_0_4 => "PrometheusText0.0.4",
+        }
+    }
+
     /// Older formats know nothing of escaping.
     fn can_escape(self) -> bool {
         matches!(
@@ -244,5 +276,16 @@ mod tests {
         config.metric_name_validation_scheme = NameValidation::Legacy;
         let header = "text/plain;version=1.0.0;escaping=underscores;q=0.2,*/*;q=0.1";
         assert_eq!(config.accept_header(), header);
+    }
+
+    #[test]
+    fn limits_may_be_typed_as_people_write_large_numbers() {
+        let read = |text: &str| serde_json::from_str::<ScrapeConfig>(text);
+        let config = read(r#"{"sample_limit": 1e3, "target_limit": 7}"#).unwrap();
+        assert_eq!((config.sample_limit, config.target_limit), (1000, 7));
+        for wrong in ["1.5", "-1", "-1e3", "1e300", "\"many\""] {
+            let text = format!("{{\"sample_limit\": {wrong}}}");
+            assert!(read(&text).is_err(), "{wrong}");
+        }
     }
 }

@@ -17,6 +17,14 @@ pub enum JobError {
     TimeoutTooLong { timeout_ms: i64, interval_ms: i64 },
     #[error("scheme is {scheme:?}, but must be http or https")]
     Scheme { scheme: String },
+    #[error("scrape_protocols is empty; leave it out for the usual ones")]
+    NoProtocol,
+    #[error("scrape_protocols names {protocol} twice")]
+    ProtocolTwice { protocol: &'static str },
+    #[error(
+        "{target:?} is not a valid hostname: write host:port; the scheme has a key of its own (scheme: https), the path too (metrics_path)"
+    )]
+    Address { target: String },
     #[error("relabel_configs")]
     Relabel(#[source] RelabelError),
     #[error("metric_relabel_configs")]
@@ -53,6 +61,10 @@ pub enum ScrapeError {
     ParseProtobuf { detail: String },
     #[error("more than {limit} samples (sample_limit)")]
     SampleLimit { limit: u64 },
+    #[error("missing metric name: {series} (metric_relabel_configs took it away)")]
+    NoName { series: String },
+    #[error("invalid metric name or label names: {series} (metric_name_validation_scheme is legacy)")]
+    NotLegacy { series: String },
     #[error("series {series}: {exceeded}")]
     LabelLimit { series: String, exceeded: LimitExceeded },
     #[error("job has {targets} targets, but target_limit is {limit}")]
@@ -72,6 +84,7 @@ impl ScrapeError {
             ScrapeError::ContentType { .. } => "content_type",
             ScrapeError::Parse(_) | ScrapeError::ParseProtobuf { .. } => "parse",
             ScrapeError::SampleLimit { .. } => "sample_limit",
+            ScrapeError::NoName { .. } | ScrapeError::NotLegacy { .. } => "name",
             ScrapeError::LabelLimit { .. } => "label_limit",
             ScrapeError::TargetLimit { .. } => "target_limit",
             ScrapeError::Sink(_) => "sink",

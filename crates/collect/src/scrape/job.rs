@@ -1,13 +1,13 @@
 //! A checked job: everything its targets share.
 
-use super::config::{ScrapeConfig, ScrapeDefaults};
+use super::config::{ScrapeConfig, ScrapeDefaults, ScrapeProtocol};
 use super::error::JobError;
-use crate::http::{FetchError, Fetched, HttpClient, Request};
+use crate::http::{FetchError, Fetched, HttpClient, HttpConfig, HttpConfigError, Request};
 use crate::relabel::RelabelRules;
 use lapwing_types::LabelLimits;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub type FetchFuture<'a> = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>>;
 
@@ -19,6 +19,29 @@ pub trait Fetch: Send + Sync {
 impl Fetch for HttpClient {
     fn fetch<'a>(&'a self, request: &'a Request<'a>) -> FetchFuture<'a> {
         Box::pin(self.get(request))
+    }
+}
+
+/// A client whose files are not there yet; looked for with each request until they are.
+struct LateClient {
+    config: HttpConfig,
+    client: OnceLock<HttpClient>,
+}
+
+impl Fetch for LateClient {
+    fn fetch<'a>(&'a self, request: &'a Request<'a>) -> FetchFuture<'a> {
+        Box::pin(async move {
+            if let Some(client) = self.client.get() {
+                return client.get(request).await;
+            }
+            let client = HttpClient::new(&self.config).map_err(|error| FetchError::Tls {
+                detail: match std::error::Error::source(&error) {
+                    Some(source) => format!("{error}: {source}"),
+                    None => error.to_string(),
+                },
+            })?;
+            self.client.get_or_init(|| client).get(request).await
+        })
     }
 }
 
@@ -35,8 +58,16 @@ pub struct Job {
 
 impl Job {
     pub fn new(config: ScrapeConfig, defaults: ScrapeDefaults) -> Result<Self, JobError> {
-        let client = HttpClient::new(&config.http)?;
-        Self::with_fetch(config, defaults, Arc::new(client))
+        let fetch: Arc<dyn Fetch> = match HttpClient::new(&config.http) {
+            Ok(client) => Arc::new(client),
+            // A file may come later, as a volume that is mounted late: until then this job's scrapes fail, and nothing else.
+            Err(HttpConfigError::Read { .. }) => Arc::new(LateClient {
+                config: config.http.clone(),
+                client: OnceLock::new(),
+            }),
+            Err(error) => return Err(error.into()),
+        };
+        Self::with_fetch(config, defaults, fetch)
     }
 
     /// As [`Job::new`], with another way to the network.
@@ -51,6 +82,15 @@ impl Job {
         if !matches!(config.scheme.as_str(), "http" | "https") {
             let scheme = config.scheme;
             return Err(JobError::Scheme { scheme });
+        }
+        if let Some(protocols) = &config.scrape_protocols {
+            ScrapeProtocol::check_all(protocols)?;
+        }
+        // Rules may make something else of an address, as they do for probes of whole URLs.
+        let mut targets = config.discovery.static_configs.iter().flat_map(|g| &g.targets);
+        if let Some(target) = targets.find(|t| t.contains('/') && config.relabel_configs.is_empty()) {
+            let target = target.clone();
+            return Err(JobError::Address { target });
         }
         let interval_ms = config.scrape_interval.map_or(defaults.interval_ms, |i| i.0);
         if interval_ms <= 0 {

@@ -13,7 +13,7 @@ use super::classic::ClassicCache;
 use super::config::ScrapeProtocol;
 use super::error::ScrapeError;
 use super::job::Job;
-use super::page::{PageBatch, PageReader, end_series, known};
+use super::page::{PageBatch, PageCounts, PageReader, end_series, known};
 use super::report::{Extra, report, report_series};
 use super::target::Target;
 use crate::http::{FetchError, Fetched, Request};
@@ -176,6 +176,7 @@ fn read_and_write(
             summary.body_bytes as f64
         },
     });
+    let is_whole = summary.error.is_none();
     let report = report(&subject.target, &summary, at.t_ms, extra);
     rest.series.extend(report.series);
     let mut floats = known(&rows, &state.cache);
@@ -192,7 +193,7 @@ fn read_and_write(
             summary.error.get_or_insert(ScrapeError::Sink(error));
         }
     }
-    if summary.samples_scraped > 0 {
+    if is_whole && summary.samples_scraped > 0 {
         state.cache.forget_unseen(state.scrapes);
     }
     summary
@@ -207,19 +208,24 @@ fn read_page(
 ) -> (PageBatch, Vec<Labels>) {
     let scrape = state.scrapes;
     let reader = PageReader::new(&subject.job, &subject.target.labels, summary.t_ms, state);
-    let read = match exposition(&fetched.content_type, subject.job.config.fallback_scrape_protocol) {
+    let (read, counts) = match exposition(&fetched.content_type, subject.job.config.fallback_scrape_protocol)
+    {
         Some(Exposition::Text) => reader.read_text(&fetched.body, Format::Prometheus),
         Some(Exposition::OpenMetrics) => reader.read_text(&fetched.body, Format::OpenMetrics),
         Some(Exposition::Protobuf) => reader.read_protobuf(&fetched.body),
-        None => Err(ScrapeError::ContentType {
-            content_type: fetched.content_type.chars().take(100).collect(),
-        }),
+        None => {
+            let content_type = fetched.content_type.chars().take(100).collect();
+            (
+                Err(ScrapeError::ContentType { content_type }),
+                PageCounts::default(),
+            )
+        }
     };
+    summary.samples_scraped = counts.scraped;
+    summary.samples_kept = counts.kept;
+    summary.series_added = counts.added;
     match read {
-        Ok((batch, counts)) => {
-            summary.samples_scraped = counts.scraped;
-            summary.samples_kept = counts.kept;
-            summary.series_added = counts.added;
+        Ok(batch) => {
             summary.duplicates = counts.duplicates;
             if let Some(labels) = &counts.twice {
                 let series: String = labels.to_string().chars().take(SHOWN_CHARS_MAX).collect();

@@ -5,12 +5,14 @@
 
 use super::cache::SeriesCache;
 use super::classic::{ClassicCache, Gathered};
+use super::config::NameValidation;
 use super::error::ScrapeError;
 use super::job::Job;
 use super::once::ScrapeState;
 use crate::sink::KnownSample;
 use lapwing_types::{Labels, LabelsBuilder, METRIC_NAME, Metadata, Sample, SeriesWrite, WriteBatch};
 use lapwing_wire::classic_buckets::ClassicError;
+use lapwing_wire::names::{is_legacy_label_name, is_legacy_metric_name};
 use lapwing_wire::text::{Entry, Format, Parser, RawSample};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -117,12 +119,17 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    /// The whole page, or the first reason to keep nothing of it.
+    /// The whole page, or the first reason to keep nothing of it; and what was counted until then.
     pub(super) fn read_text(
         mut self,
         body: &[u8],
         format: Format,
-    ) -> Result<(PageBatch, PageCounts), ScrapeError> {
+    ) -> (Result<PageBatch, ScrapeError>, PageCounts) {
+        let read = self.take_text(body, format);
+        self.finish(read)
+    }
+
+    fn take_text(&mut self, body: &[u8], format: Format) -> Result<(), ScrapeError> {
         let mut parser = Parser::new(body, format).map_err(ScrapeError::Parse)?;
         let config = &self.job.config;
         let (gathers, keeps_classic) = (
@@ -154,8 +161,7 @@ impl<'a> PageReader<'a> {
                 }
             }
         }
-        self.keep_gathered(gathered)?;
-        Ok(self.finish())
+        self.keep_gathered(gathered)
     }
 
     pub(super) fn sample(&mut self, raw: &RawSample<'_>) -> Result<(), ScrapeError> {
@@ -166,7 +172,7 @@ impl<'a> PageReader<'a> {
             None => {
                 let (exposed, unset) = raw.labels_and_unset().map_err(ScrapeError::Parse)?;
                 let labels = final_labels((&exposed, &unset), self.target_labels, self.job)?;
-                self.counts.added += u64::from(labels.is_some());
+                self.counts.added += u64::from(labels.is_some() && !self.is_over_limit());
                 self.cache.insert(text, raw.kind, labels)
             }
         };
@@ -191,28 +197,32 @@ impl<'a> PageReader<'a> {
                 exemplars: raw.exemplar().map_err(ScrapeError::Parse)?.into_iter().collect(),
                 ..SeriesWrite::default()
             };
-            return self.keep(write);
+            self.keep(write);
+            return Ok(());
         }
-        self.count_kept()?;
-        let index = self.cache.last_index();
-        self.batch.rows.push(Row { index, sample });
+        if self.count_kept() {
+            let index = self.cache.last_index();
+            self.batch.rows.push(Row { index, sample });
+        }
         Ok(())
     }
 
     /// More than a float.
-    pub(super) fn keep(&mut self, write: SeriesWrite) -> Result<(), ScrapeError> {
-        self.count_kept()?;
-        self.batch.rest.series.push(write);
-        Ok(())
+    pub(super) fn keep(&mut self, write: SeriesWrite) {
+        if self.count_kept() {
+            self.batch.rest.series.push(write);
+        }
     }
 
-    fn count_kept(&mut self) -> Result<(), ScrapeError> {
+    /// False beyond the limit, where the rest of the page is only counted: how much too large it is has to be known.
+    fn count_kept(&mut self) -> bool {
         self.counts.kept += 1;
+        !self.is_over_limit()
+    }
+
+    pub(super) fn is_over_limit(&self) -> bool {
         let limit = self.job.config.sample_limit;
-        if limit > 0 && self.counts.kept > limit {
-            return Err(ScrapeError::SampleLimit { limit });
-        }
-        Ok(())
+        limit > 0 && self.counts.kept > limit
     }
 
     /// Notes what the page says about a family; only what changed travels on.
@@ -233,7 +243,17 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    pub(super) fn finish(mut self) -> (PageBatch, PageCounts) {
+    pub(super) fn finish(
+        mut self,
+        read: Result<(), ScrapeError>,
+    ) -> (Result<PageBatch, ScrapeError>, PageCounts) {
+        let limit = self.job.config.sample_limit;
+        let read = read.and_then(|()| {
+            if self.is_over_limit() {
+                return Err(ScrapeError::SampleLimit { limit });
+            }
+            Ok(())
+        });
         for family in self.changed {
             if let Some(metadata) = self.metadata.get(&family) {
                 self.batch.rest.metadata.push((family, metadata.clone()));
@@ -242,7 +262,7 @@ impl<'a> PageReader<'a> {
         if self.metadata.len() > self.families + METADATA_SLACK {
             *self.metadata = Arc::default();
         }
-        (self.batch, self.counts)
+        (read.map(|()| self.batch), self.counts)
     }
 }
 
@@ -268,13 +288,24 @@ pub(super) fn final_labels(
         return Ok(None);
     }
     let labels = builder.build();
-    if labels.metric_name().is_none() {
+    if labels.is_empty() {
         return Ok(None);
+    }
+    let shown = || labels.to_string().chars().take(200).collect();
+    let Some(name) = labels.metric_name() else {
+        return Err(ScrapeError::NoName { series: shown() });
+    };
+    let is_legacy = || {
+        let mut names = labels.iter().map(|(label, _)| label);
+        is_legacy_metric_name(name) && names.all(is_legacy_label_name)
+    };
+    if job.config.metric_name_validation_scheme == NameValidation::Legacy && !is_legacy() {
+        return Err(ScrapeError::NotLegacy { series: shown() });
     }
     match job.label_limits.check(&labels) {
         Ok(()) => Ok(Some(labels)),
         Err(exceeded) => Err(ScrapeError::LabelLimit {
-            series: labels.to_string().chars().take(200).collect(),
+            series: shown(),
             exceeded,
         }),
     }
@@ -357,11 +388,32 @@ mod tests {
             &[("__name__", "m"), ("job", "a"), ("exported_job", "b")],
             r#"m{exported_exported_job="a", exported_job="b", instance="i", job="j"}"#,
         );
-        check_labels(&plain, &[("a", "b")], "dropped");
+        let nameless =
+            r#"missing metric name: {a="b", instance="i", job="j"} (metric_relabel_configs took it away)"#;
+        check_labels(&plain, &[("a", "b")], nameless);
         // What is federated says of labels that it has none.
         let none = [("__name__", "m"), ("instance", "")];
         check_labels(&plain, &none, r#"m{instance="i", job="j"}"#);
         check_labels(&honor, &none, r#"m{job="j"}"#);
+    }
+
+    #[test]
+    fn names_beyond_the_legacy_ones_are_refused_where_only_those_are_valid() {
+        let legacy = job(|c| c.metric_name_validation_scheme = NameValidation::Legacy);
+        let plain = [("__name__", "a:b_1"), ("c", "d.e")];
+        check_labels(&legacy, &plain, r#"a:b_1{c="d.e", instance="i", job="j"}"#);
+        check_labels(
+            &legacy,
+            &[("__name__", "my.metric")],
+            r#"invalid metric name or label names: {__name__="my.metric", instance="i", job="j"} (metric_name_validation_scheme is legacy)"#,
+        );
+        let label = [("__name__", "m"), ("la.bel", "x")];
+        check_labels(
+            &legacy,
+            &label,
+            r#"invalid metric name or label names: m{instance="i", job="j", "la.bel"="x"} (metric_name_validation_scheme is legacy)"#,
+        );
+        check_labels(&job(|_| {}), &label, r#"m{instance="i", job="j", "la.bel"="x"}"#);
     }
 
     #[test]
@@ -385,6 +437,15 @@ mod tests {
     }
 
     fn read(job: &Job, state: &mut ScrapeState, page: &str) -> Result<(PageBatch, PageCounts), ScrapeError> {
+        let (read, counts) = read_all(job, state, page);
+        Ok((read?, counts))
+    }
+
+    fn read_all(
+        job: &Job,
+        state: &mut ScrapeState,
+        page: &str,
+    ) -> (Result<PageBatch, ScrapeError>, PageCounts) {
         state.scrapes += 1;
         PageReader::new(job, &Labels::empty(), 1000, state).read_text(page.as_bytes(), Format::Prometheus)
     }
@@ -420,5 +481,27 @@ mod tests {
             read(&job, &mut state, "a 1\nb 2\n").unwrap_err(),
             ScrapeError::SampleLimit { limit: 1 }
         );
+    }
+
+    #[test]
+    fn a_page_that_fails_says_what_was_counted() {
+        let count = |c: &PageCounts| (c.scraped, c.kept, c.added);
+        let limited = job(|c| {
+            c.sample_limit = 2;
+            c.metric_relabel_configs = vec![RelabelConfig {
+                source_labels: vec!["__name__".to_owned()],
+                regex: "b".to_owned(),
+                action: Action::Drop,
+                ..RelabelConfig::default()
+            }];
+        });
+        let page = "a 1\nb 2\nc 3\nd 4\ne 5\n";
+        let (read, counts) = read_all(&limited, &mut ScrapeState::default(), page);
+        assert_eq!(read.unwrap_err(), ScrapeError::SampleLimit { limit: 2 });
+        assert_eq!((counts.scraped, counts.kept), (5, 4));
+        let broken = "a 1\nb 2\n{\n";
+        let (read, counts) = read_all(&job(|_| {}), &mut ScrapeState::default(), broken);
+        assert!(matches!(read, Err(ScrapeError::Parse(_))));
+        assert_eq!(count(&counts), (2, 2, 2));
     }
 }

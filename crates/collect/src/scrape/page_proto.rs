@@ -9,8 +9,13 @@ use lapwing_wire::proto_exposition::{ExpositionOptions, parse};
 use std::error::Error;
 
 impl PageReader<'_> {
-    /// The whole page, or the first reason to keep nothing of it.
-    pub(super) fn read_protobuf(mut self, body: &[u8]) -> Result<(PageBatch, PageCounts), ScrapeError> {
+    /// The whole page, or the first reason to keep nothing of it; and what was counted until then.
+    pub(super) fn read_protobuf(mut self, body: &[u8]) -> (Result<PageBatch, ScrapeError>, PageCounts) {
+        let read = self.take_protobuf(body);
+        self.finish(read)
+    }
+
+    fn take_protobuf(&mut self, body: &[u8]) -> Result<(), ScrapeError> {
         let config = &self.job.config;
         let options = ExpositionOptions {
             default_t_ms: self.t_ms,
@@ -36,7 +41,7 @@ impl PageReader<'_> {
             }
             self.series(series, &names)?;
         }
-        Ok(self.finish())
+        Ok(())
     }
 
     pub(super) fn series(&mut self, mut series: SeriesWrite, unset: &[String]) -> Result<(), ScrapeError> {
@@ -52,7 +57,7 @@ impl PageReader<'_> {
             Some(entry) => entry,
             None => {
                 let labels = final_labels((&series.labels, unset), self.target_labels, self.job)?;
-                self.counts.added += u64::from(labels.is_some());
+                self.counts.added += u64::from(labels.is_some() && !self.is_over_limit());
                 self.cache.insert(&key, kind, labels)
             }
         };
@@ -74,7 +79,8 @@ impl PageReader<'_> {
             return Ok(());
         }
         entry.ends_when_absent = !has_own_time || self.job.config.track_timestamps_staleness;
-        self.keep(series)
+        self.keep(series);
+        Ok(())
     }
 }
 
@@ -139,7 +145,8 @@ mod tests {
         state.scrapes = 1;
         let target = Labels::from_pairs([("job", "j")]).unwrap();
         let reader = PageReader::new(&job, &target, 1000, &mut state);
-        let (batch, counts) = reader.read_protobuf(&page()).unwrap();
+        let (batch, counts) = reader.read_protobuf(&page());
+        let batch = batch.unwrap();
         assert_eq!(counts.kept, batch.rest.series.len() as u64);
         let shown = batch.rest.series.iter().map(|s| {
             let t_ms = s.samples.first().map(|p| p.t_ms);
@@ -186,7 +193,7 @@ mod tests {
         state.scrapes = 1;
         let target = Labels::from_pairs([("instance", "ours")]).unwrap();
         let reader = PageReader::new(&job, &target, 1000, &mut state);
-        let (batch, _) = reader.read_protobuf(&page).unwrap();
+        let batch = reader.read_protobuf(&page).0.unwrap();
         let shown: Vec<String> = batch.rest.series.iter().map(|s| s.labels.to_string()).collect();
         assert_eq!(shown, ["g", r#"g{instance="theirs"}"#, r#"g{instance="ours"}"#]);
     }
@@ -206,6 +213,7 @@ mod tests {
         page.truncate(page.len() - 3);
         let error = PageReader::new(&job, &Labels::empty(), 0, &mut state)
             .read_protobuf(&page)
+            .0
             .unwrap_err();
         assert_eq!(error.reason(), "parse");
     }

@@ -268,7 +268,7 @@ impl Shared {
     fn finish(&self, subject: &Subject, state: Box<ScrapeState>, summary: ScrapeSummary) {
         let mut inner = self.lock();
         inner.stats.scrapes += 1;
-        inner.stats.samples += summary.samples_kept;
+        inner.stats.samples += summary.error.as_ref().map_or(summary.samples_kept, |_| 0);
         inner.stats.refused += summary.refused;
         inner.stats.duplicates += summary.duplicates;
         if let Some(error) = &summary.error {

@@ -6,7 +6,7 @@ use super::error::TargetError;
 use super::job::Job;
 use crate::http::parse_duration_ms;
 use crate::schedule::TargetId;
-use lapwing_types::{Labels, LabelsBuilder};
+use lapwing_types::{Labels, LabelsBuilder, format_duration_ms};
 use url::Url;
 
 const ADDRESS: &str = "__address__";
@@ -67,8 +67,8 @@ fn with_defaults(discovered: &Labels, job: &Job) -> Labels {
         }
     };
     default("job", job.config.job_name.clone());
-    default(INTERVAL, format!("{}ms", job.interval_ms));
-    default(TIMEOUT, format!("{}ms", job.timeout_ms));
+    default(INTERVAL, format_duration_ms(job.interval_ms));
+    default(TIMEOUT, format_duration_ms(job.timeout_ms));
     default(METRICS_PATH, job.config.metrics_path.clone());
     default(SCHEME, job.config.scheme.clone());
     for (name, values) in &job.config.params {
@@ -133,8 +133,9 @@ fn url(labels: &LabelsBuilder, address: &str, job: &Job) -> Result<String, Targe
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::{ScrapeConfig, ScrapeDefaults};
+    use super::super::config::{ScrapeConfig, ScrapeDefaults, ScrapeProtocol};
     use super::*;
+    use crate::discovery::StaticConfig;
     use crate::http::Millis;
     use crate::relabel::{Action, RelabelConfig};
 
@@ -162,6 +163,8 @@ mod tests {
             r#"{instance="10.0.0.5:8000", job="models"}"#
         );
         assert_eq!((target.interval_ms, target.timeout_ms), (15_000, 10_000));
+        let steering = [INTERVAL, TIMEOUT].map(|name| target.discovered.get(name).unwrap());
+        assert_eq!(steering, ["15s", "10s"]);
     }
 
     #[test]
@@ -236,6 +239,27 @@ mod tests {
         assert_eq!(Target::resolve(&labels(&[(ADDRESS, "a")]), &dropping), Ok(None));
     }
 
+    fn url_as_target() -> StaticConfig {
+        StaticConfig {
+            targets: vec!["http://x/y".to_owned()],
+            ..StaticConfig::default()
+        }
+    }
+
+    #[test]
+    fn a_url_may_be_a_target_where_rules_make_an_address_of_it() {
+        let probing = job(|c| {
+            c.discovery.static_configs = vec![url_as_target()];
+            c.relabel_configs = vec![RelabelConfig {
+                target_label: ADDRESS.to_owned(),
+                replacement: "probe:9115".to_owned(),
+                ..RelabelConfig::default()
+            }];
+        });
+        let target = Target::resolve(&labels(&[(ADDRESS, "http://x/y")]), &probing);
+        assert_eq!(target.unwrap().unwrap().url, "http://probe:9115/metrics");
+    }
+
     #[test]
     fn jobs_are_checked() {
         let check = |change: fn(&mut ScrapeConfig), expect: &str| {
@@ -255,6 +279,19 @@ mod tests {
         check(
             |c| c.scrape_timeout = Some(Millis(20_000)),
             "scrape_timeout (20000 ms) is longer than scrape_interval (15000 ms)",
+        );
+        check(
+            |c| c.scrape_protocols = Some(Vec::new()),
+            "scrape_protocols is empty; leave it out for the usual ones",
+        );
+        check(
+            |c| c.scrape_protocols = Some(vec![ScrapeProtocol::OpenMetricsText1_0_0; 2]),
+            "scrape_protocols names OpenMetricsText1.0.0 twice",
+        );
+        check(
+            |c| c.discovery.static_configs = vec![url_as_target()],
+            "\"http://x/y\" is not a valid hostname: write host:port; the scheme has a key of its own (scheme: https), \
+             the path too (metrics_path)",
         );
         check(
             |c| c.scheme = "tcp".to_owned(),

@@ -55,6 +55,7 @@ const JOBS: &str = r#"
         credentials: mysecret
   docker_sd_configs:
     - host: unix:///var/run/docker.sock
+      filters: [{ name: label, values: [scrape] }]
   kubernetes_sd_configs:
     - role: endpoints
       api_server: https://localhost:1234

@@ -84,6 +84,24 @@ async fn a_server_may_be_known_by_another_name_than_its_address() {
 }
 
 #[tokio::test]
+async fn a_self_signed_certificate_is_trusted_where_it_is_named() {
+    let (cert, key) = (
+        include_str!("../data/tls/own.pem"),
+        include_str!("../data/tls/own.key"),
+    );
+    let port = Server::default().start_tls_as("127.0.0.1", cert, key).await;
+    let url = format!("https://localhost:{port}/");
+    let naming = |ca: &str| client(|c| c.tls_config.ca = Some(ca.to_owned()));
+    assert_eq!(get(&naming(cert), &url, 0).await.unwrap().body, b"a 1\n");
+    let another = naming(include_str!("../data/tls/ca.pem"));
+    let error = get(&another, &url, 0).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "TLS failed: the certificate is one of an authority and not itself named in ca_file"
+    );
+}
+
+#[tokio::test]
 async fn basic_credentials_come_from_files() {
     let server = Server::default();
     let by = server.heard.clone();
@@ -179,6 +197,36 @@ fn contradictions_are_refused() {
         c.tls_config.max_version = Some(TlsVersion::TLS12);
     });
     assert_eq!(versions, "min_version is above max_version");
+    let old = refused(|c| c.tls_config.max_version = Some(TlsVersion::TLS11));
+    assert_eq!(
+        old,
+        "max_version is below TLS12, the oldest version that is spoken"
+    );
+    let passwords = refused(|c| {
+        c.basic_auth = Some(BasicAuth {
+            password: Some(Secret::Inline("x".to_owned())),
+            password_file: Some("y".into()),
+            ..BasicAuth::default()
+        });
+    });
+    assert_eq!(
+        passwords,
+        "at most one of basic_auth.password and password_file can be used: leave one out"
+    );
+    let proxies = refused(|c| (c.proxy_url, c.proxy_from_environment) = (Some("http://p".to_owned()), true));
+    assert_eq!(
+        proxies,
+        "at most one of proxy_url and proxy_from_environment can be used: leave one out"
+    );
+    let aimless = refused(|c| c.no_proxy = Some("x".to_owned()));
+    assert_eq!(
+        aimless,
+        "no_proxy has no effect without proxy_url: give one, or leave it out"
+    );
+    let header = refused(|c| c.http_headers = [("Host".to_owned(), Default::default())].into());
+    assert_eq!(header, "http_headers cannot set Host: the request decides it");
+    let minimum = |c: &mut HttpConfig| c.tls_config.min_version = Some(TlsVersion::TLS10);
+    client(minimum);
     let oauth2 = refused(|c| c.oauth2 = Some(OAuth2::default()));
     assert_eq!(oauth2, "oauth2 needs client_id and token_url");
 }

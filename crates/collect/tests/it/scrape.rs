@@ -149,6 +149,19 @@ async fn every_misbehaviour_ends_in_time_with_its_name() {
     assert_eq!(error_of(two, |_| ()).await, None);
     let zipped = |s: &mut Server| (s.gzip, s.body) = (true, gzip(b"a 1\n"));
     assert_eq!(error_of(zipped, |_| ()).await, None);
+    let twice = |s: &mut Server| (s.gzip, s.body) = (true, [gzip(b"a 1\n"), gzip(b"b 2\n")].concat());
+    assert_eq!(
+        error_of(twice, |c| c.sample_limit = 1).await,
+        Some(ScrapeError::SampleLimit { limit: 1 }),
+        "all members of a body count"
+    );
+    let accepted = |s: &mut Server| s.status = 204;
+    let status = Some(ScrapeError::Fetch(FetchError::Status { code: 204 }));
+    assert_eq!(error_of(accepted, |_| ()).await, status);
+    // A file that is missing fails the scrapes of its own job alone.
+    let missing = error_of(|_| (), |c| c.http.tls_config.ca_file = Some("/no/such".into())).await;
+    let said = missing.map(|e| e.to_string()).unwrap_or_default();
+    assert!(said.contains("ca_file cannot be read: No such file"), "{said}");
 }
 
 #[tokio::test]

@@ -75,9 +75,16 @@ impl Server {
     }
 
     pub(crate) async fn start_tls_on(self, host: &str) -> u16 {
-        let pem = |text: &str| text.as_bytes().to_vec();
-        let cert = CertificateDer::from_pem_slice(&pem(include_str!("../data/tls/server.pem"))).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(&pem(include_str!("../data/tls/server.key"))).unwrap();
+        let (cert, key) = (
+            include_str!("../data/tls/server.pem"),
+            include_str!("../data/tls/server.key"),
+        );
+        self.start_tls_as(host, cert, key).await
+    }
+
+    pub(crate) async fn start_tls_as(self, host: &str, cert: &str, key: &str) -> u16 {
+        let cert = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -334,6 +334,7 @@ fn alertmanager(raw: &RawAlertmanager) -> Result<ForwardTarget, String> {
         url: raw.url.clone(),
         http: raw.http_config.clone(),
         timeout,
+        rewrite: None,
     })
 }
 

@@ -28,7 +28,7 @@ pub(crate) use origins::Origins;
 pub(crate) use peer::{AlertmanagerFile, PrometheusFile, load_alertmanager, load_either, load_prometheus};
 pub(crate) use schema::schema;
 pub(crate) use sections::{
-    Config, CorsOrigin, LimitsConfig, Role, Token, WebConfig, expand_glob, normal_prefix, notify_of,
+    Config, CorsOrigin, LimitsConfig, Role, Token, WebConfig, normal_prefix, notify_of,
 };
 pub(crate) use watched::Watched;
 pub(crate) use yaml::{Node, parse as parse_yaml};

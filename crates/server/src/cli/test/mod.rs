@@ -173,7 +173,7 @@ fn groups(name: &str, file: &TestFile, base: &Path) -> Result<Vec<RuleGroup>, Ve
     let mut groups = Vec::new();
     let mut wrong = Vec::new();
     for pattern in &file.rule_files {
-        let found = crate::config::expand_glob(&base.join(pattern));
+        let found = lapwing_collect::glob::expand(&base.join(pattern));
         if found.is_empty() {
             wrong.push(format!("{name}: no file matches {pattern:?}"));
         }

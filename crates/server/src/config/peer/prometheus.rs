@@ -4,12 +4,14 @@
 //! warnings with their place: nothing that is written is passed over in silence, and unknown keys are mistakes as ever.
 
 use crate::config::Config;
+use crate::config::decode::decode_any;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::expand::expand_as_go;
 use crate::config::load::{Loaded, read_file_tree};
 use crate::config::reader::MapReader;
 use crate::config::sections::{GlobalConfig, alerting, otlp, scrape};
 use crate::config::yaml::{Key, Node, Value};
+use lapwing_collect::scrape::ScrapeProtocol;
 use std::path::Path;
 
 /// What the command line says besides.
@@ -103,7 +105,7 @@ fn read(root: &Node, config: &mut Config, true_of_jobs: &[&str], notes: &mut Dia
         let Some(pattern) = crate::config::reader::text_of(node, &path, notes) else {
             continue;
         };
-        for file in alerting::expand_glob(&base.join(pattern)) {
+        for file in lapwing_collect::glob::expand(&base.join(pattern)) {
             notes.file = file.display().to_string();
             if let Some(root) = read_file_tree(&file, notes) {
                 let mut inner = MapReader::new(&root, "", notes);
@@ -139,6 +141,9 @@ fn read_global(node: Option<&Node>, notes: &mut Diagnostics) -> (GlobalConfig, V
     let mut defaults = Vec::new();
     for key in JOB_DEFAULTS {
         if let Some(value) = map.node(key) {
+            if key == "scrape_protocols" && !are_protocols(value, notes) {
+                continue;
+            }
             let key = Key {
                 text: key.to_owned(),
                 at: value.at,
@@ -188,6 +193,19 @@ fn read_global(node: Option<&Node>, notes: &mut Diagnostics) -> (GlobalConfig, V
     (global, defaults)
 }
 
+/// Said once and here, whether jobs take them over or not.
+fn are_protocols(value: &Node, notes: &mut Diagnostics) -> bool {
+    const PATH: &str = "global.scrape_protocols";
+    let Some(protocols) = decode_any::<Vec<ScrapeProtocol>>(value, PATH, notes) else {
+        return false;
+    };
+    let checked = ScrapeProtocol::check_all(&protocols);
+    if let Err(error) = &checked {
+        notes.error(value.at, PATH, error.to_string());
+    }
+    checked.is_ok()
+}
+
 fn with_defaults(job: &Node, defaults: &[(Key, Node)]) -> Node {
     let mut job = job.clone();
     if let Value::Map(pairs) = &mut job.value {
@@ -226,4 +244,33 @@ fn read_storage(node: Option<&Node>, config: &mut Config, notes: &mut Diagnostic
         );
     }
     map.finish(notes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocols_for_all_jobs_are_checked_once_and_without_jobs_too() {
+        let jobs = "scrape_configs: [{ job_name: a }, { job_name: b }]\n";
+        for (protocols, expect) in [
+            ("[OpenMetricsText1.0.0]", ""),
+            ("[Foo]", "unknown variant `Foo`"),
+            ("[]", "scrape_protocols is empty"),
+            (
+                "[PrometheusProto, PrometheusProto]",
+                "scrape_protocols names PrometheusProto twice",
+            ),
+        ] {
+            for jobs in ["", jobs] {
+                let text = format!("global: {{ scrape_protocols: {protocols} }}\n{jobs}");
+                let root = crate::config::yaml::parse(&text).unwrap();
+                let mut notes = Diagnostics::new("prometheus.yml");
+                read(&root, &mut Config::default(), &mut notes);
+                let said: Vec<String> = notes.found.iter().map(|d| d.message.clone()).collect();
+                assert_eq!(said.len(), usize::from(!expect.is_empty()), "{said:?}");
+                assert!(said.iter().all(|s| s.contains(expect)), "{said:?}");
+            }
+        }
+    }
 }

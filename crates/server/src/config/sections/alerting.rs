@@ -1,26 +1,21 @@
 //! `rules:`, `rule_files:` and `notify:` (or `route:`, `receivers:` and their kin verbatim): what is bad, and who is told.
 
-use super::{GlobalConfig, notify, objectives};
+use super::{GlobalConfig, alertmanagers, notify, objectives};
 use crate::config::decode::{decode_any, keys_taken};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::{Node, Position, Value};
 use lapwing::PagingOptions;
 use lapwing::health::ModelSpec;
+use lapwing_collect::glob;
 use lapwing_judge::packs::PACKS;
 use lapwing_judge::rules::{
     OwnRule, RuleFileError, RuleGroup, RuleKind, RulesOptions, check_expr, compile_own_rules, load_rule_file,
     place_within,
 };
-use lapwing_notify::channels::http::{Authorization, BasicAuth, HttpConfig, TlsConfig};
-use lapwing_notify::config::Secret;
-use lapwing_notify::forward::ForwardTarget;
-use serde::Deserialize;
-use serde_json::Value as Json;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub(crate) struct AlertingConfig {
@@ -64,7 +59,7 @@ pub(crate) fn read(
     let taken = alert_names(&groups);
     groups.extend(packs(map, (&rules, &taken), (&mut written, notes)));
     let (mut notify, notify_shown) = notify::read(map, external_url, notes);
-    let forward_to = forward_to(map, notes);
+    let forward_to = alertmanagers::read(map, notes);
     if !forward_to.is_empty() {
         Arc::make_mut(&mut notify).extras.alertmanagers.extend(forward_to);
     }
@@ -80,105 +75,10 @@ pub(crate) fn read(
     }
 }
 
-/// `alerting:` as prometheus.yml has it: Alertmanagers that alerts are handed on to.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawAlerting {
-    alert_relabel_configs: Vec<Json>,
-    alertmanagers: Vec<RawAlertmanagers>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawAlertmanagers {
-    scheme: Option<String>,
-    path_prefix: Option<String>,
-    timeout: Option<String>,
-    api_version: Option<String>,
-    static_configs: Vec<RawStatic>,
-    basic_auth: Option<BasicAuth>,
-    authorization: Option<Authorization>,
-    bearer_token: Option<Secret>,
-    bearer_token_file: Option<String>,
-    proxy_url: Option<String>,
-    tls_config: Option<TlsConfig>,
-    follow_redirects: Option<bool>,
-    relabel_configs: Vec<Json>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawStatic {
-    targets: Vec<String>,
-    labels: serde_json::Map<String, Json>,
-}
-
-fn forward_to(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<ForwardTarget> {
-    let Some(node) = map.node("alerting") else {
-        return Vec::new();
-    };
-    let Some(raw) = decode_any::<RawAlerting>(node, "alerting", notes) else {
-        return Vec::new();
-    };
-    let relabels = !raw.alert_relabel_configs.is_empty()
-        || raw.alertmanagers.iter().any(|a| !a.relabel_configs.is_empty());
-    if relabels {
-        let text =
-            "relabelling of alerts and of Alertmanagers has no meaning here: they are handed on as they are";
-        notes.warning(node.at, "alerting", text);
-    }
-    let mut targets = Vec::new();
-    for (i, one) in raw.alertmanagers.into_iter().enumerate() {
-        let path = format!("alerting.alertmanagers[{i}]");
-        if one.api_version.as_deref().is_some_and(|v| v != "v2") {
-            notes.error(node.at, &path, "only api_version v2 is spoken");
-        }
-        if one.static_configs.is_empty() {
-            notes.warning(
-                node.at,
-                &path,
-                "only static_configs name Alertmanagers here; these are told nothing",
-            );
-        }
-        let timeout = match one.timeout.as_deref().map(lapwing_types::parse_duration_ms) {
-            None => Duration::from_secs(10),
-            Some(Ok(ms)) => Duration::from_millis(ms.unsigned_abs().max(1)),
-            Some(Err(error)) => {
-                notes.error(node.at, &path, format!("timeout: {error}"));
-                continue;
-            }
-        };
-        let http = HttpConfig {
-            basic_auth: one.basic_auth,
-            authorization: one.authorization,
-            bearer_token: one.bearer_token,
-            bearer_token_file: one.bearer_token_file,
-            proxy_url: one.proxy_url,
-            tls_config: one.tls_config,
-            follow_redirects: one.follow_redirects,
-            ..HttpConfig::default()
-        };
-        let scheme = one.scheme.as_deref().unwrap_or("http");
-        let prefix = one.path_prefix.as_deref().unwrap_or("").trim_matches('/');
-        for target in one.static_configs.iter().flat_map(|s| &s.targets) {
-            let slash = if prefix.is_empty() { "" } else { "/" };
-            targets.push(ForwardTarget {
-                url: format!("{scheme}://{target}{slash}{prefix}"),
-                http: http.clone(),
-                timeout,
-            });
-        }
-    }
-    targets
-}
-
 /// The keys that serde takes in the sections of this file, by their paths.
 pub(crate) fn foreign_keys() -> Vec<(&'static str, Vec<String>)> {
-    let mut keys = vec![
-        ("rules[]", keys_taken::<OwnRule>()),
-        ("alerting", keys_taken::<RawAlerting>()),
-        ("alerting.alertmanagers[]", keys_taken::<RawAlertmanagers>()),
-    ];
+    let mut keys = vec![("rules[]", keys_taken::<OwnRule>())];
+    keys.extend(alertmanagers::foreign_keys());
     keys.extend(notify::foreign_keys());
     keys
 }
@@ -201,7 +101,7 @@ pub(crate) fn read_rule_files(
         rules,
         ..PagingOptions::default()
     };
-    Arc::make_mut(&mut paging.notify).extras.alertmanagers = forward_to(map, notes);
+    Arc::make_mut(&mut paging.notify).extras.alertmanagers = alertmanagers::read(map, notes);
     AlertingConfig {
         paging,
         own_rules: Vec::new(),
@@ -366,7 +266,7 @@ fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagn
         };
         let wanted = base.join(&pattern);
         notes.watch(wanted.parent().unwrap_or(&base));
-        let files = expand_glob(&wanted);
+        let files = glob::expand(&wanted);
         if files.is_empty() {
             notes.warning(node.at, &path, format!("no file matches {pattern:?}"));
         }
@@ -412,7 +312,7 @@ fn saved_rules(
         return (None, Vec::new());
     };
     notes.watch(&dir);
-    let files = expand_glob(&dir.join("*.yml"));
+    let files = glob::expand(&dir.join("*.yml"));
     let at = (node.at, "saved_rules.dir");
     let groups = files
         .iter()
@@ -439,63 +339,9 @@ pub(super) fn base_dir(notes: &Diagnostics) -> PathBuf {
         .unwrap_or_default()
 }
 
-/// Files that match; `*` may stand in the last part of the path, as in `rules/*.yml`.
-pub(crate) fn expand_glob(pattern: &Path) -> Vec<PathBuf> {
-    let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or("");
-    if !name.contains('*') {
-        return if pattern.exists() {
-            vec![pattern.to_owned()]
-        } else {
-            Vec::new()
-        };
-    }
-    let dir = pattern
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return Vec::new();
-    };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| {
-            p.file_name()
-                .and_then(|n| n.to_str())
-                .is_some_and(|n| matches_star(name, n))
-        })
-        .collect();
-    files.sort();
-    files
-}
-
-/// Whether a name fits a pattern in which `*` stands for any run of characters.
-fn matches_star(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len())
-                .filter(|i| rest.is_char_boundary(*i))
-                .any(|i| matches_star(tail, &rest[i..]))
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_run() {
-        for (pattern, name, expect) in [
-            ("*.yml", "a.yml", true),
-            ("*.yml", "a.yaml", false),
-            ("rules-*.y*ml", "rules-1.yaml", true),
-            ("a", "a", true),
-            ("a*b", "a", false),
-        ] {
-            assert_eq!(matches_star(pattern, name), expect, "{pattern} {name}");
-        }
-    }
 
     #[test]
     fn rules_and_receivers_become_what_is_judged_and_told() {
@@ -570,29 +416,6 @@ mod tests {
         assert_eq!(
             loaded.diagnostics[2].hint.as_deref(),
             Some("did you mean \"rises\"?")
-        );
-    }
-
-    #[test]
-    fn alertmanagers_are_read_as_prometheus_has_them() {
-        let text = "alerting:\n  alertmanagers:\n    - static_configs: [{ targets: ['a:9093', 'b:9093'] }]\n      \
-                    path_prefix: /am/\n      timeout: 5s\n    - scheme: https\n      static_configs: [{ targets: ['c'] }]\n";
-        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
-        assert_eq!(loaded.diagnostics, []);
-        let notify = loaded.config.unwrap().alerting.paging.notify;
-        let urls: Vec<String> = notify
-            .extras
-            .alertmanagers
-            .iter()
-            .map(ForwardTarget::endpoint)
-            .collect();
-        assert_eq!(
-            urls,
-            [
-                "http://a:9093/am/api/v2/alerts",
-                "http://b:9093/am/api/v2/alerts",
-                "https://c/api/v2/alerts"
-            ]
         );
     }
 }

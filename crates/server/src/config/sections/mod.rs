@@ -1,6 +1,7 @@
 //! One file per section of `lapwing.yml`, and the whole that they make.
 
 pub(crate) mod alerting;
+mod alertmanagers;
 mod blackbox;
 mod cors;
 mod dashboards;
@@ -18,7 +19,7 @@ mod store;
 mod tls;
 mod web;
 
-pub(crate) use alerting::{AlertingConfig, expand_glob, foreign_keys};
+pub(crate) use alerting::{AlertingConfig, foreign_keys};
 pub(crate) use blackbox::BlackboxConfig;
 pub(crate) use cors::CorsOrigin;
 pub(crate) use dashboards::DashboardsConfig;

@@ -3,7 +3,7 @@
 //! What stands there goes to `lapwing-notify` as it was typed, after short forms were spelled out; its complaints come back
 //! with a place in the file. What is shown of it has no secrets.
 
-use super::alerting::{AlertingConfig, base_dir, expand_glob};
+use super::alerting::{AlertingConfig, base_dir};
 use crate::config::decode::{STRANGE_KEY, decode_mended, keys_named, to_json};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::reader::MapReader;
@@ -324,7 +324,7 @@ fn template_texts(text: &str, notes: &mut Diagnostics) -> Result<Vec<(String, St
     for glob in template_globs(text).unwrap_or_default() {
         let wanted = base.join(&glob);
         notes.watch(wanted.parent().unwrap_or(&base));
-        for file in expand_glob(&wanted) {
+        for file in lapwing_collect::glob::expand(&wanted) {
             notes.watch(&file);
             let name = file.display().to_string();
             let text = std::fs::read_to_string(&file).map_err(|e| format!("cannot read {name}: {e}"))?;

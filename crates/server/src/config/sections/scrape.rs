@@ -2,13 +2,14 @@
 
 use crate::config::decode::decode;
 use crate::config::diagnostic::Diagnostics;
-use crate::config::yaml::Node;
+use crate::config::yaml::{Node, Value};
+use lapwing_collect::http::HttpClient;
 use lapwing_collect::scrape::{Job, ScrapeConfig, ScrapeDefaults};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Where text stands that may look like something else, as it was typed: a version 1.10, a country NO.
-const TEXTS: [&str; 21] = [
+pub(super) const TEXTS: [&str; 21] = [
     "authorization",
     "basic_auth",
     "bearer_token",
@@ -48,7 +49,9 @@ pub(crate) fn read(
     let mut names = BTreeSet::new();
     let mut configs = Vec::new();
     for (node, path) in items {
-        let Some(config) = decode::<ScrapeConfig>(node, path, notes) else {
+        let mut node = node.clone();
+        without_log_file(&mut node, path, notes);
+        let Some(config) = decode::<ScrapeConfig>(&node, path, notes) else {
             continue;
         };
         if !names.insert(config.job_name.clone()) {
@@ -59,10 +62,93 @@ pub(crate) fn read(
             );
         }
         // Whatever is wrong with a job as a whole is found here and not when it is first scraped.
-        if let Err(error) = Job::new(config.clone(), defaults) {
-            notes.error(node.at, path, crate::http::with_causes(&error));
+        match Job::new(config.clone(), defaults) {
+            Err(error) => notes.error(node.at, path, crate::http::with_causes(&error)),
+            // A file that is not there now may be there later; until then its job alone fails.
+            Ok(_) => {
+                if let Err(error) = HttpClient::new(&config.http) {
+                    let text = format!(
+                        "the scrapes of this job fail: {}",
+                        crate::http::with_causes(&error)
+                    );
+                    notes.warning(node.at, path, text);
+                }
+            }
         }
         configs.push(config);
     }
     configs
+}
+
+/// Failed scrapes are in our own log; a job that wants them in a file is scraped all the same.
+fn without_log_file(node: &mut Node, path: &str, notes: &mut Diagnostics) {
+    const KEY: &str = "scrape_failure_log_file";
+    let Value::Map(pairs) = &mut node.value else {
+        return;
+    };
+    if let Some(i) = pairs.iter().position(|(key, _)| key.text == KEY) {
+        let (key, _) = pairs.remove(i);
+        let text =
+            format!("{KEY} has no effect here: failed scrapes are in the log and on the targets' page");
+        notes.warning(key.at, &format!("{path}.{KEY}"), text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// What is said of a job with these lines, and whether it is taken all the same.
+    fn check(job: &str, expect: &[&str], is_taken: bool) {
+        let text = format!("scrape_configs:\n  - job_name: a\n{job}");
+        let loaded = crate::config::load_text("lapwing.yml", &text, &|_| None);
+        let said: Vec<String> = loaded
+            .diagnostics
+            .iter()
+            .map(|d| format!("{} {}", d.path, d.message))
+            .collect();
+        assert_eq!(said, expect);
+        assert_eq!(loaded.config.is_some(), is_taken, "{job}");
+    }
+
+    #[test]
+    fn keys_of_prometheus_are_taken_or_named() {
+        check(
+            "    sample_limit: 1e3\n    tls_config: { min_version: TLS10 }\n    proxy_url: http://p:1\n    \
+             proxy_connect_header: { X-A: [b] }\n    docker_sd_configs: [{ filters: [{ name: label, values: [x] }] }]\n    \
+             relabel_configs: [{ action: Replace, target_label: a, replacement: b }]\n",
+            &[],
+            true,
+        );
+        check(
+            "    scrape_failure_log_file: /var/log/failures\n",
+            &[
+                "scrape_configs[0].scrape_failure_log_file scrape_failure_log_file has no effect here: failed scrapes are in \
+                 the log and on the targets' page",
+            ],
+            true,
+        );
+        check(
+            "    tls_config: { ca_file: /no/such/ca.pem }\n",
+            &[
+                "scrape_configs[0] the scrapes of this job fail: ca_file cannot be read: No such file or directory (os error 2)",
+            ],
+            true,
+        );
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        check(
+            "    static_configs: [{ targets: ['http://x:1/metrics'] }]\n",
+            &[
+                "scrape_configs[0] \"http://x:1/metrics\" is not a valid hostname: write host:port; the scheme has a key of \
+                 its own (scheme: https), the path too (metrics_path)",
+            ],
+            false,
+        );
+        check(
+            "    scrape_protocols: []\n",
+            &["scrape_configs[0] scrape_protocols is empty; leave it out for the usual ones"],
+            false,
+        );
+    }
 }
