@@ -169,7 +169,7 @@ impl Appender {
             outcome,
             ..
         } = self;
-        let result = commit(&core, pending, outcome).map(|(outcome, newest_ms)| {
+        let result = commit(&core, pending, outcome, now_ms).map(|(outcome, newest_ms)| {
             core.pace.note(&source, newest_ms, now_ms);
             outcome
         });

@@ -46,8 +46,9 @@ pub(crate) fn commit(
     core: &Core,
     pending: PendingBatch,
     outcome: AppendOutcome,
+    now_ms: i64,
 ) -> Result<(AppendOutcome, i64), AppendError> {
-    keep(core, pending, outcome)?.write_down(core)
+    keep(core, pending, outcome, now_ms)?.write_down(core)
 }
 
 /// A request that the head knows and the log does not yet; its commit is under way until it is written down.
@@ -60,7 +61,12 @@ pub(crate) struct Kept {
 }
 
 /// The first half: what the head takes, it has.
-pub(crate) fn keep(core: &Core, pending: PendingBatch, outcome: AppendOutcome) -> Result<Kept, AppendError> {
+pub(crate) fn keep(
+    core: &Core,
+    pending: PendingBatch,
+    outcome: AppendOutcome,
+    now_ms: i64,
+) -> Result<Kept, AppendError> {
     if core.closed.load(Ordering::Acquire) {
         return Err(AppendError::Closed);
     }
@@ -71,7 +77,7 @@ pub(crate) fn keep(core: &Core, pending: PendingBatch, outcome: AppendOutcome) -
     let mut pass = Pass {
         core,
         ticket,
-        bounds: bounds(core, ticket),
+        bounds: bounds(core, ticket, now_ms),
         record,
         outcome,
         refused: Vec::new(),
@@ -152,10 +158,11 @@ fn learnt(payload: &[u8]) -> Vec<u8> {
     record
 }
 
-fn bounds(core: &Core, ticket: CommitTicket) -> Bounds {
+fn bounds(core: &Core, ticket: CommitTicket, now_ms: i64) -> Bounds {
     let options = &core.options;
-    let newest_ms = core.newest_ms.load(Ordering::Acquire);
+    let newest_ms = core.newest_by(now_ms);
     Bounds {
+        latest_ms: core.latest_ms(now_ms),
         oldest_ms: match core.limits().retention.age_ms {
             Some(age_ms) => newest_ms.saturating_sub(age_ms.max(options.ooo_window_ms)),
             None => NEVER_MS,
@@ -202,6 +209,7 @@ impl Pass<'_> {
         let section = begin_section(&mut self.record, SectionKind::Samples, number);
         let mut deltas = SampleDeltas::default();
         for (slot, t_ms, value) in samples {
+            shard.step_back(*slot, self.bounds.latest_ms);
             let Some((series, sealer)) = shard.with_sealer(*slot) else {
                 self.refuse(*slot, *t_ms, Refusal::StaleReference);
                 continue;

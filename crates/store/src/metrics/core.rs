@@ -46,7 +46,7 @@ pub(crate) struct Core {
     /// Held for as long as anyone can write.
     pub(crate) lock: Option<File>,
     /// Time of the newest sample; what is accepted hangs on it and on the series' own newest, not on the clock, so that the past
-    /// can be loaded in order.
+    /// can be loaded in order. Where it lies further ahead than the clock allows, see [`Core::newest_by`].
     pub(crate) newest_ms: AtomicI64,
     pub(crate) pace: Pace,
     pub(crate) closed: AtomicBool,
@@ -95,6 +95,17 @@ impl Core {
 
     pub(crate) fn set_limits(&self, limits: MetricsLimits) {
         *self.limits.write() = limits;
+    }
+
+    /// What is later than this came by a clock that was ahead, or the clock is behind now.
+    pub(crate) fn latest_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_add(self.options.future_max_ms)
+    }
+
+    /// Time of the newest sample, as far as the clock allows for one: what the past is measured against.
+    pub(crate) fn newest_by(&self, now_ms: i64) -> i64 {
+        let newest_ms = self.newest_ms.load(Ordering::Acquire);
+        newest_ms.min(self.latest_ms(now_ms))
     }
 
     pub(crate) fn memory_bytes(&self) -> u64 {

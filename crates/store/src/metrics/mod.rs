@@ -18,6 +18,7 @@ mod debris;
 mod flush;
 mod head;
 mod import;
+mod leap;
 mod log;
 mod losses;
 mod maintain;

@@ -12,7 +12,7 @@ pub enum Refusal {
     TooOld { window_ms: i64 },
     #[error("sample is older than the retention of {}", format_duration_ms(*age_ms))]
     BeyondRetention { age_ms: i64 },
-    #[error("sample lies more than {} in the future", format_duration_ms(*max_ms))]
+    #[error("sample lies more than {} in the future of this machine's clock", format_duration_ms(*max_ms))]
     Future { max_ms: i64 },
     #[error("another value stands at the same time")]
     DuplicateWithOtherValue,

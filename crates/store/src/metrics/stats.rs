@@ -32,6 +32,8 @@ impl MemoryParts {
 pub struct DamageCount {
     pub pages_quarantined: usize,
     pub blocks_unreadable: usize,
+    /// Stretches of the log and the checkpoint that could not be read when the store was opened.
+    pub log_ranges: usize,
     pub lost_stretches: u64,
 }
 
@@ -42,6 +44,8 @@ pub struct StoreNumbers {
     pub label_pairs: usize,
     /// Newest sample of the store; zero when there is none.
     pub head_max_ms: i64,
+    /// Newest sample of head and blocks.
+    pub newest_ms: Option<i64>,
     /// Accepted since the store was opened.
     pub samples: u64,
     pub histograms: u64,
@@ -112,6 +116,11 @@ pub(crate) fn numbers(core: &Core) -> StoreNumbers {
     StoreNumbers {
         head_series: index.live(),
         label_pairs: index.pairs(),
+        newest_ms: blocks
+            .iter()
+            .map(|b| b.block.meta().max_ms)
+            .max()
+            .max(Some(newest_ms).filter(|t_ms| *t_ms > i64::MIN)),
         head_max_ms: if newest_ms > i64::MIN { newest_ms } else { 0 },
         samples: counters.samples.load(Ordering::Relaxed),
         histograms: counters.histograms.load(Ordering::Relaxed),

@@ -50,6 +50,8 @@ impl From<Inserted> for Judgement {
 pub(crate) struct Bounds {
     /// Nothing earlier than this is taken, even in order.
     pub(crate) oldest_ms: i64,
+    /// What a series has after this does not count as its newest: the clock was ahead when it came.
+    pub(crate) latest_ms: i64,
     /// Out of order a series takes what is not further behind its newest sample.
     pub(crate) ooo_window_ms: i64,
     pub(crate) exemplars_max: usize,
@@ -217,6 +219,60 @@ impl Series {
         self.last_t_ms.max(histogram)
     }
 
+    /// Newest time of a sample that is still there or in a block; the last one may have been deleted.
+    pub(crate) fn newest_kept_ms(&self) -> i64 {
+        if !self.is_last_gone {
+            return self.newest_ms();
+        }
+        let extra = self.extra.as_ref();
+        let histogram = extra.and_then(|e| e.histograms.last()).map(|h| h.t_ms);
+        let in_order = self.sealed.last().map(SealedChunk::last_t_ms);
+        in_order.max(histogram).unwrap_or(NEVER_MS)
+    }
+
+    /// What came by a clock that was ahead goes to the late samples, so that the present is in order again. To be called where the
+    /// last sample lies after `latest_ms`.
+    #[cold]
+    pub(crate) fn step_back(&mut self, latest_ms: i64, sealer: &mut Sealer) {
+        let mut pieces = Vec::new();
+        while let Some(piece) = self.sealed.pop_if(|piece| piece.last_t_ms() > latest_ms) {
+            pieces.push(piece);
+        }
+        let (mut times_ms, mut values) = (Vec::new(), Vec::new());
+        let everything_ms = (i64::MIN, i64::MAX);
+        for piece in pieces.iter().rev() {
+            piece.read(everything_ms, &mut times_ms, &mut values);
+        }
+        self.newest_first()
+            .read(everything_ms, &mut times_ms, &mut values);
+        self.open = OpenChunk::default();
+        self.is_last_gone = false;
+        (self.last_t_ms, self.last_value) = (NEVER_MS, 0.0);
+        if let Some(piece) = self.sealed.last() {
+            self.last_t_ms = piece.last_t_ms();
+            self.last_value = piece.value_at(self.last_t_ms).unwrap_or(0.0);
+        }
+        let bounds = Bounds {
+            oldest_ms: NEVER_MS,
+            latest_ms: i64::MAX,
+            ooo_window_ms: i64::MAX,
+            exemplars_max: 0,
+            commit: 0,
+        };
+        for (t_ms, value) in times_ms.into_iter().zip(values) {
+            if t_ms <= latest_ms {
+                self.append((t_ms, value), &bounds, sealer);
+            } else {
+                self.extra_mut().insert_late(LateSample {
+                    t_ms,
+                    value,
+                    commit: 0,
+                    flush: 0,
+                });
+            }
+        }
+    }
+
     /// Oldest time that is still in memory, and whether there is any.
     pub(crate) fn oldest_ms(&self) -> Option<i64> {
         let chunk = match self.sealed.first() {
@@ -273,6 +329,7 @@ impl Series {
         let mut again = Series::new(self.generation);
         let bounds = Bounds {
             oldest_ms: NEVER_MS,
+            latest_ms: i64::MAX,
             ooo_window_ms: i64::MAX,
             exemplars_max: 0,
             commit: 0,
@@ -388,6 +445,7 @@ mod tests {
     const WINDOW_MS: i64 = 1_800_000;
     const BOUNDS: Bounds = Bounds {
         oldest_ms: NEVER_MS,
+        latest_ms: i64::MAX,
         ooo_window_ms: 0,
         exemplars_max: 0,
         commit: 0,
