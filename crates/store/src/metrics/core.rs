@@ -4,6 +4,7 @@
 //! samples of that shard, or for one series' decoding.
 
 use super::blocks::Blocks;
+use super::families::Families;
 use super::head::index::Index;
 use super::head::isolation::Isolation;
 use super::head::ranks::{Ranks, Unranked};
@@ -17,9 +18,8 @@ use super::losses::Losses;
 use super::options::{MetricsLimits, MetricsOptions};
 use super::pace::Pace;
 use super::refusal::{REFUSAL_CODES, Refusal};
-use lapwing_types::{Labels, METRIC_NAME, Metadata};
+use lapwing_types::{Labels, METRIC_NAME};
 use parking_lot::{Mutex, RwLock};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -38,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) times: Arc<SharedTimes>,
     pub(crate) shards: [Mutex<Shard>; SHARDS],
     pub(crate) isolation: Arc<Isolation>,
-    pub(crate) metadata: RwLock<BTreeMap<String, Metadata>>,
+    pub(crate) metadata: RwLock<Families>,
     /// Absent for a store in memory.
     pub(crate) log: Option<Log>,
     pub(crate) blocks: Blocks,
@@ -79,7 +79,7 @@ impl Core {
             times,
             shards,
             isolation: Arc::new(Isolation::default()),
-            metadata: RwLock::new(BTreeMap::new()),
+            metadata: RwLock::default(),
             log,
             lock: None,
             newest_ms: AtomicI64::new(i64::MIN),

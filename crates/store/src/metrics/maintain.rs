@@ -14,6 +14,7 @@ use super::checkpoint;
 use super::compact::{self, Replacement, due, expired};
 use super::core::Core;
 use super::debris::remove_debris;
+use super::families;
 use super::flush::{Flushed, drop_flushed, write_blocks};
 use super::head::ghost::Deletion;
 use super::head::series::NEVER_MS;
@@ -128,6 +129,10 @@ impl Upkeep {
         let did_something = report.blocks_written + report.blocks_merged + report.tiers_written > 0;
         report.has_more = report.failures.is_empty() && (did_something || self.flushed.is_some());
         core.renew_ranks();
+        let max_bytes = families::max_bytes(core.limits().memory_limit_bytes);
+        let index = core.index.read();
+        core.metadata.write().forget_unused(&index, max_bytes);
+        drop(index);
         core.raw_cache.freeze();
         core.counters
             .memory_bytes

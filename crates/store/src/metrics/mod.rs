@@ -15,6 +15,7 @@ mod commit;
 mod compact;
 mod core;
 mod debris;
+mod families;
 mod flush;
 mod head;
 mod import;

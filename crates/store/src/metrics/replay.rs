@@ -12,6 +12,7 @@
 
 use super::checkpoint::{take_series, take_shard};
 use super::core::Core;
+use super::families::shortened;
 use super::head::series::{Bounds, NEVER_MS};
 use super::head::{SHARDS, histogram_bytes::take_histogram, shard_of};
 use super::log::frame::Kind;
@@ -313,6 +314,7 @@ fn apply_all(
     let bounds = Bounds {
         oldest_ms: NEVER_MS,
         latest_ms: i64::MAX,
+        has_one_kind: false,
         ooo_window_ms: i64::MAX,
         exemplars_max: core.options.exemplars_max_per_series,
         commit: 0,
@@ -437,7 +439,7 @@ impl Apply<'_> {
     fn metadata(&self, body: &mut Reader<'_>) -> Result<(), Malformed> {
         while !body.is_empty() {
             let (family, metadata) = take_metadata(body)?;
-            self.core.metadata.write().insert(family, metadata);
+            self.core.metadata.write().insert(family, shortened(metadata));
         }
         Ok(())
     }

@@ -19,11 +19,13 @@ pub struct MemoryParts {
     pub raw_cache_bytes: u64,
     pub samples_bytes: u64,
     pub blocks_bytes: u64,
+    /// What families are about.
+    pub metadata_bytes: u64,
 }
 
 impl MemoryParts {
     pub fn total_bytes(&self) -> u64 {
-        self.index_bytes + self.raw_cache_bytes + self.samples_bytes + self.blocks_bytes
+        self.index_bytes + self.raw_cache_bytes + self.samples_bytes + self.blocks_bytes + self.metadata_bytes
     }
 }
 
@@ -91,6 +93,7 @@ pub struct StoreStats {
 pub(crate) fn memory(core: &Core) -> MemoryParts {
     MemoryParts {
         index_bytes: (core.index.read().heap_bytes() + core.ranks.read().heap_bytes()) as u64,
+        metadata_bytes: core.metadata.read().heap_bytes() as u64,
         raw_cache_bytes: core.raw_cache.heap_bytes() as u64,
         blocks_bytes: core.blocks.heap_bytes() as u64,
         samples_bytes: core.times.heap_bytes() as u64

@@ -54,6 +54,8 @@ pub(crate) struct Bounds {
     pub(crate) latest_ms: i64,
     /// Out of order a series takes what is not further behind its newest sample.
     pub(crate) ooo_window_ms: i64,
+    /// A time has a float or a histogram. What was acknowledged before comes back as it was.
+    pub(crate) has_one_kind: bool,
     pub(crate) exemplars_max: usize,
     pub(crate) commit: u64,
 }
@@ -80,6 +82,9 @@ impl Series {
     ) -> Judgement {
         if t_ms < bounds.oldest_ms {
             return Judgement::TooOld;
+        }
+        if bounds.has_one_kind && self.extra.as_ref().is_some_and(|e| e.has_histogram_at(t_ms)) {
+            return Judgement::Conflict;
         }
         if t_ms <= self.last_t_ms {
             return self.append_late(t_ms, value, bounds);
@@ -188,9 +193,38 @@ impl Series {
         if t_ms < bounds.oldest_ms {
             return Judgement::TooOld;
         }
+        let is_known = self.extra.as_ref().is_some_and(|e| e.has_histogram_at(t_ms));
+        if !is_known {
+            let newest_ms = self.newest_by(bounds.latest_ms);
+            if t_ms < newest_ms.saturating_sub(bounds.ooo_window_ms) {
+                return Judgement::TooOld;
+            }
+            if bounds.has_one_kind && self.has_float_at(t_ms) {
+                return Judgement::Conflict;
+            }
+        }
         self.extra_mut()
             .insert_histogram(HistogramSample::new(t_ms, histogram, bounds.commit))
             .into()
+    }
+
+    /// Newest time of any kind of sample, of those that are not of the future.
+    fn newest_by(&self, latest_ms: i64) -> i64 {
+        let histogram = self
+            .extra
+            .as_ref()
+            .map_or(NEVER_MS, |e| e.newest_histogram_by(latest_ms));
+        match self.last_t_ms <= latest_ms {
+            true => self.last_t_ms.max(histogram),
+            false => histogram,
+        }
+    }
+
+    fn has_float_at(&self, t_ms: i64) -> bool {
+        let is_late = |e: &Extra| e.late.binary_search_by_key(&t_ms, |s| s.t_ms).is_ok();
+        let is_last = t_ms == self.last_t_ms && !self.is_last_gone;
+        let is_before = || t_ms < self.last_t_ms && self.in_order_at(t_ms).is_some();
+        is_last || is_before() || self.extra.as_deref().is_some_and(is_late)
     }
 
     pub(crate) fn append_exemplar(&mut self, t_ms: i64, exemplar: Exemplar, bounds: &Bounds) -> Judgement {
@@ -211,11 +245,7 @@ impl Series {
 
     /// Newest time of any kind of sample.
     pub(crate) fn newest_ms(&self) -> i64 {
-        let histogram = self
-            .extra
-            .as_ref()
-            .and_then(|e| e.histograms.last())
-            .map_or(NEVER_MS, |h| h.t_ms);
+        let histogram = self.extra.as_ref().map_or(NEVER_MS, |e| e.last_histogram_ms());
         self.last_t_ms.max(histogram)
     }
 
@@ -255,6 +285,7 @@ impl Series {
         let bounds = Bounds {
             oldest_ms: NEVER_MS,
             latest_ms: i64::MAX,
+            has_one_kind: false,
             ooo_window_ms: i64::MAX,
             exemplars_max: 0,
             commit: 0,
@@ -330,6 +361,7 @@ impl Series {
         let bounds = Bounds {
             oldest_ms: NEVER_MS,
             latest_ms: i64::MAX,
+            has_one_kind: false,
             ooo_window_ms: i64::MAX,
             exemplars_max: 0,
             commit: 0,
@@ -391,7 +423,9 @@ impl Series {
         let oldest_ms = self.oldest_ms().unwrap_or(self.last_t_ms);
         if let Some(extra) = &mut self.extra {
             extra.starts.forget_before(oldest_ms);
-            if extra.is_empty() && extra.starts.changes().is_empty() {
+            // Histograms that come late are judged by the last one, which a block may have by now.
+            let had_histograms = extra.last_histogram_ms() > NEVER_MS;
+            if extra.is_empty() && extra.starts.changes().is_empty() && !had_histograms {
                 self.extra = None;
             }
         }
@@ -446,6 +480,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         oldest_ms: NEVER_MS,
         latest_ms: i64::MAX,
+        has_one_kind: false,
         ooo_window_ms: 0,
         exemplars_max: 0,
         commit: 0,
