@@ -19,7 +19,7 @@ use crate::sdk::Sdk;
 use crate::work::SourceOptions;
 use lapwing_judge::performance::Operation;
 use lapwing_store::JournalError;
-use lapwing_store::metrics::{AppendError, MetricsStore, OpenError};
+use lapwing_store::metrics::{AppendError, MetricsStore, OpenError, OpenReport};
 use lapwing_store::state::{MemoryState, SqliteState, StateError, StateStore};
 use lapwing_types::WriteBatch;
 use lapwing_wire::otlp::MetricsRequest;
@@ -63,6 +63,16 @@ pub enum StartError {
     },
     #[error("cannot open the state database")]
     State(#[source] StateError),
+    /// Starting without it is the operator's choice: it says which alerts were told, and what is silenced.
+    #[error(
+        "the state database {path} is damaged\n`lapwing verify` says what is; bring it back with `lapwing restore`, or move it away \
+         to start without the alerts and silences of before"
+    )]
+    StateDamaged {
+        path: std::path::PathBuf,
+        #[source]
+        source: StateError,
+    },
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
     #[error("cannot open the running totals of delta series")]
@@ -325,9 +335,28 @@ fn open_store(options: &EngineOptions, now_ms: i64) -> Result<MetricsStore, Star
         None => Ok(MetricsStore::in_memory(options.metrics.clone())),
         Some(dir) => {
             let path = dir.join(layout::METRICS);
-            MetricsStore::open(&path, options.metrics.clone(), now_ms)
-                .map_err(|source| StartError::Store { path, source })
+            let store = MetricsStore::open(&path, options.metrics.clone(), now_ms)
+                .map_err(|source| StartError::Store { path, source })?;
+            say_damage(store.open_report());
+            Ok(store)
         }
+    }
+}
+
+fn say_damage(report: &OpenReport) {
+    for range in &report.damaged {
+        let (from_ms, to_ms) = (range.lost_from_ms, range.lost_to_ms);
+        tracing::error!(
+            path = %range.path.display(), start = range.start, end = range.end, from_ms, to_ms,
+            "bytes of the store are damaged: samples of about these times are lost"
+        );
+    }
+    for (path, reason) in &report.blocks_unreadable {
+        tracing::error!(path = %path.display(), %reason, "a block of samples cannot be opened");
+    }
+    if report.records_unusable > 0 {
+        let records = report.records_unusable;
+        tracing::error!(records, "records of the log make no sense and were passed over");
     }
 }
 
@@ -346,7 +375,11 @@ fn open_state(options: &EngineOptions) -> Result<Arc<dyn StateStore>, StartError
     match &options.data {
         None => Ok(Arc::new(MemoryState::new())),
         Some(dir) => {
-            let opened = SqliteState::open(&dir.join(layout::STATE)).map_err(StartError::State)?;
+            let path = dir.join(layout::STATE);
+            let opened = SqliteState::open(&path).map_err(|source| match source.is_damage() {
+                true => StartError::StateDamaged { path, source },
+                false => StartError::State(source),
+            })?;
             Ok(Arc::new(opened))
         }
     }

@@ -28,6 +28,16 @@ struct Record<T> {
     entries: Vec<T>,
 }
 
+/// Opens a journal; damage in it costs what is damaged, and is said.
+pub(crate) fn open_journal(path: &Path) -> Result<(Journal, Vec<Vec<u8>>), JournalError> {
+    let (journal, records) = Journal::open(path)?;
+    for range in journal.damaged() {
+        let (start, end) = (range.start, range.end);
+        tracing::error!(path = %path.display(), start, end, "records of a journal are damaged and were passed over");
+    }
+    Ok((journal, records))
+}
+
 /// A journal, and how long it may become before it is written anew.
 struct Book {
     journal: Journal,
@@ -39,7 +49,7 @@ struct Book {
 impl Book {
     /// What it holds, oldest first; a record that cannot be read is passed over, and said.
     fn open<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<(Self, Vec<T>), JournalError> {
-        let (journal, records) = Journal::open(path)?;
+        let (journal, records) = open_journal(path)?;
         let mut entries = Vec::new();
         for record in records {
             match serde_json::from_slice::<Record<T>>(&record) {

@@ -8,4 +8,4 @@ pub(crate) const OTLP_TOTALS: &str = "otlp-totals";
 pub(crate) const OPERATIONS: &str = "operations";
 pub(crate) const BASELINES: &str = "baselines";
 /// Journals, each a file: all that is written record by record beside the metrics and the state.
-pub(crate) const JOURNALS: [&str; 3] = [OTLP_TOTALS, OPERATIONS, BASELINES];
+pub const JOURNALS: [&str; 3] = [OTLP_TOTALS, OPERATIONS, BASELINES];

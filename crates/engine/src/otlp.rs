@@ -8,6 +8,7 @@
 //! them again, they are refused as not newer, and the next sample holds their sum. Never the other way round, which
 //! `rate()` would take for a restart of the counter.
 
+use crate::journals::open_journal;
 use lapwing_store::metrics::{AppendError, AppendOutcome, Appender, MetricsStore, Refused, SeriesRef};
 use lapwing_store::{Journal, JournalError};
 use lapwing_types::{Exemplar, Histogram, Labels};
@@ -83,7 +84,7 @@ impl OtlpIngest {
         let journal = match journal {
             None => None,
             Some(path) => {
-                let (journal, records) = Journal::open(path)?;
+                let (journal, records) = open_journal(path)?;
                 for record in records {
                     if let Err(error) = totals.absorb(&record) {
                         tracing::error!(%error, "running totals of delta series were passed over");

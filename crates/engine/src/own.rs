@@ -146,11 +146,12 @@ const KEPT: [(&str, Read<u64>); 3] = [
     ("exemplar", |n| n.exemplars),
 ];
 
-const MEMORY: [(&str, Read<f64>); 4] = [
+const MEMORY: [(&str, Read<f64>); 5] = [
     ("index", |n| n.memory.index_bytes as f64),
     ("samples", |n| n.memory.samples_bytes as f64),
     ("newest", |n| n.memory.raw_cache_bytes as f64),
     ("blocks", |n| n.memory.blocks_bytes as f64),
+    ("metadata", |n| n.memory.metadata_bytes as f64),
 ];
 
 impl StoreGauges {

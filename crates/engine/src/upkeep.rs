@@ -10,6 +10,7 @@ pub(crate) struct UpkeepNumbers {
     lost: Gauge,
     pages: Gauge,
     unreadable: Gauge,
+    log_ranges: Gauge,
     failures: Counter,
 }
 
@@ -35,6 +36,10 @@ impl UpkeepNumbers {
                 "lapwing_store_blocks_unreadable",
                 "Blocks that could not be opened at all.",
             ),
+            log_ranges: gauge(
+                "lapwing_store_log_ranges_damaged",
+                "Stretches of the log and the checkpoint that could not be read at the start.",
+            ),
             failures: counter(
                 "lapwing_store_maintenance_failures_total",
                 "Steps of the store's upkeep that failed.",
@@ -50,5 +55,6 @@ impl UpkeepNumbers {
         self.lost.set(damage.lost_stretches as f64);
         self.pages.set(damage.pages_quarantined as f64);
         self.unreadable.set(damage.blocks_unreadable as f64);
+        self.log_ranges.set(damage.log_ranges as f64);
     }
 }

@@ -1,11 +1,13 @@
 //! `lapwing verify`: reads every checksum of a data directory or a backup, and says what is lost, by series and time.
 
 use super::{Exit, complain};
-use lapwing::layout::{METRICS, STATE};
+use lapwing::layout::{JOURNALS, METRICS, STATE};
+use lapwing_store::Journal;
 use lapwing_store::metrics::{LostStretch, MetricsStore, OpenError, VerifyReport};
 use lapwing_store::state::{StateError, check_database};
 use serde_json::json;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -28,11 +30,15 @@ struct Found {
     metrics: VerifyReport,
     /// Absent where there is no database of states.
     state: Option<Vec<String>>,
+    /// Journals that were read, and the bytes of each that are no record.
+    journals: Vec<(PathBuf, Vec<Range<u64>>)>,
 }
 
 impl Found {
     fn is_whole(&self) -> bool {
-        self.metrics.is_whole() && self.state.as_ref().is_none_or(Vec::is_empty)
+        self.metrics.is_whole()
+            && self.state.as_ref().is_none_or(Vec::is_empty)
+            && self.journals.iter().all(|(_, damaged)| damaged.is_empty())
     }
 
     /// Losses that are named, and how many there are beyond them.
@@ -51,8 +57,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Exit {
     let found = match read_through(&args.dir) {
         Ok(found) => found,
         Err(error) => {
-            let held = matches!(error, OpenError::Locked { .. });
-            let error = anyhow::Error::new(error);
+            let held = matches!(error.downcast_ref(), Some(OpenError::Locked { .. }));
             complain(&match held {
                 true => error.context("a running Lapwing writes there: take a backup and verify that"),
                 false => error,
@@ -83,25 +88,42 @@ pub(super) fn say_damage(dir: &Path) -> Exit {
             Exit::Failed
         }
         Err(error) => {
-            complain(&anyhow::Error::new(error).context("the copy cannot be read through"));
+            complain(&error.context("the copy cannot be read through"));
             Exit::Failed
         }
     }
 }
 
-fn read_through(dir: &Path) -> Result<Found, OpenError> {
-    let state = state_of(&dir.join(STATE));
+fn read_through(dir: &Path) -> anyhow::Result<Found> {
+    let journals = journals_of(dir)?;
+    let state = state_of(&dir.join(STATE), !journals.is_empty());
     Ok(Found {
+        journals,
         metrics: MetricsStore::verify_dir(&dir.join(METRICS))?,
         state: state.unwrap_or_else(|error| Some(vec![format!("{:#}", anyhow::Error::new(error))])),
     })
 }
 
-fn state_of(path: &Path) -> Result<Option<Vec<String>>, StateError> {
-    match path.exists() {
-        true => check_database(path).map(Some),
-        false => Ok(None),
+/// An import makes metrics alone; where a Lapwing has run, there are journals, and a database beside them.
+fn state_of(path: &Path, has_run: bool) -> Result<Option<Vec<String>>, StateError> {
+    match (path.exists(), has_run) {
+        (true, _) => check_database(path).map(Some),
+        (false, true) => Ok(Some(vec!["it is missing".to_owned()])),
+        (false, false) => Ok(None),
     }
+}
+
+fn journals_of(dir: &Path) -> anyhow::Result<Vec<(PathBuf, Vec<Range<u64>>)>> {
+    let paths = JOURNALS
+        .iter()
+        .map(|name| dir.join(name))
+        .filter(|path| path.exists());
+    paths
+        .map(|path| {
+            let damaged = Journal::check(&path)?;
+            Ok((path, damaged))
+        })
+        .collect()
 }
 
 fn as_text(found: &Found) -> String {
@@ -110,10 +132,9 @@ fn as_text(found: &Found) -> String {
     for range in &metrics.damaged {
         let _ = writeln!(
             text,
-            "DAMAGED  {}: bytes {} to {}, with samples {}",
+            "DAMAGED  {}: {}, with samples {}",
             range.path.display(),
-            range.start,
-            range.end,
+            bytes_of(range.start, range.end),
             span(range.lost_from_ms, range.lost_to_ms)
         );
     }
@@ -135,10 +156,20 @@ fn as_text(found: &Found) -> String {
     for line in found.state.iter().flatten() {
         let _ = writeln!(text, "DAMAGED  {STATE}: {line}");
     }
+    for (path, damaged) in &found.journals {
+        for range in damaged {
+            let bytes = bytes_of(range.start, range.end);
+            let _ = writeln!(text, "DAMAGED  {}: {bytes} are no record", path.display());
+        }
+    }
     let (files, records) = (metrics.files, metrics.records);
     let state = match found.state {
         Some(_) => " and the database of states",
         None => "",
+    };
+    let journals = match found.journals.len() {
+        0 => String::new(),
+        count => format!(", {count} journals"),
     };
     let verdict = match found.is_whole() {
         true => ": all is whole",
@@ -146,17 +177,26 @@ fn as_text(found: &Found) -> String {
     };
     let _ = writeln!(
         text,
-        "read {files} files of metrics, {records} records of the log{state}{verdict}"
+        "read {files} files of metrics, {records} records of the log{journals}{state}{verdict}"
     );
     text
 }
 
 fn span(from_ms: Option<i64>, to_ms: Option<i64>) -> String {
-    let time = |t_ms: Option<i64>| {
-        let stamp = t_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        stamp.map_or_else(|| "?".to_owned(), |t| t.to_string())
-    };
-    format!("from {} to {}", time(from_ms), time(to_ms))
+    let time = |t_ms: Option<i64>| t_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    match (time(from_ms), time(to_ms)) {
+        (Some(from), Some(to)) => format!("from {from} to {to}"),
+        (Some(from), None) => format!("from {from} on"),
+        (None, Some(to)) => format!("until {to}"),
+        (None, None) => "of unknown times".to_owned(),
+    }
+}
+
+fn bytes_of(start: u64, end: u64) -> String {
+    match start == end {
+        true => format!("everything from byte {start} on is missing"),
+        false => format!("bytes {start} to {end}"),
+    }
 }
 
 fn as_json(found: &Found) -> serde_json::Value {
@@ -182,6 +222,13 @@ fn as_json(found: &Found) -> serde_json::Value {
         })
     });
     let blocks = found.metrics.blocks_damaged.iter();
+    let damaged = |(path, damaged): &(PathBuf, Vec<Range<u64>>)| {
+        let ranges = damaged
+            .iter()
+            .map(|r| json!({ "start_byte": r.start, "end_byte": r.end }));
+        json!({ "file": path, "ranges": ranges.collect::<Vec<_>>() })
+    };
+    let journals = found.journals.iter().map(damaged);
     json!({
         "whole": found.is_whole(),
         "files": found.metrics.files,
@@ -191,5 +238,6 @@ fn as_json(found: &Found) -> serde_json::Value {
         "lost": lost,
         "lost_beyond": beyond,
         "state": found.state,
+        "journals": journals.collect::<Vec<_>>(),
     })
 }

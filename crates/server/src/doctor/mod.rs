@@ -8,6 +8,9 @@
 mod machine;
 mod receivers;
 mod sources;
+mod store;
+
+pub(crate) use store::store;
 
 use crate::config::Config;
 use std::path::Path;

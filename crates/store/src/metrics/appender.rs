@@ -113,6 +113,9 @@ impl Appender {
             _ => self.now_ms,
         };
         let t_ms = exemplar.t_ms.unwrap_or(last);
+        if let Err(reason) = check_exemplar(&exemplar) {
+            return self.refuse_slot(series.slot, t_ms, reason);
+        }
         if self.admits(series, t_ms) {
             self.pending.shards[shard_of(series.slot)]
                 .exemplars
@@ -169,7 +172,7 @@ impl Appender {
             outcome,
             ..
         } = self;
-        let result = commit(&core, pending, outcome).map(|(outcome, newest_ms)| {
+        let result = commit(&core, pending, outcome, now_ms).map(|(outcome, newest_ms)| {
             core.pace.note(&source, newest_ms, now_ms);
             outcome
         });
@@ -210,6 +213,20 @@ impl Appender {
             self.outcome.refused.push(Refused { labels, t_ms, reason });
         }
     }
+}
+
+/// As OpenMetrics has it: names and values of an exemplar's labels together.
+const EXEMPLAR_CHARS_MAX: usize = 128;
+
+/// Exemplars stay in memory, many per series: a trace's number is one, its text is not.
+pub(crate) fn check_exemplar(exemplar: &Exemplar) -> Result<(), Refusal> {
+    let length = |(name, value): (&str, &str)| name.chars().count() + value.chars().count();
+    let chars = exemplar.labels.iter().map(length).sum();
+    let max = EXEMPLAR_CHARS_MAX;
+    if chars > max {
+        return Err(Refusal::ExemplarTooLong { chars, max });
+    }
+    Ok(())
 }
 
 /// Everything that is stored per bucket, so that what is admitted fits a block.

@@ -147,7 +147,7 @@ fn metadata(core: &Core, out: &mut Output<'_>) -> io::Result<()> {
     let known = core.metadata.read();
     let buffer = out.frame(Kind::Commit);
     let section = begin_section(buffer, SectionKind::Metadata, 0);
-    for (family, metadata) in &*known {
+    for (family, metadata) in known.iter() {
         put_metadata(buffer, family, metadata);
     }
     end_section(buffer, section);

@@ -4,6 +4,7 @@
 //! can be read; when it comes again they are identical duplicates, which are logged again and acknowledged then.
 
 use super::core::Core;
+use super::families::{self, shortened};
 use super::head::SHARDS;
 use super::head::histogram_bytes::put_histogram;
 use super::head::isolation::CommitTicket;
@@ -13,7 +14,7 @@ use super::log::frame::{self, Kind};
 use super::log::record::{SampleDeltas, SectionKind, begin_section, end_section, next_section, put_labels};
 use super::refusal::{AppendError, AppendOutcome, Refusal, Refused};
 use crate::bytes::{Reader, put_bytes, put_f64, put_text, put_varint, put_zigzag};
-use lapwing_types::{Exemplar, Histogram, Metadata};
+use lapwing_types::{Exemplar, Histogram, Labels, METRIC_NAME, Metadata};
 use std::sync::atomic::Ordering;
 
 #[derive(Default)]
@@ -46,8 +47,9 @@ pub(crate) fn commit(
     core: &Core,
     pending: PendingBatch,
     outcome: AppendOutcome,
+    now_ms: i64,
 ) -> Result<(AppendOutcome, i64), AppendError> {
-    keep(core, pending, outcome)?.write_down(core)
+    keep(core, pending, outcome, now_ms)?.write_down(core)
 }
 
 /// A request that the head knows and the log does not yet; its commit is under way until it is written down.
@@ -60,7 +62,12 @@ pub(crate) struct Kept {
 }
 
 /// The first half: what the head takes, it has.
-pub(crate) fn keep(core: &Core, pending: PendingBatch, outcome: AppendOutcome) -> Result<Kept, AppendError> {
+pub(crate) fn keep(
+    core: &Core,
+    pending: PendingBatch,
+    outcome: AppendOutcome,
+    now_ms: i64,
+) -> Result<Kept, AppendError> {
     if core.closed.load(Ordering::Acquire) {
         return Err(AppendError::Closed);
     }
@@ -71,7 +78,7 @@ pub(crate) fn keep(core: &Core, pending: PendingBatch, outcome: AppendOutcome) -
     let mut pass = Pass {
         core,
         ticket,
-        bounds: bounds(core, ticket),
+        bounds: bounds(core, ticket, now_ms),
         record,
         outcome,
         refused: Vec::new(),
@@ -152,10 +159,12 @@ fn learnt(payload: &[u8]) -> Vec<u8> {
     record
 }
 
-fn bounds(core: &Core, ticket: CommitTicket) -> Bounds {
+fn bounds(core: &Core, ticket: CommitTicket, now_ms: i64) -> Bounds {
     let options = &core.options;
-    let newest_ms = core.newest_ms.load(Ordering::Acquire);
+    let newest_ms = core.newest_by(now_ms);
     Bounds {
+        latest_ms: core.latest_ms(now_ms),
+        has_one_kind: true,
         oldest_ms: match core.limits().retention.age_ms {
             Some(age_ms) => newest_ms.saturating_sub(age_ms.max(options.ooo_window_ms)),
             None => NEVER_MS,
@@ -202,6 +211,7 @@ impl Pass<'_> {
         let section = begin_section(&mut self.record, SectionKind::Samples, number);
         let mut deltas = SampleDeltas::default();
         for (slot, t_ms, value) in samples {
+            shard.step_back(*slot, self.bounds.latest_ms);
             let Some((series, sealer)) = shard.with_sealer(*slot) else {
                 self.refuse(*slot, *t_ms, Refusal::StaleReference);
                 continue;
@@ -272,6 +282,7 @@ impl Pass<'_> {
             let known = self.core.metadata.read();
             metadata
                 .into_iter()
+                .map(|(family, m)| (family, shortened(m)))
                 .filter(|(family, m)| match known.get(family) {
                     None => true,
                     Some(before) => before != m && *m != Metadata::default(),
@@ -282,10 +293,24 @@ impl Pass<'_> {
             return;
         }
         let section = begin_section(&mut self.record, SectionKind::Metadata, 0);
-        let mut known = self.core.metadata.write();
+        let max_bytes = families::max_bytes(self.core.limits().memory_limit_bytes);
         for (family, metadata) in changed {
+            let at = self.record.len();
             put_metadata(&mut self.record, &family, &metadata);
-            known.insert(family, metadata);
+            let labels = Labels::from_pairs([(METRIC_NAME, family.as_str())]).unwrap_or_default();
+            let too_long = self.core.options.label_limits.check(&labels);
+            let kept = match too_long.map_err(Refusal::LabelLimit) {
+                Err(reason) => Err(reason),
+                Ok(()) => {
+                    let mut known = self.core.metadata.write();
+                    let is_kept = known.insert_within(max_bytes, family, metadata);
+                    is_kept.then_some(()).ok_or(Refusal::MetadataLimit { max_bytes })
+                }
+            };
+            if let Err(reason) = kept {
+                self.record.truncate(at);
+                self.refuse_family(labels, reason);
+            }
         }
         end_section(&mut self.record, section);
     }
@@ -320,6 +345,16 @@ impl Pass<'_> {
         self.outcome.refused_count += 1;
         if self.outcome.refused.len() + self.refused.len() < self.core.options.refused_max_reported {
             self.refused.push((slot, t_ms, reason));
+        }
+    }
+
+    #[cold]
+    fn refuse_family(&mut self, labels: Labels, reason: Refusal) {
+        self.core.count_refusal(&reason);
+        self.outcome.refused_count += 1;
+        if self.outcome.refused.len() + self.refused.len() < self.core.options.refused_max_reported {
+            let t_ms = None;
+            self.outcome.refused.push(Refused { labels, t_ms, reason });
         }
     }
 

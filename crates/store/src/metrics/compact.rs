@@ -140,8 +140,13 @@ pub(crate) fn tombstone(matchers: &[Matcher], (start_ms, end_ms): (i64, i64)) ->
 }
 
 /// Blocks beyond retention: those that ended too long ago, then the oldest until the rest fits, samples before tiers.
+/// While it is doubtful which time it is (`old_by_ms` is absent), nothing goes for its age.
 /// `stays` are those that cannot go yet (their tier is still to be made): what is newer waits for them.
-pub(crate) fn expired(core: &Core, now_ms: i64, stays: &dyn Fn(&LiveBlock) -> bool) -> Vec<String> {
+pub(crate) fn expired(
+    core: &Core,
+    old_by_ms: Option<i64>,
+    stays: &dyn Fn(&LiveBlock) -> bool,
+) -> Vec<String> {
     let retention = core.limits().retention;
     let age_ms = |resolution_ms: i64| match resolution_ms {
         0 => retention.age_ms,
@@ -159,7 +164,8 @@ pub(crate) fn expired(core: &Core, now_ms: i64, stays: &dyn Fn(&LiveBlock) -> bo
     let mut samples_wait = false;
     for live in oldest_first {
         let meta = live.block.meta();
-        let is_old = |age_ms: i64| meta.max_ms < now_ms.saturating_sub(age_ms);
+        let is_old =
+            |age_ms: i64| old_by_ms.is_some_and(|now_ms| meta.max_ms < now_ms.saturating_sub(age_ms));
         let is_over = age_ms(meta.resolution_ms).is_some_and(is_old);
         let waits = is_over && (stays(live) || (samples_wait && meta.resolution_ms == 0));
         samples_wait |= waits && meta.resolution_ms == 0;

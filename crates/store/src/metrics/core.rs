@@ -4,6 +4,7 @@
 //! samples of that shard, or for one series' decoding.
 
 use super::blocks::Blocks;
+use super::families::Families;
 use super::head::index::Index;
 use super::head::isolation::Isolation;
 use super::head::ranks::{Ranks, Unranked};
@@ -17,9 +18,8 @@ use super::losses::Losses;
 use super::options::{MetricsLimits, MetricsOptions};
 use super::pace::Pace;
 use super::refusal::{REFUSAL_CODES, Refusal};
-use lapwing_types::{Labels, METRIC_NAME, Metadata};
+use lapwing_types::{Labels, METRIC_NAME};
 use parking_lot::{Mutex, RwLock};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -38,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) times: Arc<SharedTimes>,
     pub(crate) shards: [Mutex<Shard>; SHARDS],
     pub(crate) isolation: Arc<Isolation>,
-    pub(crate) metadata: RwLock<BTreeMap<String, Metadata>>,
+    pub(crate) metadata: RwLock<Families>,
     /// Absent for a store in memory.
     pub(crate) log: Option<Log>,
     pub(crate) blocks: Blocks,
@@ -46,7 +46,7 @@ pub(crate) struct Core {
     /// Held for as long as anyone can write.
     pub(crate) lock: Option<File>,
     /// Time of the newest sample; what is accepted hangs on it and on the series' own newest, not on the clock, so that the past
-    /// can be loaded in order.
+    /// can be loaded in order. Where it lies further ahead than the clock allows, see [`Core::newest_by`].
     pub(crate) newest_ms: AtomicI64,
     pub(crate) pace: Pace,
     pub(crate) closed: AtomicBool,
@@ -79,7 +79,7 @@ impl Core {
             times,
             shards,
             isolation: Arc::new(Isolation::default()),
-            metadata: RwLock::new(BTreeMap::new()),
+            metadata: RwLock::default(),
             log,
             lock: None,
             newest_ms: AtomicI64::new(i64::MIN),
@@ -95,6 +95,17 @@ impl Core {
 
     pub(crate) fn set_limits(&self, limits: MetricsLimits) {
         *self.limits.write() = limits;
+    }
+
+    /// What is later than this came by a clock that was ahead, or the clock is behind now.
+    pub(crate) fn latest_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_add(self.options.future_max_ms)
+    }
+
+    /// Time of the newest sample, as far as the clock allows for one: what the past is measured against.
+    pub(crate) fn newest_by(&self, now_ms: i64) -> i64 {
+        let newest_ms = self.newest_ms.load(Ordering::Acquire);
+        newest_ms.min(self.latest_ms(now_ms))
     }
 
     pub(crate) fn memory_bytes(&self) -> u64 {

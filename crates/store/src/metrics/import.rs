@@ -7,7 +7,7 @@
 //! began, each of its samples takes that along, whatever comes between them later.
 
 use super::appender::HISTOGRAM_BUCKETS_MAX;
-use super::appender::buckets;
+use super::appender::{buckets, check_exemplar};
 use super::block::BlockWriter;
 use super::blocks::{Levels, LiveBlock, block_error, block_name, block_path};
 use super::columns::SeriesColumns;
@@ -141,7 +141,9 @@ impl<'s> Importer<'s> {
             let Some(t_ms) = exemplar.t_ms.or(last_ms) else {
                 continue;
             };
-            if self.admits(&write.labels, t_ms) {
+            if let Err(reason) = check_exemplar(&exemplar) {
+                self.refuse(&write.labels, Some(t_ms), reason);
+            } else if self.admits(&write.labels, t_ms) {
                 self.columns(&write.labels, t_ms).exemplars.push((t_ms, exemplar));
                 self.report.exemplars += 1;
             }
@@ -178,7 +180,7 @@ impl<'s> Importer<'s> {
     }
 
     fn write_block(
-        &self,
+        &mut self,
         name: &str,
         series: BTreeMap<Labels, SeriesColumns>,
     ) -> Result<Option<LiveBlock>, OpenError> {
@@ -187,6 +189,7 @@ impl<'s> Importer<'s> {
         let mut writer =
             BlockWriter::create(&path, options).map_err(block_error("creating", path.clone()))?;
         for (labels, mut columns) in series {
+            self.refuse_conflicts(&labels, &mut columns);
             put_in_order(&mut columns);
             one_kind_per_time(&mut columns);
             // A start holds until another is told.
@@ -201,6 +204,31 @@ impl<'s> Importer<'s> {
         }
         let live = self.core.blocks.open(&self.disk.dir, name);
         live.map(Some).map_err(block_error("opening", path))
+    }
+
+    /// Of two values for one time the first stays, and a histogram before a float.
+    fn refuse_conflicts(&mut self, labels: &Labels, columns: &mut SeriesColumns) {
+        let floats = columns.times_ms.iter().copied();
+        let mut floats: Vec<(i64, f64)> = floats.zip(columns.values.iter().copied()).collect();
+        floats.sort_by_key(|(t_ms, _)| *t_ms);
+        columns.histograms.sort_by_key(|(t_ms, _)| *t_ms);
+        let histograms = std::mem::take(&mut columns.histograms);
+        for same in histograms.chunk_by(|a, b| a.0 == b.0) {
+            for (t_ms, _) in same.iter().filter(|other| other.1 != same[0].1) {
+                self.report.histograms -= 1;
+                self.refuse(labels, Some(*t_ms), Refusal::DuplicateWithOtherValue);
+            }
+        }
+        for same in floats.chunk_by(|a, b| a.0 == b.0) {
+            let (t_ms, first) = same[0];
+            let is_histogram = histograms.binary_search_by_key(&t_ms, |h| h.0).is_ok();
+            let conflicts = |value: f64| is_histogram || value.to_bits() != first.to_bits();
+            for _ in same.iter().filter(|(_, value)| conflicts(*value)) {
+                self.report.samples -= 1;
+                self.refuse(labels, Some(t_ms), Refusal::DuplicateWithOtherValue);
+            }
+        }
+        columns.histograms = histograms;
     }
 
     fn columns(&mut self, labels: &Labels, t_ms: i64) -> &mut SeriesColumns {

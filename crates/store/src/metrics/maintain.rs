@@ -14,10 +14,12 @@ use super::checkpoint;
 use super::compact::{self, Replacement, due, expired};
 use super::core::Core;
 use super::debris::remove_debris;
+use super::families;
 use super::flush::{Flushed, drop_flushed, write_blocks};
 use super::head::ghost::Deletion;
 use super::head::series::NEVER_MS;
 use super::head::shard_of;
+use super::leap::Leap;
 use super::log::frame::{self, Kind};
 use super::log::record::put_gone;
 use super::manifest::Manifest;
@@ -82,6 +84,7 @@ pub(crate) struct Upkeep {
     leaving: Option<(Vec<u32>, u64)>,
     tiers: Tiers,
     scrub: Scrub,
+    leap: Leap,
     /// What was deleted, and the slots that hold what someone may still look at.
     deleted: Vec<(Arc<Deletion>, Vec<u32>)>,
     /// Step 2 is done for these.
@@ -106,13 +109,15 @@ impl Upkeep {
         };
         self.forget_deleted(core);
         self.begin_leaving(core, now_ms);
+        forget_the_future(core, now_ms);
+        let is_believed = self.leap.is_believed(core, now_ms);
         match disk {
             None => {
-                report.chunks_dropped = forget_old(core, now_ms);
+                report.chunks_dropped = if is_believed { forget_old(core, now_ms) } else { 0 };
                 core.index.write().release(&std::mem::take(&mut self.unreleased));
             }
             Some(disk) => {
-                if let Err(error) = self.round_on_disk(core, disk, now_ms, &mut report) {
+                if let Err(error) = self.round_on_disk(core, disk, (now_ms, is_believed), &mut report) {
                     report.failures.push(in_words(&error));
                 }
             }
@@ -124,6 +129,10 @@ impl Upkeep {
         let did_something = report.blocks_written + report.blocks_merged + report.tiers_written > 0;
         report.has_more = report.failures.is_empty() && (did_something || self.flushed.is_some());
         core.renew_ranks();
+        let max_bytes = families::max_bytes(core.limits().memory_limit_bytes);
+        let index = core.index.read();
+        core.metadata.write().forget_unused(&index, max_bytes);
+        drop(index);
         core.raw_cache.freeze();
         core.counters
             .memory_bytes
@@ -135,14 +144,14 @@ impl Upkeep {
         &mut self,
         core: &Core,
         disk: &Disk,
-        now_ms: i64,
+        (now_ms, is_believed): (i64, bool),
         report: &mut MaintenanceReport,
     ) -> Result<(), OpenError> {
         self.end_flush(core, disk, report)?;
         self.flush(core, disk, now_ms, &mut report.failures)?;
         // At once where nobody reads: merging takes seconds, in which the head would hold all of it as well.
         self.end_flush(core, disk, report)?;
-        self.tidy_blocks(core, disk, now_ms, report)?;
+        self.tidy_blocks(core, disk, (now_ms, is_believed), report)?;
         let log_bytes = core.log.as_ref().map_or(0, |l| l.status().size_since_cut_bytes);
         if log_bytes > core.options.log_size_max_bytes {
             report.checkpoint_bytes = Some(self.checkpoint(core, disk)?);
@@ -175,7 +184,7 @@ impl Upkeep {
         &mut self,
         core: &Core,
         disk: &Disk,
-        now_ms: i64,
+        (now_ms, is_believed): (i64, bool),
         report: &mut MaintenanceReport,
     ) -> Result<(), OpenError> {
         let improved = self.improve_blocks(core, disk, now_ms, report);
@@ -184,12 +193,13 @@ impl Upkeep {
         let look = Look {
             core,
             list: &named,
-            settled_ms: self.settled_ms(core, &named),
+            settled_ms: self.settled_ms(core, &named, now_ms),
             now_ms,
         };
         let kept_back = |b: &LiveBlock| !failed && self.tiers.wants(look, b);
         let stays = |b: &LiveBlock| !self.manifest.blocks.contains(&b.name) || kept_back(b);
-        let gone = expired(core, now_ms, &stays);
+        let old_by_ms = is_believed.then_some(now_ms);
+        let gone = expired(core, old_by_ms, &stays);
         if !gone.is_empty() {
             let count = gone.len();
             let new = Vec::new();
@@ -210,7 +220,7 @@ impl Upkeep {
             window_ms: core.options.window_ms,
         };
         let named: Vec<LiveBlock> = self.named(core);
-        let settled_ms = self.settled_ms(core, &named);
+        let settled_ms = self.settled_ms(core, &named, now_ms);
         if let Some(inputs) = due(&named, levels, settled_ms) {
             return self.merge(core, disk, &inputs, report);
         }
@@ -254,7 +264,7 @@ impl Upkeep {
 
     /// Samples before this are in named blocks, and no late ones are taken any more. Until something was flushed since the start,
     /// the newest sample says how far that was; while the first flush is under way nobody knows.
-    fn settled_ms(&self, core: &Core, named: &[LiveBlock]) -> i64 {
+    fn settled_ms(&self, core: &Core, named: &[LiveBlock], now_ms: i64) -> i64 {
         let options = &core.options;
         let done_ms = self.named_until_ms.unwrap_or_else(|| {
             if self.flushed.is_some() {
@@ -267,6 +277,7 @@ impl Upkeep {
                 .max(blocks_ms.unwrap_or(NEVER_MS));
             newest_ms.saturating_sub(options.window_slack_ms)
         });
+        let done_ms = done_ms.min(core.latest_ms(now_ms));
         done_ms.saturating_sub(options.ooo_window_ms)
     }
 
@@ -289,7 +300,7 @@ impl Upkeep {
     /// waited for.
     fn due_flush_ms(&self, core: &Core, now_ms: i64) -> Option<i64> {
         let options = &core.options;
-        let newest_ms = core.newest_ms.load(Ordering::Acquire);
+        let newest_ms = core.newest_by(now_ms);
         let is_short = core.memory_bytes() > core.limits().memory_limit_bytes / 2;
         let horizon_ms = match is_short {
             true => newest_ms,
@@ -527,15 +538,18 @@ impl Upkeep {
             return;
         }
         let options = &core.options;
-        let newest_ms = core.newest_ms.load(Ordering::Acquire);
+        let newest_ms = core.newest_by(now_ms);
         let horizon_ms = core.pace.horizon_ms(newest_ms, now_ms);
         let ended_before_ms = horizon_ms.saturating_sub(options.ooo_window_ms.max(options.window_ms));
         let mut ended = Vec::new();
         for (number, shard) in core.shards.iter().enumerate() {
             let shard = shard.lock();
+            let latest_ms = core.latest_ms(now_ms);
+            // What was only of the future is deleted or in a block: the present begins anew.
+            let is_over = |t_ms: i64| t_ms < ended_before_ms || t_ms > latest_ms;
             let gone = shard
                 .iter(number)
-                .filter(|(_, s)| !s.has_samples() && s.newest_ms() < ended_before_ms);
+                .filter(|(_, s)| !s.has_samples() && is_over(s.newest_ms()));
             // A series that never got a sample may be about to.
             ended.extend(
                 gone.filter(|(_, s)| s.newest_ms() > NEVER_MS)
@@ -589,6 +603,22 @@ fn end_deletion(core: &Core, deletion: &Deletion, replacement: Replacement) {
     let Replacement { gone, new } = replacement;
     core.blocks
         .replace_and(&gone, new, || deletion.end(core.isolation.mark()));
+}
+
+/// The newest sample lies further ahead than the clock allows. It may be deleted by now.
+fn forget_the_future(core: &Core, now_ms: i64) {
+    let newest_ms = core.newest_ms.load(Ordering::Acquire);
+    if newest_ms <= core.latest_ms(now_ms) {
+        return;
+    }
+    let newest_of = |(number, shard): (usize, &parking_lot::Mutex<super::head::shard::Shard>)| {
+        let shard = shard.lock();
+        shard.iter(number).map(|(_, s)| s.newest_kept_ms()).max()
+    };
+    let kept_ms = core.shards.iter().enumerate().filter_map(newest_of).max();
+    // Unless another one came meanwhile.
+    let kept_ms = kept_ms.unwrap_or(NEVER_MS);
+    let _ = (core.newest_ms).compare_exchange(newest_ms, kept_ms, Ordering::AcqRel, Ordering::Acquire);
 }
 
 /// A store in memory has no blocks: what is beyond retention just goes.

@@ -54,9 +54,11 @@ impl Pace {
         };
         place.heard_at_ms = now_ms;
         let spell_ms = now_ms.saturating_sub(place.spell_began_ms);
+        // The clock was set back: the spell would seem to go on until it is there again.
+        let is_over = !(0..SPELL_MS).contains(&spell_ms);
         let is_busy = place.spell_requests >= BUSY_REQUESTS;
         place.spell_requests = place.spell_requests.saturating_add(1);
-        if spell_ms >= SPELL_MS || (is_busy && spell_ms >= BUSY_SPELL_MS) {
+        if is_over || (is_busy && spell_ms >= BUSY_SPELL_MS) {
             place.before_ms = place.slowest_ms;
             place.slowest_ms = newest_ms;
             place.spell_began_ms = now_ms;
@@ -69,7 +71,7 @@ impl Pace {
     /// The time up to which nobody at work writes any more, as far as their samples tell.
     pub(crate) fn horizon_ms(&self, newest_ms: i64, now_ms: i64) -> i64 {
         let mut sources = self.sources.lock();
-        sources.retain(|_, place| now_ms.saturating_sub(place.heard_at_ms) < SILENT_MS);
+        sources.retain(|_, place| now_ms.saturating_sub(place.heard_at_ms).saturating_abs() < SILENT_MS);
         sources
             .values()
             .map(|place| place.before_ms.min(place.slowest_ms))

@@ -13,7 +13,7 @@ pub enum Refusal {
     TooOld { window_ms: i64 },
     #[error("sample is older than the retention of {}", format_duration_ms(*age_ms))]
     BeyondRetention { age_ms: i64 },
-    #[error("sample lies more than {} in the future", format_duration_ms(*max_ms))]
+    #[error("sample lies more than {} in the future of this machine's clock", format_duration_ms(*max_ms))]
     Future { max_ms: i64 },
     #[error("another value stands at the same time")]
     DuplicateWithOtherValue,
@@ -33,6 +33,10 @@ pub enum Refusal {
     SeriesMax { max: usize },
     #[error("the memory budget of {limit_bytes} bytes is spent")]
     MemoryLimit { limit_bytes: u64 },
+    #[error("exemplar of {chars} characters in its labels, the limit is {max}")]
+    ExemplarTooLong { chars: usize, max: usize },
+    #[error("help and units of all families may not take more than {max_bytes} bytes")]
+    MetadataLimit { max_bytes: u64 },
     #[error("series reference is from an earlier life of its slot")]
     StaleReference,
 }
@@ -58,11 +62,13 @@ impl Refusal {
             Refusal::StaleReference => 10,
             Refusal::HistogramTooLarge { .. } => 11,
             Refusal::BeyondRetention { .. } => 12,
+            Refusal::ExemplarTooLong { .. } => 13,
+            Refusal::MetadataLimit { .. } => 14,
         }
     }
 }
 
-pub(crate) const REFUSAL_CODES: [&str; 13] = [
+pub(crate) const REFUSAL_CODES: [&str; 15] = [
     "too_old",
     "future",
     "duplicate_with_other_value",
@@ -76,9 +82,11 @@ pub(crate) const REFUSAL_CODES: [&str; 13] = [
     "stale_reference",
     "histogram_too_large",
     "beyond_retention",
+    "exemplar_too_long",
+    "metadata_limit",
 ];
 
-/// One refused sample (or series, when `t_ms` is absent).
+/// One refused sample or exemplar (or series, or family of metrics, when `t_ms` is absent).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refused {
     pub labels: Labels,

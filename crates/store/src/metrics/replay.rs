@@ -12,13 +12,14 @@
 
 use super::checkpoint::{take_series, take_shard};
 use super::core::Core;
+use super::families::shortened;
 use super::head::series::{Bounds, NEVER_MS};
 use super::head::{SHARDS, histogram_bytes::take_histogram, shard_of};
 use super::log::frame::Kind;
 use super::log::record::{
     SampleDeltas, Section, SectionKind, next_section, take_definition, take_gone, take_labels,
 };
-use super::log::replay::{DamagedRange, read_file, segment_path, segments};
+use super::log::replay::{DamagedRange, read_checkpoint, read_file, segment_path, segments, time_span};
 use super::maintain::{Disk, Upkeep};
 use super::refusal::{OpenError, io_error};
 use super::stats::memory;
@@ -218,7 +219,6 @@ fn read_all<'w>(
     let waiting = budget.waiting;
     let mut records = 0;
     let mut unusable = 0;
-    let ended = Cell::new(false);
     let mut apply = |kind: Kind, payload: Vec<u8>| {
         records += 1;
         let mut span = None;
@@ -229,10 +229,9 @@ fn read_all<'w>(
                 Ok(gone) => budget.gone.extend(gone),
                 Err(_) => unusable += 1,
             },
-            Kind::End => ended.set(true),
-            Kind::Header => {}
+            Kind::End | Kind::Header => {}
             Kind::Commit | Kind::State => {
-                span = time_span(&payload);
+                span = time_span(kind, &payload);
                 let record = Arc::new(waiting.add(kind, payload));
                 for queue in queues {
                     // A worker ends only when its queue does; a closed one means that it panicked, which scope reports.
@@ -244,19 +243,9 @@ fn read_all<'w>(
         span
     };
     if let Some(path) = &sources.checkpoint {
-        let read = read_file(fs, path, false, &mut apply)?;
-        if !ended.get() && read.damaged.is_empty() {
-            // The manifest names only finished checkpoints: this one was cut between two records later.
-            let end = u64::MAX;
-            report.damaged.push(DamagedRange {
-                path: path.clone(),
-                start: end,
-                end,
-                lost_from_ms: None,
-                lost_to_ms: None,
-            });
-        }
-        report.damaged.extend(read.damaged);
+        report
+            .damaged
+            .extend(read_checkpoint(fs, path, &mut apply)?.damaged);
     }
     let numbers = segments(fs, sources.log_dir)?;
     let last = numbers.last().copied();
@@ -316,17 +305,6 @@ fn define(core: &Core, payload: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Time of the first sample in a commit, good enough to say near what time damage lies.
-fn time_span(payload: &[u8]) -> Option<(i64, i64)> {
-    let mut reader = Reader::new(payload);
-    let mut section = next_section(&mut reader).ok().flatten()?;
-    if section.kind != SectionKind::Samples {
-        return None;
-    }
-    let (_, t_ms, _) = SampleDeltas::default().take(&mut section.body).ok()?;
-    Some((t_ms, t_ms))
-}
-
 fn apply_all(
     core: &Core,
     records: &Receiver<Arc<Record<'_>>>,
@@ -335,6 +313,8 @@ fn apply_all(
 ) {
     let bounds = Bounds {
         oldest_ms: NEVER_MS,
+        latest_ms: i64::MAX,
+        has_one_kind: false,
         ooo_window_ms: i64::MAX,
         exemplars_max: core.options.exemplars_max_per_series,
         commit: 0,
@@ -395,7 +375,7 @@ impl Apply<'_> {
                 continue;
             };
             samples += state.open.count() + state.sealed.iter().map(|c| c.count()).sum::<usize>();
-            self.saw(state.newest_ms());
+            self.saw(state.newest_kept_ms());
             state.generation = series.generation;
             *series = state;
         }
@@ -459,7 +439,7 @@ impl Apply<'_> {
     fn metadata(&self, body: &mut Reader<'_>) -> Result<(), Malformed> {
         while !body.is_empty() {
             let (family, metadata) = take_metadata(body)?;
-            self.core.metadata.write().insert(family, metadata);
+            self.core.metadata.write().insert(family, shortened(metadata));
         }
         Ok(())
     }

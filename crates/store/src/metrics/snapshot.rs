@@ -329,8 +329,8 @@ impl SeriesSource for Snapshot {
         let known = self.inner.core.metadata.read();
         match metric {
             Some(name) => known
-                .get_key_value(name)
-                .map(|(n, m)| (n.clone(), m.clone()))
+                .get(name)
+                .map(|m| (name.to_owned(), m.clone()))
                 .into_iter()
                 .collect(),
             None => known.iter().map(|(n, m)| (n.clone(), m.clone())).collect(),

@@ -19,11 +19,13 @@ pub struct MemoryParts {
     pub raw_cache_bytes: u64,
     pub samples_bytes: u64,
     pub blocks_bytes: u64,
+    /// What families are about.
+    pub metadata_bytes: u64,
 }
 
 impl MemoryParts {
     pub fn total_bytes(&self) -> u64 {
-        self.index_bytes + self.raw_cache_bytes + self.samples_bytes + self.blocks_bytes
+        self.index_bytes + self.raw_cache_bytes + self.samples_bytes + self.blocks_bytes + self.metadata_bytes
     }
 }
 
@@ -32,6 +34,8 @@ impl MemoryParts {
 pub struct DamageCount {
     pub pages_quarantined: usize,
     pub blocks_unreadable: usize,
+    /// Stretches of the log and the checkpoint that could not be read when the store was opened.
+    pub log_ranges: usize,
     pub lost_stretches: u64,
 }
 
@@ -42,6 +46,8 @@ pub struct StoreNumbers {
     pub label_pairs: usize,
     /// Newest sample of the store; zero when there is none.
     pub head_max_ms: i64,
+    /// Newest sample of head and blocks.
+    pub newest_ms: Option<i64>,
     /// Accepted since the store was opened.
     pub samples: u64,
     pub histograms: u64,
@@ -89,6 +95,7 @@ pub struct StoreStats {
 pub(crate) fn memory(core: &Core) -> MemoryParts {
     MemoryParts {
         index_bytes: (core.index.read().heap_bytes() + core.ranks.read().heap_bytes()) as u64,
+        metadata_bytes: core.metadata.read().heap_bytes() as u64,
         raw_cache_bytes: core.raw_cache.heap_bytes() as u64,
         blocks_bytes: core.blocks.heap_bytes() as u64,
         samples_bytes: core.times.heap_bytes() as u64
@@ -114,6 +121,11 @@ pub(crate) fn numbers(core: &Core) -> StoreNumbers {
     StoreNumbers {
         head_series: index.live(),
         label_pairs: index.pairs(),
+        newest_ms: blocks
+            .iter()
+            .map(|b| b.block.meta().max_ms)
+            .max()
+            .max(Some(newest_ms).filter(|t_ms| *t_ms > i64::MIN)),
         head_max_ms: if newest_ms > i64::MIN { newest_ms } else { 0 },
         samples: counters.samples.load(Ordering::Relaxed),
         histograms: counters.histograms.load(Ordering::Relaxed),

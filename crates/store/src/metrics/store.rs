@@ -8,6 +8,7 @@ use super::checkpoint::checkpoint_path;
 use super::core::Core;
 use super::debris::remove_debris;
 use super::import::Importer;
+use super::log::replay::begin_behind_blocks;
 use super::log::writer::Log;
 use super::maintain::{Disk, MaintenanceReport, Upkeep, in_words};
 use super::manifest::Manifest;
@@ -86,6 +87,9 @@ impl MetricsStore {
                     .push((block_path(dir, name), in_words(&error))),
             }
         }
+        let blocks = core.blocks.list();
+        let newest_ms = blocks.iter().map(|b| b.block.meta().max_ms).max();
+        begin_behind_blocks(&mut report.damaged, newest_ms);
         if report.blocks_written > 0 {
             // So that the next start need not do it again; without room for a checkpoint, it will.
             let _ = upkeep.checkpoint(&core, &disk);
@@ -248,6 +252,7 @@ impl MetricsStore {
         DamageCount {
             pages_quarantined: blocks.iter().map(|b| b.block.quarantined().len()).sum(),
             blocks_unreadable: self.shared.report.blocks_unreadable.len(),
+            log_ranges: self.shared.report.damaged.len(),
             lost_stretches: core.losses.count(),
         }
     }
@@ -299,7 +304,7 @@ mod tests {
         let slot = core.find_or_create(&labels(), "test").unwrap();
         let mut pending = PendingBatch::default();
         pending.shards[shard_of(slot)].samples.push((slot, t_ms, 1.0));
-        keep(core, pending, AppendOutcome::default()).unwrap()
+        keep(core, pending, AppendOutcome::default(), T0).unwrap()
     }
 
     fn times(store: &MetricsStore) -> Vec<i64> {

@@ -3,7 +3,10 @@
 use super::block::{Block, PageCache};
 use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
-use super::log::replay::{DamagedRange, read_file, segment_path, segments};
+use super::log::frame::Kind;
+use super::log::replay::{
+    DamagedRange, begin_behind_blocks, read_checkpoint, read_file, segment_path, segments, time_span,
+};
 use super::losses::{BlockLosses, losses_of};
 use super::maintain::in_words;
 use super::manifest::Manifest;
@@ -32,30 +35,32 @@ pub(crate) fn verify(fs: &dyn Vfs, dir: &Path) -> Result<VerifyReport, OpenError
     let manifest = Manifest::read(fs, dir)?;
     let mut report = VerifyReport::default();
     let mut records = 0;
-    let mut check = |path: &Path, tail_is_fine: bool| -> Result<(), OpenError> {
-        let read = read_file(fs, path, tail_is_fine, &mut |_, _| {
-            records += 1;
-            None
-        })?;
-        report.files += 1;
-        report.damaged.extend(read.damaged);
-        Ok(())
+    let mut count = |kind: Kind, payload: Vec<u8>| {
+        records += 1;
+        time_span(kind, &payload)
     };
     if let Some(number) = manifest.checkpoint {
-        check(&checkpoint_path(dir, number), false)?;
+        let read = read_checkpoint(fs, &checkpoint_path(dir, number), &mut count)?;
+        report.files += 1;
+        report.damaged.extend(read.damaged);
     }
     let log_dir = dir.join("wal");
     let numbers = segments(fs, &log_dir)?;
     let last = numbers.last().copied();
     for number in numbers.into_iter().filter(|n| *n >= manifest.first_segment) {
         // The segment that is being written ends wherever it does.
-        check(&segment_path(&log_dir, number), Some(number) == last)?;
+        let tail_is_fine = Some(number) == last;
+        let read = read_file(fs, &segment_path(&log_dir, number), tail_is_fine, &mut count)?;
+        report.files += 1;
+        report.damaged.extend(read.damaged);
     }
     report.records = records;
     let cache = PageCache::new(1 << 20);
+    let mut newest_ms = None;
     for name in &manifest.blocks {
         let path = block_path(dir, name);
         let verified = Block::open(&path, &cache).and_then(|block| Ok((block.verify()?, block)));
+        newest_ms = newest_ms.max(verified.as_ref().ok().map(|(_, block)| block.meta().max_ms));
         match verified {
             Ok((verified, _)) if verified.is_whole() => {}
             Ok((verified, block)) => {
@@ -70,5 +75,6 @@ pub(crate) fn verify(fs: &dyn Vfs, dir: &Path) -> Result<VerifyReport, OpenError
         }
         report.files += 1;
     }
+    begin_behind_blocks(&mut report.damaged, newest_ms);
     Ok(report)
 }

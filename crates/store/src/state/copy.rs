@@ -33,6 +33,12 @@ pub fn check_database(path: &Path) -> Result<Vec<String>, StateError> {
         source,
     };
     let connection = open(path)?;
+    // SQLite takes an empty file for a database of nothing; ours has its tables from the first start on.
+    let count = "SELECT count(*) FROM sqlite_master";
+    let tables: i64 = connection.query_row(count, [], |row| row.get(0)).map_err(wrong)?;
+    if tables == 0 {
+        return Ok(vec!["there is not one table in it".to_owned()]);
+    }
     let mut statement = connection.prepare("PRAGMA integrity_check(20)").map_err(wrong)?;
     let lines = statement
         .query_map([], |row| row.get::<_, String>(0))

@@ -5,6 +5,8 @@ mod live_blocks;
 mod metrics_at_once;
 mod metrics_basic;
 mod metrics_blocks;
+mod metrics_bounds;
+mod metrics_clock;
 mod metrics_crash;
 mod metrics_damage;
 mod metrics_import;

@@ -284,3 +284,25 @@ fn a_merge_that_meets_damage_goes_on_without_that_block() {
     let found = read(&store, vec![]);
     assert!(found.values().all(|samples| samples.len() >= 840));
 }
+
+#[test]
+fn a_checkpoint_without_its_end_is_damage_and_says_where() {
+    let (dir, copied) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    prepare(dir.path(), 200);
+    MetricsStore::open(dir.path(), options(), T0)
+        .unwrap()
+        .checkpoint()
+        .unwrap();
+    assert!(MetricsStore::verify_dir(dir.path()).unwrap().is_whole());
+    copy(dir.path(), copied.path());
+    let checkpoints = std::fs::read_dir(copied.path().join("checkpoint")).unwrap();
+    let path = checkpoints.map(|e| e.unwrap().path()).next().unwrap();
+    std::fs::write(&path, b"").unwrap();
+    let found = MetricsStore::verify_dir(copied.path()).unwrap().damaged;
+    assert_eq!((&found[0].path, found[0].start, found[0].end), (&path, 0, 0));
+    // What blocks have is not lost.
+    assert!(found[0].lost_from_ms.is_some_and(|t_ms| t_ms > T0), "{found:?}");
+    let store = MetricsStore::open(copied.path(), options(), T0).unwrap();
+    assert_eq!(store.open_report().damaged, found);
+    assert_eq!(store.damage().log_ranges, 1);
+}

@@ -207,3 +207,27 @@ fn what_cannot_be_kept_is_refused_by_name_and_the_rest_is_kept() {
         .unwrap_err();
     assert_eq!(error.to_string(), "a store in memory has no files");
 }
+
+#[test]
+fn of_two_values_for_one_time_the_first_stays_and_the_others_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = MetricsStore::open(dir.path(), options(), NOW).unwrap();
+    let mut importer = store.import(NOW).unwrap();
+    for value in [1.0, 2.0, 1.0, 3.0] {
+        let write = SeriesWrite {
+            labels: labels(0),
+            samples: vec![Sample { t_ms: T0, value }],
+            ..SeriesWrite::default()
+        };
+        importer.add(write).unwrap();
+    }
+    let report = importer.finish().unwrap();
+    assert_eq!((report.samples, report.refused_count), (2, 2));
+    assert_eq!(report.refused[0].reason.code(), "duplicate_with_other_value");
+    assert_eq!(
+        (&report.refused[0].labels, report.refused[0].t_ms),
+        (&labels(0), Some(T0))
+    );
+    let kept = BTreeMap::from([(labels(0), BTreeMap::from([(T0, 1.0f64.to_bits())]))]);
+    assert_eq!(read(&store), kept);
+}

@@ -82,6 +82,8 @@ pub(crate) async fn doctor(State(state): State<AppState>) -> Result<Success, Api
                 is_running: true,
             };
             let mut findings = vec![config_finding(&state)];
+            let store = state.engine.store();
+            findings.extend(crate::doctor::store(&store.numbers(), store.damage(), now_ms));
             findings.extend(examined(state.config(), place).await?);
             (now_ms, findings)
         }

@@ -5,6 +5,7 @@
 
 use super::ghost::{Deletion, Ghost};
 use super::histogram_bytes::{put_histogram, take_histogram};
+use super::series::NEVER_MS;
 use crate::bytes::Reader;
 use crate::metrics::starts::Starts;
 use lapwing_types::{Exemplar, Histogram};
@@ -63,6 +64,8 @@ pub(crate) struct Extra {
     pub(crate) late: Vec<LateSample>,
     /// Ascending by time, none twice.
     pub(crate) histograms: Vec<HistogramSample>,
+    /// Of the newest histogram that a flush took away.
+    flushed_histogram_ms: Option<i64>,
     /// Ascending by arrival.
     pub(crate) exemplars: VecDeque<KeptExemplar>,
     /// When the counter began, as it was told.
@@ -102,6 +105,25 @@ impl Extra {
         }
     }
 
+    pub(crate) fn has_histogram_at(&self, t_ms: i64) -> bool {
+        let is_newer = self.histograms.last().is_none_or(|last| last.t_ms < t_ms);
+        !is_newer && self.histograms.binary_search_by_key(&t_ms, |h| h.t_ms).is_ok()
+    }
+
+    /// In memory, or flushed since the store was opened.
+    pub(crate) fn last_histogram_ms(&self) -> i64 {
+        self.newest_histogram_by(i64::MAX)
+    }
+
+    /// The same, of those that are not after this time.
+    pub(crate) fn newest_histogram_by(&self, latest_ms: i64) -> i64 {
+        let kept = self.histograms.iter().rev().map(|h| h.t_ms);
+        let newest = kept
+            .chain(self.flushed_histogram_ms)
+            .find(|t_ms| *t_ms <= latest_ms);
+        newest.unwrap_or(NEVER_MS)
+    }
+
     /// A source repeats its exemplar with every scrape until there is a newer one.
     pub(crate) fn insert_exemplar(&mut self, kept: KeptExemplar, max: usize) -> Inserted {
         if self
@@ -135,6 +157,8 @@ impl Extra {
     pub(crate) fn drop_flushed(&mut self, flush: u32) {
         self.late.retain(|s| s.flush != flush);
         self.late.shrink_to_fit();
+        let flushed = self.histograms.iter().rev().find(|h| h.flush == flush);
+        self.flushed_histogram_ms = self.flushed_histogram_ms.max(flushed.map(|h| h.t_ms));
         self.histograms.retain(|h| h.flush != flush);
         self.histograms.shrink_to_fit();
         self.exemplars.retain(|e| e.flush != flush);

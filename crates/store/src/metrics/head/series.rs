@@ -50,8 +50,12 @@ impl From<Inserted> for Judgement {
 pub(crate) struct Bounds {
     /// Nothing earlier than this is taken, even in order.
     pub(crate) oldest_ms: i64,
+    /// What a series has after this does not count as its newest: the clock was ahead when it came.
+    pub(crate) latest_ms: i64,
     /// Out of order a series takes what is not further behind its newest sample.
     pub(crate) ooo_window_ms: i64,
+    /// A time has a float or a histogram. What was acknowledged before comes back as it was.
+    pub(crate) has_one_kind: bool,
     pub(crate) exemplars_max: usize,
     pub(crate) commit: u64,
 }
@@ -78,6 +82,9 @@ impl Series {
     ) -> Judgement {
         if t_ms < bounds.oldest_ms {
             return Judgement::TooOld;
+        }
+        if bounds.has_one_kind && self.extra.as_ref().is_some_and(|e| e.has_histogram_at(t_ms)) {
+            return Judgement::Conflict;
         }
         if t_ms <= self.last_t_ms {
             return self.append_late(t_ms, value, bounds);
@@ -186,9 +193,38 @@ impl Series {
         if t_ms < bounds.oldest_ms {
             return Judgement::TooOld;
         }
+        let is_known = self.extra.as_ref().is_some_and(|e| e.has_histogram_at(t_ms));
+        if !is_known {
+            let newest_ms = self.newest_by(bounds.latest_ms);
+            if t_ms < newest_ms.saturating_sub(bounds.ooo_window_ms) {
+                return Judgement::TooOld;
+            }
+            if bounds.has_one_kind && self.has_float_at(t_ms) {
+                return Judgement::Conflict;
+            }
+        }
         self.extra_mut()
             .insert_histogram(HistogramSample::new(t_ms, histogram, bounds.commit))
             .into()
+    }
+
+    /// Newest time of any kind of sample, of those that are not of the future.
+    fn newest_by(&self, latest_ms: i64) -> i64 {
+        let histogram = self
+            .extra
+            .as_ref()
+            .map_or(NEVER_MS, |e| e.newest_histogram_by(latest_ms));
+        match self.last_t_ms <= latest_ms {
+            true => self.last_t_ms.max(histogram),
+            false => histogram,
+        }
+    }
+
+    fn has_float_at(&self, t_ms: i64) -> bool {
+        let is_late = |e: &Extra| e.late.binary_search_by_key(&t_ms, |s| s.t_ms).is_ok();
+        let is_last = t_ms == self.last_t_ms && !self.is_last_gone;
+        let is_before = || t_ms < self.last_t_ms && self.in_order_at(t_ms).is_some();
+        is_last || is_before() || self.extra.as_deref().is_some_and(is_late)
     }
 
     pub(crate) fn append_exemplar(&mut self, t_ms: i64, exemplar: Exemplar, bounds: &Bounds) -> Judgement {
@@ -209,12 +245,63 @@ impl Series {
 
     /// Newest time of any kind of sample.
     pub(crate) fn newest_ms(&self) -> i64 {
-        let histogram = self
-            .extra
-            .as_ref()
-            .and_then(|e| e.histograms.last())
-            .map_or(NEVER_MS, |h| h.t_ms);
+        let histogram = self.extra.as_ref().map_or(NEVER_MS, |e| e.last_histogram_ms());
         self.last_t_ms.max(histogram)
+    }
+
+    /// Newest time of a sample that is still there or in a block; the last one may have been deleted.
+    pub(crate) fn newest_kept_ms(&self) -> i64 {
+        if !self.is_last_gone {
+            return self.newest_ms();
+        }
+        let extra = self.extra.as_ref();
+        let histogram = extra.and_then(|e| e.histograms.last()).map(|h| h.t_ms);
+        let in_order = self.sealed.last().map(SealedChunk::last_t_ms);
+        in_order.max(histogram).unwrap_or(NEVER_MS)
+    }
+
+    /// What came by a clock that was ahead goes to the late samples, so that the present is in order again. To be called where the
+    /// last sample lies after `latest_ms`.
+    #[cold]
+    pub(crate) fn step_back(&mut self, latest_ms: i64, sealer: &mut Sealer) {
+        let mut pieces = Vec::new();
+        while let Some(piece) = self.sealed.pop_if(|piece| piece.last_t_ms() > latest_ms) {
+            pieces.push(piece);
+        }
+        let (mut times_ms, mut values) = (Vec::new(), Vec::new());
+        let everything_ms = (i64::MIN, i64::MAX);
+        for piece in pieces.iter().rev() {
+            piece.read(everything_ms, &mut times_ms, &mut values);
+        }
+        self.newest_first()
+            .read(everything_ms, &mut times_ms, &mut values);
+        self.open = OpenChunk::default();
+        self.is_last_gone = false;
+        (self.last_t_ms, self.last_value) = (NEVER_MS, 0.0);
+        if let Some(piece) = self.sealed.last() {
+            self.last_t_ms = piece.last_t_ms();
+            self.last_value = piece.value_at(self.last_t_ms).unwrap_or(0.0);
+        }
+        let bounds = Bounds {
+            oldest_ms: NEVER_MS,
+            latest_ms: i64::MAX,
+            has_one_kind: false,
+            ooo_window_ms: i64::MAX,
+            exemplars_max: 0,
+            commit: 0,
+        };
+        for (t_ms, value) in times_ms.into_iter().zip(values) {
+            if t_ms <= latest_ms {
+                self.append((t_ms, value), &bounds, sealer);
+            } else {
+                self.extra_mut().insert_late(LateSample {
+                    t_ms,
+                    value,
+                    commit: 0,
+                    flush: 0,
+                });
+            }
+        }
     }
 
     /// Oldest time that is still in memory, and whether there is any.
@@ -273,6 +360,8 @@ impl Series {
         let mut again = Series::new(self.generation);
         let bounds = Bounds {
             oldest_ms: NEVER_MS,
+            latest_ms: i64::MAX,
+            has_one_kind: false,
             ooo_window_ms: i64::MAX,
             exemplars_max: 0,
             commit: 0,
@@ -334,7 +423,9 @@ impl Series {
         let oldest_ms = self.oldest_ms().unwrap_or(self.last_t_ms);
         if let Some(extra) = &mut self.extra {
             extra.starts.forget_before(oldest_ms);
-            if extra.is_empty() && extra.starts.changes().is_empty() {
+            // Histograms that come late are judged by the last one, which a block may have by now.
+            let had_histograms = extra.last_histogram_ms() > NEVER_MS;
+            if extra.is_empty() && extra.starts.changes().is_empty() && !had_histograms {
                 self.extra = None;
             }
         }
@@ -388,6 +479,8 @@ mod tests {
     const WINDOW_MS: i64 = 1_800_000;
     const BOUNDS: Bounds = Bounds {
         oldest_ms: NEVER_MS,
+        latest_ms: i64::MAX,
+        has_one_kind: false,
         ooo_window_ms: 0,
         exemplars_max: 0,
         commit: 0,

@@ -54,6 +54,26 @@ impl Shard {
             .map(|series| (series, &mut self.sealer))
     }
 
+    /// Where a series' last sample lies after this, the clock was ahead when it came: what does goes to the late ones.
+    #[inline]
+    pub(crate) fn step_back(&mut self, slot: u32, latest_ms: i64) {
+        if self.get(slot).is_some_and(|s| s.last_t_ms > latest_ms) {
+            self.step_back_now(slot, latest_ms);
+        }
+    }
+
+    #[cold]
+    fn step_back_now(&mut self, slot: u32, latest_ms: i64) {
+        let Some((series, sealer)) = self.with_sealer(slot) else {
+            return;
+        };
+        series.step_back(latest_ms, sealer);
+        let last_t_ms = series.last_t_ms;
+        for recent in self.recent.iter_mut().filter(|r| r.slot == slot) {
+            recent.previous_t_ms = recent.previous_t_ms.min(last_t_ms);
+        }
+    }
+
     pub(crate) fn sealer_mut(&mut self) -> &mut Sealer {
         &mut self.sealer
     }

@@ -1,7 +1,9 @@
 //! Reading segments back in order, with a report of every range that could not be read.
 
 use super::frame::{Kind, Scanned, Scanner, VERSION};
+use super::record::{SampleDeltas, SectionKind, next_section};
 use super::{segment_name, segment_number};
+use crate::bytes::Reader;
 use crate::metrics::refusal::{OpenError, io_error};
 use crate::metrics::vfs::Vfs;
 use std::path::{Path, PathBuf};
@@ -84,6 +86,64 @@ pub(crate) fn read_file(
         }
     }
     Ok(report)
+}
+
+/// As [`read_file`], for a checkpoint. The manifest names only finished ones: one without its end was cut later.
+pub(crate) fn read_checkpoint(
+    fs: &dyn Vfs,
+    path: &Path,
+    apply: &mut dyn FnMut(Kind, Vec<u8>) -> Option<(i64, i64)>,
+) -> Result<FileReport, OpenError> {
+    let (mut has_end, mut newest_ms) = (false, None);
+    let mut report = read_file(fs, path, false, &mut |kind, payload| {
+        has_end |= kind == Kind::End;
+        let span = apply(kind, payload);
+        newest_ms = newest_ms.max(span.map(|(_, last_ms)| last_ms));
+        span
+    })?;
+    if !has_end && report.damaged.is_empty() {
+        let end = fs
+            .open(path)
+            .and_then(|file| file.size())
+            .map_err(io_error("reading", path))?;
+        report.damaged.push(DamagedRange {
+            path: path.to_owned(),
+            start: end,
+            end,
+            lost_from_ms: newest_ms,
+            lost_to_ms: None,
+        });
+    }
+    Ok(report)
+}
+
+/// Times of the first sample of a commit, or of the last one of the first series in a piece of a checkpoint: good enough to say
+/// near what time damage lies.
+pub(crate) fn time_span(kind: Kind, payload: &[u8]) -> Option<(i64, i64)> {
+    let mut reader = Reader::new(payload);
+    let t_ms = match kind {
+        Kind::Commit => {
+            let mut section = next_section(&mut reader).ok().flatten()?;
+            if section.kind != SectionKind::Samples {
+                return None;
+            }
+            SampleDeltas::default().take(&mut section.body).ok()?.1
+        }
+        Kind::State => {
+            let _shard = reader.u8().ok()?;
+            let _slot = reader.varint_u32().ok()?;
+            reader.zigzag().ok()?
+        }
+        _ => return None,
+    };
+    (t_ms > i64::MIN).then_some((t_ms, t_ms))
+}
+
+/// Where nothing that is read tells where damage begins, blocks do: what is in them is not lost with log or checkpoint.
+pub(crate) fn begin_behind_blocks(damaged: &mut [DamagedRange], blocks_newest_ms: Option<i64>) {
+    for range in damaged.iter_mut().filter(|r| r.lost_from_ms.is_none()) {
+        range.lost_from_ms = blocks_newest_ms.filter(|t_ms| range.lost_to_ms.is_none_or(|to| to >= *t_ms));
+    }
 }
 
 pub(crate) fn segment_path(dir: &Path, number: u64) -> PathBuf {
