@@ -110,6 +110,12 @@ pub(crate) fn compile(raw: &RawRoute, errors: &mut Vec<(String, String)>) -> Rou
             "root route must not have any time intervals".to_owned(),
         ));
     }
+    if root.goes_on {
+        errors.push((
+            "route".to_owned(),
+            "root route must not have continue set".to_owned(),
+        ));
+    }
     root.matchers.clear();
     root
 }

@@ -703,3 +703,15 @@ receivers:
         "{shown:#?}"
     );
 }
+
+#[test]
+fn a_silence_of_excluding_matchers_alone_is_taken() {
+    let mut w = World::new(BASIC);
+    let mut excluding = silence("env", 1);
+    excluding.matchers[0].is_equal = false;
+    excluding.matchers[0].value = "prod".to_owned();
+    assert!(w.dispatcher.set_silence(excluding, w.now_ms).is_ok());
+    let mut nothing = silence("env", 1);
+    nothing.matchers[0].value = String::new();
+    assert!(w.dispatcher.set_silence(nothing, w.now_ms).is_err());
+}

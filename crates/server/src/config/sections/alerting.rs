@@ -101,6 +101,8 @@ struct RawAlertmanagers {
     bearer_token: Option<Secret>,
     bearer_token_file: Option<String>,
     proxy_url: Option<String>,
+    no_proxy: Option<String>,
+    proxy_from_environment: Option<bool>,
     tls_config: Option<TlsConfig>,
     follow_redirects: Option<bool>,
     relabel_configs: Vec<Json>,
@@ -154,10 +156,16 @@ fn forward_to(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<ForwardTa
             bearer_token: one.bearer_token,
             bearer_token_file: one.bearer_token_file,
             proxy_url: one.proxy_url,
+            no_proxy: one.no_proxy,
+            proxy_from_environment: one.proxy_from_environment,
             tls_config: one.tls_config,
             follow_redirects: one.follow_redirects,
             ..HttpConfig::default()
         };
+        if let Err(reason) = http.validate() {
+            notes.error(node.at, &path, reason);
+            continue;
+        }
         let scheme = one.scheme.as_deref().unwrap_or("http");
         let prefix = one.path_prefix.as_deref().unwrap_or("").trim_matches('/');
         for target in one.static_configs.iter().flat_map(|s| &s.targets) {
