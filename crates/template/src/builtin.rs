@@ -105,6 +105,15 @@ fn index(args: &[Value]) -> Result<Value, String> {
                 .get(key.as_text().unwrap_or_default())
                 .map_or("", String::as_str)
                 .into(),
+            // A text is its bytes.
+            (Value::Text(text) | Value::Safe(text), key) => {
+                let at = key
+                    .as_int()
+                    .ok_or_else(|| format!("cannot index with a {}", key.kind()))?;
+                let byte = usize::try_from(at).ok().and_then(|at| text.as_bytes().get(at));
+                let byte = byte.ok_or_else(|| format!("index out of range: {at}"))?;
+                Value::Int(i64::from(*byte))
+            }
             (list, key) => {
                 let elements = list
                     .elements()

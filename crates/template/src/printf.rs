@@ -20,7 +20,9 @@ struct Spec {
 
 pub(crate) fn printf(format: &str, args: &[Value]) -> String {
     let mut out = String::new();
-    let mut args = args.iter();
+    let mut next = 0;
+    // Go says nothing about unused arguments where they are chosen by number.
+    let mut by_number = false;
     let mut chars = format.chars().peekable();
     while let Some(c) = chars.next() {
         if c != '%' {
@@ -52,7 +54,8 @@ pub(crate) fn printf(format: &str, args: &[Value]) -> String {
             n
         };
         let mut star = || {
-            let n = args.next().and_then(Value::as_int)?;
+            next += 1;
+            let n = args.get(next - 1).and_then(Value::as_int)?;
             usize::try_from(n).ok().map(|n| n.min(WIDTH_MAX))
         };
         spec.width = number(&mut star).unwrap_or(0);
@@ -65,17 +68,30 @@ pub(crate) fn printf(format: &str, args: &[Value]) -> String {
             }
             spec.precision = Some(digits.unwrap_or(0));
         }
+        let mut missing = "MISSING";
+        if chars.peek() == Some(&'[') {
+            let number: String = chars.by_ref().skip(1).take_while(|c| *c != ']').collect();
+            by_number = true;
+            match number.parse::<usize>() {
+                Ok(n) if (1..=args.len()).contains(&n) => next = n - 1,
+                _ => (missing, next) = ("BADINDEX", args.len()),
+            }
+        }
         match chars.next() {
             None => out.push_str("%!(NOVERB)"),
             Some('%') => out.push('%'),
-            Some(verb) => match args.next() {
-                Some(value) => out.push_str(&pad(&spec, format_one(&spec, verb, value), value)),
-                None => out.push_str(&format!("%!{verb}(MISSING)")),
-            },
+            Some(verb) => {
+                match args.get(next) {
+                    Some(value) => out.push_str(&pad(&spec, format_one(&spec, verb, value), value)),
+                    None => out.push_str(&format!("%!{verb}({missing})")),
+                }
+                next += 1;
+            }
         }
     }
-    let extra: Vec<String> = args.map(|v| format!("{}={v}", v.kind())).collect();
-    if !extra.is_empty() {
+    let extra = args.iter().skip(next).map(|v| format!("{}={v}", v.kind()));
+    let extra: Vec<String> = extra.collect();
+    if !extra.is_empty() && !by_number {
         out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
     }
     out
@@ -183,6 +199,8 @@ mod tests {
             "1.23e+03 0.5",
         );
         check("%f", &[Value::Int(1)], "1.000000");
+        check("%[2]d %[1]s", &["a".into(), Value::Int(7)], "7 a");
+        check("%[3]d", &[Value::Int(1)], "%!d(BADINDEX)");
         check("%d", &["x".into()], "%!d(string=x)");
         check("%s", &[], "%!s(MISSING)");
         check("a", &[Value::Int(1)], "a%!(EXTRA int=1)");

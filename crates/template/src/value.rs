@@ -219,29 +219,41 @@ impl Value {
 
     /// For `toJson`.
     pub fn to_json(&self) -> serde_json::Value {
+        self.as_json(&|name| name.to_owned())
+    }
+
+    /// With the names that the tags of Alertmanager's structs give: `startsAt` for `StartsAt`.
+    pub fn to_tagged_json(&self) -> serde_json::Value {
+        self.as_json(&|name| {
+            let (first, rest) = name.split_at(name.chars().next().map_or(0, char::len_utf8));
+            format!("{}{rest}", first.to_lowercase())
+        })
+    }
+
+    fn as_json(&self, name_of: &dyn Fn(&str) -> String) -> serde_json::Value {
         match self {
             Value::Nil => serde_json::Value::Null,
             Value::Bool(b) => (*b).into(),
             Value::Int(n) | Value::Duration(n) => (*n).into(),
             Value::Float(x) => (*x).into(),
             Value::Text(s) | Value::Safe(s) => (**s).into(),
-            Value::List(l) => l.iter().map(Value::to_json).collect(),
+            Value::List(l) => l.iter().map(|v| v.as_json(name_of)).collect(),
             Value::Map(m) => {
-                serde_json::Value::Object(m.iter().map(|(k, v)| (k.clone(), v.to_json())).collect())
+                let made = m.iter().map(|(k, v)| (k.clone(), v.as_json(name_of)));
+                serde_json::Value::Object(made.collect())
             }
             Value::Labels(m) => {
                 serde_json::Value::Object(m.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect())
             }
             Value::Record(r) => match &r.elements {
-                Some(elements) => elements.iter().map(Value::to_json).collect(),
-                None => serde_json::Value::Object(
-                    r.fields
-                        .iter()
-                        .map(|(k, v)| ((*k).to_owned(), v.to_json()))
-                        .collect(),
-                ),
+                Some(elements) => elements.iter().map(|v| v.as_json(name_of)).collect(),
+                None => {
+                    let made = r.fields.iter().map(|(k, v)| (name_of(k), v.as_json(name_of)));
+                    serde_json::Value::Object(made.collect())
+                }
             },
-            Value::Time(time) => time.to_string().into(),
+            // RFC 3339, as Go writes times in JSON.
+            Value::Time(time) => time.format("2006-01-02T15:04:05.999999999Z07:00").into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Discord webhook: one embed, cut to Discord's limits.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::multipart::Form;
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
@@ -37,7 +37,7 @@ impl DiscordConfig {
         if self.webhook_url.is_none() == self.webhook_url_file.is_none() {
             return Err("exactly one of webhook_url and webhook_url_file must be configured".to_owned());
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

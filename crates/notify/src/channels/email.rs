@@ -75,6 +75,9 @@ impl EmailConfig {
                 .transpose()
                 .map_err(|e| format!("smtp_tls_config: {e}"))?;
         }
+        if let Some(tls) = &self.tls_config {
+            tls.validate()?;
+        }
         let smarthost = self
             .smarthost
             .as_deref()
@@ -133,7 +136,7 @@ impl EmailConfig {
             // Port 465 speaks TLS from the first byte.
             implicit_tls: self.implicit_tls.unwrap_or(port == 465),
             require_tls: self.require_tls.unwrap_or(true),
-            insecure_skip_verify: self.tls_config.as_ref().is_some_and(|t| t.insecure_skip_verify),
+            tls: self.tls_config.clone().unwrap_or_default(),
             login,
             from: context.exact("from", self.from.as_deref().unwrap_or_default(), ""),
             to: split_addresses(&to),

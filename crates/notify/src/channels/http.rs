@@ -1,7 +1,7 @@
 //! `http_config` as Alertmanager and Prometheus write it.
 
 use super::outgoing::{HttpRequest, Judge};
-use crate::config::Secret;
+use crate::config::{Global, Secret};
 use crate::message::Context;
 use base64::Engine as _;
 use serde::Deserialize;
@@ -51,7 +51,40 @@ pub struct TlsConfig {
     pub insecure_skip_verify: bool,
     pub ca: Option<String>,
     pub ca_file: Option<String>,
+    pub cert: Option<String>,
+    pub cert_file: Option<String>,
+    pub key: Option<Secret>,
+    pub key_file: Option<String>,
     pub server_name: Option<String>,
+    /// `TLS10` to `TLS13`; less than 1.2 is never spoken.
+    pub min_version: Option<String>,
+}
+
+impl TlsConfig {
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let pairs = [
+            (self.ca.is_some(), self.ca_file.is_some(), "ca and ca_file"),
+            (
+                self.cert.is_some(),
+                self.cert_file.is_some(),
+                "cert and cert_file",
+            ),
+            (self.key.is_some(), self.key_file.is_some(), "key and key_file"),
+        ];
+        if let Some((.., both)) = pairs.iter().find(|(typed, file, _)| *typed && *file) {
+            return Err(format!("tls_config: at most one of {both} must be configured"));
+        }
+        let has_certificate = self.cert.is_some() || self.cert_file.is_some();
+        if has_certificate != (self.key.is_some() || self.key_file.is_some()) {
+            return Err(
+                "tls_config: a client certificate needs its key, and a key its certificate".to_owned(),
+            );
+        }
+        match self.min_version.as_deref() {
+            None | Some("" | "TLS10" | "TLS11" | "TLS12" | "TLS13") => Ok(()),
+            Some(other) => Err(format!("tls_config: {other:?} is no version such as TLS12")),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -63,6 +96,35 @@ pub struct HeaderValues {
 }
 
 impl HttpConfig {
+    pub fn validate(&self) -> Result<(), String> {
+        let bearer = self.bearer_token.is_some() || self.bearer_token_file.is_some();
+        let logins = [self.basic_auth.is_some(), self.authorization.is_some(), bearer];
+        if logins.iter().filter(|given| **given).count() > 1 {
+            return Err(
+                "at most one of basic_auth, authorization and bearer_token must be configured".to_owned(),
+            );
+        }
+        let has_proxy = self.proxy_url.as_ref().is_some_and(|url| !url.is_empty());
+        let has_exceptions = self.no_proxy.as_ref().is_some_and(|text| !text.is_empty());
+        let from_environment = self.proxy_from_environment == Some(true);
+        if from_environment && (has_proxy || has_exceptions) {
+            return Err("proxy_from_environment goes without proxy_url and no_proxy".to_owned());
+        }
+        if has_exceptions && !has_proxy {
+            return Err("no_proxy needs a proxy_url".to_owned());
+        }
+        let Some(tls) = &self.tls_config else {
+            return Ok(());
+        };
+        if tls.server_name.as_ref().is_some_and(|name| !name.is_empty()) {
+            return Err(
+                "tls_config: server_name is not supported here; the address must name what the certificate does"
+                    .to_owned(),
+            );
+        }
+        tls.validate()
+    }
+
     fn headers(&self, context: &Context<'_>) -> Result<Vec<(String, String)>, String> {
         self.headers_with(&|path: &str| context.secret(None, Some(path)))
     }
@@ -110,6 +172,15 @@ impl HttpConfig {
         }
         Ok(headers)
     }
+}
+
+/// A channel's own, or the one that holds for all of them.
+pub(crate) fn settled(own: Option<HttpConfig>, global: &Global) -> Result<Option<HttpConfig>, String> {
+    let settled = own.or_else(|| global.http_config.clone());
+    if let Some(config) = &settled {
+        config.validate()?;
+    }
+    Ok(settled)
 }
 
 /// A POST of JSON with the channel's `http_config`.

@@ -1,6 +1,6 @@
 //! incident.io's alert source: the Alertmanager-shaped payload with a bearer token.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::{webhook, yes};
 use crate::config::{Global, Secret};
@@ -28,7 +28,7 @@ impl IncidentioConfig {
             return Err("exactly one of url and url_file must be configured".to_owned());
         }
         let own_token = self.alert_source_token.is_some() || self.alert_source_token_file.is_some();
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         if !own_token
             && self
                 .http_config

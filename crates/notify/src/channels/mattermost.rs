@@ -1,8 +1,8 @@
 //! Mattermost's incoming webhook: text and Slack-shaped attachments.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
-use super::yes;
+use super::{texts_of, yes};
 use crate::config::{Global, Secret};
 use crate::message::Context;
 use serde::Deserialize;
@@ -34,7 +34,7 @@ impl MattermostConfig {
         if self.webhook_url.is_none() && self.webhook_url_file.is_none() {
             return Err("no Mattermost webhook URL set, here or globally".to_owned());
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 
@@ -62,10 +62,9 @@ impl MattermostConfig {
                 .attachments
                 .iter()
                 .map(|a| {
-                    let fields = a.iter().map(|(name, value)| match value {
-                        Value::String(template) => (name.clone(), context.text(name, template).into()),
-                        other => (name.clone(), other.clone()),
-                    });
+                    let fields = a
+                        .iter()
+                        .map(|(name, value)| (name.clone(), context.json(name, value)));
                     Value::Object(fields.collect())
                 })
                 .collect();
@@ -76,6 +75,9 @@ impl MattermostConfig {
     }
 
     pub(crate) fn templates(&self) -> Vec<&str> {
-        self.text.iter().map(String::as_str).collect()
+        let mut all: Vec<&str> = self.text.iter().map(String::as_str).collect();
+        let attachments = self.attachments.iter().flat_map(Map::values);
+        attachments.for_each(|value| texts_of(value, &mut all));
+        all
     }
 }

@@ -3,6 +3,7 @@
 //! A channel *builds* what goes out ([`Outgoing`]): pure, tested against golden payloads. [`Transport`] carries it: the
 //! only place with sockets, processes and files.
 
+mod client;
 pub mod command;
 pub mod discord;
 pub mod email;
@@ -33,6 +34,16 @@ pub use outgoing::{
 };
 pub use slack_talk::{Album, SlackTalk};
 pub use transport::Transport;
+
+/// Every text in a value, however deep.
+pub(crate) fn texts_of<'a>(value: &'a serde_json::Value, all: &mut Vec<&'a str>) {
+    match value {
+        serde_json::Value::String(text) => all.push(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| texts_of(item, all)),
+        serde_json::Value::Object(map) => map.values().for_each(|inner| texts_of(inner, all)),
+        _ => {}
+    }
+}
 
 /// Receivers that say when an alert ended, unless the config says otherwise.
 pub(crate) fn yes() -> bool {

@@ -1,6 +1,6 @@
 //! ntfy: JSON publishing, with priority and tags from the severity.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
@@ -28,7 +28,7 @@ impl NtfyConfig {
         if self.topic.is_empty() {
             return Err("missing topic on ntfy_config".to_owned());
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

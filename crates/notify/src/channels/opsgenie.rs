@@ -1,6 +1,6 @@
 //! Opsgenie and JSM: create with an alias (so that a resend is the same alert), close with the same alias.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
@@ -50,7 +50,7 @@ impl OpsgenieConfig {
         if self.api_url.is_none() {
             self.api_url = global.opsgenie_api_url.clone();
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What leaves the house, before it left; and what became of it.
 
-use super::http::HttpConfig;
+use super::http::{HttpConfig, TlsConfig};
 use super::slack_talk::{Album, SlackTalk};
 use crate::message::{Picture, Posted};
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub struct Mail {
     pub hello: Option<String>,
     pub implicit_tls: bool,
     pub require_tls: bool,
-    pub insecure_skip_verify: bool,
+    pub tls: TlsConfig,
     pub login: Option<(String, String)>,
     pub from: String,
     pub to: Vec<String>,

@@ -1,7 +1,8 @@
 //! PagerDuty Events v2. `dedup_key` is the group's, so that a resend does not open a second incident.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
+use super::texts_of;
 use super::yes;
 use crate::config::{Global, Secret};
 use crate::message::Context;
@@ -59,7 +60,7 @@ impl PagerdutyConfig {
         if self.url.is_none() {
             self.url = global.pagerduty_url.clone();
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 
@@ -177,11 +178,7 @@ impl PagerdutyConfig {
             details.insert(name.to_owned(), context.text(name, template).into());
         }
         for (name, value) in &self.details {
-            let made = match value {
-                Value::String(template) => context.text(name, template).into(),
-                other => other.clone(),
-            };
-            details.insert(name.clone(), made);
+            details.insert(name.clone(), context.json(name, value));
         }
         Value::Object(details)
     }
@@ -198,7 +195,7 @@ impl PagerdutyConfig {
             &self.group,
         ];
         let mut all: Vec<&str> = optional.into_iter().flatten().map(String::as_str).collect();
-        all.extend(self.details.values().filter_map(Value::as_str));
+        self.details.values().for_each(|value| texts_of(value, &mut all));
         all
     }
 }

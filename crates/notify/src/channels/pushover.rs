@@ -1,6 +1,6 @@
 //! Pushover: one message, cut to Pushover's limits; an emergency repeats until it is acknowledged there.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
@@ -50,7 +50,7 @@ impl PushoverConfig {
         for text in [&self.retry, &self.expire, &self.ttl].into_iter().flatten() {
             parse_go_duration_ms(text).map_err(|e| e.to_string())?;
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

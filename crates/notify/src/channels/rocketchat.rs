@@ -1,6 +1,6 @@
 //! Rocket.Chat: `chat.postMessage` with a user id and a token.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::slack::SlackField;
 use crate::config::{Global, Secret};
@@ -52,7 +52,7 @@ impl RocketchatConfig {
         if self.api_url.is_none() {
             self.api_url = global.rocketchat_api_url.clone();
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The signature covers `id.timestamp.body`; the id stays the same over retries, so a receiver can drop duplicates.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::{webhook, yes};
 use crate::config::{Global, Secret};
@@ -36,7 +36,7 @@ impl SignedWebhookConfig {
         if self.secret.is_none() == self.secret_file.is_none() {
             return Err("exactly one of secret and secret_file must be configured".to_owned());
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

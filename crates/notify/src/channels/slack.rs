@@ -3,7 +3,7 @@
 //! With a bot token and `update_message` the first page of a group posts and the later ones change that message; a graph of
 //! value against threshold is put into its thread. How that talk goes is in `slack_talk`.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, HttpRequest, Judge, Outgoing};
 use super::slack_talk::{Album, SlackEdit, SlackTalk, sibling};
 use crate::config::{Global, Secret};
@@ -122,7 +122,7 @@ impl SlackConfig {
                 return Err("an action needs a type and a text".to_owned());
             }
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

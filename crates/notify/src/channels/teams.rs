@@ -1,6 +1,6 @@
 //! Microsoft Teams through a Power Automate workflow: one adaptive card.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
@@ -25,7 +25,7 @@ impl TeamsConfig {
         if self.webhook_url.is_none() == self.webhook_url_file.is_none() {
             return Err("exactly one of webhook_url and webhook_url_file must be configured".to_owned());
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

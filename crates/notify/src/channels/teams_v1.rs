@@ -1,6 +1,6 @@
 //! Microsoft Teams through an incoming webhook connector of old: a MessageCard.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
@@ -26,7 +26,7 @@ impl TeamsV1Config {
         if self.webhook_url.is_none() == self.webhook_url_file.is_none() {
             return Err("exactly one of webhook_url and webhook_url_file must be configured".to_owned());
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Telegram bot: `sendMessage`, cut to what Telegram takes, and a graph after it with `sendPhoto`.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::multipart::Form;
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
@@ -57,7 +57,7 @@ impl TelegramConfig {
         if self.api_url.is_none() {
             self.api_url = global.telegram_api_url.clone();
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

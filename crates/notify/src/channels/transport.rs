@@ -3,13 +3,14 @@
 //! Never panics on what a receiver answers: bodies are read up to a bound, times are bounded, and every failure becomes a
 //! [`Sent::Later`] or [`Sent::Refused`] with words an operator can use. Secrets never stand in those words.
 
-use super::http::HttpConfig;
+use super::client::{self, Pems};
+use super::http::{HttpConfig, TlsConfig};
 use super::outgoing::{Attempt, Call, HttpRequest, LineTarget, Mail, Outgoing, PICTURE_ID, Sent};
 use crate::message::{Context, Notification, Templates};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Identity, Tls, TlsParameters, TlsVersion};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use std::collections::HashMap;
@@ -151,9 +152,15 @@ impl Transport {
     }
 
     fn client(&self, config: &HttpConfig) -> Result<reqwest::Client, String> {
+        let pems = Pems::read(config.tls_config.as_ref())?;
         let key = format!(
-            "{:?}{:?}{:?}",
-            config.proxy_url, config.tls_config, config.follow_redirects
+            "{:?}{:?}{:?}{:?}{:?}{:x}",
+            config.proxy_url,
+            config.no_proxy,
+            config.proxy_from_environment,
+            config.tls_config,
+            config.follow_redirects,
+            pems.print()
         );
         let mut clients = self
             .clients
@@ -162,38 +169,14 @@ impl Transport {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        // Refused when the process has one already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder =
-            reqwest::Client::builder().user_agent(concat!("Lapwing/", env!("CARGO_PKG_VERSION")));
-        if config.follow_redirects == Some(false) {
-            builder = builder.redirect(reqwest::redirect::Policy::none());
-        }
-        if let Some(proxy) = &config.proxy_url {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|e| words(&e))?);
-        }
-        if let Some(tls) = &config.tls_config {
-            builder = builder.tls_danger_accept_invalid_certs(tls.insecure_skip_verify);
-            let pem = match (&tls.ca, &tls.ca_file) {
-                (Some(pem), _) => Some(pem.clone()),
-                (_, Some(path)) => {
-                    Some(std::fs::read_to_string(path).map_err(|e| format!("reading {path}: {e}"))?)
-                }
-                _ => None,
-            };
-            if let Some(pem) = pem {
-                let authority = reqwest::Certificate::from_pem(pem.as_bytes()).map_err(|e| words(&e))?;
-                builder = builder.tls_certs_merge([authority]);
-            }
-        }
-        let client = builder.build().map_err(|e| words(&e))?;
+        let client = client::build(config, &pems)?;
         clients.insert(key, client.clone());
         Ok(client)
     }
 }
 
 /// An error and its causes in one line.
-fn words(error: &dyn std::error::Error) -> String {
+pub(super) fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -227,10 +210,7 @@ async fn send_mail(mail: Mail) -> Result<Sent, Sent> {
     let message = builder
         .multipart(parts)
         .map_err(|e| refused(format!("composing the mail: {e}")))?;
-    let parameters = TlsParameters::builder(mail.host.clone())
-        .dangerous_accept_invalid_certs(mail.insecure_skip_verify)
-        .build()
-        .map_err(|e| refused(words(&e)))?;
+    let parameters = mail_tls(&mail.host, &mail.tls).map_err(refused)?;
     let tls = match (mail.implicit_tls, mail.require_tls) {
         (true, _) => Tls::Wrapper(parameters),
         (_, true) => Tls::Required(parameters),
@@ -256,6 +236,24 @@ async fn send_mail(mail: Mail) -> Result<Sent, Sent> {
             retry_after_ms: None,
         }),
     }
+}
+
+fn mail_tls(host: &str, tls: &TlsConfig) -> Result<TlsParameters, String> {
+    let pems = Pems::read(Some(tls))?;
+    let name = tls.server_name.clone().filter(|name| !name.is_empty());
+    let mut builder = TlsParameters::builder(name.unwrap_or_else(|| host.to_owned()))
+        .dangerous_accept_invalid_certs(tls.insecure_skip_verify);
+    if tls.min_version.as_deref() == Some("TLS13") {
+        builder = builder.set_min_tls_version(TlsVersion::Tlsv13);
+    }
+    if let Some(pem) = &pems.authority {
+        builder = builder.add_root_certificate(Certificate::from_pem(pem.as_bytes()).map_err(|e| words(&e))?);
+    }
+    if let (Some(certificate), Some(key)) = (&pems.certificate, &pems.key) {
+        let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes()).map_err(|e| words(&e))?;
+        builder = builder.identify_with(identity);
+    }
+    builder.build().map_err(|e| words(&e))
 }
 
 /// The picture stands beside the HTML that shows it; the plain text is the other half of the choice.

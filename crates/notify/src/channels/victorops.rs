@@ -1,6 +1,6 @@
 //! VictorOps, now Splunk On-Call: the entity is the group's, so that a resend is the same incident.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
@@ -46,7 +46,7 @@ impl VictoropsConfig {
         if self.api_url.is_none() {
             self.api_url = global.victorops_api_url.clone();
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Webex: a markdown message into a room; the bot's token stands in `http_config.authorization`.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::Global;
@@ -29,11 +29,9 @@ impl WebexConfig {
         if self.room_id.is_empty() {
             return Err("missing room_id on webex_config".to_owned());
         }
-        if self
-            .http_config
-            .as_ref()
-            .is_none_or(|h| h.authorization.is_none())
-        {
+        self.http_config = http::settled(self.http_config.take(), global)?;
+        let client = self.http_config.as_ref();
+        if client.is_none_or(|h| h.authorization.is_none()) {
             return Err("missing webex_configs.http_config.authorization".to_owned());
         }
         if self.api_url.is_none() {

@@ -1,6 +1,6 @@
 //! Webhook in Alertmanager's shape, version 4.
 
-use super::http::{HttpConfig, post_json};
+use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::yes;
 use crate::config::{Global, Secret};
@@ -91,6 +91,18 @@ pub(super) fn payload<'a>(context: &'a Context<'_>, max_alerts: usize) -> Payloa
     }
 }
 
+/// What a template makes of it is not known yet; nor is it told, for it may hold a secret.
+fn check_url(text: &str) -> Result<(), String> {
+    if text.contains("{{") {
+        return Ok(());
+    }
+    let url = reqwest::Url::parse(text.trim()).map_err(|e| format!("url: {e}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(()),
+        scheme => Err(format!("url: unsupported scheme {scheme:?}")),
+    }
+}
+
 impl WebhookConfig {
     pub(crate) fn resolve(&mut self, global: &Global) -> Result<(), String> {
         match (&self.url, &self.url_file) {
@@ -98,10 +110,13 @@ impl WebhookConfig {
             (Some(_), Some(_)) => return Err("at most one of url and url_file must be configured".to_owned()),
             _ => {}
         }
+        if let Some(url) = &self.url {
+            check_url(url.expose())?;
+        }
         if let Some(timeout) = &self.timeout {
             parse_go_duration_ms(timeout).map_err(|e| e.to_string())?;
         }
-        self.http_config = self.http_config.take().or_else(|| global.http_config.clone());
+        self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
 

@@ -323,6 +323,8 @@ fn alertmanager(raw: &RawAlertmanager) -> Result<ForwardTarget, String> {
     if !raw.url.starts_with("http://") && !raw.url.starts_with("https://") {
         return Err(format!("alertmanagers: {:?} is no http address", raw.url));
     }
+    let in_client = |reason: String| format!("alertmanagers: {reason}");
+    raw.http_config.validate().map_err(in_client)?;
     let timeout = match &raw.timeout {
         None => TIMEOUT,
         Some(text) => {

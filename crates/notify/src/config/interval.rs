@@ -153,7 +153,11 @@ fn clock(text: &str) -> Result<i64, String> {
         hours.parse().map_err(|_| wrong())?,
         minutes.parse().map_err(|_| wrong())?,
     );
-    if !(0..=24).contains(&h) || !(0..60).contains(&m) || (h == 24 && m > 0) || minutes.len() != 2 {
+    if !(0..=24).contains(&h)
+        || !(0..60).contains(&m)
+        || (h == 24 && m > 0)
+        || (hours.len(), minutes.len()) != (2, 2)
+    {
         return Err(wrong());
     }
     Ok(h * 60 + m)
@@ -236,6 +240,7 @@ mod tests {
         for body in [
             "{times: [{start_time: '25:00', end_time: '26:00'}]}",
             "{times: [{start_time: '10:00', end_time: '09:00'}]}",
+            "{times: [{start_time: '9:00', end_time: '10:00'}]}",
             "{weekdays: ['friday:monday']}",
             "{weekdays: ['caturday']}",
             "{days_of_month: ['0']}",

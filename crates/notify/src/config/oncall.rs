@@ -6,7 +6,7 @@
 use super::interval::TimeInterval;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Unit};
+use jiff::{Span, Timestamp, ToSpan, Unit};
 use lapwing_types::parse_duration_ms;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -234,27 +234,25 @@ impl Rotation {
         if !self.during.is_empty() && !self.during.iter().any(|i| i.contains(now_ms)) {
             return None;
         }
-        let now = Timestamp::from_millisecond(now_ms)
-            .ok()?
-            .to_zoned(zone.clone())
-            .datetime();
-        if now < self.starts {
+        // An hour that clocks show twice hands over once, and one that they leave out hands over as well.
+        let begin_ms = |days: i64| {
+            let local = self.starts.checked_add(Span::new().try_days(days).ok()?).ok()?;
+            Some(local.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond())
+        };
+        let start_ms = begin_ms(0)?;
+        if now_ms < start_ms {
             return None;
         }
         let turns = match self.every {
             Every::Days(days) => {
-                let passed = now.since((Unit::Day, self.starts)).ok()?.get_days();
-                i64::from(passed) / days
+                let now = Timestamp::from_millisecond(now_ms).ok()?.to_zoned(zone.clone());
+                let passed = now.datetime().since((Unit::Day, self.starts)).ok()?.get_days();
+                // The clock on the wall may be an hour off either way.
+                let about = i64::from(passed) / days;
+                let begun = |turn: &i64| begin_ms(turn * days).is_some_and(|at_ms| at_ms <= now_ms);
+                [about + 1, about].into_iter().find(begun).unwrap_or(about - 1)
             }
-            Every::Ms(ms) => {
-                let start_ms = self
-                    .starts
-                    .to_zoned(zone.clone())
-                    .ok()?
-                    .timestamp()
-                    .as_millisecond();
-                (now_ms - start_ms) / ms
-            }
+            Every::Ms(ms) => (now_ms - start_ms) / ms,
         };
         let index = turns.rem_euclid(self.people.len() as i64) as usize;
         Some(&self.people[index])
@@ -403,6 +401,22 @@ mod tests {
                 ("2026-10-26T07:59:59Z", Some("ana")),
                 ("2026-10-26T08:00:00Z", Some("ben")),
                 ("2026-11-02T08:00:00Z", Some("ana")),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_hands_over_once() {
+        check(
+            "schedules: [{ name: main, time_zone: Europe/Vienna, rotations: [{ people: [ana, ben], starts: 2026-03-28 02:30, every: 1d }] }]",
+            &[
+                ("2026-03-29T01:29:00Z", Some("ana")),
+                ("2026-03-29T01:30:00Z", Some("ben")),
+                ("2026-10-25T00:29:00Z", Some("ana")),
+                ("2026-10-25T00:30:00Z", Some("ben")),
+                ("2026-10-25T01:10:00Z", Some("ben")),
+                ("2026-10-25T01:30:00Z", Some("ben")),
+                ("2026-10-26T01:30:00Z", Some("ana")),
             ],
         );
     }

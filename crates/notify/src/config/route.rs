@@ -15,6 +15,9 @@ pub enum GroupBy {
 pub struct Route {
     /// Its place in the tree and its matchers: stable over reloads that do not touch it.
     pub id: String,
+    /// As Alertmanager names it, so that what is derived from it (PagerDuty's `dedup_key`) stays the same after taking over.
+    /// Siblings with the same matchers share it; nothing of ours is kept by it.
+    pub key: String,
     pub receiver: String,
     pub matchers: Vec<Matcher>,
     pub group_by: GroupBy,
@@ -70,6 +73,7 @@ impl Route {
 fn root_defaults() -> Route {
     Route {
         id: String::new(),
+        key: String::new(),
         receiver: String::new(),
         matchers: Vec::new(),
         group_by: GroupBy::Labels(Vec::new()),
@@ -104,6 +108,12 @@ pub(crate) fn compile(raw: &RawRoute, errors: &mut Vec<(String, String)>) -> Rou
         errors.push((
             "route".to_owned(),
             "root route must not have any time intervals".to_owned(),
+        ));
+    }
+    if root.goes_on {
+        errors.push((
+            "route".to_owned(),
+            "root route must not have continue set".to_owned(),
         ));
     }
     root.matchers.clear();
@@ -162,6 +172,7 @@ fn route(
     let shown: Vec<String> = matchers.iter().map(ToString::to_string).collect();
     let mut made = Route {
         id: child_id(&parent.id, &shown.join(",")),
+        key: child_id(&parent.key, &alertmanager_matchers(raw, &matchers)),
         receiver: raw
             .receiver
             .clone()
@@ -189,7 +200,35 @@ fn route(
     made
 }
 
-/// As Alertmanager writes it, so that keys derived from it (PagerDuty's `dedup_key`) stay the same after taking over.
+/// Sorted, and an old `match_re` with the anchors that it stands for.
+fn alertmanager_matchers(raw: &RawRoute, matchers: &[Matcher]) -> String {
+    // The patterns of `match_re` come last.
+    let first_old_regex = matchers.len().saturating_sub(raw.match_re.len());
+    let mut all: Vec<(&str, String, MatchOp)> = Vec::new();
+    for (i, matcher) in matchers.iter().enumerate() {
+        let value = if i >= first_old_regex {
+            format!("^(?:{})$", matcher.value)
+        } else {
+            matcher.value.clone()
+        };
+        all.push((&matcher.name, value, matcher.op));
+    }
+    all.sort_by_key(|(name, value, op)| (name.to_string(), value.clone(), *op as u8));
+    let shown = all.iter().map(|(name, value, op)| {
+        let escaped = value
+            .replace('\\', "\\\\")
+            .replace('\n', "\\n")
+            .replace('"', "\\\"");
+        let is_reserved = |c: char| c.is_whitespace() || "{}!=~,\\\"'`".contains(c);
+        if name.contains(is_reserved) {
+            format!("{name:?}{}\"{escaped}\"", op.as_str())
+        } else {
+            format!("{name}{}\"{escaped}\"", op.as_str())
+        }
+    });
+    shown.collect::<Vec<String>>().join(",")
+}
+
 fn child_id(parent: &str, matchers: &str) -> String {
     if parent.is_empty() {
         format!("{{{matchers}}}")

@@ -7,12 +7,14 @@
 //!   next attempt is part of the row, so a restart neither hurries nor forgets.
 
 use super::dispatcher::Dispatcher;
+use super::state::group_key;
+use crate::config::Route;
 use crate::message::Notification;
 use lapwing_types::{
     Alert, DecisionReason, DecisionStep, Fingerprint, Labels, LedgerEntry, LedgerEvent, Severity,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many attempts are under way at once.
 const IN_FLIGHT_MAX: usize = 64;
@@ -229,6 +231,7 @@ impl Dispatcher {
         let row = row.clone();
         self.state.under_way.insert(id, row.attempts);
         let continues = self.continued(&row);
+        let group_key = shown_key(&config.route, &row);
         self.requeue(id);
         self.log(&row, LedgerEvent::Attempted, String::new(), now_ms);
         Some(Notification {
@@ -236,7 +239,7 @@ impl Dispatcher {
             attempt: row.attempts,
             receiver: row.receiver,
             channel: channel.clone(),
-            group_key: row.group_key,
+            group_key,
             group_labels: row.group_labels,
             alerts: row.alerts,
             reason: format!("{:?}", row.why).to_lowercase(),
@@ -310,6 +313,17 @@ impl Dispatcher {
     }
 }
 
+/// What receivers know the group by: Alertmanager's name of the route instead of ours.
+fn shown_key(root: &Route, delivery: &Delivery) -> String {
+    let labels = format!(":{}", delivery.group_labels);
+    let id = delivery.group_key.strip_suffix(&labels);
+    let route = id.and_then(|id| root.find(id));
+    route.map_or_else(
+        || delivery.group_key.clone(),
+        |route| group_key(&route.key, &delivery.group_labels),
+    )
+}
+
 fn lane_key(group_key: &str, receiver: &str, (kind, nth): (&str, usize)) -> String {
     format!("{group_key}\n{receiver}\n{kind}/{nth}")
 }
@@ -324,7 +338,7 @@ fn snapshot(now_ms: i64) -> impl Fn(Alert) -> Alert {
     }
 }
 
-fn firing(alerts: &[Alert]) -> HashSet<Fingerprint> {
+pub(super) fn firing(alerts: &[Alert]) -> BTreeSet<Fingerprint> {
     let open = alerts.iter().filter(|a| a.ends_at_ms.is_none());
     open.map(Alert::fingerprint).collect()
 }

@@ -1,9 +1,13 @@
 //! Escalation: when nobody acknowledges, the next in the chain is told. Stops on ack, returns when the ack is forgotten,
 //! ends with the alert. Its step is a row, so a restart changes nothing.
+//!
+//! Alerts that a group tells at the same flush climb together; those that join later begin at the bottom, in a row of their own.
 
 use super::delivery::{Intent, Why};
 use super::dispatcher::Dispatcher;
-use lapwing_types::{Alert, DecisionReason, DecisionStep};
+use super::state::lane_name;
+use super::suppress::Weighed;
+use lapwing_types::{Alert, DecisionReason, DecisionStep, Fingerprint};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -15,30 +19,68 @@ pub(crate) struct Escalation {
     #[serde(default)]
     pub(crate) repeated: u32,
     pub(crate) next_ms: i64,
+    /// Whose escalation this is. Empty in rows of versions that knew one row per group: everybody's.
+    #[serde(default)]
+    pub(crate) members: BTreeSet<Fingerprint>,
+}
+
+impl Escalation {
+    fn is_of(&self, print: &Fingerprint) -> bool {
+        self.members.is_empty() || self.members.contains(print)
+    }
 }
 
 impl Dispatcher {
-    pub(super) fn start_escalations(&mut self, group: &str, firing: &[Alert], now_ms: i64) {
+    pub(super) fn start_escalations(&mut self, group: &str, weighed: &Weighed, now_ms: i64) {
         let config = self.config.clone();
         for chain in &config.extras.escalations {
-            let key = format!("{}\n{group}", chain.name);
-            let concerned = firing
-                .iter()
-                .any(|a| chain.matchers.iter().all(|m| m.matches_labels(&a.labels)));
-            let Some(first) = chain.steps.first().filter(|_| concerned) else {
+            let Some(first) = chain.steps.first() else {
                 continue;
             };
-            if self.state.escalations.contains(&key) {
+            let begun = self.state.escalations.values();
+            let begun: Vec<&Escalation> = begun
+                .filter(|e| e.group == group && e.chain == chain.name)
+                .collect();
+            let firing = weighed.firing.iter().zip(&weighed.firing_prints);
+            let members: BTreeSet<Fingerprint> = firing
+                .filter(|(a, _)| chain.matchers.iter().all(|m| m.matches_labels(&a.labels)))
+                .map(|(_, print)| *print)
+                .filter(|print| !begun.iter().any(|e| e.is_of(print)))
+                .collect();
+            if members.is_empty() {
                 continue;
             }
-            let begun = Escalation {
+            let row = Escalation {
                 group: group.to_owned(),
                 chain: chain.name.clone(),
                 step: 0,
                 repeated: 0,
                 next_ms: now_ms + first.after_ms,
+                members,
             };
-            self.state.escalations.insert(key, begun);
+            let key = format!("{}\n{group}\n{now_ms}", chain.name);
+            self.state.escalations.insert(key, row);
+        }
+    }
+
+    /// Whoever left the group climbs no further, and begins anew when he comes back.
+    pub(super) fn end_escalations(&mut self, group: &str, gone: &BTreeSet<Fingerprint>) {
+        if gone.is_empty() {
+            return;
+        }
+        let rows = self.state.escalations.iter();
+        let touched: Vec<String> = rows
+            .filter(|(_, e)| e.group == group && !e.members.is_disjoint(gone))
+            .map(|(key, _)| key.to_owned())
+            .collect();
+        for key in touched {
+            let Some(row) = self.state.escalations.get_mut(&key) else {
+                continue;
+            };
+            row.members.retain(|print| !gone.contains(print));
+            if row.members.is_empty() {
+                self.state.escalations.remove(&key);
+            }
         }
     }
 
@@ -64,23 +106,31 @@ impl Dispatcher {
         let chain = config.extras.escalations.iter().find(|c| c.name == now.chain)?;
         let step = chain.steps.get(now.step)?;
         let group = self.state.groups.get(&now.group)?.clone();
-        let firing: Vec<Alert> = group
+        let firing: Vec<(Fingerprint, Alert)> = group
             .members
             .iter()
-            .filter_map(|p| self.state.alerts.get(&p.to_string()))
-            .filter(|row| !row.is_resolved)
-            .map(|row| row.alert.clone())
-            .filter(|a| chain.matchers.iter().all(|m| m.matches_labels(&a.labels)))
+            .filter_map(|p| self.state.alerts.get(&p.to_string()).map(|row| (*p, row)))
+            .filter(|(_, row)| !row.is_resolved)
+            .map(|(print, row)| (print, row.alert.clone()))
+            .filter(|(_, a)| chain.matchers.iter().all(|m| m.matches_labels(&a.labels)))
             .collect();
-        if firing.is_empty() {
+        if !firing.iter().any(|(print, _)| now.is_of(print)) {
             return None;
         }
-        let unheard: Vec<Alert> = firing
+        let route = config.route.find(&group.route);
+        let by_time = route.and_then(|r| self.muted_by_time(r, now_ms));
+        let mut open: Vec<(Fingerprint, Alert)> = firing
             .into_iter()
-            .filter(|a| !self.is_acked(a, now_ms) && self.silences_of(&a.labels, now_ms).is_empty())
+            .filter(|(_, a)| !self.is_acked(a, now_ms) && self.hidden(a, by_time.as_ref(), now_ms).is_none())
+            .collect();
+        open.sort_by(|(_, a), (_, b)| (a.starts_at_ms, &a.labels).cmp(&(b.starts_at_ms, &b.labels)));
+        let unheard: Vec<&Alert> = open
+            .iter()
+            .filter(|(print, _)| now.is_of(print))
+            .map(|(_, alert)| alert)
             .collect();
         if unheard.is_empty() {
-            // Someone has it; look again when an ack may have been forgotten.
+            // Someone has it, or it is kept from everybody; look again when that may be over.
             return Some(Escalation {
                 next_ms: now_ms + step.after_ms.min(60_000),
                 ..now.clone()
@@ -101,20 +151,26 @@ impl Dispatcher {
         };
         let slots = config.receivers.get(&name).into_iter().flat_map(|r| r.slots());
         for (index, channel) in slots {
+            let lane = group.lanes.get(&lane_name(&name, channel.kind(), index));
+            let concerns =
+                |print: &Fingerprint| now.is_of(print) || lane.is_some_and(|l| l.firing.contains(print));
+            let told = open.iter().filter(|(print, _)| concerns(print)).cloned();
+            let (prints, alerts): (BTreeSet<Fingerprint>, Vec<Alert>) = told.unzip();
+            let news = self.note_told(&now.group, (&name, channel.kind(), index), &prints);
             let intent = Intent {
                 group_key: now.group.clone(),
                 group_labels: group.labels.clone(),
                 receiver: name.clone(),
                 channel: index,
                 kind: channel.kind(),
-                alerts: unheard.clone(),
+                alerts,
                 why: Why::Escalation,
                 fallback_of: Vec::new(),
-                news: BTreeSet::new(),
+                news,
             };
             self.intend(intent, now_ms);
         }
-        for alert in &unheard {
+        for alert in unheard {
             let detail = format!("chain {}, step {}, {who}", chain.name, now.step + 1);
             self.decide(
                 now_ms,

@@ -3,7 +3,7 @@
 use super::dedupe::{Answer, Question, dedupe, remember};
 use super::delivery::{Intent, Why};
 use super::dispatcher::Dispatcher;
-use super::state::Group;
+use super::state::{Group, lane_name};
 use super::suppress::Weighed;
 use crate::config::Route;
 use lapwing_types::{Alert, DecisionReason, DecisionStep, Fingerprint};
@@ -27,8 +27,10 @@ impl Dispatcher {
         let mut next = group.clone();
         if !weighed.firing.is_empty() || !weighed.resolved.is_empty() {
             self.tell_channels((key, &group), &mut next, (route, &weighed), now_ms);
+            self.tell_others((key, &group), &mut next, &weighed, now_ms);
         }
-        self.leave(&mut next, &weighed, now_ms);
+        let gone = self.leave(&mut next, &weighed, now_ms);
+        self.end_escalations(key, &gone);
         next.was_flushed = true;
         next.next_flush_ms = now_ms + route.group_interval_ms;
         if let Some(again_ms) = weighed.again_at_ms {
@@ -57,7 +59,7 @@ impl Dispatcher {
         };
         let all_acked = !weighed.firing.is_empty() && weighed.firing.iter().all(|a| self.is_acked(a, now_ms));
         for (index, channel) in receiver.slots() {
-            let name = format!("{}/{}/{index}", receiver.name, channel.kind());
+            let name = lane_name(&receiver.name, channel.kind(), index);
             let mut lane = group.lanes.get(&name).cloned().unwrap_or_default();
             self.take_over(&name, &group.labels, weighed, &mut lane);
             let question = Question {
@@ -130,11 +132,11 @@ impl Dispatcher {
         for alert in &weighed.firing {
             self.start_cooldown(alert, now_ms);
         }
-        self.start_escalations(key, &weighed.firing, now_ms);
+        self.start_escalations(key, weighed, now_ms);
     }
 
     /// Ended alerts leave the group, unless a channel that heard of their beginning has yet to hear of their end.
-    fn leave(&self, next: &mut Group, weighed: &Weighed, now_ms: i64) {
+    fn leave(&self, next: &mut Group, weighed: &Weighed, now_ms: i64) -> BTreeSet<Fingerprint> {
         let mut gone: BTreeSet<Fingerprint> = weighed.unknown.iter().copied().collect();
         gone.extend(&weighed.resolved_prints);
         for print in &weighed.suppressed_resolved {
@@ -149,6 +151,7 @@ impl Dispatcher {
         for lane in next.lanes.values_mut() {
             lane.firing.retain(|print| !gone.contains(print));
         }
+        gone
     }
 
     /// Alerts that left their last group.

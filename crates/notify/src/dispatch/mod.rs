@@ -23,6 +23,7 @@ mod handover;
 mod inhibition;
 mod intake;
 mod messages;
+mod others;
 mod outcome;
 mod queue;
 mod silence;

@@ -1,6 +1,6 @@
 //! What became of a delivery: taken, tried again later, handed to the fallback, or a dead letter (which is told too).
 
-use super::delivery::{Delivery, DeliveryStatus, FAILED_ALERT, Intent, Why};
+use super::delivery::{Delivery, DeliveryStatus, FAILED_ALERT, Intent, Why, firing};
 use super::dispatcher::Dispatcher;
 use crate::channels::Sent;
 use crate::config::RetryOptions;
@@ -113,12 +113,23 @@ impl Dispatcher {
         if delivery.fell_back || !delivery.fallback_of.is_empty() || delivery.receiver == fallback.name {
             return;
         }
+        // Whoever was told that it began is told of its end by the group.
+        let begun = firing(&delivery.alerts);
+        if begun.is_empty() {
+            return;
+        }
         if let Some(row) = self.state.deliveries.get_mut(&delivery.id) {
             row.fell_back = true;
         }
         self.log(delivery, LedgerEvent::FellBack, fallback.name.clone(), now_ms);
         self.record(delivery, DecisionReason::FallbackUsed, now_ms);
+        let groups = self.groups_of(delivery);
+        let over = self.over_since(delivery, &groups, now_ms);
         for (channel, made) in fallback.slots() {
+            let mut news = BTreeSet::new();
+            for group in &groups {
+                news.extend(self.note_told(group, (&fallback.name, made.kind(), channel), &begun));
+            }
             let intent = Intent {
                 group_key: delivery.group_key.clone(),
                 group_labels: delivery.group_labels.clone(),
@@ -128,9 +139,19 @@ impl Dispatcher {
                 alerts: delivery.alerts.clone(),
                 why: Why::Fallback,
                 fallback_of: vec![delivery.id.clone()],
-                news: BTreeSet::new(),
+                news,
             };
-            self.intend(intent, now_ms);
+            self.intend(intent.clone(), now_ms);
+            if !over.is_empty() && made.sends_resolved() {
+                let end = Intent {
+                    alerts: over.clone(),
+                    why: Why::Resolved,
+                    fallback_of: Vec::new(),
+                    news: BTreeSet::new(),
+                    ..intent
+                };
+                self.intend(end, now_ms);
+            }
         }
     }
 

@@ -108,7 +108,8 @@ impl Silence {
             if matcher.name.is_empty() {
                 return invalid("a matcher's label name is empty");
             }
-            all_match_empty &= matcher.compile()?.matches("");
+            // As in Alertmanager, one that excludes says enough, though a label that is not there satisfies it.
+            all_match_empty &= matcher.compile()?.matches("") && matcher.is_equal;
         }
         if all_match_empty {
             return invalid("at least one matcher must not match the empty string");

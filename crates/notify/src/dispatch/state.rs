@@ -33,7 +33,7 @@ pub(crate) struct Group {
     pub(crate) next_flush_ms: i64,
     #[serde(default)]
     pub(crate) was_flushed: bool,
-    /// What each channel of the receiver was told, by channel.
+    /// What each channel was told, by channel: those of the receiver, and those that escalation or the fallback told as well.
     #[serde(default)]
     pub(crate) lanes: BTreeMap<String, Lane>,
 }
@@ -109,6 +109,11 @@ impl DispatchState {
         changes.extend(self.handovers.take_changes());
         changes
     }
+}
+
+/// What a group calls a channel.
+pub(crate) fn lane_name(receiver: &str, kind: &str, index: usize) -> String {
+    format!("{receiver}/{kind}/{index}")
 }
 
 pub(crate) fn group_key(route: &str, labels: &Labels) -> String {

@@ -47,9 +47,7 @@ impl Dispatcher {
             let lasted_ms = row.unseen_ms.max(lasted_ms(&row.alert));
             let told = group.lanes.values().any(|lane| lane.firing.contains(print));
             let why = self
-                .inhibited(&alert)
-                .or_else(|| by_time.as_ref().map(|(r, d)| timed(*r, d)))
-                .or_else(|| self.silenced(&alert, now_ms))
+                .hidden(&alert, by_time.as_ref(), now_ms)
                 .or_else(|| self.flapping(&alert, told, now_ms))
                 .or_else(|| self.cooling_down(&alert, told, now_ms));
             match why {
@@ -82,7 +80,19 @@ impl Dispatcher {
         weighed
     }
 
-    fn muted_by_time(&self, route: &Route, now_ms: i64) -> Option<(DecisionReason, String)> {
+    /// What keeps an alert from everybody, whether they heard of it or not.
+    pub(super) fn hidden(
+        &self,
+        alert: &Alert,
+        by_time: Option<&(DecisionReason, String)>,
+        now_ms: i64,
+    ) -> Option<Suppression> {
+        self.inhibited(alert)
+            .or_else(|| by_time.map(|(reason, detail)| timed(*reason, detail)))
+            .or_else(|| self.silenced(alert, now_ms))
+    }
+
+    pub(super) fn muted_by_time(&self, route: &Route, now_ms: i64) -> Option<(DecisionReason, String)> {
         let holds = |name: &String| {
             let interval = self.config.intervals.get(name);
             interval.is_some_and(|i| i.contains(now_ms))

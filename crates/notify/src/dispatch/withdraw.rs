@@ -5,6 +5,7 @@
 
 use super::delivery::{Delivery, Why};
 use super::dispatcher::Dispatcher;
+use super::state::lane_name;
 use lapwing_types::{Alert, DecisionReason, DecisionStep, LedgerEvent};
 
 impl Dispatcher {
@@ -56,7 +57,7 @@ impl Dispatcher {
         if news.is_empty() {
             return;
         }
-        let channel = format!("{}/{}/{}", delivery.receiver, delivery.kind, delivery.channel);
+        let channel = lane_name(&delivery.receiver, &delivery.kind, delivery.channel);
         let group = self.state.groups.get_mut(&delivery.group_key);
         if let Some(lane) = group.and_then(|g| g.lanes.get_mut(&channel)) {
             lane.firing.retain(|print| !news.contains(print));

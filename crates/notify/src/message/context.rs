@@ -42,6 +42,22 @@ impl<'a> Context<'a> {
         self.render(field, template, Escape::None)
     }
 
+    /// Renders every text in a value, however deep.
+    pub fn json(&self, field: &str, value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::String(template) => self.text(field, template).into(),
+            Value::Array(items) => items.iter().map(|item| self.json(field, item)).collect(),
+            Value::Object(map) => {
+                let made = map
+                    .iter()
+                    .map(|(key, inner)| (key.clone(), self.json(key, inner)));
+                Value::Object(made.collect())
+            }
+            other => other.clone(),
+        }
+    }
+
     pub fn html(&self, field: &str, template: &str) -> String {
         self.render(field, template, Escape::Html)
     }

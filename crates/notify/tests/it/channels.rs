@@ -500,3 +500,70 @@ async fn mail_leaves_as_text_and_html_and_a_refusal_is_told_apart() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_host_of_no_proxy_is_reached_without_the_proxy() {
+    for (no_proxy, arrives) in [
+        ("", false),
+        (", no_proxy: '*'", true),
+        (", no_proxy: '127.0.0.0/8'", true),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut buffer = [0u8; 16 * 1024];
+            let _ = socket.read(&mut buffer).await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            socket.write_all(answer).await.unwrap();
+        });
+        let (notification, templates) = notification(
+            &format!(
+                "webhook_configs: [{{url: 'http://{address}/', http_config: {{proxy_url: 'http://127.0.0.1:1'{no_proxy}}}}}]"
+            ),
+            true,
+        );
+        let sent = Transport::new().send(&notification, &templates).await.sent;
+        assert_eq!(
+            matches!(sent, Sent::Delivered { .. }),
+            arrives,
+            "{no_proxy}: {sent:?}"
+        );
+        server.abort();
+    }
+}
+
+#[test]
+fn texts_in_nested_details_are_templates() {
+    let (notification, templates) = notification(
+        "pagerduty_configs: [{routing_key: k, details: {a: {b: ['{{ .Status }}', 5]}}}]",
+        true,
+    );
+    let read = |_: &str| Ok(String::new());
+    let context = Context::new(&notification, &templates, &read);
+    let words = notification.channel.build(&context).unwrap().words();
+    assert!(words.contains(r#""a":{"b":["firing",5]}"#), "{words}");
+    let bad = "route: {receiver: r}\nreceivers: [{name: r, pagerduty_configs: [{routing_key: k, details: {a: {b: '{{ .Status | nofunc }}'}}}]}]\n";
+    assert!(lapwing_notify::config::load_notify_config(bad, &[], "").is_err());
+}
+
+#[test]
+fn alerts_as_json_have_alertmanagers_names() {
+    let (notification, templates) = notification("webhook_configs: [{url: 'http://a/'}]", true);
+    let read = |_: &str| Ok(String::new());
+    let context = Context::new(&notification, &templates, &read);
+    let json = context.text("t", "{{ .Alerts.Firing | toJson }}");
+    for wanted in [
+        "\"status\":\"firing\"",
+        "\"labels\":{\"alertname\":",
+        "\"startsAt\":\"20",
+        "\"generatorURL\":\"http",
+        "\"endsAt\":\"0001-01-01T00:00:00Z\"",
+    ] {
+        assert!(json.contains(wanted), "no {wanted} in {json}");
+    }
+    assert_eq!(
+        context.text("t", r#"{{ title "HighCPU load" }} {{ index "abc" 1 }}"#),
+        "Highcpu Load 98"
+    );
+}

@@ -172,3 +172,37 @@ proptest::proptest! {
         let _ = load_notify_config(&text, &[("t".to_owned(), text.clone())], "");
     }
 }
+
+#[test]
+fn what_alertmanager_refuses_is_refused() {
+    let check = |route: &str, webhook: &str, wanted: &str| {
+        let yaml = format!(
+            "route: {{receiver: r{route}}}\nreceivers: [{{name: r, webhook_configs: [{{{webhook}}}]}}]\n"
+        );
+        let errors = load_notify_config(&yaml, &[], "").unwrap_err();
+        assert!(
+            errors.iter().any(|e| e.reason.contains(wanted)),
+            "{yaml} {errors:?}"
+        );
+    };
+    check(", continue: true", "url: 'http://a/'", "continue");
+    check("", "url: nope", "url: ");
+    check("", "url: 'ftp://a/'", "unsupported scheme");
+    let client = |config: &str| format!("url: 'http://a/', http_config: {{{config}}}");
+    check(
+        "",
+        &client("basic_auth: {username: a}, authorization: {credentials: b}"),
+        "at most one of",
+    );
+    check("", &client("no_proxy: a"), "needs a proxy_url");
+    check(
+        "",
+        &client("tls_config: {server_name: a}"),
+        "server_name is not supported",
+    );
+    check("", &client("tls_config: {cert_file: a}"), "needs its key");
+    check("", &client("tls_config: {min_version: 1.2}"), "no version");
+    let fine =
+        "route: {receiver: r}\nreceivers: [{name: r, webhook_configs: [{url: '{{ .ExternalURL }}'}]}]\n";
+    assert!(load_notify_config(fine, &[], "").is_ok());
+}

@@ -668,3 +668,50 @@ fn a_recurring_silence_hides_while_its_interval_holds() {
         "told when the interval is over"
     );
 }
+
+#[test]
+fn groups_are_shown_by_alertmanagers_keys_and_siblings_keep_apart() {
+    let yaml = r#"
+route:
+  receiver: a
+  group_by: [alertname]
+  group_wait: 0s
+  routes:
+    - {receiver: a, matchers: ['team="x"', 'severity="critical"'], continue: true}
+    - {receiver: b, matchers: ['severity="critical"', 'team="x"'], continue: true}
+    - {receiver: b, matchers: ['severity="critical"', 'team="x"']}
+    - {receiver: a, match: {zz: x}, match_re: {bb: "y.*"}, matchers: ['aa!="1"']}
+receivers:
+  - {name: a, webhook_configs: [{url: http://a/}]}
+  - {name: b, webhook_configs: [{url: http://b/}]}
+"#;
+    let mut w = World::new(yaml);
+    w.fire(&[("alertname", "X"), ("severity", "critical"), ("team", "x")]);
+    w.fire(&[("alertname", "Y"), ("bb", "yes"), ("zz", "x")]);
+    let shown: Vec<String> = w
+        .dispatcher
+        .due(w.now_ms)
+        .into_iter()
+        .map(|n| n.group_key)
+        .collect();
+    let siblings = r#"{}/{severity="critical",team="x"}:{alertname="X"}"#;
+    let old = r#"{}/{aa!="1",bb=~"^(?:y.*)$",zz="x"}:{alertname="Y"}"#;
+    let count = |key: &str| shown.iter().filter(|k| *k == key).count();
+    assert_eq!(
+        (count(siblings), count(old), shown.len()),
+        (3, 1, 4),
+        "{shown:#?}"
+    );
+}
+
+#[test]
+fn a_silence_of_excluding_matchers_alone_is_taken() {
+    let mut w = World::new(BASIC);
+    let mut excluding = silence("env", 1);
+    excluding.matchers[0].is_equal = false;
+    excluding.matchers[0].value = "prod".to_owned();
+    assert!(w.dispatcher.set_silence(excluding, w.now_ms).is_ok());
+    let mut nothing = silence("env", 1);
+    nothing.matchers[0].value = String::new();
+    assert!(w.dispatcher.set_silence(nothing, w.now_ms).is_err());
+}

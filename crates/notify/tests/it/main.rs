@@ -3,6 +3,7 @@
 mod channels;
 mod config;
 mod dispatch;
+mod others;
 mod simulation;
 mod slack;
 mod world;

@@ -31,6 +31,9 @@ impl Functions for NotificationFunctions {
     }
 
     fn call(&self, name: &str, args: &[Value]) -> Result<Value, String> {
+        if let ("title", [value]) = (name, args) {
+            return Ok(text::title(&value.as_text().unwrap_or_default().to_lowercase()).into());
+        }
         if let Some(result) = text::call(name, args) {
             return result;
         }
@@ -49,7 +52,7 @@ impl Functions for NotificationFunctions {
                 (self.now_ms - time.as_ms()).saturating_mul(1_000_000),
             )),
             ("now", []) => Ok(Value::Time(GoTime::from_ms(self.now_ms))),
-            ("toJson", [value]) => Ok(Value::Safe(value.to_json().to_string().into())),
+            ("toJson", [value]) => Ok(Value::Safe(value.to_tagged_json().to_string().into())),
             ("list", args) => Ok(Value::list(args.to_vec())),
             ("append", [list, more @ ..]) => {
                 let mut all = list.elements().unwrap_or_default().to_vec();

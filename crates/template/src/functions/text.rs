@@ -52,7 +52,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
 }
 
 /// The first letter of each word in upper case.
-fn title(text: &str) -> String {
+pub(super) fn title(text: &str) -> String {
     let mut start = true;
     text.chars()
         .flat_map(|c| {

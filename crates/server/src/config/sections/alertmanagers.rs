@@ -113,6 +113,7 @@ fn of_group(one: RawAlertmanagers, for_all: &[RelabelConfig]) -> Result<Vec<Forw
         enable_http2: one.enable_http2,
         http_headers: one.http_headers,
     };
+    http.validate()?;
     let scheme = one.scheme.as_deref().unwrap_or("http");
     let prefix = one.path_prefix.as_deref().unwrap_or("").trim_matches('/');
     let slash = if prefix.is_empty() { "" } else { "/" };
