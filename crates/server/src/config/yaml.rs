@@ -103,23 +103,33 @@ impl Node {
         }
     }
 
+    /// Everything is text, as it was typed, and what is empty is not there; below `as_typed` it stays what it is, unless that
+    /// stands below `texts`.
+    pub(crate) fn spell_out_except(&mut self, texts: &[&str], as_typed: &[&str]) {
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|n| n.spell_out_except(texts, as_typed)),
+            Value::Map(pairs) => {
+                pairs.retain(|(_, n)| n.value != Value::Null);
+                for (key, node) in pairs {
+                    if texts.contains(&key.text.as_str()) {
+                        node.spell_out();
+                    } else if !as_typed.contains(&key.text.as_str()) {
+                        node.spell_out_except(texts, as_typed);
+                    }
+                }
+            }
+            _ => node_as_text(self),
+        }
+    }
+
     fn spell_out(&mut self) {
         match &mut self.value {
             Value::List(items) => items.iter_mut().for_each(Node::spell_out),
             Value::Map(pairs) => {
-                for (_, node) in pairs {
-                    node.spell_out();
-                    // A label without a value is an empty one.
-                    if node.value == Value::Null {
-                        node.value = Value::Text(String::new());
-                    }
-                }
+                pairs.retain(|(_, n)| n.value != Value::Null);
+                pairs.iter_mut().for_each(|(_, n)| n.spell_out());
             }
-            _ => {
-                if let Some(text) = self.spelling() {
-                    self.value = Value::Text(text);
-                }
-            }
+            _ => node_as_text(self),
         }
     }
 
@@ -134,6 +144,12 @@ impl Node {
 fn move_beside(file: &mut String, base: &Path) {
     if !file.is_empty() {
         *file = base.join(&*file).display().to_string();
+    }
+}
+
+fn node_as_text(node: &mut Node) {
+    if let Some(text) = node.spelling() {
+        node.value = Value::Text(text);
     }
 }
 

@@ -266,7 +266,7 @@ mod tests {
                 let text = format!("global: {{ scrape_protocols: {protocols} }}\n{jobs}");
                 let root = crate::config::yaml::parse(&text).unwrap();
                 let mut notes = Diagnostics::new("prometheus.yml");
-                read(&root, &mut Config::default(), &mut notes);
+                read(&root, &mut Config::default(), &[], &mut notes);
                 let said: Vec<String> = notes.found.iter().map(|d| d.message.clone()).collect();
                 assert_eq!(said.len(), usize::from(!expect.is_empty()), "{said:?}");
                 assert!(said.iter().all(|s| s.contains(expect)), "{said:?}");

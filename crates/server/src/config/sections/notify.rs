@@ -25,32 +25,57 @@ const VERBATIM: [&str; 6] = [
     "templates",
 ];
 
-/// Where text stands that may look like something else, as it was typed: a tier 2, a password 0123.
-const TEXTS: [&str; 24] = [
-    "api_key",
-    "api_secret",
-    "api_token",
-    "channel",
-    "credentials",
+/// Below these everything is text, whatever the names of the labels are.
+const TEXTS: [&str; 11] = [
     "details",
     "equal",
     "group_by",
+    "headers",
     "labels",
     "match",
     "match_re",
-    "name",
-    "password",
-    "receiver",
-    "routing_key",
-    "service_key",
-    "smtp_auth_password",
     "source_match",
     "source_match_re",
     "target_match",
     "target_match_re",
-    "token",
-    "user_key",
-    "username",
+];
+
+/// Numbers, truth values, and what goes out as it was typed. All else is text, whatever it looks like: a tier 2, a title 5.
+const AS_TYPED: [&str; 33] = [
+    "actions",
+    "attachments",
+    "changes",
+    "chat_id",
+    "continue",
+    "disable_notifications",
+    "enable_http2",
+    "enabled",
+    "follow_redirects",
+    "force_implicit_tls",
+    "graph",
+    "groups",
+    "implicit_tls",
+    "insecure_skip_verify",
+    "jira_configs",
+    "link_names",
+    "max_alerts",
+    "message_thread_id",
+    "monospace",
+    "proxy_from_environment",
+    "repeat",
+    "require_tls",
+    "send_resolved",
+    "short",
+    "short_fields",
+    "smtp_force_implicit_tls",
+    "smtp_require_tls",
+    "sns_configs",
+    "tracing",
+    "update_alerts",
+    "update_message",
+    "wechat_configs",
+    // Of Pushover; the HTML of a mail is never a number.
+    "html",
 ];
 
 pub(super) fn read(
@@ -58,13 +83,16 @@ pub(super) fn read(
     external_url: &str,
     notes: &mut Diagnostics,
 ) -> (Arc<NotifyConfig>, String) {
-    let section = map.node("notify");
+    let is_given = |node: &&Node| node.value != Value::Null;
+    let section = map.node("notify").filter(is_given);
     let mut is_there = section.is_some();
     let mut whole = section
         .cloned()
         .unwrap_or(Node::new(Value::Map(Vec::new()), Position::default()));
     for key in VERBATIM {
-        let Some(node) = map.node(key) else { continue };
+        let Some(node) = map.node(key).filter(is_given) else {
+            continue;
+        };
         if section.is_some_and(|s| has_key(s, key)) {
             let message = format!("notify: has {key}, too, and it would be dropped");
             notes.error_with_hint(
@@ -87,7 +115,7 @@ pub(super) fn read(
     if !is_there {
         return quiet();
     }
-    whole.keep_spelling(&TEXTS);
+    whole.spell_out_except(&TEXTS, &AS_TYPED);
     let mut json = to_json(&whole);
     spell_out(&mut json);
     resolve((&whole, "notify"), json, external_url, notes)
@@ -100,7 +128,7 @@ fn has_key(node: &Node, key: &str) -> bool {
 /// A whole alertmanager.yml: nobody judges here, and what is told comes from others.
 pub(crate) fn read_alertmanager(root: &Node, external_url: &str, notes: &mut Diagnostics) -> AlertingConfig {
     let mut root = root.clone();
-    root.keep_spelling(&TEXTS);
+    root.spell_out_except(&TEXTS, &AS_TYPED);
     let mut json = to_json(&root);
     stand_beside(&mut json, (&base_dir(notes), false));
     let (notify, notify_shown) = resolve((&root, ""), json, external_url, notes);
@@ -335,7 +363,8 @@ fn template_texts(text: &str, notes: &mut Diagnostics) -> Result<Vec<(String, St
 }
 
 /// Endings of keys whose values are never shown.
-const SECRET_ENDINGS: [&str; 7] = [
+const SECRET_ENDINGS: [&str; 8] = [
+    "token_id",
     "url",
     "key",
     "token",
@@ -378,13 +407,14 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let mut value = serde_json::json!({
-            "receivers": [{ "name": "x", "slack_configs": [{ "api_url": "https://u:p@s/path", "channel": "#c", "app_token": "xoxb" }] }]
+            "receivers": [{ "name": "x", "slack_configs": [{ "api_url": "https://u:p@s/path", "channel": "#c", "app_token": "xoxb", "token_id": "t1" }] }]
         });
         redact(&mut value);
         let slack = &value["receivers"][0]["slack_configs"][0];
         assert_eq!(slack["api_url"], "https://s/<secret>");
         assert_eq!(slack["channel"], "#c");
         assert_eq!(slack["app_token"], "<secret>");
+        assert_eq!(slack["token_id"], "<secret>");
     }
 
     #[test]
@@ -545,6 +575,26 @@ mod tests {
                 "receivers notify: has receivers, too, and it would be dropped",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_empty_is_absent_and_what_looks_like_a_number_is_text() {
+        let yaml = "route:\n  receiver: 5\n  routes:\n  match:\ninhibit_rules:\ntemplates:\nreceivers:\n\
+                    - name: 5\n  webhook_configs:\n  - {url: 'http://a/', timeout: 0, send_resolved: , http_config: {http_headers: {A: {values: [1.10]}}}}\n\
+                    \x20 slack_configs:\n  - {api_url: 'http://a/', channel: '#c', title: 5, color: 123456, fields: null, short_fields: true}\n\
+                    time_intervals:\n- {name: t, time_intervals: [{years: [2020], months: [1]}]}\n";
+        let indented = yaml.lines().map(|l| format!("  {l}\n")).collect::<String>();
+        let loaded = crate::config::load_text("lapwing.yml", &format!("notify:\n{indented}"), &|_| None);
+        assert!(
+            loaded.diagnostics.iter().all(|d| !d.message.contains("invalid")),
+            "{:#?}",
+            loaded.diagnostics
+        );
+        assert!(loaded.config.is_some(), "{:#?}", loaded.diagnostics);
+        let mut notes = Diagnostics::new("alertmanager.yml");
+        let read = read_alertmanager(&parse(yaml).unwrap(), "", &mut notes);
+        assert_eq!(read.paging.notify.route.receiver, "5");
+        assert!(read.notify_shown.contains("123456"), "{}", read.notify_shown);
     }
 
     #[test]
