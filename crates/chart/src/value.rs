@@ -57,7 +57,11 @@ impl Unit {
         }
         let (divisor, suffix) = self.scale(value.abs());
         let scaled = value / divisor;
+        let is_share = matches!(self, Unit::Ratio | Unit::Percent);
+        let missing = 100.0 - scaled;
         let digits = match scaled.abs() {
+            // What is not whole never reads as 100 %, but tells two digits of what is missing. Less than 1e-10 is the noise of a sum.
+            _ if is_share && scaled >= 99.95 && missing >= 1e-10 => (1.0 - missing.log10().floor()) as usize,
             a if a >= 100.0 || a == 0.0 => 0,
             a if a >= 10.0 => 1,
             a if a >= 1.0 => 2,
@@ -157,6 +161,11 @@ mod tests {
             (Unit::Seconds, 5400.0, "90 min"),
             (Unit::Bytes, 1536.0, "1.5 KiB"),
             (Unit::Ratio, 0.125, "12.5 %"),
+            (Unit::Ratio, 1.0, "100 %"),
+            (Unit::Ratio, 0.99964, "99.964 %"),
+            (Unit::Ratio, 0.9994, "99.9 %"),
+            (Unit::Ratio, 1.0 - 1e-15, "100 %"),
+            (Unit::Percent, 99.97, "99.97 %"),
             (Unit::None, f64::NAN, "–"),
             (Unit::None, f64::INFINITY, "∞"),
         ] {

@@ -27,7 +27,7 @@ export function merge(active: ActiveAlert[], managed: GettableAlert[]): Entry[] 
   const entries = active.filter((alert) => alert.state !== 'inactive').map((alert): Entry => {
     const also = known.get(keyOf(alert.labels))
     known.delete(keyOf(alert.labels))
-    return entry(alert.labels, alert.annotations, alert.state as 'firing' | 'pending', alert.activeAt ?? '', alert.value, also)
+    return entry(alert.labels, alert.annotations, alert.state as 'firing' | 'pending', alert.activeAt ?? '', alert.value === '' ? null : alert.value, also)
   })
   for (const alert of known.values()) entries.push(entry(alert.labels, alert.annotations, 'firing', alert.startsAt, null, alert))
   return entries.sort(severityFirst)
@@ -42,6 +42,20 @@ function entry(labels: Labels, annotations: Labels, raw: 'firing' | 'pending', s
     value: value === null ? null : Number(value), silencedBy, inhibitedBy, receivers: (also?.receivers ?? []).map((r) => r.name), ackedBy: also?.ackedBy ?? null,
     managedId: also?.fingerprint ?? null,
   }
+}
+
+/** `quiet`: a silence or another alert keeps it from anybody's ears. `sent`: no rule here fires it, another server sent it. */
+export type OpenAlert = ActiveAlert & { quiet: boolean; sent?: boolean }
+
+/** What the pages count as open: the alerts of the rules here, and those that others sent. */
+export function openAlerts(active: ActiveAlert[], managed: GettableAlert[]): OpenAlert[] {
+  const known = new Map(managed.map((alert) => [keyOf(alert.labels), alert]))
+  const isQuiet = (alert: GettableAlert | undefined) => alert?.status.state === 'suppressed'
+  const ours = active.map((alert) => ({ ...alert, quiet: isQuiet(known.get(keyOf(alert.labels))) }))
+  for (const alert of active) known.delete(keyOf(alert.labels))
+  const sent = [...known.values()].map((alert): OpenAlert => (
+    { labels: alert.labels, annotations: alert.annotations, state: 'firing', activeAt: alert.startsAt, value: '', quiet: isQuiet(alert), sent: true }))
+  return [...ours, ...sent]
 }
 
 export function severityFirst(a: Entry, b: Entry): number {

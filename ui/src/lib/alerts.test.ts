@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { exactMatchers, matcherText, matches, parseFilter, passes, severityOf } from './alerts'
-import { merge } from './alertlist'
+import { merge, openAlerts } from './alertlist'
 
 const CHAT = { alertname: 'HighLatency', severity: 'critical', model: 'chat' }
 
@@ -42,4 +42,17 @@ test('both APIs become one list, worst first, silenced last', () => {
     [managed('s', 'critical', ['id']), managed('other', 'info', [])],
   )
   expect(list.map((e) => [e.labels.alertname, e.state])).toEqual([['c', 'firing'], ['w', 'firing'], ['other', 'firing'], ['p', 'pending'], ['s', 'silenced']])
+})
+
+test('alerts that others sent are open like those of the rules here, each once', () => {
+  const labels = { alertname: 'Slow', model: 'chat' }
+  const sent = (alertname: string, state: 'active' | 'suppressed') => ({
+    fingerprint: alertname, labels: { model: 'chat', alertname }, annotations: { summary: 'x' }, startsAt: '2026-11-21T02:00:00Z', endsAt: '', updatedAt: '', receivers: [],
+    status: { state, silencedBy: [], inhibitedBy: [], mutedBy: [] },
+  })
+  const all = openAlerts([{ labels, annotations: {}, state: 'pending', value: '3' }], [sent('Slow', 'active'), sent('Remote', 'active'), sent('Hushed', 'suppressed')])
+  expect(all.map((a) => [a.labels.alertname, a.state, a.quiet, a.sent ?? false])).toEqual([
+    ['Slow', 'pending', false, false], ['Remote', 'firing', false, true], ['Hushed', 'firing', true, true],
+  ])
+  expect(merge(all, []).find((e) => e.labels.alertname === 'Remote')).toMatchObject({ value: null, sinceMs: Date.parse('2026-11-21T02:00:00Z') })
 })

@@ -12,7 +12,9 @@ test.each([
 
 test.each([
   [0.05, 'ratio', '5 %'], [93, 'percent', '93 %'], [1536, 'bytes', '1.5 KiB'], [2 ** 40, 'bytes/s', '1 TiB/s'], [12, 'per-second', '12/s'], [1, 'bool', 'yes'],
-  [71.23, 'celsius', '71.2 °C'], [null, 'ratio', '–'],
+  [71.23, 'celsius', '71.2 °C'],
+  [1, 'ratio', '100 %'], [0.99964, 'ratio', '99.964 %'], [0.9999, 'ratio', '99.99 %'], [0.9995, 'ratio', '99.95 %'], [0.9994, 'ratio', '99.9 %'], [0.99999912, 'ratio', '99.999912 %'],
+  [1 - 1e-15, 'ratio', '100 %'], [99.97, 'percent', '99.97 %'], [1.25, 'ratio', '125 %'], [null, 'ratio', '–'],
 ] as const)('%s as %s', (value, unit, expected) => expect(formatUnit(value, unit)).toBe(expected))
 
 test.each([

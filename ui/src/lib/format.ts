@@ -75,15 +75,23 @@ function pair(seconds: number, big: number, bigName: string, small: number, smal
   return rest ? `${whole}${bigName} ${rest}${smallName}` : `${whole}${bigName}`
 }
 
+/** Percent: what is not whole never reads as 100, but tells two digits of what is missing. Less than 1e-10 is the noise of a sum. */
+function percent(value: number): string {
+  const missing = 100 - value
+  const isNearly = value >= 99.95 && missing >= 1e-10
+  const text = isNearly ? value.toFixed(1 - Math.floor(Math.log10(missing))).replace(/0+$/, '') : digits(value)
+  return `${sign(text)} %`
+}
+
 export function formatUnit(value: number | null | undefined, unit: Unit): string {
   if (value === null || value === undefined) return ABSENT
   const odd = special(value)
   if (odd) return odd
   switch (unit) {
     case 'ratio':
-      return `${sign(digits(value * 100))} %`
+      return percent(value * 100)
     case 'percent':
-      return `${sign(digits(value))} %`
+      return percent(value)
     case 'bytes':
       return scaled(value, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'], ' ')
     case 'bytes/s':

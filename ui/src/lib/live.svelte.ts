@@ -46,6 +46,8 @@ class Live {
     source.onerror = () => {
       // The browser tries again by itself where the stream broke, but not where it was refused.
       this.connected = false
+      // A stream that breaks is the first sign of a server that went away, long before the next tick.
+      link.failed('unreachable', 'the server does not answer')
       if (source.readyState !== EventSource.CLOSED) return
       this.#close()
       setTimeout(() => { if (!view.paused && view.live && link.up) this.#open() }, AGAIN_MS * 6)

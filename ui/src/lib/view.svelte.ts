@@ -1,8 +1,9 @@
 // The time that the page shows. `view.now` moves with the refresh; everything that asks the server depends on it.
 
 import { link } from './api/link.svelte'
+import { prefs } from './prefs.svelte'
 import { router } from './router.svelte'
-import { DEFAULT_RANGE, align, isLive, rateWindow, resolve, stepSeconds, type Range } from './time/range'
+import { DEFAULT_RANGE, align, isLive, isReadable, rateWindow, resolve, stamp, stepSeconds, type Range } from './time/range'
 
 export const REFRESHES: { label: string; value: string; ms: number }[] = [
   { label: 'paused', value: 'off', ms: 0 },
@@ -20,12 +21,14 @@ class View {
   // Texts, so that another change of the address does not look like another range and ask everything again.
   #from = $derived(router.get('from') ?? DEFAULT_RANGE.from)
   #to = $derived(router.get('to') ?? DEFAULT_RANGE.to)
-  range = $derived<Range>({ from: this.#from, to: this.#to })
+  #readable = $derived(isReadable({ from: this.#from, to: this.#to }, this.now, prefs.zone))
+  /** What cannot be read is the default, under its own name. */
+  range = $derived<Range>(this.#readable ? { from: this.#from, to: this.#to } : DEFAULT_RANGE)
   refresh = $derived(router.get('refresh') ?? DEFAULT_REFRESH)
   refreshMs = $derived(REFRESHES.find((r) => r.value === this.refresh)?.ms ?? 15_000)
   paused = $derived(this.refreshMs === 0)
   live = $derived(isLive(this.range))
-  #raw = $derived(resolve(this.range, this.now))
+  #raw = $derived(resolve(this.range, this.now, prefs.zone))
   step = $derived(stepSeconds(this.#raw))
   span = $derived(align(this.#raw, this.step))
   window = $derived(rateWindow(this.step))
@@ -42,7 +45,7 @@ class View {
 
   /** Zoom to a brushed piece of a chart; shorter than one second is a slip of the hand. */
   zoom(start: number, end: number) {
-    if (end - start >= 1000) this.setRange({ from: String(Math.round(start)), to: String(Math.round(end)) })
+    if (end - start >= 1000) this.setRange({ from: stamp(start), to: stamp(end) })
   }
 
   goBack() {

@@ -34,7 +34,14 @@ test.each([
   [[], {}, true, 'ok'], [[alert('critical')], {}, true, 'critical'], [[alert('warning')], {}, true, 'warning'], [[alert('warning', 'pending')], {}, true, 'pending'],
   [[], {}, false, 'silent'], [[], { waiting: 3, running: 0 }, true, 'stuck'], [[alert('info')], {}, true, 'info'], [[alert('info')], {}, false, 'silent'],
   [[], {}, 'asking', '…'], [[], {}, 'failed', 'unknown'], [[alert('critical')], {}, 'failed', 'critical'],
+  [[], { health: 3 }, true, 'critical'], [[], { health: 2 }, true, 'unhealthy'], [[], { health: 1 }, true, 'degraded'], [[], { health: 0 }, true, 'ok'], [[], { health: -1 }, true, 'ok'],
+  [[alert('warning')], { health: 3 }, true, 'critical'], [[alert('info')], { health: 1 }, true, 'degraded'], [[alert('warning')], { health: 1 }, true, 'warning'],
 ] as const)('the state of a model', (alerts, facts, seen, word) => expect(judge('m', facts, [...alerts], seen).word).toBe(word))
+
+test('a model that its checks find critical stands with the worst', () => {
+  const rows = [judge('a', { errors: 0.5 }, [], true), judge('b', { health: 3 }, [], true), judge('c', {}, [], false)].sort(worstFirst)
+  expect(rows.map((r) => [r.name, r.tone])).toEqual([['b', 'crit'], ['c', 'warn'], ['a', 'ok']])
+})
 
 test('nothing is fine before alerts and figures are there', () => {
   expect([seenOf(true, [], false), seenOf(false, [], true), seenOf(undefined, [], false), seenOf(true, undefined, false), seenOf(undefined, [], true), seenOf(true, undefined, true)])

@@ -1,5 +1,6 @@
 // Stretches of time with one state each, out of samples on a grid. Pure.
 
+import { severityOf } from '../alerts'
 import type { Line } from '../api/prom'
 import type { Span } from '../time/range'
 import type { Tone } from '../../ui/State.svelte'
@@ -36,7 +37,7 @@ export function ofThresholds(line: Line, span: Span, step: number, say: (value: 
 
 /** The worst alert that fired at each point, of series of `ALERTS`. Where nothing at all was measured, that is said. */
 export function ofAlerts(firing: Line[], measured: Line | undefined, span: Span, step: number): Stretch[] {
-  const rank = (line: Line) => (/^(critical|page|error)$/.test(line.labels.severity ?? '') ? 2 : 1)
+  const rank = (line: Line) => (severityOf(line.labels).tone === 'crit' ? 2 : 1)
   const by = new Map<number, number>()
   for (const line of firing) for (const t of line.times) by.set(Math.round(t), Math.max(by.get(Math.round(t)) ?? 0, rank(line)))
   const seen = new Set((measured?.times ?? []).map(Math.round))

@@ -5,7 +5,8 @@ import { severityOf } from '../alerts'
 import type { Tone } from '../../ui/State.svelte'
 import type { FactId } from './facts'
 
-export type Facts = Partial<Record<FactId, number>>
+/** `health`: the value of `lapwing_health_state`, where Lapwing checks the model. */
+export type Facts = Partial<Record<FactId | 'health', number>>
 export type ModelRow = {
   name: string
   tone: Tone
@@ -28,20 +29,28 @@ export function seenOf(has: boolean | undefined, alerts: unknown, failed: boolea
   return has !== undefined && alerts !== undefined ? has : failed ? 'failed' : 'asking'
 }
 
-/** Only what is measured or has been judged decides: alerts, silence of the source, requests that wait while none runs. */
+/** Values of `lapwing_health_state`; one more than unhealthy is critical. */
+const HEALTHY = 0
+const DEGRADED = 1
+const UNHEALTHY = 2
+
+/** Only what is measured or has been judged decides: alerts, the checks of its health, silence of the source, requests that wait while none runs. */
 export function judge(name: string, facts: Facts, alerts: ActiveAlert[], seen: Seen): ModelRow {
   const all = alertsOf(name, alerts).sort((a, b) => severityOf(a.labels).rank - severityOf(b.labels).rank)
   const firing = all.filter((alert) => alert.state === 'firing')
   // What fires stands before what is about to, and the worst of each first.
   const mine = [...firing, ...all.filter((alert) => alert.state !== 'firing')]
   const worst = firing[0]
+  const health = facts.health ?? HEALTHY
   const row = (tone: Tone, word: string, why: string, order: number): ModelRow => ({ name, tone, word, why, facts, alerts: mine, order })
   if (worst) {
     const severity = severityOf(worst.labels)
     const why = firing.map((alert) => alert.labels.alertname ?? '').join(', ')
     if (severity.tone === 'crit') return row('crit', severity.name, why, 0)
-    if (severity.tone === 'warn') return row('warn', severity.name, why, 2)
+    if (severity.tone === 'warn' && !(health >= UNHEALTHY)) return row('warn', severity.name, why, 2)
   }
+  if (health >= UNHEALTHY) return row('crit', health > UNHEALTHY ? 'critical' : 'unhealthy', 'its checks say so', 0)
+  if (health >= DEGRADED) return row('warn', 'degraded', 'its checks say so', 2)
   if (seen === 'failed') return row('none', 'unknown', 'the server did not tell', 4)
   if (seen === 'asking') return row('none', '…', 'being asked', 5)
   if (!seen) return row('warn', 'silent', 'no sample for 5 minutes', 1)

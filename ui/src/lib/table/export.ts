@@ -6,6 +6,14 @@ export type Row = Record<string, Cell>
 /** A table that can leave: its columns in their order, and what stands below them. */
 export type Sheet = { columns: string[]; rows: Row[] }
 
+/** What a column says of a row in a file: words instead of ranks, moments as ISO times. A time that never was is absent. */
+export function said<T>(column: { value: (row: T) => Cell; says?: (row: T) => Cell; time?: boolean }, row: T): Cell {
+  if (column.says) return column.says(row)
+  const value = column.value(row)
+  if (!column.time) return value
+  return typeof value === 'number' && value > 0 ? new Date(value).toISOString() : null
+}
+
 export function save(kind: 'csv' | 'json', name: string, { columns, rows }: Sheet) {
   if (kind === 'csv') download(`${name}.csv`, new Blob([toCsv(columns, rows)], { type: 'text/csv' }))
   else download(`${name}.json`, new Blob([toJson(columns, rows)], { type: 'application/json' }))

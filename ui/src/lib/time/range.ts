@@ -1,5 +1,7 @@
 // Time ranges as people type them: `now`, `now-1h`, an ISO time or epoch milliseconds. Pure: `now` is a parameter.
 
+import type { Zone } from '../format'
+
 export type Range = { from: string; to: string }
 export type Span = { start: number; end: number }
 
@@ -37,8 +39,8 @@ export function parseDuration(text: string): number | null {
   return total <= DURATION_MAX_MS ? total : null
 }
 
-/** One end of a range in epoch milliseconds, or null when the text means nothing. */
-export function parseTime(text: string, now: number): number | null {
+/** One end of a range in epoch milliseconds, or null when the text means nothing. A time that names no zone is one of `zone`. */
+export function parseTime(text: string, now: number, zone: Zone): number | null {
   const trimmed = text.trim()
   if (trimmed === 'now') return now
   const relative = /^now\s*([-+])\s*(\S+)$/.exec(trimmed)
@@ -49,16 +51,32 @@ export function parseTime(text: string, now: number): number | null {
   if (/^\d{12,14}$/.test(trimmed)) return Number(trimmed)
   if (/^\d{9,11}(\.\d+)?$/.test(trimmed)) return Number(trimmed) * 1000
   if (!/^\d{4}-\d{2}-\d{2}/.test(trimmed)) return null
-  const parsed = Date.parse(trimmed.replace(/^(\d{4}-\d{2}-\d{2}) (?=\d)/, '$1T'))
+  // A day alone would be taken for one of UTC, a time without its zone for one of the browser.
+  const [day, hour = '00:00'] = trimmed.split(/[T\s]\s*(?=\d)/)
+  const named = /(?:Z|[-+]\d{2}:?\d{2})$/i.test(hour)
+  const parsed = Date.parse(`${day}T${hour}${named || zone === 'local' ? '' : 'Z'}`)
   return Number.isNaN(parsed) ? null : parsed
 }
 
+/** A moment as the address holds it: epoch milliseconds, or where those would be taken for seconds, an ISO time. */
+export function stamp(ms: number): string {
+  const whole = Math.round(ms)
+  return /^\d{12,14}$/.test(String(whole)) ? String(whole) : new Date(whole).toISOString()
+}
+
+function read(range: Range, now: number, zone: Zone): Span | null {
+  const start = parseTime(range.from, now, zone)
+  const end = parseTime(range.to, now, zone)
+  return start === null || end === null || start >= end ? null : { start, end }
+}
+
+export function isReadable(range: Range, now: number, zone: Zone): boolean {
+  return read(range, now, zone) !== null
+}
+
 /** Milliseconds of both ends; a range that cannot be read falls back to the last hour. */
-export function resolve(range: Range, now: number): Span {
-  const start = parseTime(range.from, now)
-  const end = parseTime(range.to, now)
-  if (start === null || end === null || start >= end) return { start: now - 3_600_000, end: now }
-  return { start, end }
+export function resolve(range: Range, now: number, zone: Zone): Span {
+  return read(range, now, zone) ?? { start: now - 3_600_000, end: now }
 }
 
 /** Whether the range moves with the clock. */
@@ -66,11 +84,14 @@ export function isLive(range: Range): boolean {
   return range.to.startsWith('now')
 }
 
-export function describe(range: Range, format: (ms: number) => string): string {
+export function describe(range: Range, zone: Zone, format: (ms: number) => string): string {
   const preset = PRESETS.find((p) => p.from === range.from)
   if (preset && range.to === 'now') return `Last ${preset.label}`
   if (range.to === 'now' && /^now-\S+$/.test(range.from)) return `Last ${range.from.slice(4)}`
-  const part = (text: string) => (/^\d{9,14}$/.test(text) || /^\d{4}-/.test(text) ? format(parseTime(text, 0) ?? 0) : text)
+  const part = (text: string) => {
+    const at = text.startsWith('now') ? null : parseTime(text, 0, zone)
+    return at === null ? text : format(at)
+  }
   return `${part(range.from)} – ${part(range.to)}`
 }
 
@@ -97,5 +118,5 @@ export function rateWindow(step: number): string {
 export function zoomOut(span: Span, now: number): Range {
   const width = span.end - span.start
   const end = Math.min(now, span.end + width / 2)
-  return { from: String(Math.round(end - width * 2)), to: end >= now ? 'now' : String(Math.round(end)) }
+  return { from: stamp(end - width * 2), to: end >= now ? 'now' : stamp(end) }
 }

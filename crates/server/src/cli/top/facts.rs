@@ -1,6 +1,8 @@
 //! What the screen shows, asked over the same API as the web UI.
 
+use lapwing_types::HealthState;
 use serde::Deserialize;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ pub(super) struct Facts {
     pub(super) server: String,
     /// Worst first.
     pub(super) models: Vec<Model>,
+    /// What fires before what is silenced, worst first, the newest first.
     pub(super) alerts: Vec<Alert>,
     pub(super) hosts: Vec<Host>,
 }
@@ -57,6 +60,11 @@ pub(super) struct Host {
     pub(super) load: Option<f64>,
 }
 
+/// Models of which a sample came of late, also where nobody asks them anything.
+const FRESH: &str = "count by (model) ({model!=\"\", __name__!~\"ALERTS|ALERTS_FOR_STATE\"})";
+const FRESH_NAMED: &str = "count by (model_name) ({model_name!=\"\", __name__!~\"ALERTS|ALERTS_FOR_STATE\"})";
+/// What Lapwing's own checks of the models say.
+const HEALTH: &str = "max by (model) (lapwing_health_state{scope=\"model\"})";
 /// Each brings the model's name to the label `model`: vLLM, SGLang, Triton, and Lapwing's own.
 const TRAFFIC: &str = "label_replace(sum by (model_name) (rate(vllm:request_success_total[2m])), \"model\", \"$1\", \"model_name\", \"(.*)\") \
     or label_replace(sum by (model_name) (rate(sglang:num_requests_total[2m])), \"model\", \"$1\", \"model_name\", \"(.*)\") \
@@ -97,6 +105,8 @@ struct ListedAlert {
     #[serde(default)]
     annotations: BTreeMap<String, String>,
     status: ListedStatus,
+    #[serde(default, rename = "startsAt")]
+    starts_at: String,
 }
 
 #[derive(Deserialize)]
@@ -174,26 +184,15 @@ pub(super) async fn ask(url: &str, token: Option<&str>) -> Result<Facts, AskErro
     let server = Server { client, url, token };
     let listed: Vec<ListedAlert> = server.get("/api/v2/alerts", &[]).await?;
     let now_s = lapwing::Clock::system().now_ms() as f64 / 1000.0;
-    let traffic = server.by(TRAFFIC, "model").await?;
-    let errors = server.by(ERRORS, "model").await?;
-    let p95 = server.by(P95, "model").await?;
-    let past = server.past(now_s).await?;
-    let mut models: Vec<Model> = names(&traffic, &listed)
-        .into_iter()
-        .map(|name| Model {
-            traffic: traffic.get(&name).copied(),
-            errors: errors.get(&name).copied(),
-            p95_s: p95.get(&name).copied(),
-            past: past.get(&name).cloned().unwrap_or_default(),
-            is_failing: listed.iter().any(|a| is_about(a, &name) && is_critical(a)),
-            because: because(&listed, &name),
-            name,
-        })
-        .collect();
-    models.sort_by(|a, b| {
-        let rank = |m: &Model| (!m.is_failing, m.because.is_empty());
-        rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
-    });
+    let measured = Measured {
+        traffic: server.by(TRAFFIC, "model").await?,
+        errors: server.by(ERRORS, "model").await?,
+        p95: server.by(P95, "model").await?,
+        health: server.by(HEALTH, "model").await?,
+        past: server.past(now_s).await?,
+    };
+    let mut fresh = server.by(FRESH, "model").await?;
+    fresh.extend(server.by(FRESH_NAMED, "model_name").await?);
     let (cpu, memory, load) = (
         server.by(CPU, "instance").await?,
         server.by(MEMORY, "instance").await?,
@@ -207,18 +206,100 @@ pub(super) async fn ask(url: &str, token: Option<&str>) -> Result<Facts, AskErro
     });
     Ok(Facts {
         server: url.to_owned(),
-        models,
+        models: models(&measured, fresh.into_keys(), &listed),
         hosts: hosts.collect(),
-        alerts: listed.iter().map(shown).collect(),
+        alerts: alerts(&listed),
     })
 }
 
-fn names(traffic: &BTreeMap<String, f64>, alerts: &[ListedAlert]) -> Vec<String> {
-    let mut names: Vec<String> = traffic.keys().cloned().collect();
-    names.extend(alerts.iter().filter_map(|a| a.labels.get("model").cloned()));
+/// By the names of the models.
+#[derive(Default)]
+struct Measured {
+    traffic: BTreeMap<String, f64>,
+    errors: BTreeMap<String, f64>,
+    p95: BTreeMap<String, f64>,
+    health: BTreeMap<String, f64>,
+    past: BTreeMap<String, Vec<f64>>,
+}
+
+/// All that send samples, are checked or are named by an alert; worst first.
+fn models(measured: &Measured, fresh: impl Iterator<Item = String>, listed: &[ListedAlert]) -> Vec<Model> {
+    let mut names: Vec<String> = fresh.collect();
+    names.extend(measured.traffic.keys().chain(measured.health.keys()).cloned());
+    let labels = ["model", "model_name"];
+    let named = |a: &ListedAlert| labels.map(|l| a.labels.get(l).filter(|v| !v.is_empty()).cloned());
+    names.extend(listed.iter().flat_map(named).flatten());
     names.sort();
     names.dedup();
-    names
+    let mut models: Vec<Model> = names
+        .into_iter()
+        .map(|name| model(name, measured, listed))
+        .collect();
+    models.sort_by(|a, b| {
+        let rank = |m: &Model| (!m.is_failing, m.because.is_empty());
+        rank(a).cmp(&rank(b)).then_with(|| a.name.cmp(&b.name))
+    });
+    models
+}
+
+fn model(name: String, measured: &Measured, listed: &[ListedAlert]) -> Model {
+    let health = measured.health.get(&name).copied();
+    let is_at_least = |state: HealthState| health.is_some_and(|v| v >= state.value());
+    let states = [
+        HealthState::Critical,
+        HealthState::Unhealthy,
+        HealthState::Degraded,
+    ];
+    let unwell = states.into_iter().find(|state| is_at_least(*state));
+    let mut because = because(listed, &name);
+    because.extend(unwell.map(|state| format!("its checks: {}", state.as_str())));
+    Model {
+        traffic: measured.traffic.get(&name).copied(),
+        errors: measured.errors.get(&name).copied(),
+        p95_s: measured.p95.get(&name).copied(),
+        past: measured.past.get(&name).cloned().unwrap_or_default(),
+        is_failing: unwell.is_some_and(HealthState::is_failing)
+            || listed.iter().any(|a| is_about(a, &name) && is_critical(a)),
+        because,
+        name,
+    }
+}
+
+/// As in the web UI: from 0, the worst, to 5. One that nobody knows stands between warnings and what only informs.
+pub(super) fn severity_rank(severity: &str) -> u8 {
+    match severity.to_lowercase().as_str() {
+        "page" | "emergency" | "critical" => 0,
+        "error" | "high" => 1,
+        "warning" | "warn" | "medium" | "ticket" => 2,
+        "info" | "low" => 4,
+        "none" => 5,
+        _ => 3,
+    }
+}
+
+/// What somebody is called for.
+pub(super) fn is_failing(severity: &str) -> bool {
+    severity_rank(severity) <= 1
+}
+
+fn alerts(listed: &[ListedAlert]) -> Vec<Alert> {
+    let mut rows: Vec<&ListedAlert> = listed.iter().collect();
+    rows.sort_by_cached_key(|alert| {
+        let severity = alert.labels.get("severity").map_or("", String::as_str);
+        let since = alert.starts_at.parse::<jiff::Timestamp>().ok();
+        let name = alert.labels.get("alertname").cloned();
+        (
+            is_suppressed(alert),
+            severity_rank(severity),
+            Reverse(since),
+            name,
+        )
+    });
+    rows.into_iter().map(shown).collect()
+}
+
+fn is_suppressed(alert: &ListedAlert) -> bool {
+    alert.status.state == "suppressed"
 }
 
 fn is_about(alert: &ListedAlert, name: &str) -> bool {
@@ -228,10 +309,7 @@ fn is_about(alert: &ListedAlert, name: &str) -> bool {
 }
 
 fn is_critical(alert: &ListedAlert) -> bool {
-    matches!(
-        alert.labels.get("severity").map(String::as_str),
-        Some("critical" | "page" | "error")
-    )
+    alert.labels.get("severity").is_some_and(|s| is_failing(s))
 }
 
 fn because(alerts: &[ListedAlert], name: &str) -> Vec<String> {
@@ -250,6 +328,66 @@ fn shown(alert: &ListedAlert) -> Alert {
         name: label("alertname"),
         about: about.unwrap_or_default(),
         summary: alert.annotations.get("summary").cloned().unwrap_or_default(),
-        is_suppressed: alert.status.state == "suppressed",
+        is_suppressed: is_suppressed(alert),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(name: &str, severity: &str, state: &str, starts_at: &str, model: &str) -> ListedAlert {
+        let labels = [("alertname", name), ("severity", severity), ("model_name", model)];
+        ListedAlert {
+            labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            annotations: BTreeMap::new(),
+            status: ListedStatus {
+                state: state.to_owned(),
+            },
+            starts_at: starts_at.to_owned(),
+        }
+    }
+
+    #[test]
+    fn alerts_stand_worst_first_and_what_is_silenced_last() {
+        let (early, late) = ("2026-11-21T02:00:00Z", "2026-11-21T03:00:00.5Z");
+        let listed = [
+            alert("hushed", "critical", "suppressed", late, ""),
+            alert("info", "info", "active", late, ""),
+            alert("old", "critical", "active", early, ""),
+            alert("warned", "warning", "active", late, ""),
+            alert("new", "emergency", "active", late, ""),
+            alert("odd", "purple", "active", late, ""),
+        ];
+        let names: Vec<String> = alerts(&listed).into_iter().map(|a| a.name).collect();
+        assert_eq!(names, ["new", "old", "warned", "odd", "info", "hushed"]);
+    }
+
+    #[test]
+    fn a_model_is_as_bad_as_its_worst_alert_or_its_checks() {
+        let health = [("checked", 3.0), ("weak", 1.0), ("well", 0.0), ("unheard", -1.0)];
+        let measured = Measured {
+            health: health.map(|(k, v)| (k.to_owned(), v)).into(),
+            ..Measured::default()
+        };
+        let listed = [
+            alert("Down", "emergency", "active", "", "called"),
+            alert("Slow", "info", "active", "", "told"),
+        ];
+        let all = models(&measured, ["idle".to_owned()].into_iter(), &listed);
+        let said: Vec<(&str, bool, String)> = all
+            .iter()
+            .map(|m| (m.name.as_str(), m.is_failing, m.because.join(", ")))
+            .collect();
+        let expect = [
+            ("called", true, "Down"),
+            ("checked", true, "its checks: critical"),
+            ("told", false, "Slow"),
+            ("weak", false, "its checks: degraded"),
+            ("idle", false, ""),
+            ("unheard", false, ""),
+            ("well", false, ""),
+        ];
+        assert_eq!(said, expect.map(|(n, f, b)| (n, f, b.to_owned())));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A state is a word and a colour, never a colour alone. Texts from outside lose their control characters.
 
-use super::facts::{Alert, Facts, Host, Model};
+use super::facts::{Alert, Facts, Host, Model, is_failing, severity_rank};
 use lapwing_chart::Unit;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -52,8 +52,16 @@ fn headline(facts: Option<&Facts>, trouble: Option<&str>) -> Line<'static> {
     Line::from(spans)
 }
 
-fn block(title: &'static str) -> Block<'static> {
+fn block(title: String) -> Block<'static> {
     Block::new().borders(Borders::TOP).title(title)
+}
+
+/// The title of a table, with how many of its rows do not fit.
+fn titled(title: &str, count: usize, area: Rect) -> String {
+    match count.saturating_sub(usize::from(area.height.saturating_sub(2))) {
+        0 => format!(" {title} "),
+        more => format!(" {title}; {more} more do not fit "),
+    }
 }
 
 fn header(names: &[&'static str]) -> Row<'static> {
@@ -101,15 +109,15 @@ fn models_table(frame: &mut Frame<'_>, area: Rect, models: &[Model]) {
             "p95",
             "because of",
         ]))
-        .block(block(" models, worst first "));
+        .block(block(titled("models, worst first", models.len(), area)));
     frame.render_widget(table, area);
 }
 
 fn alerts_table(frame: &mut Frame<'_>, area: Rect, alerts: &[Alert]) {
     let rows = alerts.iter().map(|alert| {
-        let color = match alert.severity.as_str() {
-            "critical" | "page" | "error" => Color::Red,
-            "warning" => Color::Yellow,
+        let color = match severity_rank(&alert.severity) {
+            _ if is_failing(&alert.severity) => Color::Red,
+            2 => Color::Yellow,
             _ => Color::Blue,
         };
         let note = if alert.is_suppressed {
@@ -132,7 +140,7 @@ fn alerts_table(frame: &mut Frame<'_>, area: Rect, alerts: &[Alert]) {
     ];
     let table = Table::new(rows, widths)
         .header(header(&["severity", "alert", "about", "what"]))
-        .block(block(" open alerts "));
+        .block(block(titled("open alerts, worst first", alerts.len(), area)));
     frame.render_widget(table, area);
 }
 
@@ -158,7 +166,7 @@ fn hosts_table(frame: &mut Frame<'_>, area: Rect, hosts: &[Host]) {
     ];
     let table = Table::new(rows, widths)
         .header(header(&["host", "cpu", "memory", "load"]))
-        .block(block(" hosts "));
+        .block(block(titled("hosts", hosts.len(), area)));
     frame.render_widget(table, area);
 }
 
@@ -260,6 +268,33 @@ mod tests {
             assert!(text.contains(part), "{part}:\n{text}");
         }
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn alerts_that_do_not_fit_are_counted_and_an_emergency_is_red() {
+        let mut many = facts();
+        let alert = |i: usize| Alert {
+            severity: "emergency".to_owned(),
+            name: format!("alert {i}"),
+            about: String::new(),
+            summary: String::new(),
+            is_suppressed: false,
+        };
+        many.alerts = (0..30).map(alert).collect();
+        let mut terminal = Terminal::new(TestBackend::new(110, 20)).expect("it never fails");
+        terminal
+            .draw(|frame| draw(frame, Some(&many), None))
+            .expect("it never fails");
+        let buffer = terminal.backend().buffer();
+        let text = text_of(buffer);
+        let shown = text.matches("emergency").count();
+        let said = format!("open alerts, worst first; {} more do not fit", 30 - shown);
+        assert!(shown > 0 && text.contains(&said), "{text}");
+        let at = text
+            .lines()
+            .position(|l| l.starts_with("emergency"))
+            .expect("it is shown");
+        assert_eq!(buffer[(0, at as u16)].fg, Color::Red);
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod tests {
     fn values_read_as_in_the_web_ui() {
         for (unit, value, expect) in [
             ("ratio", 0.5, "50 %"),
+            ("ratio", 0.9999, "99.99 %"),
             ("bytes/s", 2048.0, "2 KiB/s"),
             ("tokens/s", 12.0, "12 tok/s"),
             ("celsius", 71.0, "71 °C"),
