@@ -94,9 +94,8 @@ impl StateError {
     /// Whether the file is no whole database, so that starting again will not help.
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        let source = match self {
-            StateError::Open { source, .. } | StateError::Database { source, .. } => source,
-            _ => return false,
+        let (StateError::Open { source, .. } | StateError::Database { source, .. }) = self else {
+            return false;
         };
         matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
     }
