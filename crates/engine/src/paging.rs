@@ -397,7 +397,7 @@ impl Paging {
         let before = dispatch.wishes();
         let result = change(&mut dispatch);
         let batch = dispatch.take_batch();
-        let kept = is_kept(self.shared.state.commit(&batch));
+        let kept = is_kept(&self.shared.state.commit(&batch));
         if kept {
             self.shared.numbers.note_decisions(&batch.decisions);
         } else {
@@ -450,7 +450,7 @@ impl Paging {
             return true;
         }
         self.shared.numbers.note_decisions(&batch.decisions);
-        is_kept(self.shared.state.commit_or_owe(batch))
+        is_kept(&self.shared.state.commit_or_owe(batch))
     }
 
     fn judging(&self) -> MutexGuard<'_, Judging> {
@@ -465,8 +465,8 @@ impl Paging {
     }
 }
 
-fn is_kept(result: Result<(), StateError>) -> bool {
-    if let Err(error) = &result {
+fn is_kept(result: &Result<(), StateError>) -> bool {
+    if let Err(error) = result {
         let error: &(dyn std::error::Error + 'static) = error;
         tracing::error!(
             error,

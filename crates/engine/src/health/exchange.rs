@@ -406,7 +406,7 @@ mod tests {
         let ports = [port("a-port", "a:1"), port("b-port", "b:2")];
         let with_ports = |checks: Vec<CheckSpec>| [checks, ports.to_vec()].concat();
         assert_eq!(
-            parents(with_ports(vec![main.clone(), spare.clone()])),
+            parents(with_ports(vec![main.clone(), spare])),
             [""; 0],
             "a spare that is gone excuses nobody"
         );

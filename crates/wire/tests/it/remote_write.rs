@@ -191,7 +191,7 @@ fn the_series_behind_a_broken_one_are_read() {
             continue;
         };
         v1.message(1, |w| {
-            label(w, "__name__", if name == 2 { "first" } else { "last" })
+            label(w, "__name__", if name == 2 { "first" } else { "last" });
         });
         v2.message(5, |w| w.packed_varints(1, [1, name]));
     }

@@ -36,7 +36,7 @@ pub(crate) enum AskError {
     Open {
         path: PathBuf,
         #[source]
-        source: lapwing::StartError,
+        source: Box<lapwing::StartError>,
     },
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
@@ -144,7 +144,7 @@ fn ask_directory(dir: &Path, question: &Question) -> Result<String, AskError> {
     let body = runtime()?.block_on(async {
         let engine = Engine::start(&options).map_err(|source| AskError::Open {
             path: dir.to_owned(),
-            source,
+            source: Box::new(source),
         })?;
         let (_open, closing) = tokio::sync::watch::channel(false);
         let request = match &question.body {

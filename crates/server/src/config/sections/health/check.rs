@@ -138,12 +138,7 @@ pub(super) fn read(
     }
     let mut timing = defaults.clone().read(&mut map, notes);
     let endpoint = map.text("endpoint", notes);
-    let labels: BTreeMap<String, String> = map.text_map("labels", notes).into_iter().collect();
-    if let Some(name) = labels.keys().find(|name| name.starts_with("__")) {
-        let message = format!("{name:?} is no label for a check: names that begin with __ are not its own");
-        let at = map.node("labels").map_or(node.at, |n| n.at);
-        notes.error(at, &map.path_of("labels"), message);
-    }
+    let labels = labels_of(&mut map, node, notes);
     let depends_on = match map.node("depends_on") {
         Some(list) => super::names_of(list, path, notes),
         None => Vec::new(),
@@ -223,6 +218,16 @@ pub(super) fn read(
         is_canary,
         recovery,
     })
+}
+
+fn labels_of(map: &mut MapReader<'_>, node: &Node, notes: &mut Diagnostics) -> BTreeMap<String, String> {
+    let labels: BTreeMap<String, String> = map.text_map("labels", notes).into_iter().collect();
+    if let Some(name) = labels.keys().find(|name| name.starts_with("__")) {
+        let message = format!("{name:?} is no label for a check: names that begin with __ are not its own");
+        let at = map.node("labels").map_or(node.at, |n| n.at);
+        notes.error(at, &map.path_of("labels"), message);
+    }
+    labels
 }
 
 /// A check that nobody can be asked for would be unknown for ever, which pages nobody.
