@@ -161,7 +161,10 @@ function addSilence(body, state) {
 function file(path) {
   const wanted = extname(path) ? normalize(path) : '/index.html'
   try {
-    return { status: 200, bytes: readFileSync(join(DIST, wanted)), type: TYPES[extname(wanted)] ?? 'application/octet-stream' }
+    const bytes = readFileSync(join(DIST, wanted))
+    const type = TYPES[extname(wanted)] ?? 'application/octet-stream'
+    // The server writes into the page where its files stand.
+    return { status: 200, bytes: wanted === '/index.html' ? Buffer.from(bytes.toString().replaceAll('"./', '"/')) : bytes, type }
   } catch {
     return { status: 404, bytes: Buffer.from('not found'), type: 'text/plain' }
   }
