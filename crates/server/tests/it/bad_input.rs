@@ -237,7 +237,7 @@ fn a_mistake_in_one_item_costs_only_that_item() {
     assert!(
         answer
             .body
-            .contains("nothing is kept of the page: line 2, column 9"),
+            .contains("nothing is kept of the page: line 2, column 1"),
         "{}",
         answer.body
     );

@@ -13,10 +13,11 @@ use super::blocks::{Levels, LiveBlock, block_error, block_name, block_path};
 use super::columns::SeriesColumns;
 use super::core::Core;
 use super::flush::put_in_order;
+use super::head::histogram_bytes::put_histogram;
 use super::maintain::{Disk, Upkeep};
 use super::refusal::{OpenError, Refusal, Refused, io_error};
 use crate::source::UNKNOWN_START;
-use lapwing_types::{Labels, SeriesWrite};
+use lapwing_types::{Histogram, Labels, ResetHint, SeriesWrite};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -214,7 +215,8 @@ impl<'s> Importer<'s> {
         columns.histograms.sort_by_key(|(t_ms, _)| *t_ms);
         let histograms = std::mem::take(&mut columns.histograms);
         for same in histograms.chunk_by(|a, b| a.0 == b.0) {
-            for (t_ms, _) in same.iter().filter(|other| other.1 != same[0].1) {
+            let first = value_of(&same[0].1);
+            for (t_ms, _) in same.iter().filter(|other| value_of(&other.1) != first) {
                 self.report.histograms -= 1;
                 self.refuse(labels, Some(*t_ms), Refusal::DuplicateWithOtherValue);
             }
@@ -280,4 +282,14 @@ fn one_kind_per_time(columns: &mut SeriesColumns) {
     let mut kept = times_ms.iter().map(is_float).collect::<Vec<_>>().into_iter();
     values.retain(|_| kept.next().unwrap_or(true));
     times_ms.retain(is_float);
+}
+/// All that a histogram says, bit for bit, but for its place among others: a block and the log hint at resets each in its own way.
+fn value_of(histogram: &Histogram) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let plain = Histogram {
+        reset_hint: ResetHint::Unknown,
+        ..histogram.clone()
+    };
+    put_histogram(&mut bytes, &plain);
+    bytes
 }

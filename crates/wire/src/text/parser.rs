@@ -308,9 +308,10 @@ impl<'a> Parser<'a> {
     /// Of a line on which no brace closes the series: a brace that is missing, or a quote.
     #[cold]
     fn unclosed(&self, start: usize, end: usize) -> ParseError {
-        let read = parse_series(self.page, start, end, MetricKind::Unknown);
-        read.err()
-            .unwrap_or_else(|| self.fail(start, ParseReason::UnclosedBrace))
+        match parse_series(self.page, start, end, MetricKind::Unknown) {
+            Err(error) if error.reason == ParseReason::UnclosedQuote => error,
+            _ => self.fail(start, ParseReason::UnclosedBrace),
+        }
     }
 
     /// Where the numbers end and, after ` # `, where the exemplar's brace opens.
