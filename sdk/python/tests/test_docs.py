@@ -49,8 +49,9 @@ AROUND = {
     "grpc": "import grpc, grpc.aio, concurrent.futures; pool = concurrent.futures.ThreadPoolExecutor(); address = 'localhost:1'; channel = grpc.insecure_channel(address)",
     "structlog": "import structlog",
     "prometheus": "import prometheus_client",
-    "torch": "import torch",
-    "transformers": "import transformers",
+    # Packages of gigabytes: their shape is enough.
+    "torch": "import sys, types; cuda = types.SimpleNamespace(is_available=lambda: False); sys.modules['torch'] = types.SimpleNamespace(cuda=cuda)",
+    "transformers": "import sys, types; sys.modules['transformers'] = types.SimpleNamespace(TrainerCallback=object)",
 }
 
 
