@@ -2,6 +2,7 @@
 //! link into it works.
 
 use super::AppState;
+use super::web::escape;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -61,8 +62,7 @@ fn page(base: &str) -> Response {
     {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
-    let shown: String = url::form_urlencoded::byte_serialize(base.as_bytes()).collect();
-    let shown = shown.replace("%2F", "/");
+    let shown = escape(base);
     let text = text.replace("\"./", &format!("\"{shown}/")).replace(
         "<meta name=\"base\" content=\"\"",
         &format!("<meta name=\"base\" content=\"{shown}\""),

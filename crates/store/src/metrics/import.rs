@@ -215,8 +215,11 @@ impl<'s> Importer<'s> {
         columns.histograms.sort_by_key(|(t_ms, _)| *t_ms);
         let histograms = std::mem::take(&mut columns.histograms);
         for same in histograms.chunk_by(|a, b| a.0 == b.0) {
-            let first = value_of(&same[0].1);
-            for (t_ms, _) in same.iter().filter(|other| value_of(&other.1) != first) {
+            let ((_, first), others) = (&same[0], &same[1..]);
+            for (t_ms, _) in others
+                .iter()
+                .filter(|other| value_of(&other.1) != value_of(first))
+            {
                 self.report.histograms -= 1;
                 self.refuse(labels, Some(*t_ms), Refusal::DuplicateWithOtherValue);
             }

@@ -312,12 +312,8 @@ fn apply_all(
     progress: &Progress,
 ) {
     let bounds = Bounds {
-        oldest_ms: NEVER_MS,
-        latest_ms: i64::MAX,
-        has_one_kind: false,
-        ooo_window_ms: i64::MAX,
         exemplars_max: core.options.exemplars_max_per_series,
-        commit: 0,
+        ..Bounds::OF_KEPT
     };
     let newest_ms = Cell::new(NEVER_MS);
     let apply = Apply {

@@ -93,9 +93,8 @@ fn read(root: &Node, config: &mut Config, true_of_jobs: &[&str], notes: &mut Dia
         }
     }
     let here = notes.file.clone();
-    let dir_of = |file: &Path| file.parent().unwrap_or(Path::new("")).to_owned();
     let job_in = |node: &Node, dir: &Path| scrape::written_in(&with_defaults(node, &defaults), dir);
-    let base = dir_of(Path::new(&here));
+    let base = alerting::base_dir(notes);
     let mut jobs: Vec<(Node, String)> = map
         .list("scrape_configs", notes)
         .into_iter()
@@ -110,7 +109,7 @@ fn read(root: &Node, config: &mut Config, true_of_jobs: &[&str], notes: &mut Dia
             if let Some(root) = read_file_tree(&file, notes) {
                 let mut inner = MapReader::new(&root, "", notes);
                 let more = inner.list("scrape_configs", notes);
-                let dir = dir_of(&file);
+                let dir = alerting::base_dir(notes);
                 jobs.extend(more.into_iter().map(|(n, p)| (job_in(n, &dir), p)));
                 inner.finish(notes);
             }

@@ -332,7 +332,7 @@ fn note_rule_file(error: &RuleFileError, notes: &mut Diagnostics) {
     notes.file = here;
 }
 
-pub(super) fn base_dir(notes: &Diagnostics) -> PathBuf {
+pub(crate) fn base_dir(notes: &Diagnostics) -> PathBuf {
     Path::new(&notes.file)
         .parent()
         .map(Path::to_owned)

@@ -21,7 +21,7 @@ mod saved_rules;
 
 pub(super) use badge::badge as badge_by_alerts;
 pub(crate) use events::{Pulse, too_many_listeners};
-pub(super) use plain::status as status_page;
+pub(super) use plain::{escape, status as status_page};
 pub(crate) use render::unit_of;
 
 use super::AppState;

@@ -31,7 +31,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const ROWS_MAX: usize = 500;
 
 /// Text as text, whatever it holds.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

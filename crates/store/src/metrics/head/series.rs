@@ -60,6 +60,18 @@ pub(crate) struct Bounds {
     pub(crate) commit: u64,
 }
 
+impl Bounds {
+    /// Of samples that were taken before, and are taken anew: none is refused.
+    pub(crate) const OF_KEPT: Bounds = Bounds {
+        oldest_ms: NEVER_MS,
+        latest_ms: i64::MAX,
+        has_one_kind: false,
+        ooo_window_ms: i64::MAX,
+        exemplars_max: 0,
+        commit: 0,
+    };
+}
+
 impl Series {
     pub(crate) fn new(generation: u32) -> Self {
         Series {
@@ -282,17 +294,9 @@ impl Series {
             self.last_t_ms = piece.last_t_ms();
             self.last_value = piece.value_at(self.last_t_ms).unwrap_or(0.0);
         }
-        let bounds = Bounds {
-            oldest_ms: NEVER_MS,
-            latest_ms: i64::MAX,
-            has_one_kind: false,
-            ooo_window_ms: i64::MAX,
-            exemplars_max: 0,
-            commit: 0,
-        };
         for (t_ms, value) in times_ms.into_iter().zip(values) {
             if t_ms <= latest_ms {
-                self.append((t_ms, value), &bounds, sealer);
+                self.append((t_ms, value), &Bounds::OF_KEPT, sealer);
             } else {
                 self.extra_mut().insert_late(LateSample {
                     t_ms,
@@ -358,18 +362,10 @@ impl Series {
             .read(everything_ms, &mut times_ms, &mut values);
         let before = times_ms.len();
         let mut again = Series::new(self.generation);
-        let bounds = Bounds {
-            oldest_ms: NEVER_MS,
-            latest_ms: i64::MAX,
-            has_one_kind: false,
-            ooo_window_ms: i64::MAX,
-            exemplars_max: 0,
-            commit: 0,
-        };
         let mut kept = 0;
         let stays = |sample: &(i64, f64)| !ghost.deletion.covers(sample.0);
         for sample in times_ms.into_iter().zip(values).filter(stays) {
-            again.append(sample, &bounds, sealer);
+            again.append(sample, &Bounds::OF_KEPT, sealer);
             kept += 1;
         }
         if kept == before {
@@ -478,12 +474,8 @@ mod tests {
 
     const WINDOW_MS: i64 = 1_800_000;
     const BOUNDS: Bounds = Bounds {
-        oldest_ms: NEVER_MS,
-        latest_ms: i64::MAX,
-        has_one_kind: false,
         ooo_window_ms: 0,
-        exemplars_max: 0,
-        commit: 0,
+        ..Bounds::OF_KEPT
     };
 
     /// Incompressible, so that pieces are as large as they become.
