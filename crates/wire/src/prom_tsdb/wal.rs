@@ -109,6 +109,8 @@ impl WalReader {
 fn records(bytes: &[u8], mut take: impl FnMut(&[u8]) -> Result<(), TsdbError>) -> Result<(), TsdbError> {
     let mut at = 0;
     let mut record = Vec::new();
+    // Not whether `record` is empty: of a page with room for the head alone, the first fragment has no data.
+    let mut is_begun = false;
     let mut decompressor = crate::snappy::Decompressor::new();
     while at < bytes.len() {
         let page_left = PAGE_BYTES - at % PAGE_BYTES;
@@ -120,12 +122,13 @@ fn records(bytes: &[u8], mut take: impl FnMut(&[u8]) -> Result<(), TsdbError>) -
         let flags = bytes[at];
         let fragment = read_fragment(bytes, at, page_left)?;
         // 1: whole, 2: first, 3: middle, 4: last.
-        match (kind, record.is_empty()) {
-            (1 | 2, true) | (3 | 4, false) => record.extend_from_slice(fragment),
+        match (kind, is_begun) {
+            (1 | 2, false) | (3 | 4, true) => record.extend_from_slice(fragment),
             _ => return Err(TsdbError::FragmentOrder { kind, offset: at }),
         }
         at += HEAD_BYTES + fragment.len();
-        if kind == 1 || kind == 4 {
+        is_begun = kind == 2 || kind == 3;
+        if !is_begun {
             let plain = if flags & ZSTD != 0 {
                 return Err(TsdbError::Zstd);
             } else if flags & SNAPPY != 0 {
@@ -138,10 +141,9 @@ fn records(bytes: &[u8], mut take: impl FnMut(&[u8]) -> Result<(), TsdbError>) -
             record.clear();
         }
     }
-    if record.is_empty() {
-        Ok(())
-    } else {
-        Err(TsdbError::Truncated { what: "log" })
+    match is_begun {
+        false => Ok(()),
+        true => Err(TsdbError::Truncated { what: "log" }),
     }
 }
 
@@ -153,4 +155,59 @@ fn read_fragment(bytes: &[u8], at: usize, page_left: usize) -> Result<&[u8], Tsd
     let data = head.take(u64::from(length))?;
     Cursor::new(&checksum.to_be_bytes(), "log record").checksum(data, at)?;
     Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crc32c::crc32c;
+
+    /// As Prometheus writes: a page with room for the head of a fragment takes one, be there room for data or not.
+    fn append(segment: &mut Vec<u8>, record: &[u8]) {
+        let mut rest = record;
+        let mut is_first = true;
+        loop {
+            let left = PAGE_BYTES - segment.len() % PAGE_BYTES;
+            if left < HEAD_BYTES {
+                segment.resize(segment.len() + left, 0);
+                continue;
+            }
+            let (now, later) = rest.split_at(rest.len().min(left - HEAD_BYTES));
+            let kind = match (is_first, later.is_empty()) {
+                (true, true) => 1,
+                (true, false) => 2,
+                (false, false) => 3,
+                (false, true) => 4,
+            };
+            segment.push(kind);
+            segment.extend(u16::try_from(now.len()).unwrap().to_be_bytes());
+            segment.extend(crc32c(now).to_be_bytes());
+            segment.extend(now);
+            if later.is_empty() {
+                return;
+            }
+            (rest, is_first) = (later, false);
+        }
+    }
+
+    #[test]
+    fn a_record_is_whole_wherever_in_a_page_it_begins() {
+        for left in 0..=2 * HEAD_BYTES {
+            let written = [
+                vec![1; PAGE_BYTES - HEAD_BYTES - left],
+                vec![2; 20],
+                vec![3; 2 * PAGE_BYTES],
+                vec![4],
+            ];
+            let mut segment = Vec::new();
+            written.iter().for_each(|record| append(&mut segment, record));
+            let mut read = Vec::new();
+            let outcome = records(&segment, |record| {
+                read.push(record.to_vec());
+                Ok(())
+            });
+            assert_eq!(outcome, Ok(()), "{left} bytes are left of the page");
+            assert_eq!(read, written, "{left} bytes are left of the page");
+        }
+    }
 }

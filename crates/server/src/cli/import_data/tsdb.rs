@@ -11,6 +11,7 @@ use lapwing_wire::prom_tsdb::{
 };
 use std::collections::HashSet;
 use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -19,21 +20,27 @@ const LATE_HINT: &str = "from-out-of-order";
 
 pub(super) fn read(dir: &Path, import: &mut Import<'_>) -> anyhow::Result<()> {
     let mut blocks = Blocks::default();
-    let is_block = blocks.read_new(dir, import)?;
+    let mut is_block = false;
+    // Until none is new: of one that runs, a block may have become another while it was read, and what is before `until_ms` has
+    // to be known before the log is read.
+    while blocks.read_new(dir, import)? {
+        is_block = true;
+    }
     if !is_block && !dir.join("wal").is_dir() {
         bail!("there are neither blocks nor a log (wal/) in it: it is no data directory of a Prometheus");
     }
     let mut wal = WalReader::new();
     wal.valid_from(blocks.until_ms);
-    for path in log_files(&dir.join("wal"))? {
+    let log = open_log(&dir.join("wal"))?;
+    for (path, file) in &log {
         // What is wrong with it is said when it is read for its samples.
-        let _ = wal.deletions(&log_file(&path)?);
+        let _ = wal.deletions(&whole(path, file)?);
     }
-    read_log(&dir.join("wal"), &mut wal, import)?;
+    read_log(&log, &mut wal, import)?;
     read_head_chunks(&dir.join("chunks_head"), &wal, import)?;
     // Late samples lie in a log of their own, which names no series.
     wal.late_samples_follow();
-    read_log(&dir.join("wbl"), &mut wal, import)?;
+    read_log(&open_log(&dir.join("wbl"))?, &mut wal, import)?;
     if wal.orphans_count > 0 {
         import.note(format!(
             "{} entries of the log belong to series that nothing names",
@@ -221,19 +228,39 @@ fn log_files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// A segment that is gone has become a block meanwhile.
-fn log_file(path: &Path) -> anyhow::Result<Vec<u8>> {
-    match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        other => other.with_context(|| format!("cannot read {}", path.display())),
+/// How often a log is opened that is cut each time while it is.
+const OPENED_MAX: usize = 100;
+
+/// All of a log at one time. A Prometheus that runs cuts it: what is open stays whole, and if another listing shows that it was cut
+/// between the first file and the last, they do not belong together.
+fn open_log(dir: &Path) -> anyhow::Result<Vec<(PathBuf, File)>> {
+    for _ in 0..OPENED_MAX {
+        let paths = log_files(dir)?;
+        let opened: std::io::Result<Vec<File>> = paths.iter().map(File::open).collect();
+        if log_files(dir)? != paths {
+            continue;
+        }
+        let files = opened.with_context(|| format!("cannot open the log in {}", dir.display()))?;
+        return Ok(paths.into_iter().zip(files).collect());
     }
+    bail!(
+        "the log in {} changes faster than it can be opened",
+        dir.display()
+    )
 }
 
-fn read_log(dir: &Path, wal: &mut WalReader, import: &mut Import<'_>) -> anyhow::Result<()> {
-    let files = log_files(dir)?;
-    for (at, path) in files.iter().enumerate() {
+/// From its beginning, however often it was read.
+fn whole(path: &Path, mut file: &File) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(bytes)
+}
+
+fn read_log(files: &[(PathBuf, File)], wal: &mut WalReader, import: &mut Import<'_>) -> anyhow::Result<()> {
+    for (at, (path, file)) in files.iter().enumerate() {
         import.progress(&format!("log {} of {}: {}", at + 1, files.len(), path.display()));
-        let bytes = log_file(path)?;
+        let bytes = whole(path, file)?;
         let mut failed = None;
         let read = wal.segment(&bytes, |batch| {
             if failed.is_none() {
@@ -270,10 +297,12 @@ fn read_head_chunks(dir: &Path, wal: &WalReader, import: &mut Import<'_>) -> any
     for name in names(dir)? {
         let path = dir.join(&name);
         import.progress(&format!("chunks of the head: {}", path.display()));
-        let bytes = log_file(&path)?;
-        if bytes.is_empty() {
-            continue;
-        }
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            // What was in it has become a block meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        };
         let (chunks, damage) = head_chunks(&bytes);
         if let Some(error) = damage {
             let error = anyhow::Error::new(error);
