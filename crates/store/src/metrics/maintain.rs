@@ -244,7 +244,7 @@ impl Upkeep {
                 },
             );
         }
-        match tiers::due_for_merging(core, &named, settled_ms) {
+        match tiers::due_for_merging(core, &named, unnamed, settled_ms) {
             Some(inputs) => self.merge(core, disk, &inputs, report),
             None => Ok(()),
         }

@@ -5,7 +5,7 @@
 //! 2. Its samples are read once per tier. A counter goes on from the tier of the range before.
 //! 3. The result is a block like any other: whole and synced before the manifest names it, so a crash leaves debris and a
 //!    range that is due again. Where two tier blocks have one bucket, that of the higher number is right.
-//! 4. Tier blocks of sixteen days become one.
+//! 4. Tier blocks of one range become one, then those of sixteen days.
 
 use super::block::{self, TierRange};
 use super::blocks::{Levels, LiveBlock, block_error, block_name, block_path};
@@ -161,11 +161,34 @@ impl Tiers {
     }
 }
 
-/// Tier blocks that may become one.
-pub(crate) fn due_for_merging(core: &Core, list: &[LiveBlock], settled_ms: i64) -> Option<Vec<LiveBlock>> {
-    let range_ms = large_ms(core).saturating_mul(RANGES_PER_BLOCK);
-    let mut policies = core.options.tiers.iter();
-    policies.find_map(|policy| due_in_ranges(list, policy.resolution_ms, range_ms, settled_ms))
+/// Tier blocks that may become one: those of one range first, of which each but the newest was made again, so that only what it alone
+/// still has takes room. One that a block not named yet has samples for stays as it is: with a higher number than that block's it
+/// would count as made with those samples.
+pub(crate) fn due_for_merging(
+    core: &Core,
+    list: &[LiveBlock],
+    unnamed: &[LiveBlock],
+    settled_ms: i64,
+) -> Option<Vec<LiveBlock>> {
+    let large_ms = large_ms(core);
+    let waits = |tier: &LiveBlock| {
+        let meta = tier.block.meta();
+        // A bucket ends where its range does.
+        let (first, last) = (
+            meta.min_ms.saturating_sub(1).div_euclid(large_ms),
+            meta.max_ms.saturating_sub(1).div_euclid(large_ms),
+        );
+        unnamed
+            .iter()
+            .any(|b| ranges_of(b, large_ms).any(|range| (first..=last).contains(&range)))
+    };
+    let ready: Vec<LiveBlock> = list.iter().filter(|tier| !waits(tier)).cloned().collect();
+    [large_ms, large_ms.saturating_mul(RANGES_PER_BLOCK)]
+        .into_iter()
+        .find_map(|range_ms| {
+            let mut policies = core.options.tiers.iter();
+            policies.find_map(|policy| due_in_ranges(&ready, policy.resolution_ms, range_ms, settled_ms))
+        })
 }
 
 fn large_ms(core: &Core) -> i64 {

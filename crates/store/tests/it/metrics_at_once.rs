@@ -507,7 +507,7 @@ fn what_goes_by_age_or_is_deleted_goes_under_no_ones_eyes() {
 fn what_goes_for_want_of_room_goes_under_no_ones_eyes() {
     let retention = Retention {
         age_ms: None,
-        size_bytes: Some(52_000),
+        size_bytes: Some(42_000),
     };
     run(retention, 815);
 }

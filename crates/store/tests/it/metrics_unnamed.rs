@@ -275,8 +275,8 @@ fn of_two_tiers_the_newer_is_right_also_after_the_older_was_deleted_from() {
     };
     importer.add(late).unwrap();
     importer.finish().unwrap();
-    assert_eq!(rounds(&store, now_ms).0, 1);
-    assert_eq!(tiers_of(&store, 0).len(), 2);
+    assert_eq!(store.maintain(now_ms).tiers_written, 1);
+    assert_eq!(tiers_of(&store, 0).len(), 2, "the next round makes one of them");
     let expect = |store: &MetricsStore| {
         let found = read(&store.snapshot(), "corrected");
         assert!(found.contains(&(210, 210.0)), "of the older tier: {found:?}");
@@ -288,5 +288,43 @@ fn of_two_tiers_the_newer_is_right_also_after_the_older_was_deleted_from() {
     assert_eq!(read(&store.snapshot(), "other"), vec![]);
     expect(&store);
     drop(store);
-    expect(&reopen(dir.path(), &options));
+    let store = reopen(dir.path(), &options);
+    expect(&store);
+    rounds(&store, now_ms);
+    assert_eq!(tiers_of(&store, 0).len(), 1);
+    expect(&store);
+    assert_eq!(read(&store.snapshot(), "other"), vec![]);
+}
+
+#[test]
+fn tiers_of_a_range_with_samples_in_an_unnamed_block_stay_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(true);
+    let store = reopen(dir.path(), &options);
+    write(&store, "live", 0..300);
+    let now_ms = at(300) + SILENCE_MS;
+    rounds(&store, now_ms);
+    // The tier is made a second time, with samples from elsewhere; before the two become one, someone brings more.
+    let mut importer = store.import(now_ms).unwrap();
+    let elsewhere = SeriesWrite {
+        labels: labels("elsewhere"),
+        samples: vec![Sample {
+            t_ms: at(100),
+            value: 1.0,
+        }],
+        ..SeriesWrite::default()
+    };
+    importer.add(elsewhere).unwrap();
+    importer.finish().unwrap();
+    assert!((0..ROUNDS).any(|_| store.maintain(now_ms).tiers_written == 1));
+    write(&store, "past", 30..60);
+    write(&store, "live", 300..320);
+    let reader = store.snapshot();
+    let now_ms = now_ms + SILENCE_MS;
+    rounds(&store, now_ms);
+    assert_eq!(tiers_of(&store, 0).len(), 2);
+    drop(reader);
+    assert_eq!(rounds(&store, now_ms).0, 1);
+    let tiers: Vec<u64> = tiers_of(&store, 0).iter().map(|meta| meta.series).collect();
+    assert_eq!(tiers, [3], "with the past");
 }
