@@ -19,7 +19,7 @@ use super::log::frame::Kind;
 use super::log::record::{
     SampleDeltas, Section, SectionKind, next_section, take_definition, take_gone, take_labels,
 };
-use super::log::replay::{DamagedRange, read_checkpoint, read_file, segment_path, segments, time_span};
+use super::log::replay::{DamagedRange, read_checkpoint, read_segments, time_span};
 use super::maintain::{Disk, Upkeep};
 use super::refusal::{OpenError, io_error};
 use super::stats::memory;
@@ -247,15 +247,11 @@ fn read_all<'w>(
             .damaged
             .extend(read_checkpoint(fs, path, &mut apply)?.damaged);
     }
-    let numbers = segments(fs, sources.log_dir)?;
-    let last = numbers.last().copied();
-    for number in numbers.iter().copied().filter(|n| *n >= sources.first_segment) {
-        let path = segment_path(sources.log_dir, number);
-        let read = read_file(fs, &path, Some(number) == last, &mut apply)?;
-        report.damaged.extend(read.damaged);
-        if let Some(torn_at) = read.torn_at {
-            report.torn_tail_bytes = cut(fs, &path, torn_at)?;
-        }
+    let first = (sources.first_segment, sources.checkpoint.is_some());
+    let read = read_segments(fs, sources.log_dir, first, &mut apply)?;
+    report.damaged.extend(read.damaged);
+    if let Some((path, torn_at)) = read.torn {
+        report.torn_tail_bytes = cut(fs, &path, torn_at)?;
     }
     report.records_replayed = records;
     report.records_unusable = unusable;
@@ -263,7 +259,8 @@ fn read_all<'w>(
     budget.measure(core.limits().memory_limit_bytes);
     report.blocks_written = budget.blocks_written;
     report.memory_peak_bytes = budget.peak_bytes;
-    Ok(last.unwrap_or(0).max(sources.first_segment) + 1)
+    let next = read.last.map_or(1, |last| last + 1);
+    Ok(next.max(sources.first_segment))
 }
 
 fn cut(fs: &dyn Vfs, path: &Path, at: u64) -> Result<u64, OpenError> {

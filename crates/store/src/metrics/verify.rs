@@ -4,9 +4,7 @@ use super::block::{Block, PageCache};
 use super::blocks::block_path;
 use super::checkpoint::checkpoint_path;
 use super::log::frame::Kind;
-use super::log::replay::{
-    DamagedRange, begin_behind_blocks, read_checkpoint, read_file, segment_path, segments, time_span,
-};
+use super::log::replay::{DamagedRange, begin_behind_blocks, read_checkpoint, read_segments, time_span};
 use super::losses::{BlockLosses, losses_of};
 use super::maintain::in_words;
 use super::manifest::Manifest;
@@ -44,16 +42,10 @@ pub(crate) fn verify(fs: &dyn Vfs, dir: &Path) -> Result<VerifyReport, OpenError
         report.files += 1;
         report.damaged.extend(read.damaged);
     }
-    let log_dir = dir.join("wal");
-    let numbers = segments(fs, &log_dir)?;
-    let last = numbers.last().copied();
-    for number in numbers.into_iter().filter(|n| *n >= manifest.first_segment) {
-        // The segment that is being written ends wherever it does.
-        let tail_is_fine = Some(number) == last;
-        let read = read_file(fs, &segment_path(&log_dir, number), tail_is_fine, &mut count)?;
-        report.files += 1;
-        report.damaged.extend(read.damaged);
-    }
+    let first = (manifest.first_segment, manifest.checkpoint.is_some());
+    let read = read_segments(fs, &dir.join("wal"), first, &mut count)?;
+    report.files += read.files;
+    report.damaged.extend(read.damaged);
     report.records = records;
     let cache = PageCache::new(1 << 20);
     let mut newest_ms = None;

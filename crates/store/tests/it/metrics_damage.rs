@@ -297,12 +297,56 @@ fn a_checkpoint_without_its_end_is_damage_and_says_where() {
     copy(dir.path(), copied.path());
     let checkpoints = std::fs::read_dir(copied.path().join("checkpoint")).unwrap();
     let path = checkpoints.map(|e| e.unwrap().path()).next().unwrap();
+    let is_damaged = || {
+        let found = MetricsStore::verify_dir(copied.path()).unwrap().damaged;
+        assert_eq!((&found[0].path, found[0].start, found[0].end), (&path, 0, 0));
+        // What blocks have is not lost.
+        assert!(found[0].lost_from_ms.is_some_and(|t_ms| t_ms > T0), "{found:?}");
+        let store = MetricsStore::open(copied.path(), options(), T0).unwrap();
+        assert_eq!(store.open_report().damaged, found);
+        assert_eq!(store.damage().log_ranges, 1);
+    };
     std::fs::write(&path, b"").unwrap();
-    let found = MetricsStore::verify_dir(copied.path()).unwrap().damaged;
-    assert_eq!((&found[0].path, found[0].start, found[0].end), (&path, 0, 0));
-    // What blocks have is not lost.
-    assert!(found[0].lost_from_ms.is_some_and(|t_ms| t_ms > T0), "{found:?}");
-    let store = MetricsStore::open(copied.path(), options(), T0).unwrap();
-    assert_eq!(store.open_report().damaged, found);
-    assert_eq!(store.damage().log_ranges, 1);
+    is_damaged();
+    std::fs::remove_file(&path).unwrap();
+    is_damaged();
+}
+
+/// Opens a store once for each number: it writes that sample, into a segment of its own.
+fn a_segment_each(dir: &Path, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        let store = MetricsStore::open(dir, options(), T0).unwrap();
+        let t_ms = T0 + number as i64 * STEP_MS;
+        let mut appender = store.appender("test", t_ms);
+        let series = appender.series(&labels(number)).unwrap();
+        appender.push(series, t_ms, 1.0);
+        appender.commit().unwrap();
+    }
+}
+
+#[test]
+fn a_segment_that_is_missing_is_damage_and_says_where() {
+    for (has_checkpoint, taken) in [(false, 1), (true, 0), (true, 1)] {
+        let dir = tempfile::tempdir().unwrap();
+        if has_checkpoint {
+            a_segment_each(dir.path(), 0..1);
+            let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+            store.checkpoint().unwrap();
+        }
+        a_segment_each(dir.path(), 1..4);
+        assert!(MetricsStore::verify_dir(dir.path()).unwrap().is_whole());
+        let mut segments: Vec<PathBuf> = std::fs::read_dir(dir.path().join("wal"))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        segments.sort();
+        std::fs::remove_file(&segments[taken]).unwrap();
+        let found = MetricsStore::verify_dir(dir.path()).unwrap().damaged;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((&found[0].path, found[0].end), (&segments[taken], 0));
+        assert!(found[0].lost_to_ms.is_some_and(|t_ms| t_ms > T0), "{found:?}");
+        let store = MetricsStore::open(dir.path(), options(), T0).unwrap();
+        assert_eq!(store.open_report().damaged, found);
+        assert!(!read(&store, vec![]).is_empty(), "the rest is there");
+    }
 }

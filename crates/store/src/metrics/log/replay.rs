@@ -19,6 +19,19 @@ pub struct DamagedRange {
     pub lost_to_ms: Option<i64>,
 }
 
+impl DamagedRange {
+    /// A whole file that should be there.
+    fn missing(path: PathBuf) -> Self {
+        DamagedRange {
+            path,
+            start: 0,
+            end: 0,
+            lost_from_ms: None,
+            lost_to_ms: None,
+        }
+    }
+}
+
 /// What reading one file found besides its records.
 #[derive(Debug, Default)]
 pub(crate) struct FileReport {
@@ -88,12 +101,72 @@ pub(crate) fn read_file(
     Ok(report)
 }
 
-/// As [`read_file`], for a checkpoint. The manifest names only finished ones: one without its end was cut later.
+/// What reading a row of segments found besides its records.
+#[derive(Debug, Default)]
+pub(crate) struct LogReport {
+    pub(crate) files: usize,
+    pub(crate) damaged: Vec<DamagedRange>,
+    pub(crate) last: Option<u64>,
+    /// Where the last whole record of the last segment ends, when something follows it.
+    pub(crate) torn: Option<(PathBuf, u64)>,
+}
+
+/// As [`read_file`], for the segments from `first` on. Their numbers have no gaps: one that is missing was taken away later. Whether
+/// the first was ever written is known where a checkpoint stands for what was before it.
+pub(crate) fn read_segments(
+    fs: &dyn Vfs,
+    dir: &Path,
+    (first, has_first): (u64, bool),
+    apply: &mut dyn FnMut(Kind, Vec<u8>) -> Option<(i64, i64)>,
+) -> Result<LogReport, OpenError> {
+    let numbers: Vec<u64> = segments(fs, dir)?.into_iter().filter(|n| *n >= first).collect();
+    let mut report = LogReport {
+        files: numbers.len(),
+        last: numbers.last().copied(),
+        ..LogReport::default()
+    };
+    let mut next = has_first.then_some(first);
+    let mut newest_ms = None;
+    for number in numbers {
+        let path = segment_path(dir, number);
+        let mut oldest_ms = None;
+        let newest_before_ms = newest_ms;
+        // The segment that is being written ends wherever it does.
+        let tail_is_fine = Some(number) == report.last;
+        let read = read_file(fs, &path, tail_is_fine, &mut |kind, payload| {
+            let span = apply(kind, payload);
+            oldest_ms = oldest_ms.or(span.map(|(first_ms, _)| first_ms));
+            newest_ms = newest_ms.max(span.map(|(_, last_ms)| last_ms));
+            span
+        })?;
+        if let Some(missing) = next.filter(|next| *next < number) {
+            report.damaged.push(DamagedRange {
+                lost_from_ms: newest_before_ms,
+                lost_to_ms: oldest_ms,
+                ..DamagedRange::missing(segment_path(dir, missing))
+            });
+        }
+        report.damaged.extend(read.damaged);
+        report.torn = read.torn_at.map(|torn_at| (path, torn_at));
+        next = Some(number + 1);
+    }
+    Ok(report)
+}
+
+/// As [`read_file`], for a checkpoint. The manifest names only finished ones: one without its end was cut later, one that is not there
+/// was taken away.
 pub(crate) fn read_checkpoint(
     fs: &dyn Vfs,
     path: &Path,
     apply: &mut dyn FnMut(Kind, Vec<u8>) -> Option<(i64, i64)>,
 ) -> Result<FileReport, OpenError> {
+    let is_missing = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    if fs.open(path).err().as_ref().is_some_and(is_missing) {
+        return Ok(FileReport {
+            damaged: vec![DamagedRange::missing(path.to_owned())],
+            torn_at: None,
+        });
+    }
     let (mut has_end, mut newest_ms) = (false, None);
     let mut report = read_file(fs, path, false, &mut |kind, payload| {
         has_end |= kind == Kind::End;
