@@ -102,6 +102,38 @@ def test_plain_wsgi():
     assert lapwing._spans._span.get() is None
 
 
+def test_an_answer_that_breaks_off_has_failed():
+    """The first line said 200, and what came after it was cut."""
+    from lapwing.integrations import asgi, wsgi
+
+    def streaming(environ, start_response):
+        start_response("200 OK", [])
+        yield b"a"
+        if environ["PATH_INFO"] == "/broken":
+            raise RuntimeError("boom")
+        yield b"b"
+
+    async def asynchronous(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("boom")
+
+    async def nowhere(message):
+        pass
+
+    watched = wsgi.LapwingMiddleware(streaming, model="broken")
+    with capture() as seen:
+        with pytest.raises(RuntimeError):
+            list(watched({"PATH_INFO": "/broken", "REQUEST_METHOD": "GET"}, lambda *_: None))
+        # A reader who has enough is no failure.
+        answer = watched({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: None)
+        assert next(iter(answer)) == b"a"
+        answer.close()
+        with pytest.raises(RuntimeError):
+            asyncio.run(asgi.LapwingMiddleware(asynchronous, model="broken")({"type": "http", "method": "GET", "path": "/"}, None, nowhere))
+    assert [seen.value("lapwing_operations_total", model="broken", outcome=o) for o in ("error", "success")] == [2, 1]
+    assert [s.error for s in lapwing.spans("http.request")[-3:]] == ["RuntimeError: boom", None, "RuntimeError: boom"]
+
+
 def test_plain_asgi():
     """Without a framework: HTTP is counted, a websocket and the lifespan pass by, and a failure goes on."""
     from lapwing.integrations.asgi import LapwingMiddleware

@@ -50,12 +50,14 @@ class LapwingMiddleware:
         self._running.inc()
         with Span("http.request", {"method": scope["method"], "path": scope["path"]}, extract(headers)) as span:
             span.kind = "server"
-            is_given_up = False
+            is_given_up = is_broken = False
             try:
                 await self.app(scope, receive, watched)
             except BaseException as error:
                 # Whoever asked went away: no failure of ours. 499 is nginx's word for it.
                 is_given_up = is_cancelled(error)
+                # What breaks off after its first line was sent has failed, whatever that line said.
+                is_broken = not is_given_up
                 status = 499 if is_given_up and not is_answered else status
                 raise
             finally:
@@ -71,7 +73,7 @@ class LapwingMiddleware:
                 if is_given_up:
                     handle.abandoned()
                 else:
-                    (handle.failed if status >= 500 else handle.ok)(started)
+                    (handle.failed if is_broken or status >= 500 else handle.ok)(started)
 
     def _route(self, scope: dict[str, Any]) -> str:
         # The pattern, not the path: `/users/{id}` is one route.
