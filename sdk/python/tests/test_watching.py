@@ -3,6 +3,8 @@
 import asyncio
 import fractions
 import json
+import logging
+import math
 import os
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 import lapwing
 from lapwing import AdvancedMonitor, AlertLevel, AlertManager, AlertRule, AlertRules, HealthChecker, MetricsCollector, NotificationService, ProductionMonitor, RecoveryManager
 from lapwing.alerts import notification
+from lapwing.logging import JsonFormatter
 from lapwing.scripts.deployment import monitoring_setup
 
 
@@ -424,10 +427,93 @@ def test_the_types_of_channels_are_those_of_the_engine():
 def test_numbers_of_any_library_are_taken_from_a_source():
     numpy = pytest.importorskip("numpy")
     monitor = AdvancedMonitor()
-    values = {"a": numpy.float32(3), "c": numpy.int64(5), "f": fractions.Fraction(1, 2), "i": 7}
-    others = {"b": True, "nb": numpy.bool_(True), "s": "9", "n": numpy.float64("nan"), "many": numpy.zeros(3), "none": None}
+    values = {"a": numpy.float32(3), "c": numpy.int64(5), "f": fractions.Fraction(1, 2), "i": 7, "b": True, "nb": numpy.bool_(False)}
+    others = {"s": "9", "n": numpy.float64("nan"), "one": numpy.zeros(1), "many": numpy.zeros(3), "none": None}
     monitor.add_source("s", lambda: values | others)
     monitor.add_source("alone", lambda: numpy.float64(2))
     found = monitor.collect_metrics()
-    assert {k: found[k] for k in values} == {"a": 3.0, "c": 5.0, "f": 0.5, "i": 7.0} and found["alone"] == 2.0
+    assert {k: found[k] for k in values} == {"a": 3.0, "c": 5.0, "f": 0.5, "i": 7.0, "b": 1.0, "nb": 0.0} and found["alone"] == 2.0
     assert not others.keys() & found.keys()
+
+
+@pytest.mark.parametrize("answer, expected", [
+    ("unhealthy", "unhealthy"), ("Degraded", "degraded"), ("PONG", "healthy"), ("down", "unhealthy"), ({"status": "unhealthy"}, "unhealthy"),
+    ({"status": "ok", "message": "fine", "lag": 3}, "healthy"), (("warning", "so so"), "degraded"), ({"status": "purple"}, "unhealthy"), ({"lag": 3}, "healthy"),
+])
+def test_a_check_may_answer_in_words(answer, expected):
+    checker = HealthChecker()
+    checker.register("words", lambda: answer)
+    (found,) = [c for c in checker.run() if c.name == "words"]
+    assert found.status.value == expected
+    if answer == {"status": "ok", "message": "fine", "lag": 3}:
+        assert found.message == "fine" and found.details == {"lag": 3}
+
+
+def test_the_checks_that_every_checker_has_can_recover():
+    class Model:
+        loaded = False
+
+        def generate_text(self, prompt):
+            if not self.loaded:
+                raise RuntimeError("not loaded")
+            return "hello"
+
+    model = Model()
+    checker = HealthChecker(model=model)
+
+    @checker.recovery("model", max_attempts=2, backoff=0.001)
+    def load():
+        model.loaded = True
+
+    @checker.recovery("database_health")
+    def connect():
+        raise AssertionError("the database is well")
+
+    first, second = ({c.name: c for c in checker.run()} for _ in range(2))
+    assert first["model_health"].status.value == "unhealthy" and first["model_health"].details == {"recovery": "tried"}
+    assert second["model_health"].status.value == "healthy"
+    with pytest.raises(ValueError, match="use model, system, database, external_services"):
+        checker.recovery("modle")(load)
+
+
+def test_a_recovery_that_failed_says_so():
+    checker = HealthChecker()
+    checker.register("queue", lambda: False)
+    checker.recovery("queue", max_attempts=2, backoff=0.001)(lambda: False)
+    (found,) = [c for c in checker.run() if c.name == "queue"]
+    assert found.details == {"recovery": "failed 2 times: it returned False"}
+
+
+def test_alerts_can_be_read_while_others_are_triggered():
+    manager, stop = AlertManager(max_alerts=200), threading.Event()
+
+    def trigger():
+        while not stop.is_set():
+            manager.trigger_alert("busy")
+
+    threads = [threading.Thread(target=trigger) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(2_000):
+            manager.get_alerts_by_severity("warning")
+            manager.ack("nobody's")
+            manager._repr_html_()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_severity_that_nobody_knows_waits_as_long_as_a_warning():
+    now = [0.0]
+    calm = lapwing.AlertFatiguePrevention(clock=lambda: now[0])
+    assert [calm.should_send_alert("disk", "purple"), calm.should_send_alert("disk", "purple")] == [True, False]
+    now[0] = 1800.0
+    assert calm.should_send_alert("disk", "purple")
+
+
+def test_a_line_of_json_is_json_whatever_was_logged():
+    record = logging.makeLogRecord({"msg": "loss", "loss": math.nan, "parts": {1: {2}}, "stack_info": "Stack (most recent call last):"})
+    line = json.loads(JsonFormatter().format(record), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert (line["message"], line["loss"], line["parts"], line["stack"]) == ("loss", "nan", {"1": "{2}"}, "Stack (most recent call last):")

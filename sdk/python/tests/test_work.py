@@ -372,7 +372,7 @@ def work_of_the_model_servers():
 
     traced = lapwing.TracingModelServer(model_path=Model(), jaeger_host="localhost", tokenizer=Tokenizer())
     parent = traced.tracer.start_span("request")
-    assert asyncio.run(traced.generate_text_traced(lapwing.PredictionRequest("hello"), parent_span=parent)) == "hello there"
+    assert asyncio.run(traced.generate_text_traced(lapwing.PredictionRequest("hello"), parent_span=parent)).generated_text == "hello there"
     parent.finish()
     generated = lapwing.spans("generate_text")[-1]
     assert generated.parent_id == parent.span_id and generated.attributes["request.prompt_length"] == 5 and generated.attributes["response.length"] == 11

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, ParamSpec, T
 from . import _native
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from ._result import QueryResult
     from ._spans import Span
     from ._track import _Track
@@ -39,6 +41,25 @@ tracker = _native.Tracker(True)
 def now_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def unix_of(value: Any, name: str) -> float:
+    """Seconds since 1970, of a number or a datetime."""
+    timestamp = getattr(value, "timestamp", None)
+    try:
+        return float(timestamp() if callable(timestamp) else value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is a datetime or a number of seconds since 1970, not {value!r}") from None
+
+
+def seconds_of(value: Any, name: str) -> float:
+    """Seconds, of a number, `"5m"` or a timedelta."""
+    if isinstance(value, str):
+        return _native.duration_ms(value) / 1000
+    try:
+        return float(value.total_seconds() if hasattr(value, "total_seconds") else value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is a number of seconds, a text such as 5m or a timedelta, not {value!r}") from None
 
 
 def _place(depth: int = 2) -> str:
@@ -160,24 +181,24 @@ class Client:
 
         return span(name, **attributes)
 
-    def query(self, expr: str, at: float | None = None) -> "QueryResult":
-        """What PromQL says at an instant: `[{"metric": {…}, "value": [t_ms, v]}]`; `.to_pandas()` and `.to_arrow()` make a table of it."""
+    def query(self, expr: str, at: "float | datetime | None" = None) -> "QueryResult":
+        """What PromQL says at an instant (seconds since 1970 or a datetime): `[{"metric": {…}, "value": [t_ms, v]}]`; `.to_pandas()` and `.to_arrow()` make
+        a table of it."""
         from ._result import QueryResult, in_numbers
 
-        try:
-            at = None if at is None else float(at)
-        except (TypeError, ValueError):
-            raise TypeError(f"at is a number of seconds since 1970, not {at!r}") from None
+        seconds = None if at is None else unix_of(at, "at")
         if self._engine is not None:
-            at_ms = None if at is None else int(at * 1000)
+            at_ms = None if seconds is None else int(seconds * 1000)
             return QueryResult(in_numbers(json.loads(self._engine.query(expr, at_ms))["result"]))
-        params = {"query": expr} | ({} if at is None else {"time": str(at)})
+        params = {"query": expr} | ({} if seconds is None else {"time": str(seconds)})
         return QueryResult(in_numbers(self._get("/api/v1/query", params)["result"], 1000))
 
-    def query_range(self, expr: str, start: float, end: float, step: float) -> "QueryResult":
-        """What PromQL says at every step of a time, in seconds since 1970: `[{"metric": {…}, "values": [[t_ms, v], …]}]`."""
+    def query_range(self, expr: str, start: "float | datetime", end: "float | datetime", step: "float | str | timedelta") -> "QueryResult":
+        """What PromQL says at every step of a time, from and to seconds since 1970 or datetimes, in steps of seconds or `"1m"`:
+        `[{"metric": {…}, "values": [[t_ms, v], …]}]`."""
         from ._result import QueryResult, in_numbers
 
+        start, end, step = unix_of(start, "start"), unix_of(end, "end"), seconds_of(step, "step")
         if not step > 0 or end < start:
             raise ValueError("a range has a step of more than nothing, and does not end before it starts")
         if self._engine is not None:
@@ -186,7 +207,7 @@ class Client:
         params = {"query": expr, "start": str(start), "end": str(end), "step": str(step)}
         return QueryResult(in_numbers(self._get("/api/v1/query_range", params)["result"], 1000))
 
-    async def aquery(self, expr: str, at: float | None = None) -> "QueryResult":
+    async def aquery(self, expr: str, at: "float | datetime | None" = None) -> "QueryResult":
         """`query` for coroutines: the loop is not held."""
         import asyncio
 

@@ -90,12 +90,14 @@ class AlertManager:
 
     def load_notification_channels(self) -> list[dict[str, Any]]:
         """Channels of the configuration: seed 1's list of them, seed 2's `notifications: {channels: […]}`."""
-        from .notification import channels_of
+        from .notification import channels_of, warn_of_unusable
 
         given = self.config.get("notifications") or []
         if isinstance(given, Mapping):
             given = given.get("channels") or []
-        return channels_of(given)
+        channels = channels_of(given)
+        warn_of_unusable(channels)
+        return channels
 
     def add_alert_rule(self, rule: AlertRule) -> None:
         if not isinstance(rule, AlertRule):
@@ -389,7 +391,7 @@ class AlertManager:
 
     def get_alerts_by_severity(self, severity: Any) -> list[Alert]:
         word = severity_word(severity)
-        return [a for a in self.alert_history if a.word == word or a.severity == severity]
+        return [a for a in list(self.alert_history) if a.word == word or a.severity == severity]
 
     def get_active_alerts(self) -> list[Alert]:
         return list(self.active_alerts.values())
@@ -400,7 +402,7 @@ class AlertManager:
 
     def ack(self, alert: Any, by: str = "somebody") -> bool:
         """Somebody takes care of it."""
-        for known in self.alert_history:
+        for known in list(self.alert_history):
             if known is alert or known.id == alert:
                 known.acknowledged_by = by
                 return True
@@ -441,6 +443,6 @@ class AlertManager:
         from .._html import table
 
         rows: Iterable[Mapping[str, Any]] = [
-            {"alert": a.name, "severity": a.word, "status": a.status, "message": a.message} for a in self.alert_history
+            {"alert": a.name, "severity": a.word, "status": a.status, "message": a.message} for a in list(self.alert_history)
         ]
         return table(rows)

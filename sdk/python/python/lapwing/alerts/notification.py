@@ -82,6 +82,26 @@ def _receiver(channel: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{plural}_configs": [given]}
 
 
+def unusable(channel: Mapping[str, Any]) -> str | None:
+    """Why nobody could be told through a channel, as it is configured; None where somebody could. Nothing is sent."""
+    kind = str(channel.get("type", "")).lower()
+    needed = {"console": "", "log": "", "file": "path", "alertmanager": "url"}.get(kind)
+    if needed is not None:
+        return f"the channel {kind!r} needs {needed}" if needed and not channel.get(needed) else None
+    try:
+        _native.send(json.dumps(_receiver(channel)), "[]")
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def warn_of_unusable(channels: Iterable[Mapping[str, Any]]) -> None:
+    """Before there is something to tell: an alert that nobody is told of is no way to find out."""
+    for channel in channels:
+        if (why := unusable(channel)) is not None:
+            log.warning("lapwing: nobody will be told of alerts by %s: %s", channel.get("type"), why)
+
+
 def _wire(alert: Any) -> dict[str, Any]:
     told = alert.to_dict() if isinstance(alert, Alert) else dict(alert)
     name = str(told.get("alert_name") or told.get("name") or "alert")
@@ -126,8 +146,9 @@ class NotificationService:
     def __init__(self, config: Mapping[str, Any] | None = None):
         given = dict(config or {})
         channels = given.get("channels", given)
-        listed = channels if isinstance(channels, (list, tuple)) else [{"name": k, "type": k, **(dict(v) if isinstance(v, Mapping) else {})} for k, v in channels.items()]
-        self.channels: dict[str, dict[str, Any]] = {str(c.get("name", c.get("type"))): dict(c) for c in listed if isinstance(c, Mapping)}
+        if isinstance(channels, Mapping):
+            channels = [{"name": k, "type": k, **(dict(v) if isinstance(v, Mapping) else {})} for k, v in channels.items()]
+        self.channels: dict[str, dict[str, Any]] = {str(c.get("name", c["type"])): c for c in channels_of(channels)}
         self.dropped = 0
         self.failed = 0
         self.delivered = 0
@@ -167,7 +188,8 @@ class NotificationService:
             channel(alert)
             return None
         if isinstance(channel, str):
-            channel = self.channels.get(channel, {"type": channel})
+            channel = self.channels.get(channel, channel)
+        (channel,) = channels_of([channel])
         kind = str(channel.get("type", "")).lower()
         told = _wire(alert)
         line = f"[{told['labels']['severity']}] {told['annotations']['summary']}"

@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterable, Mapping
 
 from .. import _native
 from .._numbers import numbers_of
+from .._text import check_settings
 from .collector import MonitoringMetric, samples_of
 
 _FUNCTIONS: dict[str, Callable[[list[float]], float]] = {
@@ -83,6 +84,7 @@ class MetricsAggregator:
         if isinstance(given, Mapping):
             given = [{"metric": m, **(f if isinstance(f, Mapping) else {"functions": f})} for m, f in given.items()]
         for rule in given:
+            check_settings(rule, ("metric", "name", "functions", "function", "aggregation", "by"), "a rule of aggregation")
             metric = rule.get("metric") or rule.get("name")
             functions = rule.get("functions") or rule.get("function") or rule.get("aggregation") or "mean"
             if not metric:

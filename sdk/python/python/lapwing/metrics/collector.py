@@ -16,7 +16,8 @@ from typing import Any, Callable, Iterable, Iterator, Mapping
 from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop
-from .._numbers import listed, number_of
+from .._numbers import listed, number_in, number_of
+from .._result import QueryResult, in_numbers
 from .._text import told
 from ._recent import Recent
 
@@ -94,7 +95,8 @@ def samples_of(metrics: Any) -> Iterator[tuple[str, dict[str, str] | None, float
         yield from samples_of(vars(metrics))
     elif isinstance(metrics, Mapping):
         if "name" in metrics and "value" in metrics:
-            yield str(metrics["name"]), dict(metrics.get("labels") or {}), float(metrics["value"])
+            if (number := number_in(metrics["value"])) is not None:
+                yield str(metrics["name"]), dict(metrics.get("labels") or {}), number
             return
         for name, value in metrics.items():
             if isinstance(value, Mapping):
@@ -108,13 +110,8 @@ def samples_of(metrics: Any) -> Iterator[tuple[str, dict[str, str] | None, float
                 numbers = [n for v in values if (n := number_of(v)) is not None]
                 if numbers:
                     yield str(name), None, numbers[-1]
-            else:
-                try:
-                    number = float(value)
-                except (TypeError, ValueError, OverflowError):
-                    continue
-                if not math.isnan(number):
-                    yield str(name), None, number
+            elif (number := number_in(value)) is not None and not math.isnan(number):
+                yield str(name), None, number
     elif hasattr(metrics, "collect_samples"):
         yield from metrics.collect_samples()
     elif isinstance(metrics, Iterable) and not isinstance(metrics, (str, bytes)):
@@ -356,11 +353,11 @@ class MetricsCollector:
     def metrics(self) -> dict[str, MonitoringMetric]:
         return self.get_metrics_by_prefix("")
 
-    def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
-        """PromQL over what was recorded."""
+    def query(self, expr: str, at: float | datetime | None = None) -> QueryResult:
+        """PromQL over what was recorded, as `lapwing.init().query` answers it."""
         store = self._store
-        at_ms = max(_core.now_ms() + 1000, self._ahead_ms) if at is None else int(at * 1000)
-        return json.loads(store.query(expr, at_ms))["result"]
+        at_ms = max(_core.now_ms() + 1000, self._ahead_ms) if at is None else int(_core.unix_of(at, "at") * 1000)
+        return QueryResult(in_numbers(json.loads(store.query(expr, at_ms))["result"]))
 
     # Seed 1.
     def record_request(self, endpoint: str, status: Any, duration: float, model_version: str = "") -> None:

@@ -11,6 +11,7 @@ from typing import Any, Callable, Mapping, Protocol, Self
 from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop, Twins
+from .._numbers import number_of
 from .._text import told
 from ..alerts.alert import _ORDER, Alert, AlertRule, AlertSeverity, severity_word
 from ..alerts.alert_manager import AlertManager
@@ -135,7 +136,7 @@ class AdvancedMonitor(Twins):
                 self.failures[name] = told(error)
                 return
             pairs = value.items() if isinstance(value, Mapping) else [(name, value)]
-            found.update({k: number for k, v in pairs if (number := _number(v)) is not None})
+            found.update({k: number for k, v in pairs if (number := number_of(v)) is not None and not math.isnan(number)})
 
         read("host", self._host)
         if self.gpu_profiler is not None:
@@ -216,7 +217,9 @@ class AdvancedMonitor(Twins):
 
     def rules(self) -> list[AlertRule]:
         """The thresholds as rules of the engine."""
-        return [AlertRule(f"{n}_threshold", f"{n} {'<' if self._directions[n] == 'below' else '>'} {t!r}") for n, t in self.thresholds.items()]
+        with self._lock:
+            crossed = [(n, "<" if self._directions[n] == "below" else ">", t) for n, t in self.thresholds.items()]
+        return [AlertRule(f"{n}_threshold", f"{n} {operator} {t!r}") for n, operator, t in crossed]
 
     def __enter__(self) -> Self:
         self.start_monitoring()
@@ -231,22 +234,12 @@ class AdvancedMonitor(Twins):
     def _repr_html_(self) -> str:
         from .._html import sparkline, text
 
+        with self._lock:
+            history = {n: [v for _, v in h] for n, h in self.metric_history.items() if h}
         rows = "".join(
-            f"<tr><td>{text(n)}</td><td>{h[-1][1]:.4g}</td><td>{sparkline([v for _, v in h])}</td><td>{text(self.thresholds.get(n, ''))}</td></tr>"
-            for n, h in self.metric_history.items() if h
+            f"<tr><td>{text(n)}</td><td>{v[-1]:.4g}</td><td>{sparkline(v)}</td><td>{text(self.thresholds.get(n, ''))}</td></tr>" for n, v in history.items()
         )
         return f"<table>{rows}</table>"
-
-
-def _number(value: Any) -> float | None:
-    """A number of Python, NumPy or anything else that can be a float; neither truth nor text, nor NaN."""
-    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__") or "bool" in str(getattr(value, "dtype", "")):
-        return None
-    try:
-        number = float(value)
-    except Exception:
-        return None
-    return None if math.isnan(number) else number
 
 
 def severity_of(value: float, threshold: float, direction: str = "above") -> AlertSeverity:

@@ -16,14 +16,13 @@ from typing import Any, Callable, Iterable, Self
 
 from ... import _core, _native
 from ..._loop import Loop, Twins
-from ..._text import told
+from ..._text import told, unknown_setting
 from ...alerts.alert import Alert, AlertLevel, AlertRule
 from ...alerts.alert_manager import AlertManager
 from ...alerts.alert_rules import rule_from
-from ...alerts.notification import channels_of
+from ...alerts.notification import channels_of, warn_of_unusable
 from ...metrics.collector import MetricsCollector, MetricType, MonitoringMetric, host_sample, samples_of
 from ...metrics.exporter import MetricsExporter
-from ...monitoring.settings import unknown_setting
 
 __all__ = [
     "Alert", "AlertLevel", "AlertManager", "AlertRule", "EnhancedModelAvailabilityMonitor", "MetricType", "MetricsCollector", "MonitoringMetric", "main",
@@ -99,9 +98,13 @@ class EnhancedModelAvailabilityMonitor(Twins):
                 if key not in DEFAULT_CONFIG:
                     raise ValueError(f"{self.config_path}: {unknown_setting(key, DEFAULT_CONFIG)}")
             config |= found
-        for key in ("monitoring_interval", "metrics_retention_hours"):
-            if not (isinstance(config[key], (int, float)) and config[key] > 0):
-                raise ValueError(f"{self.config_path}: {key} must be a number above 0, not {config[key]!r}")
+        for key, least in (("monitoring_interval", "above"), ("metrics_retention_hours", "above"), ("alert_cooldown_minutes", "from")):
+            value = config[key]
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value > 0 or least == "from" and value == 0):
+                raise ValueError(f"{self.config_path}: {key} must be a number {least} 0{' on' if least == 'from' else ''}, not {value!r}")
+        for key in ("alert_log_file", "models_path"):
+            if not isinstance(config[key], str):
+                raise ValueError(f"{self.config_path}: {key} must be a path, not {config[key]!r}")
         try:
             channels_of(config["notification_channels"] or [])
         except ValueError as error:
@@ -121,7 +124,10 @@ class EnhancedModelAvailabilityMonitor(Twins):
         for rule in rules:
             self.alert_manager.add_alert_rule(AlertRule(*rule))
         for custom in self.config.get("custom_alert_rules") or []:
-            self.alert_manager.add_alert_rule(rule_from({"cooldown_minutes": self.config["alert_cooldown_minutes"]} | custom))
+            try:
+                self.alert_manager.add_alert_rule(rule_from({"cooldown_minutes": self.config["alert_cooldown_minutes"]} | custom))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{self.config_path}: custom_alert_rules: {error}") from None
 
     def _setup_notification_handlers(self) -> None:
         for channel in channels_of(self.config["notification_channels"] or []):
@@ -133,6 +139,7 @@ class EnhancedModelAvailabilityMonitor(Twins):
             elif name == "file":
                 self.alert_manager.add_notification_handler(self._file_notification)
             else:
+                warn_of_unusable([channel])
                 self.alert_manager.notification_channels.append(channel)
 
     def _console_notification(self, alert: Alert) -> None:
