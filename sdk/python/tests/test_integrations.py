@@ -189,6 +189,24 @@ def test_logging():
     assert seen.value("log_records_total", level="ERROR", logger="counted") == 1
 
 
+def test_a_record_that_comes_twice_is_counted_once():
+    import logging
+
+    from lapwing.integrations.logging import install
+
+    inner = logging.getLogger("twice.inner")
+    handlers = [install(logging.getLogger("twice")), install(inner), install(inner)]
+    try:
+        with capture() as seen:
+            inner.warning("a")
+            inner.warning("b")
+        assert seen.value("log_records_total", level="WARNING", logger="twice") == 2
+    finally:
+        for logger, handler in zip((logging.getLogger("twice"), inner, inner), handlers):
+            logger.removeHandler(handler)
+
+
+
 def test_structlog():
     structlog = pytest.importorskip("structlog")
     from lapwing.integrations.structlog import processor

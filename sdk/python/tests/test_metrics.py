@@ -295,3 +295,10 @@ def test_what_a_storage_refuses_is_not_counted(caplog):
 def test_what_is_no_number_in_a_list_of_metrics_is_passed_over():
     metrics = [{"name": "text", "value": "many"}, {"name": "none", "value": None}, {"name": "said", "value": "4"}, {"name": "depth", "value": 3}]
     assert list(collecting.samples_of(metrics)) == [("said", {}, 4.0), ("depth", {}, 3.0)]
+
+
+def test_an_aggregation_is_of_the_values_that_are_numbers():
+    values = {"loss": [math.nan, 1.0, 3.0]}
+    found = {m.name: m.value for m in MetricsAggregator().aggregate(values, {"loss": ["mean", "min", "max", "count", "p50", "first"]})}
+    assert found == {"loss:mean": 2.0, "loss:min": 1.0, "loss:max": 3.0, "loss:count": 2.0, "loss:p50": 2.0, "loss:first": 1.0}
+    assert MetricsAggregator().aggregate([{"name": "loss", "value": math.nan}]) == []

@@ -517,3 +517,43 @@ def test_a_line_of_json_is_json_whatever_was_logged():
     record = logging.makeLogRecord({"msg": "loss", "loss": math.nan, "parts": {1: {2}}, "stack_info": "Stack (most recent call last):"})
     line = json.loads(JsonFormatter().format(record), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert (line["message"], line["loss"], line["parts"], line["stack"]) == ("loss", "nan", {"1": "{2}"}, "Stack (most recent call last):")
+
+
+def test_a_channel_is_told_of_what_is_for_it():
+    asked = {"all": [], "severe": [], "search": []}
+
+    class Service(NotificationService):
+        def _deliver(self, alert, channel):
+            asked[channel["name"]].append((alert.name, alert.status))
+
+    channels = [
+        {"type": "webhook", "url": "http://127.0.0.1:9/", "name": "all"}, {"type": "webhook", "url": "http://127.0.0.1:9/", "name": "severe", "severity_min": "Critical"},
+        {"type": "webhook", "url": "http://127.0.0.1:9/", "name": "search", "match": {"team": "search", "alertname": "slow"}},
+    ]
+    manager = AlertManager({"notifications": channels, "rules": [
+        {"name": "slow", "condition": "latency > 1", "severity": "warning", "labels": {"team": "search"}}, {"name": "down", "condition": "up < 1", "severity": "emergency"},
+    ]})
+    manager._service = Service()
+    manager.monitor({"latency": 3, "up": 0})
+    asyncio.run(manager.evaluate_alerts({"latency": 0, "up": 1}))
+    assert manager._service.close(10)
+    assert {k: sorted(v) for k, v in asked.items()} == {
+        "all": [("down", "firing"), ("down", "resolved"), ("slow", "firing"), ("slow", "resolved")],
+        "severe": [("down", "firing"), ("down", "resolved")], "search": [("slow", "firing"), ("slow", "resolved")],
+    }
+    told = NotificationService({"channels": [{"type": "log", "severity_min": "error"}]}).send_notifications([lapwing.Alert("a", "warning"), lapwing.Alert("b", "critical")])
+    assert len(told) == 1
+    for wrong, says in (({"type": "log", "severity_min": "purple"}, "severity"), ({"type": "log", "match": "search"}, "labels and their values")):
+        with pytest.raises(ValueError, match=says):
+            AlertManager({"notifications": [wrong]})
+
+
+def test_an_escalation_takes_its_steps_by_itself():
+    told = threading.Event()
+    with lapwing.EscalationManager([lapwing.EscalationStep(0, [lambda alert: told.set()])]) as chain:
+        assert chain._loop.running
+        chain.stop()
+        chain.start(0.001)
+        chain.add(lapwing.Alert("down"))
+        assert told.wait(10)
+    assert not chain._loop.running

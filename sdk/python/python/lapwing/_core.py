@@ -45,9 +45,9 @@ def now_ms() -> int:
 
 def unix_of(value: Any, name: str) -> float:
     """Seconds since 1970, of a number or a datetime."""
-    timestamp = getattr(value, "timestamp", None)
+    timestamp: Any = getattr(value, "timestamp", None)
     try:
-        return float(timestamp() if callable(timestamp) else value)
+        return float(value if timestamp is None else timestamp())
     except (TypeError, ValueError):
         raise TypeError(f"{name} is a datetime or a number of seconds since 1970, not {value!r}") from None
 
@@ -56,8 +56,9 @@ def seconds_of(value: Any, name: str) -> float:
     """Seconds, of a number, `"5m"` or a timedelta."""
     if isinstance(value, str):
         return _native.duration_ms(value) / 1000
+    total: Any = getattr(value, "total_seconds", None)
     try:
-        return float(value.total_seconds() if hasattr(value, "total_seconds") else value)
+        return float(value if total is None else total())
     except (TypeError, ValueError):
         raise TypeError(f"{name} is a number of seconds, a text such as 5m or a timedelta, not {value!r}") from None
 

@@ -367,7 +367,9 @@ class AlertManager:
             alert = Alert(message=f"Alert {name} {what}", severity=as_severity(word), word=word, name=name, resolved=resolved, metadata={"metrics": metrics})
             if not resolved:
                 self.alert_history.append(alert)
-        return list(await asyncio.gather(*(self.send_notification(channel, alert) for channel in self.notification_channels)))
+        from .notification import is_for
+
+        return list(await asyncio.gather(*(self.send_notification(channel, alert) for channel in self.notification_channels if is_for(channel, alert))))
 
     async def send_notification(self, channel: Mapping[str, Any], message: Any) -> dict[str, Any]:
         """Tells one channel (seed 1). The loop is not held, and a channel that fails is an answer, not an exception."""

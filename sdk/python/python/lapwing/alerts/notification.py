@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterable, Mapping
 from .._fork import remembered
 from .. import _native
 from .._text import told
-from .alert import Alert, as_severity, severity_word
+from .alert import _ORDER, Alert, as_severity, severity_word
 
 log = logging.getLogger("lapwing.alerts")
 
@@ -33,6 +33,10 @@ TYPES = (
 )
 
 
+#: What is said of a channel to us, and not to the engine.
+_OURS = ("name", "severity_min", "match")
+
+
 def channels_of(given: Any) -> list[dict[str, Any]]:
     """The channels of a configuration, each by its type or as a dictionary; a type that nobody knows is an error that names it."""
     if isinstance(given, str) or not isinstance(given, (list, tuple)):
@@ -43,12 +47,26 @@ def channels_of(given: Any) -> list[dict[str, Any]]:
         if str(kind).lower() not in TYPES:
             near = difflib.get_close_matches(str(kind), TYPES, 1)
             raise ValueError(f"{kind!r} is no type of a channel: " + (f"did you mean {near[0]!r}?" if near else f"use {', '.join(TYPES)}"))
+        if "severity_min" in channel:
+            channel["severity_min"] = severity_word(channel["severity_min"])
+        if not isinstance(channel.get("match", {}), Mapping):
+            raise ValueError(f"match of the channel {kind!r} is labels and their values, not {channel['match']!r}")
     return channels
+
+
+def is_for(channel: Any, alert: Any) -> bool:
+    """Whether a channel is told of an alert: `severity_min` is the least that it is told of, `match` the labels (or `alertname`, `metric_name`) that it has to
+    have. A channel without them, and a function, is told of all."""
+    if not isinstance(channel, Mapping) or not {"severity_min", "match"} & channel.keys():
+        return True
+    labels = {"metric_name": str(alert.get("metric_name") or "")} | _wire(alert)["labels"]
+    severe = _ORDER.index(labels["severity"]) >= _ORDER.index(severity_word(channel.get("severity_min", "info")))
+    return severe and all(labels.get(str(k)) == str(v) for k, v in channel.get("match", {}).items())
 
 
 def _receiver(channel: Mapping[str, Any]) -> dict[str, Any]:
     """One channel of a seed's configuration as a receiver of an alertmanager.yml."""
-    given = {k: v for k, v in channel.items() if k != "name"}
+    given = {k: v for k, v in channel.items() if k not in _OURS}
     kind = str(given.pop("type", "")).lower()
 
     def need(*names: str) -> Any:
@@ -136,7 +154,8 @@ class NotificationService:
     """Tells channels of alerts (seed 2).
 
     A channel is a dictionary as seed 1 writes it (`{"type": "slack", "webhook_url": …}`), the name of one in `config`, `"console"`, `"log"`,
-    `{"type": "file", "path": …}`, or anything to call. What came of each stands in the answer; nothing is raised for a channel that fails.
+    `{"type": "file", "path": …}`, or anything to call. With `severity_min` and `match` (`{"team": "search"}`) it is told of such alerts only. What came of
+    each stands in the answer; nothing is raised for a channel that fails.
 
     >>> NotificationService().send_notifications([Alert("slow")], ["console"])[0]["delivered"]
     [warning] slow
@@ -160,10 +179,13 @@ class NotificationService:
         self._lock = threading.Lock()
 
     def send_notifications(self, alerts: Any, channels: Iterable[Any] | None = None) -> list[dict[str, Any]]:
-        """Tells each channel of each alert, and waits for it: `[{"alert", "channel", "delivered", "reason"}]`."""
+        """Tells each channel of each alert that is for it, and waits: `[{"alert", "channel", "delivered", "reason"}]`."""
         listed = [alerts] if isinstance(alerts, (Alert, Mapping)) else list(alerts)
         chosen = list(self.channels.values()) if channels is None else ([channels] if isinstance(channels, (str, Mapping)) or callable(channels) else list(channels))
-        return [self.send_one(alert, channel) for alert in listed for channel in chosen]
+        return [self.send_one(alert, channel) for alert in listed for channel in map(self._known, chosen) if is_for(channel, alert)]
+
+    def _known(self, channel: Any) -> Any:
+        return self.channels.get(channel, channel) if isinstance(channel, str) else channel
 
     async def asend_notifications(self, alerts: Any, channels: Iterable[Any] | None = None) -> list[dict[str, Any]]:
         import asyncio
@@ -187,9 +209,7 @@ class NotificationService:
         if callable(channel):
             channel(alert)
             return None
-        if isinstance(channel, str):
-            channel = self.channels.get(channel, channel)
-        (channel,) = channels_of([channel])
+        (channel,) = channels_of([self._known(channel)])
         kind = str(channel.get("type", "")).lower()
         told = _wire(alert)
         line = f"[{told['labels']['severity']}] {told['annotations']['summary']}"
@@ -216,7 +236,8 @@ class NotificationService:
         # As it is now: it may have ended by the time it is told.
         alert = copy.copy(alert)
         for place, channel in enumerate(list(channels)):
-            self.dropped += self._lane(place % LANES_MAX).put(alert, channel)
+            if is_for(channel, alert):
+                self.dropped += self._lane(place % LANES_MAX).put(alert, channel)
 
     def _lane(self, place: int) -> "_Lane":
         with self._lock:

@@ -8,12 +8,15 @@ import logging
 import logging.handlers
 import os
 import shutil
+import threading
 import time
+import weakref
 from typing import Any
 
 from .._text import json_of
 
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_counted = threading.local()
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,9 +38,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class MetricsHandler(logging.Handler):
-    """Counts records by level and logger: `log_records_total`."""
+    """Counts records by level and logger: `log_records_total`. A record that comes by several of them, over its loggers' parents, is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        newest = getattr(_counted, "newest", None)
+        if newest is not None and newest() is record:
+            return
+        # Not noted in the record: other formatters would print it.
+        _counted.newest = weakref.ref(record)
         try:
             from .._core import counter
 

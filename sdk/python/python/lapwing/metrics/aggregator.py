@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any, Callable, Iterable, Mapping
 
@@ -60,7 +61,9 @@ class MetricsAggregator:
 
         series: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
         for name, labels, value in _all_of(metrics):
-            series[name].append((labels or {}, value))
+            # Of nothing but values: one that is none would make a mean of none, and a maximum of whatever came first.
+            if not math.isnan(value):
+                series[name].append((labels or {}, value))
         aggregated = []
         for rule in self._rules(aggregation_rules, series):
             values = series.get(rule["metric"])

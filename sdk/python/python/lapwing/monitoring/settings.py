@@ -47,7 +47,7 @@ KEYS: dict[str, str] = {
     "monitoring.logging.compression": "whether files that were put aside are compressed",
     "monitoring.external_services": "services that are asked: name, health_url",
     "alerting.rules": "rules: name, condition, severity, duration",
-    "alerting.notifications": "who is told: type, and webhook_url, channel, smtp_server, smtp_port, username, password or service_key",
+    "alerting.notifications": "who is told: type, and webhook_url, channel, smtp_server, smtp_port, username, password or service_key; severity_min and match say of which alerts",
 }
 
 #: Below these stands what others check: rules, channels, services.
