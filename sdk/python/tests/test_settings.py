@@ -104,3 +104,9 @@ def test_conditions_of_a_gate_may_be_one_or_have_names():
         assert lapwing.gate(same, same, conditions="gate_depth < 5").passed
         held = lapwing.gate(same, same, conditions={"short": "gate_depth < 5", "long": "gate_depth > 5"})
         assert [(c["expr"], c["holds"]) for c in held.raw["conditions"]] == [("gate_depth < 5", True), ("gate_depth > 5", False)]
+
+
+def test_a_panel_without_a_value_says_so():
+    with lapwing.init(embedded=True):
+        (panel,) = DashboardCreator().create(["never_recorded"]).panels
+    assert panel.lines == ["no data"] and "no data" in panel.html

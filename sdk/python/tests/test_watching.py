@@ -557,3 +557,9 @@ def test_an_escalation_takes_its_steps_by_itself():
         chain.add(lapwing.Alert("down"))
         assert told.wait(10)
     assert not chain._loop.running
+
+
+def test_a_profiler_of_gpus_that_answers_nothing_is_named():
+    monitor = AdvancedMonitor(gpu_profiler=object())
+    monitor.collect_metrics()
+    assert monitor.failures["gpu"] == "TypeError: a profiler of GPUs has one of get_utilization, get_gpu_utilization, get_metrics, and object has none of them"

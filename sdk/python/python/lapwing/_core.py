@@ -226,6 +226,9 @@ class Client:
             raise ValueError("hours must be more than nothing")
         if self._engine is not None:
             return json.loads(self._engine.performance_report(float(hours), json.dumps(thresholds)))
+        if thresholds:
+            # One that nobody knows is an error, wherever the engine is.
+            _native.performance_report("[]", "[]", 0, 1, json.dumps(thresholds))
         params = {"hours": str(hours)} | {k: str(v) for k, v in thresholds.items()}
         return self._get("/api/v1/performance/report", params)
 
@@ -343,7 +346,7 @@ class Client:
             with urlopen(request, timeout=30) as answer:
                 text = answer.read()
         except HTTPError as error:
-            raise ValueError(f"{self.url} answered {error.code}: {error.read(2000).decode(errors='replace')}") from None
+            raise ValueError(f"{self.url} answered {error.code}: {_reason_of(error.read(2000))}") from None
         except OSError as error:
             reason = error.reason if isinstance(error, URLError) else error
             raise ConnectionError(f"the server at {self.url} is not to be reached: {reason}") from None
@@ -379,6 +382,15 @@ class Client:
             log.warning("lapwing: %s; %s", reason, then)
         except Exception:  # Whoever asked is a thread of ours, or the end of the program.
             log.debug("lapwing: how sending goes could not be told", exc_info=True)
+
+
+def _reason_of(body: bytes) -> str:
+    """What a server says is wrong, in its own words where it answers as Prometheus does."""
+    text = body.decode(errors="replace")
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, TypeError, KeyError):
+        return text
 
 
 def _ms_of(text: str) -> int:

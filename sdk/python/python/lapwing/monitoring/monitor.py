@@ -140,12 +140,19 @@ class AdvancedMonitor(Twins):
 
         read("host", self._host)
         if self.gpu_profiler is not None:
-            read("gpu", lambda: next(getattr(self.gpu_profiler, n)() for n in ("get_utilization", "get_gpu_utilization", "get_metrics") if hasattr(self.gpu_profiler, n)))
+            read("gpu", self._gpus)
         for name, source in list(self._sources.items()):
             read(name, source)
         for name, value in found.items():
             self.record_metric(name, value)
         return found
+
+    def _gpus(self) -> Any:
+        names = ("get_utilization", "get_gpu_utilization", "get_metrics")
+        ask = next((getattr(self.gpu_profiler, n) for n in names if hasattr(self.gpu_profiler, n)), None)
+        if ask is None:
+            raise TypeError(f"a profiler of GPUs has one of {', '.join(names)}, and {type(self.gpu_profiler).__name__} has none of them")
+        return ask()
 
     def _host(self) -> dict[str, float]:
         from ..metrics.collector import host_sample

@@ -147,7 +147,7 @@ class DashboardCreator:
             return Panel(str(spec.get("title", "")), str(spec["html"]), int(spec.get("span", 1)))
         names = spec.get("metrics") or spec.get("metric") or spec.get("title")
         names = [names] if isinstance(names, str) else list(names or [])
-        chosen = {k: v for n in names for k, v in values.items() if k == n or k.startswith(n + "{")}
+        chosen = {k: v for n in names for k, v in values.items() if v and (k == n or k.startswith(n + "{"))}
         title, kind = str(spec.get("title", ", ".join(names))), spec.get("type")
         span = int(spec.get("span", 1))
         if not chosen:
