@@ -110,3 +110,19 @@ def test_a_panel_without_a_value_says_so():
     with lapwing.init(embedded=True):
         (panel,) = DashboardCreator().create(["never_recorded"]).panels
     assert panel.lines == ["no data"] and "no data" in panel.html
+
+
+def test_an_interval_may_be_written_as_a_duration():
+    checker = lapwing.HealthChecker({"check_interval": "1m", "timeout": "5s"})
+    checker.register("queue", lambda: True, interval="1h", timeout="500ms")
+    assert (checker.check_interval, checker.timeout) == (60.0, 5.0)
+    assert (checker._registered["queue"].interval, checker._registered["queue"].timeout) == (3600.0, 0.5)
+    assert lapwing.SystemResourceMonitor("30s").sample_interval == 30.0
+    monitor = lapwing.AdvancedMonitor()
+    monitor.start_monitoring("1h")
+    assert monitor.is_monitoring
+    monitor.stop_monitoring()
+    with pytest.raises(ValueError, match="soon"):
+        monitor.start_monitoring("soon")
+    with pytest.raises(TypeError, match="an interval is a number of seconds"):
+        monitor.start_monitoring(None)

@@ -78,7 +78,7 @@ class EscalationManager(Twins):
             self.service.send_notifications(alert, step.channels)
         return len(due)
 
-    def start(self, interval: float = 5.0) -> None:
+    def start(self, interval: float | str = 5.0) -> None:
         """Takes the steps that are due every `interval` seconds, on a thread of its own. A second start changes nothing."""
         self._loop.start(interval)
 

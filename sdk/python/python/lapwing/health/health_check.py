@@ -56,7 +56,7 @@ class _Registered:
 
 
 class HealthChecker:
-    """Runs checks (seed 1). `config`: `check_interval`, `timeout`, `thresholds` (`{"degraded": 70, "unhealthy": 90}` in percent), and
+    """Runs checks (seed 1). `config`: `check_interval`, `timeout` (seconds, or `"5s"`), `thresholds` (`{"degraded": 70, "unhealthy": 90}` in percent), and
     `external_services` (`[{"name", "health_url"}]`). A `model` with `generate_text` and a `database` (something to call) are checked where
     given, by attribute or argument; where none is given the check says so instead of failing.
 
@@ -71,8 +71,8 @@ class HealthChecker:
     def __init__(self, config: Mapping[str, Any] | None = None, *, model: Any = None, database: Any = None):
         config = dict(config or {})
         self.config: dict[str, Any] = dict(config.get("health_checks", {})) | config
-        self.check_interval = self.config.get("check_interval", 30)
-        self.timeout = float(self.config.get("timeout", 10))
+        self.check_interval = _core.seconds_of(self.config.get("check_interval", 30), "check_interval")
+        self.timeout = _core.seconds_of(self.config.get("timeout", 10), "timeout")
         if not self.timeout > 0:
             raise ValueError("the timeout of health checks must be more than 0")
         self.health_checks: list[HealthCheck] = []
@@ -88,12 +88,12 @@ class HealthChecker:
         self._gauge = _core.gauge("health_check_status", "0 healthy, 1 degraded, 2 unhealthy.", ("check",))
         self._seconds = _core.histogram("health_check_duration_seconds", "How long health checks took.", ("check",))
 
-    def register(self, name: str, check: Callable[[], Any], *, interval: float | None = None, timeout: float | None = None, recover: Callable[[], Any] | None = None) -> None:
+    def register(self, name: str, check: Callable[[], Any], *, interval: float | str | None = None, timeout: float | str | None = None, recover: Callable[[], Any] | None = None) -> None:
         """Adds a check: it returns truth, a HealthStatus or its word, `(status, message)`, a dictionary of both or a HealthCheck, or raises. `recover`
         is called when it is unhealthy."""
         if not callable(check):
             raise TypeError(f"a check is something to call, not {check!r}")
-        self._registered[name] = _Registered(name, check, float(timeout or self.timeout), float(interval or 0))
+        self._registered[name] = _Registered(name, check, _core.seconds_of(timeout or self.timeout, "timeout"), _core.seconds_of(interval or 0, "interval"))
         self._recoveries.pop(name, None)
         if recover is not None:
             self._recoveries[name] = recover

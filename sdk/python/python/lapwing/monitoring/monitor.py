@@ -109,7 +109,7 @@ class AdvancedMonitor(Twins):
     def add_alert_handler(self, handler: Callable[[Alert], Any]) -> None:
         self.alert_manager.add_alert_handler(handler)
 
-    def start_monitoring(self, interval: float = 5.0) -> None:
+    def start_monitoring(self, interval: float | str = 5.0) -> None:
         """Looks at once and then every `interval` seconds, on a thread of its own. A second start changes nothing."""
         self._loop.start(interval)
 

@@ -200,7 +200,8 @@ class SystemResourceMonitor(Twins):
 
     SNAPSHOTS_MAX = 2_880
 
-    def __init__(self, sample_interval: float = 30):
+    def __init__(self, sample_interval: float | str = 30):
+        sample_interval = _core.seconds_of(sample_interval, "sample_interval")
         if not sample_interval > 0:
             raise ValueError(f"an interval of {sample_interval} s is none: it must be more than 0")
         self.sample_interval = sample_interval
