@@ -44,6 +44,33 @@ def test_fastapi_and_the_dashboard():
         assert set(client.get("/dashboard/alerts").json()) == {"active_alerts", "alert_history", "alert_statistics"}
 
 
+def test_applications_that_are_mounted_are_told_apart(tmp_path):
+    fastapi = pytest.importorskip("fastapi")
+    client_of = pytest.importorskip("starlette.testclient").TestClient
+    from lapwing.integrations.fastapi import instrument
+
+    app = fastapi.FastAPI()
+    for place in ("/v1", "/v2", "/tenants/{tenant}"):
+        inner = fastapi.FastAPI()
+
+        @inner.get("/mounted/{item}")
+        async def item(item: int):
+            return item
+
+        app.mount(place, inner)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name)
+    app.mount("/files", pytest.importorskip("starlette.staticfiles").StaticFiles(directory=tmp_path))
+    instrument(app, metrics_path=None)
+    with capture() as seen, client_of(app, root_path="/behind/a/proxy") as client:
+        for path in ("/v1/mounted/1", "/v2/mounted/1", "/v2/mounted/2", "/tenants/5/mounted/1", "/tenants/6/mounted/5", "/v1/nowhere"):
+            client.get(f"/behind/a/proxy{path}")
+        for path in ("/files/a.txt", "/files/b.txt", "/files/none.txt"):
+            client.get(f"/behind/a/proxy{path}")
+    routes = ("/v1/mounted/{item}", "/v2/mounted/{item}", "/tenants/{tenant}/mounted/{item}", "/files/*", "_unmatched_")
+    assert [seen.value("http_requests_total", route=route) for route in routes] == [1, 2, 2, 2, 2]
+
+
 def test_flask():
     flask = pytest.importorskip("flask")
     from lapwing.integrations.flask import instrument
