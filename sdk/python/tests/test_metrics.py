@@ -50,6 +50,7 @@ def test_error_rate_and_latency_are_those_of_the_last_five_minutes():
     clock.now += 301
     assert metrics.request_summary() == {
         "total_requests": 20_501, "error_rate": None, "request_rate": 0.0, "average_latency": None, "p95_latency": None, "average_inference_time": None,
+        "quality_score": None,
     }
 
 

@@ -137,13 +137,17 @@ class AlertManager:
     # Looking.
     def check_alerts(self, *, tell: bool = True) -> list[Alert]:
         """Looks at all rules now, with the collector's metrics. What began or ended. With `tell=False` nobody is told before the next look that tells."""
+        return self._check(self._recorded(), tell=tell)
+
+    def _recorded(self) -> Any:
+        """What the collector has; without one, what was looked at before."""
         collector = self.metrics_collector
         if collector is None:
-            return self._check(self._own_store, tell=tell)
+            return self._own_store
         store = collector._store
         # What was recorded a moment ago may stand a moment ahead of the clock.
         self._put_ms = max(self._put_ms, collector._ahead_ms)
-        return self._check(store, tell=tell)
+        return store
 
     def monitor(self, metrics: Any, rules: Any = None) -> list[Alert]:
         """Looks at these numbers with these rules (seed 2). What fires now."""
@@ -160,7 +164,10 @@ class AlertManager:
     async def evaluate_alerts(self, metrics: Any) -> list[Alert]:
         """Looks at these numbers (seed 1); channels are told. What began or ended."""
         self._put(metrics)
-        changed = self._look(self._own_store, metrics)
+        return await self._evaluate(self._own_store, metrics)
+
+    async def _evaluate(self, store: Any, metrics: Any) -> list[Alert]:
+        changed = self._look(store, metrics)
         tasks: list[asyncio.Task[Any]] = []
         for alert in self._due():
             tasks += self._tell_handlers(alert)

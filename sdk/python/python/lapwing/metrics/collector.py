@@ -230,7 +230,7 @@ class MetricsCollector:
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._requests_total = 0
-        self._recent_requests, self._recent_inferences = Recent(self._clock()), Recent(self._clock())
+        self._recent_requests, self._recent_inferences, self._recent_scores = (Recent(self._clock()) for _ in range(3))
 
     # Seed 0.
     def record_metric(self, name: str, metric_type: Any, value: float, labels: Mapping[str, Any] | None = None, description: str = "") -> None:
@@ -390,21 +390,25 @@ class MetricsCollector:
                 self.gpu_utilization.labels(gpu["gpu"], model_version).set(gpu["utilization_percent"])
 
     def record_quality_metrics(self, quality_score: float, model_version: str = "") -> None:
-        self.response_quality.labels(model_version).observe(float(quality_score))
+        score = float(quality_score)
+        self.response_quality.labels(model_version).observe(score)
+        with self._lock:
+            self._recent_scores.add(self._clock(), score)
 
     def record_user_satisfaction(self, rating: int, model_version: str = "") -> None:
         self.user_satisfaction.labels(str(rating), model_version).inc()
 
     def request_summary(self) -> dict[str, float | None]:
-        """What seed 1's dashboard asks for: all requests that this collector was told of, and of those in the last five minutes the share that
-        failed, how many a second, how long they and the inferences took. None where there were none."""
+        """What seed 1's dashboard and rules ask for: all requests that this collector was told of, and of those in the last five minutes the share that
+        failed, how many a second, how long they and the inferences took, and the mean score. None where there were none."""
         with self._lock:
             now = self._clock()
             requests, inferences = self._recent_requests.read(now), self._recent_inferences.read(now)
+            scores = self._recent_scores.read(now)
             total = self._requests_total
         return {
             "total_requests": total, "error_rate": requests["error_rate"], "request_rate": requests["rate"], "average_latency": requests["average"],
-            "p95_latency": requests["p95"], "average_inference_time": inferences["average"],
+            "p95_latency": requests["p95"], "average_inference_time": inferences["average"], "quality_score": scores["average"],
         }
 
     # Seed 2.
