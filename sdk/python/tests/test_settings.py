@@ -22,6 +22,10 @@ from lapwing.scripts.deployment.monitoring_setup import EnhancedModelAvailabilit
     (lambda: ComprehensiveMonitor({"monitoring": {"logging": {"rotation": "sometimes"}}}), "monitoring.logging.rotation: 'sometimes' is not a rotation"),
     (lambda: ComprehensiveMonitor({"monitoring": {"logging": {"compression": "no"}}}), "monitoring.logging.compression: compression is true or false"),
     (lambda: ComprehensiveMonitor({"monitoring": {"logging": {"output": 5}}}), "monitoring.logging.output: 5 is not an output"),
+    (lambda: AlertManager({"notificatons": []}), "the configuration of alerts: unknown setting 'notificatons': did you mean 'notifications'"),
+    (lambda: AlertManager({"alerting": {"rule": []}}), "did you mean 'rules'"),
+    (lambda: lapwing.HealthChecker({"timeouts": 5}), "the configuration of health checks: unknown setting 'timeouts': did you mean 'timeout'"),
+    (lambda: lapwing.MetricsCollector({"batchsize": 5}), "did you mean 'batch_size'"),
     (lambda: NotificationService({"channels": ["console", "sms"]}), "'sms' is no type of a channel"),
     (lambda: AlertRule("r", "cpu", ">"), "after '>' stands a number"),
     (lambda: lapwing.gate({"a": 1}, {"a": 1}, noise="loud"), "use mann-whitney or bootstrap"),
@@ -126,3 +130,9 @@ def test_an_interval_may_be_written_as_a_duration():
         monitor.start_monitoring("soon")
     with pytest.raises(TypeError, match="an interval is a number of seconds"):
         monitor.start_monitoring(None)
+
+
+def test_a_configuration_may_hold_what_others_read():
+    config = {"rules": [{"name": "r", "condition": "x > 1"}], "team": "search", "monitoring": {"enabled": True}, "interval": 5}
+    assert [r.name for r in AlertManager(config).rules] == ["r"]
+    assert lapwing.HealthChecker(config).timeout == 10.0 and lapwing.MetricsCollector(config).batch_size == 1

@@ -40,6 +40,16 @@ def check_settings(given: Iterable[Any], known: tuple[str, ...], what: str) -> N
             raise ValueError(f"{what}: {unknown_setting(name, known)}")
 
 
+def check_misspelt(given: Iterable[Any], known: tuple[str, ...], what: str) -> None:
+    """Of a configuration that may hold what others read: an error for what is nearly one of ours."""
+    for name in given:
+        if name not in known:
+            import difflib
+
+            if difflib.get_close_matches(str(name), known, 1, 0.8):
+                raise ValueError(f"{what}: {unknown_setting(name, known)}")
+
+
 def is_cancelled(error: BaseException | None) -> bool:
     """Whether a task was cancelled, by asyncio or by trio; told without importing either."""
     return error is not None and not isinstance(error, Exception) and type(error).__name__ in ("CancelledError", "Cancelled")

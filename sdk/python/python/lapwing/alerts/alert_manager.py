@@ -20,7 +20,7 @@ from typing import Any, Callable, Iterable, Mapping, Self
 
 from .._fork import remembered
 from .. import _native
-from .._text import told
+from .._text import check_misspelt, told
 from .._threads import finished, on_daemon
 from .alert import _ORDER, Alert, AlertHandler, AlertRule, AlertSeverity, as_severity, operator_of, severity_word
 
@@ -53,6 +53,7 @@ class AlertManager:
             raise ValueError("max_alerts must be at least 1")
         config = dict(config or {})
         self.config: dict[str, Any] = dict(config.get("alerting", config))
+        check_misspelt(self.config, ("rules", "custom_alert_rules", "notifications"), "the configuration of alerts")
         self.metrics_collector = metrics_collector
         self.max_alerts = max_alerts
         self.handler_failures = 0

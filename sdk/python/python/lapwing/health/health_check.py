@@ -12,7 +12,7 @@ from typing import Any, Awaitable, Callable, Mapping
 
 from .. import _core
 from .._steps import is_coroutine_function
-from .._text import told
+from .._text import check_misspelt, told
 from .._threads import finished, on_daemon
 
 
@@ -71,6 +71,7 @@ class HealthChecker:
     def __init__(self, config: Mapping[str, Any] | None = None, *, model: Any = None, database: Any = None):
         config = dict(config or {})
         self.config: dict[str, Any] = dict(config.get("health_checks", {})) | config
+        check_misspelt(self.config, ("check_interval", "timeout", "thresholds", "external_services", "health_checks"), "the configuration of health checks")
         self.check_interval = _core.seconds_of(self.config.get("check_interval", 30), "check_interval")
         self.timeout = _core.seconds_of(self.config.get("timeout", 10), "timeout")
         if not self.timeout > 0:

@@ -18,7 +18,7 @@ from .. import _core, _native
 from .._loop import Loop
 from .._numbers import listed, number_in, number_of
 from .._result import QueryResult, in_numbers
-from .._text import told
+from .._text import check_misspelt, told
 from ._recent import Recent
 
 log = logging.getLogger("lapwing")
@@ -188,6 +188,7 @@ class MetricsCollector:
         clock: Callable[[], float] = time.monotonic,
     ):
         config = dict(config or {})
+        check_misspelt(config, ("batch_size", "metrics_retention_hours"), "the configuration of a collector")
         batch_size = config.get("batch_size", 1) if batch_size is None else batch_size
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= BATCH_MAX:
             raise ValueError(f"a batch of {batch_size!r} is none: it is a whole number from 1 to {BATCH_MAX}")
