@@ -563,3 +563,34 @@ def test_a_profiler_of_gpus_that_answers_nothing_is_named():
     monitor = AdvancedMonitor(gpu_profiler=object())
     monitor.collect_metrics()
     assert monitor.failures["gpu"] == "TypeError: a profiler of GPUs has one of get_utilization, get_gpu_utilization, get_metrics, and object has none of them"
+
+
+TRACED = """2026-01-01 10:00:00,123 ERROR app.model: generation failed
+Traceback (most recent call last):
+  File "a.py", line 1, in f
+    g()
+KeyError: 'x'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "a.py", line 3, in h
+ValueError: no
+a line of something else
+2026-01-01 10:00:01,123 INFO app.model: well again
+{"level": "error", "message": "json"}
+  an indented line below JSON is its own"""
+
+
+def test_a_traceback_belongs_to_the_line_above_it():
+    lines = [f"{line}\n" for line in TRACED.split("\n")]
+    records = list(lapwing.LogProcessor().process(lines))
+    assert [(r.level, r.message) for r in records] == [
+        ("ERROR", "generation failed"), ("INFO", "a line of something else"), ("INFO", "well again"), ("ERROR", "json"), ("INFO", "an indented line below JSON is its own"),
+    ]
+    assert records[0].fields["exception"].startswith("Traceback") and records[0].fields["exception"].endswith("ValueError: no") and records[2].fields == {}
+    found = lapwing.LogAnalyzer().analyze(lines)
+    assert (found["total"], found["levels"]["ERROR"]) == (5, 2)
+    storage = lapwing.LogStorage()
+    assert storage.store(lines) == 5 and storage.store(TRACED) == 1
+    assert [r.message for r in storage.search(level="error")][-1] == "generation failed"

@@ -71,7 +71,7 @@ class MetricsStorage:
         if not hours > 0:
             raise ValueError(f"{hours} hours are none")
         now, found = _core.now_ms(), []
-        for store in self._stores.values():
+        for store in list(self._stores.values()):
             for pairs, points in store.select(name, now - int(hours * 3_600_000), now + 60_000):
                 labels = {k: v for k, v in pairs if k != "__name__"}
                 found += [MonitoringMetric(name, MetricType.GAUGE, v, t / 1000, labels) for t, v in points]
@@ -83,7 +83,7 @@ class MetricsStorage:
 
     def names(self) -> list[str]:
         now = _core.now_ms()
-        found = {v for s in self._stores.values() for pairs, _ in s.select(None, 0, now + 60_000) for k, v in pairs if k == "__name__"}
+        found = {v for s in list(self._stores.values()) for pairs, _ in s.select(None, 0, now + 60_000) for k, v in pairs if k == "__name__"}
         return sorted(found)
 
     def query(self, expr: str, at: float | datetime | None = None, retention: Any = None) -> QueryResult:
@@ -91,7 +91,7 @@ class MetricsStorage:
         expression sees the metrics of one retention at a time."""
         at_ms = (_core.now_ms() + 1000) if at is None else int(_core.unix_of(at, "at") * 1000)
         own = self._retention if retention is None else self._ms(retention)
-        asked = [own] if retention is not None else [own, *(ms for ms in self._stores if ms != own)]
+        asked = [own] if retention is not None else [own, *(ms for ms in list(self._stores) if ms != own)]
         found: list[Any] = []
         for ms in asked:
             found = json.loads(self._of(ms).query(expr, at_ms))["result"]
