@@ -1,6 +1,7 @@
 """What watches goes on watching, tells whom it has to tell, and refuses a setting that nobody knows: each by the name of what broke."""
 
 import asyncio
+import datetime
 import fractions
 import json
 import logging
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
@@ -594,3 +596,36 @@ def test_a_traceback_belongs_to_the_line_above_it():
     storage = lapwing.LogStorage()
     assert storage.store(lines) == 5 and storage.store(TRACED) == 1
     assert [r.message for r in storage.search(level="error")][-1] == "generation failed"
+
+
+def test_an_alertmanager_is_told_again_of_what_still_fires(recorder):
+    now = [0.0]
+    manager = AlertManager({"notifications": [{"type": "log"}, {"type": "alertmanager", "url": recorder.url}], "rules": [{"name": "slow", "condition": "latency > 1"}]}, clock=lambda: now[0])
+
+    def told(latency, passed):
+        now[0] += passed
+        manager.monitor({"latency": latency})
+        assert manager._service.close(10)
+        posted, recorder.requests[:] = [json.loads(body)[0] for _, path, body in recorder.requests if path == "/api/v2/alerts"], []
+        return [datetime.datetime.fromisoformat(p["endsAt"]).timestamp() - time.time() for p in posted]
+
+    # An Alertmanager would take it for over five minutes after it was told.
+    (first,) = told(3, 0)
+    assert 200 < first <= 300
+    assert told(3, 30) == []
+    (again,) = told(3, 31)
+    assert 200 < again <= 300
+    (over,) = told(0, 1)
+    assert over <= 0
+    assert told(0, 61) == []
+    slow = lapwing.ComprehensiveMonitor({"monitoring": {"metrics": {"collection_interval": "10m"}, "alerting": {"alert_manager_url": recorder.url}}})
+    assert slow.alert_manager.notification_channels[0]["resolve_timeout"] == 2400.0
+
+
+def test_a_status_shows_no_secret(tmp_path):
+    path = tmp_path / "monitoring.json"
+    path.write_text(json.dumps({"notification_channels": ["log", {"type": "email", "smtp_server": "mail", "username": "me", "password": "hidden1"}, {"type": "pagerduty", "service_key": "hidden2"}]}))
+    monitor = monitoring_setup.EnhancedModelAvailabilityMonitor(path)
+    status = json.dumps(monitor.get_monitoring_status())
+    assert "hidden" not in status and '"smtp_server": "mail"' in status
+    assert monitor.alert_manager.notification_channels[0]["password"] == "hidden1"

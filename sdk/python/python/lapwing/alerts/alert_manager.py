@@ -43,6 +43,8 @@ class AlertManager:
 
     #: So long `evaluate_alerts` waits for handlers that are coroutines; one that takes longer goes on, for as long as the loop does.
     HANDLERS_S_MAX = 10.0
+    #: An Alertmanager takes for over what it is not told again: so often it is, while an alert fires.
+    REPEAT_S = 60.0
 
     def __init__(
         self, metrics_collector: Any = None, *, config: Mapping[str, Any] | None = None, max_alerts: int = 1000, clock: Callable[[], float] = time.monotonic,
@@ -67,6 +69,7 @@ class AlertManager:
         self._told: dict[str, tuple[float, str]] = {}
         self._open: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._repeated_at = clock()
         self._silences: list[tuple[dict[str, str], float]] = []
         self._states: dict[str, str] = {}
         self._own_store = _native.Store()
@@ -173,6 +176,7 @@ class AlertManager:
         for alert in self._due():
             tasks += self._tell_handlers(alert)
             await (self.send_resolution if alert.resolved else self.send_alert)(alert.rule or alert.name, metrics, alert)
+        self._repeat()
         if tasks:
             await asyncio.wait(tasks, timeout=self.HANDLERS_S_MAX)
         return changed
@@ -193,6 +197,8 @@ class AlertManager:
         changed = self._look(store, metrics)
         for alert in self._due() if tell else ():
             self._send_notifications(alert)
+        if tell:
+            self._repeat()
         return changed
 
     def _look(self, store: Any, metrics: Any) -> list[Alert]:
@@ -300,6 +306,20 @@ class AlertManager:
         self._told[key] = (now, alert.word)
         self._open.add(key)
         return True
+
+    def _repeat(self) -> None:
+        """Tells Alertmanagers again of what they were told and still fires."""
+        now = self._clock()
+        if now - self._repeated_at < self.REPEAT_S:
+            return
+        self._repeated_at = now
+        again = [channel if channel.get("type") == "alertmanager" else None for channel in self.notification_channels]
+        if not any(again):
+            return
+        with self._lock:
+            firing = [alert for key, alert in self.active_alerts.items() if key in self._open and not self._is_silenced(alert)]
+        for alert in firing:
+            self._channels().repeat(alert, again)
 
     def _tell_handlers(self, alert: Alert) -> list[asyncio.Task[Any]]:
         """Calls every handler. Where a loop runs, those that are coroutines are tasks of it."""

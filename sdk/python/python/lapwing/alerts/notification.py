@@ -15,6 +15,7 @@ from typing import Any, Callable, Iterable, Mapping
 
 from .._fork import remembered
 from .. import _native
+from .._core import seconds_of
 from .._text import told
 from .alert import _ORDER, Alert, as_severity, severity_word
 
@@ -26,6 +27,8 @@ QUEUE_MAX = 1_000
 LANES_MAX = 16
 #: So long the end of a program waits for what is still to be told.
 END_S = 2.0
+#: So long an Alertmanager holds an alert that it is told of once, unless the channel's `resolve_timeout` says otherwise.
+RESOLVE_TIMEOUT_S = 300.0
 #: What a channel's `type` may be; the last ones are those of the engine.
 TYPES = (
     "console", "log", "file", "alertmanager", "slack", "email", "pagerduty", "webhook", "teams", "signed_webhook", "opsgenie", "msteamsv2", "msteams", "discord",
@@ -34,6 +37,8 @@ TYPES = (
 
 
 #: What is said of a channel to us, and not to the engine.
+#: What of a channel may be shown to anybody.
+_SHOWN = frozenset(("type", "name", "severity_min", "match", "channel", "to", "from", "recipients", "smtp_server", "smtp_port", "smarthost", "path", "resolve_timeout"))
 _OURS = ("name", "severity_min", "match")
 
 
@@ -100,6 +105,20 @@ def _receiver(channel: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{plural}_configs": [given]}
 
 
+def hold(channels: Iterable[dict[str, Any]], interval_s: float) -> None:
+    """An Alertmanager is told again at a look, and must not take an alert for over before."""
+    for channel in channels:
+        if channel.get("type") == "alertmanager" and 4 * interval_s > RESOLVE_TIMEOUT_S:
+            channel.setdefault("resolve_timeout", 4 * interval_s)
+
+
+def shown(channel: Any) -> Any:
+    """A channel without what is secret of it, or may be: the addresses of webhooks are."""
+    if not isinstance(channel, Mapping):
+        return channel
+    return {k: v if k in _SHOWN else "<secret>" for k, v in channel.items()}
+
+
 def unusable(channel: Mapping[str, Any]) -> str | None:
     """Why nobody could be told through a channel, as it is configured; None where somebody could. Nothing is sent."""
     kind = str(channel.get("type", "")).lower()
@@ -142,8 +161,9 @@ def _to_alertmanager(channel: Mapping[str, Any], told: Mapping[str, Any]) -> str
         return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat()
 
     alert = {"labels": told["labels"], "annotations": told["annotations"], "startsAt": stamp(told["starts_at_ms"])}
-    if told["ends_at_ms"] is not None:
-        alert["endsAt"] = stamp(told["ends_at_ms"])
+    # As Prometheus says it: until then it fires, unless it is told again.
+    holds_s = seconds_of(channel.get("resolve_timeout", RESOLVE_TIMEOUT_S), "resolve_timeout")
+    alert["endsAt"] = stamp(told["ends_at_ms"] if told["ends_at_ms"] is not None else int((time.time() + holds_s) * 1000))
     url = str(channel["url"]).rstrip("/") + "/api/v2/alerts"
     request = Request(url, json.dumps([alert]).encode(), {"content-type": "application/json"})
     with urlopen(request, timeout=float(channel.get("timeout", 10))) as answer:
@@ -237,6 +257,12 @@ class NotificationService:
         alert = copy.copy(alert)
         for place, channel in enumerate(list(channels)):
             if is_for(channel, alert):
+                self.dropped += self._lane(place % LANES_MAX).put(alert, channel)
+
+    def repeat(self, alert: Any, channels: Iterable[Any]) -> None:
+        """The same in the same lanes, of the alert as it is when its turn comes: what has ended by then is told as ended."""
+        for place, channel in enumerate(list(channels)):
+            if channel is not None and is_for(channel, alert):
                 self.dropped += self._lane(place % LANES_MAX).put(alert, channel)
 
     def _lane(self, place: int) -> "_Lane":

@@ -12,6 +12,7 @@ from .. import _core
 from .._loop import Loop, Twins
 from .._threads import on_daemon
 from ..alerts.alert_manager import AlertManager
+from ..alerts.notification import hold
 from ..health.diagnostics import debug_monitoring_system
 from ..health.health_check import HealthCheck, HealthChecker
 from ..metrics.collector import BusinessMetricsCollector, MetricsCollector, MetricType, host_sample
@@ -36,6 +37,7 @@ class ComprehensiveMonitor(Twins):
 
     def __init__(self, config: Mapping[str, Any] | str | os.PathLike[str] | None = None):
         s = self.settings = Settings.of(config)
+        hold(s.channels, s.interval_s)
         self.metrics_collector = MetricsCollector(retention_hours=s.retention_hours, batch_size=s.batch_size)
         checks: dict[str, Any] = {"check_interval": s.check_interval_s, "timeout": s.timeout_s, "external_services": s.external_services, "thresholds": s.thresholds}
         self.health_checker = HealthChecker(checks)

@@ -20,7 +20,7 @@ from ..._text import told, unknown_setting
 from ...alerts.alert import Alert, AlertLevel, AlertRule
 from ...alerts.alert_manager import AlertManager
 from ...alerts.alert_rules import rule_from
-from ...alerts.notification import channels_of, warn_of_unusable
+from ...alerts.notification import channels_of, hold, shown, warn_of_unusable
 from ...metrics.collector import MetricsCollector, MetricType, MonitoringMetric, host_sample, samples_of
 from ...metrics.exporter import MetricsExporter
 
@@ -139,6 +139,7 @@ class EnhancedModelAvailabilityMonitor(Twins):
             elif name == "file":
                 self.alert_manager.add_notification_handler(self._file_notification)
             else:
+                hold([channel], self.config["monitoring_interval"])
                 warn_of_unusable([channel])
                 self.alert_manager.notification_channels.append(channel)
 
@@ -242,12 +243,13 @@ class EnhancedModelAvailabilityMonitor(Twins):
         self._provided("performance")
 
     def get_monitoring_status(self) -> dict[str, Any]:
-        """`active_alerts` counts what fires now, and shrinks when it ends."""
+        """`active_alerts` counts what fires now, and shrinks when it ends. What is secret of channels is not shown."""
         return {
             "running": self._loop.running, "started_at": self._started_at, "uptime_seconds": time.time() - self._started_at if self._started_at else 0.0,
             "cycles": self._cycles, "metrics_count": len(self.metrics_collector.metrics), "alert_rules": len(self.alert_manager.rules),
             "active_alerts": len(self.alert_manager.active_alerts), "total_alerts": len(self.alert_manager.alert_history),
-            "rule_states": self.alert_manager.rule_states(), "failures": dict(self._failures), "config": dict(self.config),
+            "rule_states": self.alert_manager.rule_states(), "failures": dict(self._failures),
+            "config": self.config | {"notification_channels": [shown(c) for c in self.config["notification_channels"] or []]},
         }
 
     def export_metrics(self, format: str = "json") -> str:
