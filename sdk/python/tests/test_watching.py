@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -629,3 +630,12 @@ def test_a_status_shows_no_secret(tmp_path):
     status = json.dumps(monitor.get_monitoring_status())
     assert "hidden" not in status and '"smtp_server": "mail"' in status
     assert monitor.alert_manager.notification_channels[0]["password"] == "hidden1"
+
+
+def test_the_command_ends_in_order_when_it_is_told_to(tmp_path):
+    for word in (signal.SIGTERM, signal.SIGINT):
+        command = [sys.executable, "-m", "lapwing", "monitor", "start", "--config", str(tmp_path / "none.json")]
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+            assert "watching every 30 s" in running.stderr.readline()
+            running.send_signal(word)
+            assert running.wait(20) == 0

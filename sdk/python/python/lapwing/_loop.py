@@ -69,7 +69,8 @@ class Loop:
     def stop(self, timeout: float = 5.0) -> None:
         self._stop.set()
         thread, self._thread = self._thread, None
-        if thread is not None and self._pid == os.getpid() and thread is not threading.current_thread():
+        # A signal may have come before the thread had begun: then there is nothing to wait for.
+        if thread is not None and thread.is_alive() and self._pid == os.getpid() and thread is not threading.current_thread():
             thread.join(timeout)
 
     def _run(self, interval: float, stop: threading.Event) -> None:

@@ -9,7 +9,9 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Callable, Iterable, Self
@@ -268,7 +270,7 @@ class EnhancedModelAvailabilityMonitor(Twins):
 
 
 def main(args: list[str] | None = None) -> int:
-    """`setup` writes the configuration, `start` watches until Ctrl-C, `status` and `export` look once and tell nobody."""
+    """`setup` writes the configuration, `start` watches until Ctrl-C or SIGTERM, `status` and `export` look once and tell nobody."""
     parser = argparse.ArgumentParser(prog="lapwing monitor", description="Watches the machine, its models and what is done with them, as its configuration says")
     parser.add_argument("command", choices=["setup", "start", "status", "export"])
     parser.add_argument("--config", default="config/monitoring.json")
@@ -290,8 +292,11 @@ def main(args: list[str] | None = None) -> int:
         return 2
     if given.command == "start":
         rules = len(monitor.alert_manager.rules)
-        print(f"watching every {monitor.config['monitoring_interval']:g} s with {rules} rules; Ctrl-C ends it", file=sys.stderr)
+        # As whatever runs services ends them: in order, with what is still to be told.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            print(f"watching every {monitor.config['monitoring_interval']:g} s with {rules} rules; Ctrl-C ends it", file=sys.stderr, flush=True)
             monitor._monitoring_loop()
         except KeyboardInterrupt:
             monitor.stop_monitoring()
