@@ -14,7 +14,14 @@ use pyo3::prelude::*;
 use serde::de::DeserializeOwned;
 
 fn read<T: DeserializeOwned>(json: &str) -> PyResult<T> {
-    serde_json::from_str(json).map_err(|e| errors::value(&e))
+    serde_json::from_str(json).map_err(|error| {
+        // The line is one that Python wrote: where in it helps nobody.
+        let text = error.to_string();
+        let told = text
+            .rsplit_once(" at line ")
+            .map_or(text.as_str(), |(told, _)| told);
+        PyValueError::new_err(told.to_owned())
+    })
 }
 
 fn write(value: &impl serde::Serialize) -> PyResult<String> {

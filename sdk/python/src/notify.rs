@@ -38,7 +38,7 @@ impl Told {
 }
 
 /// `receiver` is one receiver of an alertmanager.yml as JSON, `settings` its global section. A JSON list: per channel its kind, whether it
-/// was delivered, and why not.
+/// was delivered, and why not. Without alerts nothing is sent, and the list is empty: so a receiver is tried that nobody is to be told through yet.
 #[pyfunction]
 #[pyo3(signature = (receiver, alerts, settings = "{}"))]
 fn send(py: Python<'_>, receiver: &str, alerts: &str, settings: &str) -> PyResult<String> {
@@ -55,6 +55,9 @@ fn send(py: Python<'_>, receiver: &str, alerts: &str, settings: &str) -> PyResul
             let reasons: Vec<String> = problems.iter().map(ToString::to_string).collect();
             PyValueError::new_err(reasons.join("; "))
         })?;
+        if alerts.is_empty() {
+            return Ok("[]".to_owned());
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -6,6 +6,7 @@ import pytest
 
 import lapwing
 from lapwing import AlertManager, AlertRule, MetricsCollector, PerformanceMetricType, PerformanceTracker, ProductionMonitor
+from lapwing.utils.validation import validate_labels, validate_metric_name
 
 NAN = math.nan
 
@@ -54,6 +55,12 @@ def clash():
     (lambda: lapwing.AdvancedMonitor().start_monitoring(0), ValueError, "more than 0"),
     (lambda: ProductionMonitor().record_pipeline_execution("p", NAN), ValueError, "duration"),
     (lambda: ProductionMonitor().check_baseline("x", 1), KeyError, "set_performance_baseline"),
+    (lambda: ProductionMonitor().set_performance_baseline("x", 1, direction="sideways"), ValueError, "higher_is_better.*`info`$"),
+    (lambda: ProductionMonitor(tolerance="20%"), ValueError, "tolerance is a share"),
+    (lambda: ProductionMonitor(critical_error_rate=NAN), ValueError, "critical_error_rate is a share"),
+    (lambda: lapwing.PerformanceOptimizer().on("failure", print), ValueError, "slow_operations, failures"),
+    (lambda: validate_metric_name("queue\n"), ValueError, "not a name of a metric"),
+    (lambda: validate_labels({"queue\n": 1}), ValueError, "not a name of a label"),
     (lambda: lapwing.SystemResourceMonitor(0), ValueError, "more than 0"),
     (lambda: lapwing.PlotGenerator().generate([1], {"type": "pie"}), ValueError, "scatter"),
     (lambda: lapwing.ReportGenerator().generate({}, {"format": "docx"}), ValueError, "pdf"),
@@ -61,7 +68,7 @@ def clash():
     (lambda: lapwing.gate({"x": "fast"}, {"x": 1}), ValueError, "number"),
     (lambda: lapwing.gate({"x": 1}, "never-saved"), FileNotFoundError, "save one"),
     (lambda: lapwing.init("localhost:1"), ValueError, "http://"),
-    (lambda: lapwing.PerformanceAnalyzer(slow=1), ValueError, "unknown field"),
+    (lambda: lapwing.PerformanceAnalyzer(slow=1), ValueError, "unknown field.*`evidence_max`$"),
 ])
 def test_bad_input(wrong, error, says):
     with pytest.raises(error, match=says):

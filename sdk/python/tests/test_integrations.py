@@ -44,6 +44,33 @@ def test_fastapi_and_the_dashboard():
         assert set(client.get("/dashboard/alerts").json()) == {"active_alerts", "alert_history", "alert_statistics"}
 
 
+def test_applications_that_are_mounted_are_told_apart(tmp_path):
+    fastapi = pytest.importorskip("fastapi")
+    client_of = pytest.importorskip("starlette.testclient").TestClient
+    from lapwing.integrations.fastapi import instrument
+
+    app = fastapi.FastAPI()
+    for place in ("/v1", "/v2", "/tenants/{tenant}"):
+        inner = fastapi.FastAPI()
+
+        @inner.get("/mounted/{item}")
+        async def item(item: int):
+            return item
+
+        app.mount(place, inner)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name)
+    app.mount("/files", pytest.importorskip("starlette.staticfiles").StaticFiles(directory=tmp_path))
+    instrument(app, metrics_path=None)
+    with capture() as seen, client_of(app, root_path="/behind/a/proxy") as client:
+        for path in ("/v1/mounted/1", "/v2/mounted/1", "/v2/mounted/2", "/tenants/5/mounted/1", "/tenants/6/mounted/5", "/v1/nowhere"):
+            client.get(f"/behind/a/proxy{path}")
+        for path in ("/files/a.txt", "/files/b.txt", "/files/none.txt"):
+            client.get(f"/behind/a/proxy{path}")
+    routes = ("/v1/mounted/{item}", "/v2/mounted/{item}", "/tenants/{tenant}/mounted/{item}", "/files/*", "_unmatched_")
+    assert [seen.value("http_requests_total", route=route) for route in routes] == [1, 2, 2, 2, 2]
+
+
 def test_flask():
     flask = pytest.importorskip("flask")
     from lapwing.integrations.flask import instrument
@@ -102,6 +129,38 @@ def test_plain_wsgi():
     assert lapwing._spans._span.get() is None
 
 
+def test_an_answer_that_breaks_off_has_failed():
+    """The first line said 200, and what came after it was cut."""
+    from lapwing.integrations import asgi, wsgi
+
+    def streaming(environ, start_response):
+        start_response("200 OK", [])
+        yield b"a"
+        if environ["PATH_INFO"] == "/broken":
+            raise RuntimeError("boom")
+        yield b"b"
+
+    async def asynchronous(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("boom")
+
+    async def nowhere(message):
+        pass
+
+    watched = wsgi.LapwingMiddleware(streaming, model="broken")
+    with capture() as seen:
+        with pytest.raises(RuntimeError):
+            list(watched({"PATH_INFO": "/broken", "REQUEST_METHOD": "GET"}, lambda *_: None))
+        # A reader who has enough is no failure.
+        answer = watched({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: None)
+        assert next(iter(answer)) == b"a"
+        answer.close()
+        with pytest.raises(RuntimeError):
+            asyncio.run(asgi.LapwingMiddleware(asynchronous, model="broken")({"type": "http", "method": "GET", "path": "/"}, None, nowhere))
+    assert [seen.value("lapwing_operations_total", model="broken", outcome=o) for o in ("error", "success")] == [2, 1]
+    assert [s.error for s in lapwing.spans("http.request")[-3:]] == ["RuntimeError: boom", None, "RuntimeError: boom"]
+
+
 def test_plain_asgi():
     """Without a framework: HTTP is counted, a websocket and the lifespan pass by, and a failure goes on."""
     from lapwing.integrations.asgi import LapwingMiddleware
@@ -155,6 +214,24 @@ def test_logging():
         logger.error("x")
     logger.removeHandler(handler)
     assert seen.value("log_records_total", level="ERROR", logger="counted") == 1
+
+
+def test_a_record_that_comes_twice_is_counted_once():
+    import logging
+
+    from lapwing.integrations.logging import install
+
+    inner = logging.getLogger("twice.inner")
+    handlers = [install(logging.getLogger("twice")), install(inner), install(inner)]
+    try:
+        with capture() as seen:
+            inner.warning("a")
+            inner.warning("b")
+        assert seen.value("log_records_total", level="WARNING", logger="twice") == 2
+    finally:
+        for logger, handler in zip((logging.getLogger("twice"), inner, inner), handlers):
+            logger.removeHandler(handler)
+
 
 
 def test_structlog():

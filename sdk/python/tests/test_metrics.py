@@ -7,7 +7,7 @@ import math
 import pytest
 
 import lapwing
-from lapwing import ComprehensiveMonitor, DashboardCreator, MetricsAggregator, MetricsCollector, MetricsExporter, MonitoringMetric, PlotGenerator
+from lapwing import _native, ComprehensiveMonitor, DashboardCreator, MetricsAggregator, MetricsCollector, MetricsExporter, MetricsStorage, MonitoringMetric, PlotGenerator
 from lapwing.metrics import collector as collecting
 from lapwing.metrics._recent import SAMPLE_MAX, Recent
 
@@ -50,6 +50,7 @@ def test_error_rate_and_latency_are_those_of_the_last_five_minutes():
     clock.now += 301
     assert metrics.request_summary() == {
         "total_requests": 20_501, "error_rate": None, "request_rate": 0.0, "average_latency": None, "p95_latency": None, "average_inference_time": None,
+        "quality_score": None,
     }
 
 
@@ -262,3 +263,43 @@ def test_the_deviation_reads_its_values_once():
 
     assert function_of("stddev")[1]([Counted(v) for v in (2, 4, 4, 4, 5, 5, 7, 9)]) == 2.0
     assert Counted.read <= 16
+
+
+def test_queries_of_collectors_and_storages_are_numbers_and_tables():
+    collector, storage = MetricsCollector(), MetricsStorage()
+    collector.record_metric("kept_depth", "gauge", 3)
+    storage.store({"kept_depth": 3})
+    for asked in (collector, storage):
+        for expr, expected in (("kept_depth / 0", math.inf), ("-kept_depth / 0", -math.inf)):
+            assert asked.query(expr)[0]["value"][1] == expected
+        assert math.isnan(asked.query("kept_depth * NaN")[0]["value"][1])
+        assert asked.query("kept_depth").columns()["value"] == [3.0]
+
+
+def test_a_storage_is_asked_for_what_it_keeps_whatever_its_retention():
+    storage = MetricsStorage("1h")
+    storage.store({"week": 1}, "7d")
+    storage.store({"day": 2, "week": 5}, "1d")
+    assert storage.query("day")[0]["value"][1] == 2.0 and storage.query("week")[0]["value"][1] == 1.0
+    assert storage.query("week", retention="1d")[0]["value"][1] == 5.0 and storage.query("day", retention="7d") == []
+    assert storage.query("nothing") == []
+
+
+def test_what_a_storage_refuses_is_not_counted(caplog):
+    storage = MetricsStorage()
+    storage._stores[storage._retention] = _native.Store(1000, memory_limit_bytes=1)
+    with caplog.at_level(logging.WARNING, "lapwing"):
+        kept = storage.store([{"name": "series", "value": 1, "labels": {"n": str(n)}} for n in range(50)])
+    assert kept < 50 and "series among them" in caplog.text
+
+
+def test_what_is_no_number_in_a_list_of_metrics_is_passed_over():
+    metrics = [{"name": "text", "value": "many"}, {"name": "none", "value": None}, {"name": "said", "value": "4"}, {"name": "depth", "value": 3}]
+    assert list(collecting.samples_of(metrics)) == [("said", {}, 4.0), ("depth", {}, 3.0)]
+
+
+def test_an_aggregation_is_of_the_values_that_are_numbers():
+    values = {"loss": [math.nan, 1.0, 3.0]}
+    found = {m.name: m.value for m in MetricsAggregator().aggregate(values, {"loss": ["mean", "min", "max", "count", "p50", "first"]})}
+    assert found == {"loss:mean": 2.0, "loss:min": 1.0, "loss:max": 3.0, "loss:count": 2.0, "loss:p50": 2.0, "loss:first": 1.0}
+    assert MetricsAggregator().aggregate([{"name": "loss", "value": math.nan}]) == []

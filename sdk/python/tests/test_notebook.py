@@ -26,6 +26,15 @@ def test_a_query_is_a_list_as_before_and_a_table(embedded):
     assert embedded.query("never_recorded").columns() == {"time": [], "value": []}
 
 
+def test_an_answer_that_is_a_text_is_shown(embedded):
+    found = embedded.query('"hello"')
+    assert found[1] == "hello" and found.columns()["value"] == ["hello"] and "hello" in found._repr_html_()
+    pandas = pytest.importorskip("pandas")
+    assert isinstance(found.to_pandas(), pandas.DataFrame) and list(found.to_pandas()["value"]) == ["hello"]
+    pytest.importorskip("pyarrow")
+    assert found.to_arrow().column("value").to_pylist() == ["hello"]
+
+
 def test_columns_do_not_hide_a_label():
     columns = QueryResult(FOUND).columns()
     assert columns["label_time"] == ["x", "x", None] and columns["time"] == [0, 1000, 500]

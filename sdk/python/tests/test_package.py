@@ -86,8 +86,10 @@ def test_the_wheel_carries_the_server(tmp_path):
             assert found[0]["value"][1] == 3.0 and found[0]["metric"]["job"] == "tests"
             assert client.pipelines()["pipelines"]["etl"]["total_executions"] >= 1
             assert client.performance_report(1)["total_operations"] >= 1
-            with pytest.raises(ValueError, match="answered 400"):
+            with pytest.raises(ValueError, match=r'answered 400: invalid parameter "query": 1:5: parse error: '):
                 client.query("sum(")
+            with pytest.raises(ValueError, match="unknown field `slow`"):
+                client.performance_report(1, slow=3)
     finally:
         server.terminate()
         assert server.wait(20) == 0

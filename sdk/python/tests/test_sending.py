@@ -92,5 +92,5 @@ def test_values_are_numbers_wherever_the_engine_is():
         assert client.query("1 / 0")[1] == math.inf
         ranged = client.query_range("vector(1) / 0", 0, 30, 15)
         assert [v for _, v in ranged[0]["values"]] == [math.inf] * 3
-        with pytest.raises(TypeError, match="^at is a number of seconds since 1970, not 'yesterday'$"):
+        with pytest.raises(TypeError, match="^at is a datetime or a number of seconds since 1970, not 'yesterday'$"):
             client.query("up", at="yesterday")

@@ -1,5 +1,6 @@
 """Spans: which are kept, and how they reach an OpenTelemetry endpoint, or do not, without harm."""
 
+import asyncio
 import gc
 import json
 import os
@@ -231,3 +232,47 @@ def test_a_program_that_ends_at_once_loses_no_span_and_a_wrong_variable_ends_non
     assert list(received(recorder)[0]) == ["short"]
     done, _ = program(code, LAPWING_TRACES="nonsense")
     assert done.returncode == 0 and "no spans are sent" in done.stderr
+
+
+@pytest.mark.parametrize("headers, is_one", [
+    ({"Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, True),
+    ({"traceparent": " 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 "}, True),
+    ({"traceparent": "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-comes-later"}, True),
+    ({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what-comes-later"}, False),
+    ({"traceparent": "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, False),
+    ({"traceparent": "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01x"}, False),
+    ({}, False),
+])
+def test_a_callers_trace_is_read_as_w3c_writes_it(headers, is_one):
+    found = tracing.extract(headers)
+    assert (found is not None) == is_one
+    assert found is None or (found.trace_id, found.span_id, found.sampled) == (0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331, True)
+
+
+def test_a_model_of_transformers_is_traced_in_its_parts():
+    class Tensor(list):
+        shape = (1, 3)
+
+    class Tokenizer:
+        def __call__(self, text, return_tensors=None, truncation=False):
+            assert (return_tensors, truncation) == ("pt", False)
+            return {"input_ids": text.split(), "attention_mask": [1]}
+
+        def decode(self, tokens, skip_special_tokens=False):
+            assert skip_special_tokens
+            return " ".join(tokens)
+
+    class Model:
+        def generate(self, inputs=None, **kwargs):
+            assert kwargs.pop("attention_mask") == [1] and inputs is None
+            ids = kwargs.pop("input_ids")
+            self.asked = kwargs
+            return Tensor([ids + ["there"]])
+
+    model = Model()
+    server = lapwing.TracingModelServer(model, tokenizer=Tokenizer())
+    answer = asyncio.run(server.generate_text_traced(lapwing.PredictionRequest("hello you", max_length=7, temperature=0.5)))
+    assert answer == lapwing.PredictionResponse("hello you there", None, 3)
+    assert model.asked == {"max_length": 7, "temperature": 0.5, "top_p": 1.0, "do_sample": True}
+    assert [s.name for s in lapwing.spans()] == ["tokenize", "generate", "decode", "generate_text"]
+    assert lapwing.spans("generate_text")[0].attributes["response.tokens_used"] == 3

@@ -1,19 +1,25 @@
 """What watches goes on watching, tells whom it has to tell, and refuses a setting that nobody knows: each by the name of what broke."""
 
 import asyncio
+import datetime
 import fractions
 import json
+import logging
+import math
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
 import lapwing
 from lapwing import AdvancedMonitor, AlertLevel, AlertManager, AlertRule, AlertRules, HealthChecker, MetricsCollector, NotificationService, ProductionMonitor, RecoveryManager
 from lapwing.alerts import notification
+from lapwing.logging import JsonFormatter
 from lapwing.scripts.deployment import monitoring_setup
 
 
@@ -424,10 +430,212 @@ def test_the_types_of_channels_are_those_of_the_engine():
 def test_numbers_of_any_library_are_taken_from_a_source():
     numpy = pytest.importorskip("numpy")
     monitor = AdvancedMonitor()
-    values = {"a": numpy.float32(3), "c": numpy.int64(5), "f": fractions.Fraction(1, 2), "i": 7}
-    others = {"b": True, "nb": numpy.bool_(True), "s": "9", "n": numpy.float64("nan"), "many": numpy.zeros(3), "none": None}
+    values = {"a": numpy.float32(3), "c": numpy.int64(5), "f": fractions.Fraction(1, 2), "i": 7, "b": True, "nb": numpy.bool_(False)}
+    others = {"s": "9", "n": numpy.float64("nan"), "one": numpy.zeros(1), "many": numpy.zeros(3), "none": None}
     monitor.add_source("s", lambda: values | others)
     monitor.add_source("alone", lambda: numpy.float64(2))
     found = monitor.collect_metrics()
-    assert {k: found[k] for k in values} == {"a": 3.0, "c": 5.0, "f": 0.5, "i": 7.0} and found["alone"] == 2.0
+    assert {k: found[k] for k in values} == {"a": 3.0, "c": 5.0, "f": 0.5, "i": 7.0, "b": 1.0, "nb": 0.0} and found["alone"] == 2.0
     assert not others.keys() & found.keys()
+
+
+@pytest.mark.parametrize("answer, expected", [
+    ("unhealthy", "unhealthy"), ("Degraded", "degraded"), ("PONG", "healthy"), ("down", "unhealthy"), ({"status": "unhealthy"}, "unhealthy"),
+    ({"status": "ok", "message": "fine", "lag": 3}, "healthy"), (("warning", "so so"), "degraded"), ({"status": "purple"}, "unhealthy"), ({"lag": 3}, "healthy"),
+])
+def test_a_check_may_answer_in_words(answer, expected):
+    checker = HealthChecker()
+    checker.register("words", lambda: answer)
+    (found,) = [c for c in checker.run() if c.name == "words"]
+    assert found.status.value == expected
+    if answer == {"status": "ok", "message": "fine", "lag": 3}:
+        assert found.message == "fine" and found.details == {"lag": 3}
+
+
+def test_the_checks_that_every_checker_has_can_recover():
+    class Model:
+        loaded = False
+
+        def generate_text(self, prompt):
+            if not self.loaded:
+                raise RuntimeError("not loaded")
+            return "hello"
+
+    model = Model()
+    checker = HealthChecker(model=model)
+
+    @checker.recovery("model", max_attempts=2, backoff=0.001)
+    def load():
+        model.loaded = True
+
+    @checker.recovery("database_health")
+    def connect():
+        raise AssertionError("the database is well")
+
+    first, second = ({c.name: c for c in checker.run()} for _ in range(2))
+    assert first["model_health"].status.value == "unhealthy" and first["model_health"].details == {"recovery": "tried"}
+    assert second["model_health"].status.value == "healthy"
+    with pytest.raises(ValueError, match="use model, system, database, external_services"):
+        checker.recovery("modle")(load)
+
+
+def test_a_recovery_that_failed_says_so():
+    checker = HealthChecker()
+    checker.register("queue", lambda: False)
+    checker.recovery("queue", max_attempts=2, backoff=0.001)(lambda: False)
+    (found,) = [c for c in checker.run() if c.name == "queue"]
+    assert found.details == {"recovery": "failed 2 times: it returned False"}
+
+
+def test_alerts_can_be_read_while_others_are_triggered():
+    manager, stop = AlertManager(max_alerts=200), threading.Event()
+
+    def trigger():
+        while not stop.is_set():
+            manager.trigger_alert("busy")
+
+    threads = [threading.Thread(target=trigger) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(2_000):
+            manager.get_alerts_by_severity("warning")
+            manager.ack("nobody's")
+            manager._repr_html_()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_severity_that_nobody_knows_waits_as_long_as_a_warning():
+    now = [0.0]
+    calm = lapwing.AlertFatiguePrevention(clock=lambda: now[0])
+    assert [calm.should_send_alert("disk", "purple"), calm.should_send_alert("disk", "purple")] == [True, False]
+    now[0] = 1800.0
+    assert calm.should_send_alert("disk", "purple")
+
+
+def test_a_line_of_json_is_json_whatever_was_logged():
+    record = logging.makeLogRecord({"msg": "loss", "loss": math.nan, "parts": {1: {2}}, "stack_info": "Stack (most recent call last):"})
+    line = json.loads(JsonFormatter().format(record), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert (line["message"], line["loss"], line["parts"], line["stack"]) == ("loss", "nan", {"1": "{2}"}, "Stack (most recent call last):")
+
+
+def test_a_channel_is_told_of_what_is_for_it():
+    asked = {"all": [], "severe": [], "search": []}
+
+    class Service(NotificationService):
+        def _deliver(self, alert, channel):
+            asked[channel["name"]].append((alert.name, alert.status))
+
+    channels = [
+        {"type": "webhook", "url": "http://127.0.0.1:9/", "name": "all"}, {"type": "webhook", "url": "http://127.0.0.1:9/", "name": "severe", "severity_min": "Critical"},
+        {"type": "webhook", "url": "http://127.0.0.1:9/", "name": "search", "match": {"team": "search", "alertname": "slow"}},
+    ]
+    manager = AlertManager({"notifications": channels, "rules": [
+        {"name": "slow", "condition": "latency > 1", "severity": "warning", "labels": {"team": "search"}}, {"name": "down", "condition": "up < 1", "severity": "emergency"},
+    ]})
+    manager._service = Service()
+    manager.monitor({"latency": 3, "up": 0})
+    asyncio.run(manager.evaluate_alerts({"latency": 0, "up": 1}))
+    assert manager._service.close(10)
+    assert {k: sorted(v) for k, v in asked.items()} == {
+        "all": [("down", "firing"), ("down", "resolved"), ("slow", "firing"), ("slow", "resolved")],
+        "severe": [("down", "firing"), ("down", "resolved")], "search": [("slow", "firing"), ("slow", "resolved")],
+    }
+    told = NotificationService({"channels": [{"type": "log", "severity_min": "error"}]}).send_notifications([lapwing.Alert("a", "warning"), lapwing.Alert("b", "critical")])
+    assert len(told) == 1
+    for wrong, says in (({"type": "log", "severity_min": "purple"}, "severity"), ({"type": "log", "match": "search"}, "labels and their values")):
+        with pytest.raises(ValueError, match=says):
+            AlertManager({"notifications": [wrong]})
+
+
+def test_an_escalation_takes_its_steps_by_itself():
+    told = threading.Event()
+    with lapwing.EscalationManager([lapwing.EscalationStep(0, [lambda alert: told.set()])]) as chain:
+        assert chain._loop.running
+        chain.stop()
+        chain.start(0.001)
+        chain.add(lapwing.Alert("down"))
+        assert told.wait(10)
+    assert not chain._loop.running
+
+
+def test_a_profiler_of_gpus_that_answers_nothing_is_named():
+    monitor = AdvancedMonitor(gpu_profiler=object())
+    monitor.collect_metrics()
+    assert monitor.failures["gpu"] == "TypeError: a profiler of GPUs has one of get_utilization, get_gpu_utilization, get_metrics, and object has none of them"
+
+
+TRACED = """2026-01-01 10:00:00,123 ERROR app.model: generation failed
+Traceback (most recent call last):
+  File "a.py", line 1, in f
+    g()
+KeyError: 'x'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "a.py", line 3, in h
+ValueError: no
+a line of something else
+2026-01-01 10:00:01,123 INFO app.model: well again
+{"level": "error", "message": "json"}
+  an indented line below JSON is its own"""
+
+
+def test_a_traceback_belongs_to_the_line_above_it():
+    lines = [f"{line}\n" for line in TRACED.split("\n")]
+    records = list(lapwing.LogProcessor().process(lines))
+    assert [(r.level, r.message) for r in records] == [
+        ("ERROR", "generation failed"), ("INFO", "a line of something else"), ("INFO", "well again"), ("ERROR", "json"), ("INFO", "an indented line below JSON is its own"),
+    ]
+    assert records[0].fields["exception"].startswith("Traceback") and records[0].fields["exception"].endswith("ValueError: no") and records[2].fields == {}
+    found = lapwing.LogAnalyzer().analyze(lines)
+    assert (found["total"], found["levels"]["ERROR"]) == (5, 2)
+    storage = lapwing.LogStorage()
+    assert storage.store(lines) == 5 and storage.store(TRACED) == 1
+    assert [r.message for r in storage.search(level="error")][-1] == "generation failed"
+
+
+def test_an_alertmanager_is_told_again_of_what_still_fires(recorder):
+    now = [0.0]
+    manager = AlertManager({"notifications": [{"type": "log"}, {"type": "alertmanager", "url": recorder.url}], "rules": [{"name": "slow", "condition": "latency > 1"}]}, clock=lambda: now[0])
+
+    def told(latency, passed):
+        now[0] += passed
+        manager.monitor({"latency": latency})
+        assert manager._service.close(10)
+        posted, recorder.requests[:] = [json.loads(body)[0] for _, path, body in recorder.requests if path == "/api/v2/alerts"], []
+        return [datetime.datetime.fromisoformat(p["endsAt"]).timestamp() - time.time() for p in posted]
+
+    # An Alertmanager would take it for over five minutes after it was told.
+    (first,) = told(3, 0)
+    assert 200 < first <= 300
+    assert told(3, 30) == []
+    (again,) = told(3, 31)
+    assert 200 < again <= 300
+    (over,) = told(0, 1)
+    assert over <= 0
+    assert told(0, 61) == []
+    slow = lapwing.ComprehensiveMonitor({"monitoring": {"metrics": {"collection_interval": "10m"}, "alerting": {"alert_manager_url": recorder.url}}})
+    assert slow.alert_manager.notification_channels[0]["resolve_timeout"] == 2400.0
+
+
+def test_a_status_shows_no_secret(tmp_path):
+    path = tmp_path / "monitoring.json"
+    path.write_text(json.dumps({"notification_channels": ["log", {"type": "email", "smtp_server": "mail", "username": "me", "password": "hidden1"}, {"type": "pagerduty", "service_key": "hidden2"}]}))
+    monitor = monitoring_setup.EnhancedModelAvailabilityMonitor(path)
+    status = json.dumps(monitor.get_monitoring_status())
+    assert "hidden" not in status and '"smtp_server": "mail"' in status
+    assert monitor.alert_manager.notification_channels[0]["password"] == "hidden1"
+
+
+def test_the_command_ends_in_order_when_it_is_told_to(tmp_path):
+    for word in (signal.SIGTERM, signal.SIGINT):
+        command = [sys.executable, "-m", "lapwing", "monitor", "start", "--config", str(tmp_path / "none.json")]
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+            assert "watching every 30 s" in running.stderr.readline()
+            running.send_signal(word)
+            assert running.wait(20) == 0

@@ -44,6 +44,27 @@ def work_of_a_configured_monitor(recorder, tmp_path):
         logging.getLogger("lapwing").removeHandler(handler)
 
 
+def work_of_a_monitor_whose_rules_are_about_what_the_program_records():
+    monitor = lapwing.ComprehensiveMonitor({"alerting": {"rules": [
+        {"name": "w_queue", "condition": "w_queue_length > 5", "severity": "warning", "duration": "0s"},
+        {"name": "w_degraded", "condition": "quality_score < 0.7", "severity": "warning", "duration": "0s"},
+        {"name": "w_grows", "condition": "delta(w_queue_length[5m]) > 1", "severity": "warning", "duration": "0s"},
+    ]}})
+    assert asyncio.run(monitor.run_monitoring_cycle())["alerts"] == []
+    assert set(monitor.alert_manager.rule_states().values()) <= {"no data", "inactive"}
+    for length in (1, 9):
+        monitor.metrics_collector.record_metric("w_queue_length", "gauge", length, {"queue": "a"})
+    for score in (0.5, 0.7):
+        monitor.metrics_collector.record_quality_metrics(score, "v1")
+    found = asyncio.run(monitor.run_monitoring_cycle())
+    assert sorted(a.name for a in found["alerts"]) == ["w_degraded", "w_grows", "w_queue"]
+    assert found["metrics"]["quality_score"] == pytest.approx(0.6)
+    assert next(a for a in found["alerts"] if a.name == "w_queue").labels["queue"] == "a"
+    monitor.metrics_collector.record_metric("w_queue_length", "gauge", 2, {"queue": "a"})
+    ended = asyncio.run(monitor.run_monitoring_cycle())["alerts"]
+    assert ("w_queue", True) in [(a.name, a.resolved) for a in ended]
+
+
 def work_of_a_schedule(tmp_path):
     monitor = lapwing.ComprehensiveMonitor({"monitoring": {"visualization": {"reports": {"schedule": "hourly", "path": str(tmp_path)}}}})
     monitor.settings.report_every_s = 3600.0
@@ -372,7 +393,7 @@ def work_of_the_model_servers():
 
     traced = lapwing.TracingModelServer(model_path=Model(), jaeger_host="localhost", tokenizer=Tokenizer())
     parent = traced.tracer.start_span("request")
-    assert asyncio.run(traced.generate_text_traced(lapwing.PredictionRequest("hello"), parent_span=parent)) == "hello there"
+    assert asyncio.run(traced.generate_text_traced(lapwing.PredictionRequest("hello"), parent_span=parent)).generated_text == "hello there"
     parent.finish()
     generated = lapwing.spans("generate_text")[-1]
     assert generated.parent_id == parent.span_id and generated.attributes["request.prompt_length"] == 5 and generated.attributes["response.length"] == 11

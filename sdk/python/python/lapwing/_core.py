@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, ParamSpec, T
 from . import _native
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from ._result import QueryResult
     from ._spans import Span
     from ._track import _Track
@@ -39,6 +41,26 @@ tracker = _native.Tracker(True)
 def now_ms() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def unix_of(value: Any, name: str) -> float:
+    """Seconds since 1970, of a number or a datetime."""
+    timestamp: Any = getattr(value, "timestamp", None)
+    try:
+        return float(value if timestamp is None else timestamp())
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is a datetime or a number of seconds since 1970, not {value!r}") from None
+
+
+def seconds_of(value: Any, name: str) -> float:
+    """Seconds, of a number, `"5m"` or a timedelta."""
+    if isinstance(value, str):
+        return _native.duration_ms(value) / 1000
+    total: Any = getattr(value, "total_seconds", None)
+    try:
+        return float(value if total is None else total())
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is a number of seconds, a text such as 5m or a timedelta, not {value!r}") from None
 
 
 def _place(depth: int = 2) -> str:
@@ -160,24 +182,24 @@ class Client:
 
         return span(name, **attributes)
 
-    def query(self, expr: str, at: float | None = None) -> "QueryResult":
-        """What PromQL says at an instant: `[{"metric": {…}, "value": [t_ms, v]}]`; `.to_pandas()` and `.to_arrow()` make a table of it."""
+    def query(self, expr: str, at: "float | datetime | None" = None) -> "QueryResult":
+        """What PromQL says at an instant (seconds since 1970 or a datetime): `[{"metric": {…}, "value": [t_ms, v]}]`; `.to_pandas()` and `.to_arrow()` make
+        a table of it."""
         from ._result import QueryResult, in_numbers
 
-        try:
-            at = None if at is None else float(at)
-        except (TypeError, ValueError):
-            raise TypeError(f"at is a number of seconds since 1970, not {at!r}") from None
+        seconds = None if at is None else unix_of(at, "at")
         if self._engine is not None:
-            at_ms = None if at is None else int(at * 1000)
+            at_ms = None if seconds is None else int(seconds * 1000)
             return QueryResult(in_numbers(json.loads(self._engine.query(expr, at_ms))["result"]))
-        params = {"query": expr} | ({} if at is None else {"time": str(at)})
+        params = {"query": expr} | ({} if seconds is None else {"time": str(seconds)})
         return QueryResult(in_numbers(self._get("/api/v1/query", params)["result"], 1000))
 
-    def query_range(self, expr: str, start: float, end: float, step: float) -> "QueryResult":
-        """What PromQL says at every step of a time, in seconds since 1970: `[{"metric": {…}, "values": [[t_ms, v], …]}]`."""
+    def query_range(self, expr: str, start: "float | datetime", end: "float | datetime", step: "float | str | timedelta") -> "QueryResult":
+        """What PromQL says at every step of a time, from and to seconds since 1970 or datetimes, in steps of seconds or `"1m"`:
+        `[{"metric": {…}, "values": [[t_ms, v], …]}]`."""
         from ._result import QueryResult, in_numbers
 
+        start, end, step = unix_of(start, "start"), unix_of(end, "end"), seconds_of(step, "step")
         if not step > 0 or end < start:
             raise ValueError("a range has a step of more than nothing, and does not end before it starts")
         if self._engine is not None:
@@ -186,7 +208,7 @@ class Client:
         params = {"query": expr, "start": str(start), "end": str(end), "step": str(step)}
         return QueryResult(in_numbers(self._get("/api/v1/query_range", params)["result"], 1000))
 
-    async def aquery(self, expr: str, at: float | None = None) -> "QueryResult":
+    async def aquery(self, expr: str, at: "float | datetime | None" = None) -> "QueryResult":
         """`query` for coroutines: the loop is not held."""
         import asyncio
 
@@ -204,6 +226,9 @@ class Client:
             raise ValueError("hours must be more than nothing")
         if self._engine is not None:
             return json.loads(self._engine.performance_report(float(hours), json.dumps(thresholds)))
+        if thresholds:
+            # One that nobody knows is an error, wherever the engine is.
+            _native.performance_report("[]", "[]", 0, 1, json.dumps(thresholds))
         params = {"hours": str(hours)} | {k: str(v) for k, v in thresholds.items()}
         return self._get("/api/v1/performance/report", params)
 
@@ -321,7 +346,7 @@ class Client:
             with urlopen(request, timeout=30) as answer:
                 text = answer.read()
         except HTTPError as error:
-            raise ValueError(f"{self.url} answered {error.code}: {error.read(2000).decode(errors='replace')}") from None
+            raise ValueError(f"{self.url} answered {error.code}: {_reason_of(error.read(2000))}") from None
         except OSError as error:
             reason = error.reason if isinstance(error, URLError) else error
             raise ConnectionError(f"the server at {self.url} is not to be reached: {reason}") from None
@@ -357,6 +382,15 @@ class Client:
             log.warning("lapwing: %s; %s", reason, then)
         except Exception:  # Whoever asked is a thread of ours, or the end of the program.
             log.debug("lapwing: how sending goes could not be told", exc_info=True)
+
+
+def _reason_of(body: bytes) -> str:
+    """What a server says is wrong, in its own words where it answers as Prometheus does."""
+    text = body.decode(errors="replace")
+    try:
+        return str(json.loads(text)["error"])
+    except (ValueError, TypeError, KeyError):
+        return text
 
 
 def _ms_of(text: str) -> int:

@@ -7,6 +7,7 @@ import os
 import threading
 from typing import Any, Callable, Self
 
+from ._core import seconds_of
 from ._text import told
 
 log = logging.getLogger("lapwing")
@@ -54,7 +55,8 @@ class Loop:
         # A thread does not survive a fork, though its object does.
         return self._thread is not None and self._thread.is_alive() and self._pid == os.getpid()
 
-    def start(self, interval: float) -> None:
+    def start(self, interval: float | str) -> None:
+        interval = seconds_of(interval, "an interval")
         if not (0 < interval < float("inf")):
             raise ValueError(f"an interval of {interval} s is none: it must be more than 0")
         if self.running:
@@ -67,7 +69,8 @@ class Loop:
     def stop(self, timeout: float = 5.0) -> None:
         self._stop.set()
         thread, self._thread = self._thread, None
-        if thread is not None and self._pid == os.getpid() and thread is not threading.current_thread():
+        # A signal may have come before the thread had begun: then there is nothing to wait for.
+        if thread is not None and thread.is_alive() and self._pid == os.getpid() and thread is not threading.current_thread():
             thread.join(timeout)
 
     def _run(self, interval: float, stop: threading.Event) -> None:

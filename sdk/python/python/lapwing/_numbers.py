@@ -6,13 +6,23 @@ from typing import Any
 
 
 def number_of(value: Any) -> float | None:
-    """One number as a float; None for texts, for lists and arrays, and for what is no number."""
+    """One number as a float, truth as 1 and 0; None for texts, for lists and arrays, and for what is no number."""
     if isinstance(value, (int, float)) or (hasattr(type(value), "__float__") and not getattr(value, "shape", ())):
         try:
             return float(value)
-        except (TypeError, ValueError, OverflowError):
+        except Exception:  # What a library says of its own number is its own.
             return None
     return None
+
+
+def number_in(value: Any) -> float | None:
+    """The same, and of a text the number that it says."""
+    if not isinstance(value, (str, bytes)):
+        return number_of(value)
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def listed(value: Any) -> list[Any] | None:

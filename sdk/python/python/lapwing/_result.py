@@ -32,24 +32,28 @@ class QueryResult(list[Any]):
 
     def _samples(self) -> Any:
         if len(self) == 2 and not isinstance(self[0], dict):  # A scalar: [t_ms, v].
-            yield {}, int(self[0]), _number(self[1])
+            yield {}, int(self[0]), self[1] if self._is_text() else _number(self[1])
             return
         for row in self:
             for t, v in row["values"] if "values" in row else [row["value"]] if "value" in row else []:
                 yield row["metric"], int(t), _number(v)
+
+    def _is_text(self) -> bool:
+        """The answer to a query that is a text."""
+        return len(self) == 2 and isinstance(self[1], str) and not _is_number(self[1])
 
     def to_pandas(self) -> Any:
         """A `pandas.DataFrame` with the columns of `columns()`, `time` as a timestamp in UTC."""
         pandas = _needed("pandas")
         frame = pandas.DataFrame(self.columns())
         frame["time"] = pandas.to_datetime(frame["time"], unit="ms", utc=True)
-        return frame.astype({"value": "float64"})
+        return frame if self._is_text() else frame.astype({"value": "float64"})
 
     def to_arrow(self) -> Any:
         """A `pyarrow.Table` with the columns of `columns()`, `time` as a timestamp in UTC."""
         arrow = _needed("pyarrow")
         columns = self.columns()
-        kinds = {"time": arrow.timestamp("ms", tz="UTC"), "value": arrow.float64()}
+        kinds = {"time": arrow.timestamp("ms", tz="UTC"), "value": arrow.string() if self._is_text() else arrow.float64()}
         return arrow.table({name: arrow.array(values, kinds.get(name, arrow.string())) for name, values in columns.items()})
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:

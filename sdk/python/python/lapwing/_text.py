@@ -1,10 +1,10 @@
-"""What a program notes, as text that can be sent: never an exception, whatever it is."""
+"""What a program notes, as text that can be sent: never an exception, whatever it is. And what is said of what was misspelt."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 #: How deep lists and dictionaries are followed.
 DEPTH_MAX = 16
@@ -23,6 +23,31 @@ def text_of(value: Any) -> str:
 def told(error: BaseException) -> str:
     """An exception in one line."""
     return f"{type(error).__name__}: {text_of(error)}"
+
+
+def unknown_setting(name: Any, known: Iterable[str]) -> str:
+    """What to say of a setting that nobody knows."""
+    import difflib
+
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f"unknown setting {name!r}" + (f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
+
+
+def check_settings(given: Iterable[Any], known: tuple[str, ...], what: str) -> None:
+    """One that is misspelt must not be silently without effect."""
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{what}: {unknown_setting(name, known)}")
+
+
+def check_misspelt(given: Iterable[Any], known: tuple[str, ...], what: str) -> None:
+    """Of a configuration that may hold what others read: an error for what is nearly one of ours."""
+    for name in given:
+        if name not in known:
+            import difflib
+
+            if difflib.get_close_matches(str(name), known, 1, 0.8):
+                raise ValueError(f"{what}: {unknown_setting(name, known)}")
 
 
 def is_cancelled(error: BaseException | None) -> bool:

@@ -11,10 +11,11 @@ import os
 from collections import deque
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any, AsyncIterator, Callable, Iterator, Mapping, overload, TypeVar, ParamSpec
+from typing import Any, Callable, Mapping, overload, TypeVar, ParamSpec
 
 from . import _native
 from ._core import counter, gauge, histogram, tracker
+from ._steps import is_coroutine_function, over_async_generator, over_generator
 from ._text import is_cancelled, json_of, text_of, told
 
 log = logging.getLogger("lapwing")
@@ -136,8 +137,8 @@ class _Track:
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         if isinstance(function, (staticmethod, classmethod)):
             return type(function)(self(function.__func__))  # type: ignore[return-value]
-        if not callable(function):
-            raise TypeError(f"@track goes over a function, not over {function!r}")
+        if not callable(function) or inspect.isclass(function):
+            raise TypeError(f"@track goes over a function, not over {function!r}" + (": put it over its methods" if callable(function) else ""))
         name = self._name or getattr(function, "__qualname__", repr(function)).replace(".<locals>", "")
         # What an operation used is a note of that operation, and nothing that is counted.
         if self._keep or self._resources:
@@ -149,7 +150,7 @@ class _Track:
         def fresh() -> _Track:
             return _Track(name, self._kind, self._labels, True, self._resources)
 
-        if inspect.iscoroutinefunction(function):
+        if is_coroutine_function(function):
             @functools.wraps(function)
             async def kept_async(*args: Any, **kwargs: Any) -> Any:
                 with fresh():
@@ -157,9 +158,9 @@ class _Track:
 
             return kept_async
         if inspect.isasyncgenfunction(function):
-            return _over_async_generator(function, lambda: self._begin(name), self._end)
+            return over_async_generator(function, lambda: self._begin(name), self._end, _Inside)
         if inspect.isgeneratorfunction(function):
-            return _over_generator(function, lambda: self._begin(name), self._end)
+            return over_generator(function, lambda: self._begin(name), self._end, _Inside)
 
         @functools.wraps(function)
         def kept(*args: Any, **kwargs: Any) -> Any:
@@ -169,11 +170,27 @@ class _Track:
         return kept
 
 
+class _Inside:
+    """What a generator begins is current in its steps."""
+
+    __slots__ = ("_operation", "_token")
+
+    def __init__(self, operation: Operation):
+        self._operation = operation
+        self._token: Any = None
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._operation)
+
+    def __exit__(self, *_: Any) -> None:
+        _current.reset(self._token)
+
+
 def _counted(
     function: Callable[..., Any], ok: Callable[[float], None], failed: Callable[[float], None], abandoned: Callable[[], None],
     now: Callable[[], float] = perf_counter,
 ) -> Any:
-    if inspect.iscoroutinefunction(function):
+    if is_coroutine_function(function):
         @functools.wraps(function)
         async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
             started = now()
@@ -194,9 +211,9 @@ def _counted(
             abandoned() if is_cancelled(error) else failed(now() - started)
 
     if inspect.isasyncgenfunction(function):
-        return _over_async_generator(function, now, ended)
+        return over_async_generator(function, now, ended)
     if inspect.isgeneratorfunction(function):
-        return _over_generator(function, now, ended)
+        return over_generator(function, now, ended)
 
     own = _same_signature(function, ok, failed, now)
     if own is not None:
@@ -214,75 +231,6 @@ def _counted(
         return result
 
     return wrapper
-
-
-def _over_generator(function: Callable[..., Any], begin: Callable[[], Any], end: Callable[[Any, BaseException | None], None]) -> Any:
-    """From the first item that is asked for to the last. What it begins goes on in its own steps and not in those of whoever reads it."""
-    @functools.wraps(function)
-    def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        begun = begin()
-        try:
-            steps = function(*args, **kwargs)
-            result = yield from (_within(begun, steps) if isinstance(begun, Operation) else steps)
-        except BaseException as error:
-            # A reader who had enough is no failure.
-            end(begun, None if isinstance(error, GeneratorExit) else error)
-            raise
-        end(begun, None)
-        return result
-
-    return generator
-
-
-def _within(operation: Operation, steps: Any) -> Iterator[Any]:
-    step, given = steps.send, None
-    while True:
-        token = _current.set(operation)
-        try:
-            item = step(given)
-        except StopIteration as last:
-            return last.value
-        finally:
-            _current.reset(token)
-        try:
-            step, given = steps.send, (yield item)
-        except GeneratorExit:
-            steps.close()
-            raise
-        except BaseException as error:
-            step, given = steps.throw, error
-
-
-def _over_async_generator(function: Callable[..., Any], begin: Callable[[], Any], end: Callable[[Any, BaseException | None], None]) -> Any:
-    """The same over an asynchronous one, for which there is no `yield from`: what is sent and thrown into it is handed on here."""
-    @functools.wraps(function)
-    async def async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        begun = begin()
-        try:
-            steps = function(*args, **kwargs)
-            step, given = steps.asend, None
-            while True:
-                token = _current.set(begun) if isinstance(begun, Operation) else None
-                try:
-                    item = await step(given)
-                except StopAsyncIteration:
-                    break
-                finally:
-                    if token is not None:
-                        _current.reset(token)
-                try:
-                    step, given = steps.asend, (yield item)
-                except GeneratorExit:
-                    await steps.aclose()
-                    raise
-                except BaseException as error:
-                    step, given = steps.athrow, error
-        except BaseException as error:
-            end(begun, None if isinstance(error, GeneratorExit) else error)
-            raise
-        end(begun, None)
-
-    return async_generator
 
 
 #: The wrapper of a function whose parameters are known by name. Packing arguments into a tuple and a dictionary, to unpack them right

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -156,7 +156,7 @@ def _plain(value: Any) -> Any:
 
 def gate(
     current: Any, baseline: Any, *, name: str | None = None, relative: float = 0.05, absolute: float = 0.0, alpha: float = 0.05, values_min: int = 5,
-    noise: str = "mann-whitney", missing: str = "warn", metrics: Mapping[str, Mapping[str, Any]] | None = None, conditions: Mapping[str, Any] | list[str] | None = None,
+    noise: str = "mann-whitney", missing: str = "warn", metrics: Mapping[str, Mapping[str, Any]] | None = None, conditions: Iterable[str] | Mapping[str, str] | str | None = None,
     directory: str | os.PathLike[str] | None = None, window: Any = None,
 ) -> GateReport:
     """Compares a run with a baseline: each a dictionary of numbers or lists, a file, or (the baseline) the name of a saved one.
@@ -171,6 +171,11 @@ def gate(
     >>> gate({"throughput": 130}, {"throughput": 100}).passed
     True
     """
+    for what, given, known in (("noise", noise, ("mann-whitney", "bootstrap")), ("missing", missing, ("warn", "fail"))):
+        if given not in known:
+            raise ValueError(f"{given!r} is not what {what} may be: use {' or '.join(known)}")
+    if isinstance(conditions, Mapping):
+        conditions = conditions.values()
     label = name
     if isinstance(baseline, str) and not os.path.exists(baseline):
         label = label or baseline
@@ -180,7 +185,7 @@ def gate(
         "metrics": {k: dict(v) for k, v in (metrics or {}).items()},
     }
     over = None if window is None else _window(window)
-    asked = [_ask(c, over) for c in (conditions or [])]
+    asked = [_ask(c, over) for c in ([conditions] if isinstance(conditions, str) else conditions or [])]
     return GateReport(json.loads(_native.gate_report(label or "baseline", _points(baseline), _points(current), json.dumps(options), json.dumps(asked))))
 
 

@@ -11,7 +11,9 @@ import sys
 import threading
 from collections import Counter
 from html import escape
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Iterator, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, ParamSpec, Protocol, TypeVar, overload
+
+from ._steps import is_coroutine_function, over_async_generator, over_generator
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,8 +30,8 @@ class _Decorator(Protocol):
 
 class PerformanceProfiler:
     """Profiles functions (seed 1): plain, async, and generators; as `@profiler.profile_function` and, as the seed's own example has it,
-    `@PerformanceProfiler.profile_function` without an instance (a shared profiler then). Calls that overlap are counted once: an interpreter
-    has one profiler.
+    `@PerformanceProfiler.profile_function` without an instance (a shared profiler then). Calls that overlap are counted once, and a call on another
+    thread meanwhile is not seen but counted as `skipped`: an interpreter has one profiler. Of generators their own steps are seen, not their readers.
 
     >>> profiler = PerformanceProfiler()
     >>> @profiler.profile_function
@@ -46,8 +48,10 @@ class PerformanceProfiler:
     def __init__(self) -> None:
         self.profiler = cProfile.Profile()
         self._made: pstats.Stats | None = None
+        #: Calls that go on, on the one thread that is looked at.
         self._depth = 0
         self._owner: int | None = None
+        self._is_on = False
         self.skipped = 0
 
     def __repr__(self) -> str:
@@ -68,39 +72,42 @@ class PerformanceProfiler:
 
     def _enable(self) -> None:
         with self._lock:
+            thread = threading.get_ident()
+            if self._depth and self._owner != thread:
+                # A profiler is switched off where it was switched on: a second thread would leave the first one profiled for ever.
+                self.skipped += 1
+                return
             self._depth += 1
             if self._depth == 1:
+                self._owner = thread
                 try:
                     self.profiler.enable()
-                    self._owner = threading.get_ident()
+                    self._is_on = True
                 except ValueError:
                     # Another tool profiles: the program goes on, and this call is not seen.
                     self.skipped += 1
-                    self._owner = None
 
     def _disable(self) -> None:
         with self._lock:
+            if self._owner != threading.get_ident():
+                return
             self._depth -= 1
-            if self._depth == 0 and self._owner is not None:
-                self.profiler.disable()
-                self._owner = None
-                self._made = None
+            if self._depth == 0:
+                if self._is_on:
+                    self.profiler.disable()
+                self._owner, self._is_on, self._made = None, False, None
 
     def _wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        if inspect.iscoroutinefunction(function):
+        if is_coroutine_function(function):
             @functools.wraps(function)
             async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
                 with self:
                     return await function(*args, **kwargs)
 
             return async_wrapper
-        if inspect.isgeneratorfunction(function):
-            @functools.wraps(function)
-            def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-                with self:
-                    return (yield from function(*args, **kwargs))
-
-            return generator
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            over = over_generator if inspect.isgeneratorfunction(function) else over_async_generator
+            return over(function, lambda: None, lambda begun, error: None, lambda begun: self)
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,8 @@ from .profiling import model_of
 
 __all__ = ["PredictionRequest", "PredictionResponse", "Sampling", "Span", "Tracer", "TracingModelServer", "configure", "extract", "inject", "span", "spans"]
 
-_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
+#: Version 00; a later one may say more behind it, and ff is none.
+_TRACEPARENT = re.compile(r"(?:00|(?P<later>(?!00|ff)[0-9a-f]{2}))-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?(later)(?:-.*)?)")
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,16 @@ def inject(current: Span, headers: dict[str, str]) -> dict[str, str]:
 
 
 def extract(headers: Mapping[str, str]) -> Span | None:
-    """The span that a request came from, as a parent; None where there is none or it is not one."""
-    match = _TRACEPARENT.match(str(headers.get("traceparent", "")))
-    if match is None or set(match.group(1)) == {"0"} or set(match.group(2)) == {"0"}:
+    """The span that a request came from, as a parent; None where there is none or it is not one. The name of the header may be written in any case."""
+    header = headers.get("traceparent")
+    if header is None:
+        header = next((v for k, v in headers.items() if str(k).lower() == "traceparent"), "")
+    match = _TRACEPARENT.fullmatch(str(header).strip())
+    if match is None or set(match["trace"]) == {"0"} or set(match["span"]) == {"0"}:
         return None
     remote = Span("remote", {})
-    remote._trace_id, remote._span_id = int(match.group(1), 16), int(match.group(2), 16)
-    remote._sampled = bool(int(match.group(3), 16) & 1)
+    remote._trace_id, remote._span_id = int(match["trace"], 16), int(match["span"], 16)
+    remote._sampled = bool(int(match["flags"], 16) & 1)
     return remote
 
 
@@ -76,7 +80,8 @@ class TracingModelServer:
     """A model, traced (seed 1): each generation is a span with spans for tokenizing, generating and decoding where the model has such parts.
 
     The model (or, as in the seed, a path that `load_model` loads) has `generate_text(request)` or, apart, `tokenize`, `generate` and `decode`;
-    a `tokenizer` may bring the first and the last. `jaeger_host` is where the seed's spans went and is not looked at: spans go where
+    a `tokenizer` may bring the first and the last, and both may be those of transformers: each part is given of the request what it takes by name. A
+    `PredictionRequest` is answered by a `PredictionResponse`. `jaeger_host` is where the seed's spans went and is not looked at: spans go where
     `lapwing.init()` says, and `traceparent` carries them over programs.
     """
 
@@ -103,10 +108,7 @@ class TracingModelServer:
         with Span("generate_text", attributes, parent_span) as outer:
             parts = {name: self._part(name) for name in ("tokenize", "generate", "decode")}
             if all(parts.values()):
-                value = getattr(request, "prompt", request)
-                for name, part in parts.items():
-                    with span(name):
-                        value = await _value(part(value))
+                value = await _in_parts(parts, request)
             else:
                 with span("generate"):
                     value = await _value(getattr(self.model, "generate_text", self.model)(request))
@@ -116,6 +118,34 @@ class TracingModelServer:
             if getattr(value, "tokens_used", None) is not None:
                 outer.set_tag("response.tokens_used", value.tokens_used)
             return value
+
+
+async def _in_parts(parts: Mapping[str, Any], request: Any) -> Any:
+    asked = {n: getattr(request, n) for n in ("max_length", "temperature", "top_p") if hasattr(request, n)}
+    with span("tokenize"):
+        tokens = await _value(_given(parts["tokenize"], getattr(request, "prompt", request), {"return_tensors": "pt"}))
+    with span("generate"):
+        made = await _value(_given(parts["generate"], tokens, asked | ({"do_sample": True} if asked else {})))
+    # Tensors come in batches, of one here.
+    made = made[0] if len(getattr(made, "shape", ())) == 2 else made
+    with span("decode"):
+        text = await _value(_given(parts["decode"], made, {"skip_special_tokens": True}))
+    if isinstance(request, PredictionRequest) and isinstance(text, str):
+        return PredictionResponse(text, tokens_used=len(made) if hasattr(made, "__len__") else None)
+    return text
+
+
+def _given(part: Callable[..., Any], value: Any, settings: Mapping[str, Any]) -> Any:
+    """Calls it with what it takes by name of the settings, and of the value where that is names and values, as a tokenizer's answer is."""
+    try:
+        parameters = inspect.signature(part).parameters
+    except (TypeError, ValueError):
+        return part(value)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    known = {n: v for n, v in settings.items() if takes_any or n in parameters}
+    if isinstance(value, Mapping) and all(takes_any or n in parameters for n in value):
+        return part(**value, **known)
+    return part(value, **known)
 
 
 async def _value(answer: Any) -> Any:

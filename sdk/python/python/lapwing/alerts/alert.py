@@ -13,6 +13,7 @@ from itertools import count
 from typing import Any, Callable, Mapping, Sequence
 
 from .. import _native
+from .._numbers import number_of
 
 #: One order for the words of all seeds.
 _ORDER = ("info", "warning", "error", "critical", "emergency")
@@ -250,9 +251,11 @@ class AlertRule:
     ):
         if not isinstance(name, str) or not name.strip():
             raise ValueError("a rule needs a name")
-        if isinstance(severity, str) and operator_of(severity) and isinstance(duration, (int, float)):
+        if isinstance(severity, str) and operator_of(severity):
             # The order of seed 0.
-            metric_name, condition, threshold = condition, severity, float(duration)
+            metric_name, condition, threshold = condition, severity, number_of(duration)
+            if threshold is None:
+                raise ValueError(f"rule {name!r} compares {metric_name} with {duration!r}: after {condition!r} stands a number")
             severity = duration = None
         if cooldown_minutes < 0:
             raise ValueError("cooldown_minutes must not be negative")

@@ -20,7 +20,7 @@ from typing import Any, Callable, Iterable, Mapping, Self
 
 from .._fork import remembered
 from .. import _native
-from .._text import told
+from .._text import check_misspelt, told
 from .._threads import finished, on_daemon
 from .alert import _ORDER, Alert, AlertHandler, AlertRule, AlertSeverity, as_severity, operator_of, severity_word
 
@@ -43,6 +43,8 @@ class AlertManager:
 
     #: So long `evaluate_alerts` waits for handlers that are coroutines; one that takes longer goes on, for as long as the loop does.
     HANDLERS_S_MAX = 10.0
+    #: An Alertmanager takes for over what it is not told again: so often it is, while an alert fires.
+    REPEAT_S = 60.0
 
     def __init__(
         self, metrics_collector: Any = None, *, config: Mapping[str, Any] | None = None, max_alerts: int = 1000, clock: Callable[[], float] = time.monotonic,
@@ -53,6 +55,7 @@ class AlertManager:
             raise ValueError("max_alerts must be at least 1")
         config = dict(config or {})
         self.config: dict[str, Any] = dict(config.get("alerting", config))
+        check_misspelt(self.config, ("rules", "custom_alert_rules", "notifications"), "the configuration of alerts")
         self.metrics_collector = metrics_collector
         self.max_alerts = max_alerts
         self.handler_failures = 0
@@ -66,6 +69,7 @@ class AlertManager:
         self._told: dict[str, tuple[float, str]] = {}
         self._open: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._repeated_at = clock()
         self._silences: list[tuple[dict[str, str], float]] = []
         self._states: dict[str, str] = {}
         self._own_store = _native.Store()
@@ -90,12 +94,14 @@ class AlertManager:
 
     def load_notification_channels(self) -> list[dict[str, Any]]:
         """Channels of the configuration: seed 1's list of them, seed 2's `notifications: {channels: […]}`."""
-        from .notification import channels_of
+        from .notification import channels_of, warn_of_unusable
 
         given = self.config.get("notifications") or []
         if isinstance(given, Mapping):
             given = given.get("channels") or []
-        return channels_of(given)
+        channels = channels_of(given)
+        warn_of_unusable(channels)
+        return channels
 
     def add_alert_rule(self, rule: AlertRule) -> None:
         if not isinstance(rule, AlertRule):
@@ -135,13 +141,17 @@ class AlertManager:
     # Looking.
     def check_alerts(self, *, tell: bool = True) -> list[Alert]:
         """Looks at all rules now, with the collector's metrics. What began or ended. With `tell=False` nobody is told before the next look that tells."""
+        return self._check(self._recorded(), tell=tell)
+
+    def _recorded(self) -> Any:
+        """What the collector has; without one, what was looked at before."""
         collector = self.metrics_collector
         if collector is None:
-            return self._check(self._own_store, tell=tell)
+            return self._own_store
         store = collector._store
         # What was recorded a moment ago may stand a moment ahead of the clock.
         self._put_ms = max(self._put_ms, collector._ahead_ms)
-        return self._check(store, tell=tell)
+        return store
 
     def monitor(self, metrics: Any, rules: Any = None) -> list[Alert]:
         """Looks at these numbers with these rules (seed 2). What fires now."""
@@ -158,11 +168,15 @@ class AlertManager:
     async def evaluate_alerts(self, metrics: Any) -> list[Alert]:
         """Looks at these numbers (seed 1); channels are told. What began or ended."""
         self._put(metrics)
-        changed = self._look(self._own_store, metrics)
+        return await self._evaluate(self._own_store, metrics)
+
+    async def _evaluate(self, store: Any, metrics: Any) -> list[Alert]:
+        changed = self._look(store, metrics)
         tasks: list[asyncio.Task[Any]] = []
         for alert in self._due():
             tasks += self._tell_handlers(alert)
             await (self.send_resolution if alert.resolved else self.send_alert)(alert.rule or alert.name, metrics, alert)
+        self._repeat()
         if tasks:
             await asyncio.wait(tasks, timeout=self.HANDLERS_S_MAX)
         return changed
@@ -183,6 +197,8 @@ class AlertManager:
         changed = self._look(store, metrics)
         for alert in self._due() if tell else ():
             self._send_notifications(alert)
+        if tell:
+            self._repeat()
         return changed
 
     def _look(self, store: Any, metrics: Any) -> list[Alert]:
@@ -291,6 +307,20 @@ class AlertManager:
         self._open.add(key)
         return True
 
+    def _repeat(self) -> None:
+        """Tells Alertmanagers again of what they were told and still fires."""
+        now = self._clock()
+        if now - self._repeated_at < self.REPEAT_S:
+            return
+        self._repeated_at = now
+        again = [channel if channel.get("type") == "alertmanager" else None for channel in self.notification_channels]
+        if not any(again):
+            return
+        with self._lock:
+            firing = [alert for key, alert in self.active_alerts.items() if key in self._open and not self._is_silenced(alert)]
+        for alert in firing:
+            self._channels().repeat(alert, again)
+
     def _tell_handlers(self, alert: Alert) -> list[asyncio.Task[Any]]:
         """Calls every handler. Where a loop runs, those that are coroutines are tasks of it."""
         tasks = []
@@ -365,7 +395,9 @@ class AlertManager:
             alert = Alert(message=f"Alert {name} {what}", severity=as_severity(word), word=word, name=name, resolved=resolved, metadata={"metrics": metrics})
             if not resolved:
                 self.alert_history.append(alert)
-        return list(await asyncio.gather(*(self.send_notification(channel, alert) for channel in self.notification_channels)))
+        from .notification import is_for
+
+        return list(await asyncio.gather(*(self.send_notification(channel, alert) for channel in self.notification_channels if is_for(channel, alert))))
 
     async def send_notification(self, channel: Mapping[str, Any], message: Any) -> dict[str, Any]:
         """Tells one channel (seed 1). The loop is not held, and a channel that fails is an answer, not an exception."""
@@ -389,7 +421,7 @@ class AlertManager:
 
     def get_alerts_by_severity(self, severity: Any) -> list[Alert]:
         word = severity_word(severity)
-        return [a for a in self.alert_history if a.word == word or a.severity == severity]
+        return [a for a in list(self.alert_history) if a.word == word or a.severity == severity]
 
     def get_active_alerts(self) -> list[Alert]:
         return list(self.active_alerts.values())
@@ -400,7 +432,7 @@ class AlertManager:
 
     def ack(self, alert: Any, by: str = "somebody") -> bool:
         """Somebody takes care of it."""
-        for known in self.alert_history:
+        for known in list(self.alert_history):
             if known is alert or known.id == alert:
                 known.acknowledged_by = by
                 return True
@@ -441,6 +473,6 @@ class AlertManager:
         from .._html import table
 
         rows: Iterable[Mapping[str, Any]] = [
-            {"alert": a.name, "severity": a.word, "status": a.status, "message": a.message} for a in self.alert_history
+            {"alert": a.name, "severity": a.word, "status": a.status, "message": a.message} for a in list(self.alert_history)
         ]
         return table(rows)

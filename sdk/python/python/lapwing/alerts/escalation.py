@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Iterable, Self, Sequence
 
 from .._fork import remembered
 from .. import _native
+from .._loop import Loop, Twins
 from .alert import Alert
 from .notification import NotificationService
 
@@ -26,8 +27,8 @@ class EscalationStep:
 
 
 @dataclass
-class EscalationManager:
-    """Escalates alerts that are neither acknowledged nor over.
+class EscalationManager(Twins):
+    """Escalates alerts that are neither acknowledged nor over, at each `check()`, or from `start()` (or `with`) on by itself.
 
     >>> told = []
     >>> clock = [0.0]
@@ -47,6 +48,7 @@ class EscalationManager:
         if not self.steps:
             raise ValueError("an escalation needs at least one step")
         self._open: list[tuple[Alert, float, int]] = []
+        self._loop = Loop("escalation", self.check)
         remembered(self)
 
     def _renew(self) -> None:
@@ -75,3 +77,19 @@ class EscalationManager:
         for alert, step in due:
             self.service.send_notifications(alert, step.channels)
         return len(due)
+
+    def start(self, interval: float | str = 5.0) -> None:
+        """Takes the steps that are due every `interval` seconds, on a thread of its own. A second start changes nothing."""
+        self._loop.start(interval)
+
+    def stop(self) -> None:
+        self._loop.stop()
+
+    start_monitoring, stop_monitoring = start, stop
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()

@@ -8,6 +8,13 @@ from typing import Any, Callable, Iterable, Mapping
 from .alert import _ORDER, severity_word
 
 
+def _word(severity: Any) -> str:
+    try:
+        return severity_word(severity)
+    except ValueError:
+        return "warning"
+
+
 class AlertFatiguePrevention:
     """Holds back repetitions (seed 1). Where the seed went wrong: a warning held back the *critical* alert of the same name that came after
     it; here what became worse always passes.
@@ -30,7 +37,7 @@ class AlertFatiguePrevention:
 
     def should_send_alert(self, alert_name: str, severity: Any) -> bool:
         now = self._clock()
-        word = severity_word(severity)
+        word = _word(severity)
         last = self.alert_cooldowns.get(alert_name)
         worse = _ORDER.index(word) > _ORDER.index(self._severities.get(alert_name, word))
         if last is not None and not worse and now - last < self.get_cooldown_duration(word):
@@ -44,10 +51,7 @@ class AlertFatiguePrevention:
 
     def get_cooldown_duration(self, severity: Any) -> int:
         """Seconds; a word that nobody knows waits as long as a warning."""
-        try:
-            return self.cooldowns[severity_word(severity)]
-        except ValueError:
-            return self.cooldowns["warning"]
+        return self.cooldowns[_word(severity)]
 
     def group_similar_alerts(self, alerts: Iterable[Any]) -> list[dict[str, Any]]:
         """One entry per name and severity: how often, first and last."""

@@ -15,8 +15,9 @@ from typing import Any, Callable, Iterable, Mapping
 
 from .._fork import remembered
 from .. import _native
+from .._core import seconds_of
 from .._text import told
-from .alert import Alert, as_severity, severity_word
+from .alert import _ORDER, Alert, as_severity, severity_word
 
 log = logging.getLogger("lapwing.alerts")
 
@@ -26,11 +27,19 @@ QUEUE_MAX = 1_000
 LANES_MAX = 16
 #: So long the end of a program waits for what is still to be told.
 END_S = 2.0
+#: So long an Alertmanager holds an alert that it is told of once, unless the channel's `resolve_timeout` says otherwise.
+RESOLVE_TIMEOUT_S = 300.0
 #: What a channel's `type` may be; the last ones are those of the engine.
 TYPES = (
     "console", "log", "file", "alertmanager", "slack", "email", "pagerduty", "webhook", "teams", "signed_webhook", "opsgenie", "msteamsv2", "msteams", "discord",
     "telegram", "pushover", "victorops", "webex", "rocketchat", "mattermost", "incidentio", "ntfy", "command",
 )
+
+
+#: What is said of a channel to us, and not to the engine.
+#: What of a channel may be shown to anybody.
+_SHOWN = frozenset(("type", "name", "severity_min", "match", "channel", "to", "from", "recipients", "smtp_server", "smtp_port", "smarthost", "path", "resolve_timeout"))
+_OURS = ("name", "severity_min", "match")
 
 
 def channels_of(given: Any) -> list[dict[str, Any]]:
@@ -43,12 +52,26 @@ def channels_of(given: Any) -> list[dict[str, Any]]:
         if str(kind).lower() not in TYPES:
             near = difflib.get_close_matches(str(kind), TYPES, 1)
             raise ValueError(f"{kind!r} is no type of a channel: " + (f"did you mean {near[0]!r}?" if near else f"use {', '.join(TYPES)}"))
+        if "severity_min" in channel:
+            channel["severity_min"] = severity_word(channel["severity_min"])
+        if not isinstance(channel.get("match", {}), Mapping):
+            raise ValueError(f"match of the channel {kind!r} is labels and their values, not {channel['match']!r}")
     return channels
+
+
+def is_for(channel: Any, alert: Any) -> bool:
+    """Whether a channel is told of an alert: `severity_min` is the least that it is told of, `match` the labels (or `alertname`, `metric_name`) that it has to
+    have. A channel without them, and a function, is told of all."""
+    if not isinstance(channel, Mapping) or not {"severity_min", "match"} & channel.keys():
+        return True
+    labels = {"metric_name": str(alert.get("metric_name") or "")} | _wire(alert)["labels"]
+    severe = _ORDER.index(labels["severity"]) >= _ORDER.index(severity_word(channel.get("severity_min", "info")))
+    return severe and all(labels.get(str(k)) == str(v) for k, v in channel.get("match", {}).items())
 
 
 def _receiver(channel: Mapping[str, Any]) -> dict[str, Any]:
     """One channel of a seed's configuration as a receiver of an alertmanager.yml."""
-    given = {k: v for k, v in channel.items() if k != "name"}
+    given = {k: v for k, v in channel.items() if k not in _OURS}
     kind = str(given.pop("type", "")).lower()
 
     def need(*names: str) -> Any:
@@ -82,6 +105,40 @@ def _receiver(channel: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{plural}_configs": [given]}
 
 
+def hold(channels: Iterable[dict[str, Any]], interval_s: float) -> None:
+    """An Alertmanager is told again at a look, and must not take an alert for over before."""
+    for channel in channels:
+        if channel.get("type") == "alertmanager" and 4 * interval_s > RESOLVE_TIMEOUT_S:
+            channel.setdefault("resolve_timeout", 4 * interval_s)
+
+
+def shown(channel: Any) -> Any:
+    """A channel without what is secret of it, or may be: the addresses of webhooks are."""
+    if not isinstance(channel, Mapping):
+        return channel
+    return {k: v if k in _SHOWN else "<secret>" for k, v in channel.items()}
+
+
+def unusable(channel: Mapping[str, Any]) -> str | None:
+    """Why nobody could be told through a channel, as it is configured; None where somebody could. Nothing is sent."""
+    kind = str(channel.get("type", "")).lower()
+    needed = {"console": "", "log": "", "file": "path", "alertmanager": "url"}.get(kind)
+    if needed is not None:
+        return f"the channel {kind!r} needs {needed}" if needed and not channel.get(needed) else None
+    try:
+        _native.send(json.dumps(_receiver(channel)), "[]")
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def warn_of_unusable(channels: Iterable[Mapping[str, Any]]) -> None:
+    """Before there is something to tell: an alert that nobody is told of is no way to find out."""
+    for channel in channels:
+        if (why := unusable(channel)) is not None:
+            log.warning("lapwing: nobody will be told of alerts by %s: %s", channel.get("type"), why)
+
+
 def _wire(alert: Any) -> dict[str, Any]:
     told = alert.to_dict() if isinstance(alert, Alert) else dict(alert)
     name = str(told.get("alert_name") or told.get("name") or "alert")
@@ -104,8 +161,9 @@ def _to_alertmanager(channel: Mapping[str, Any], told: Mapping[str, Any]) -> str
         return datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat()
 
     alert = {"labels": told["labels"], "annotations": told["annotations"], "startsAt": stamp(told["starts_at_ms"])}
-    if told["ends_at_ms"] is not None:
-        alert["endsAt"] = stamp(told["ends_at_ms"])
+    # As Prometheus says it: until then it fires, unless it is told again.
+    holds_s = seconds_of(channel.get("resolve_timeout", RESOLVE_TIMEOUT_S), "resolve_timeout")
+    alert["endsAt"] = stamp(told["ends_at_ms"] if told["ends_at_ms"] is not None else int((time.time() + holds_s) * 1000))
     url = str(channel["url"]).rstrip("/") + "/api/v2/alerts"
     request = Request(url, json.dumps([alert]).encode(), {"content-type": "application/json"})
     with urlopen(request, timeout=float(channel.get("timeout", 10))) as answer:
@@ -116,7 +174,8 @@ class NotificationService:
     """Tells channels of alerts (seed 2).
 
     A channel is a dictionary as seed 1 writes it (`{"type": "slack", "webhook_url": …}`), the name of one in `config`, `"console"`, `"log"`,
-    `{"type": "file", "path": …}`, or anything to call. What came of each stands in the answer; nothing is raised for a channel that fails.
+    `{"type": "file", "path": …}`, or anything to call. With `severity_min` and `match` (`{"team": "search"}`) it is told of such alerts only. What came of
+    each stands in the answer; nothing is raised for a channel that fails.
 
     >>> NotificationService().send_notifications([Alert("slow")], ["console"])[0]["delivered"]
     [warning] slow
@@ -126,8 +185,9 @@ class NotificationService:
     def __init__(self, config: Mapping[str, Any] | None = None):
         given = dict(config or {})
         channels = given.get("channels", given)
-        listed = channels if isinstance(channels, (list, tuple)) else [{"name": k, "type": k, **(dict(v) if isinstance(v, Mapping) else {})} for k, v in channels.items()]
-        self.channels: dict[str, dict[str, Any]] = {str(c.get("name", c.get("type"))): dict(c) for c in listed if isinstance(c, Mapping)}
+        if isinstance(channels, Mapping):
+            channels = [{"name": k, "type": k, **(dict(v) if isinstance(v, Mapping) else {})} for k, v in channels.items()]
+        self.channels: dict[str, dict[str, Any]] = {str(c.get("name", c["type"])): c for c in channels_of(channels)}
         self.dropped = 0
         self.failed = 0
         self.delivered = 0
@@ -139,10 +199,13 @@ class NotificationService:
         self._lock = threading.Lock()
 
     def send_notifications(self, alerts: Any, channels: Iterable[Any] | None = None) -> list[dict[str, Any]]:
-        """Tells each channel of each alert, and waits for it: `[{"alert", "channel", "delivered", "reason"}]`."""
+        """Tells each channel of each alert that is for it, and waits: `[{"alert", "channel", "delivered", "reason"}]`."""
         listed = [alerts] if isinstance(alerts, (Alert, Mapping)) else list(alerts)
         chosen = list(self.channels.values()) if channels is None else ([channels] if isinstance(channels, (str, Mapping)) or callable(channels) else list(channels))
-        return [self.send_one(alert, channel) for alert in listed for channel in chosen]
+        return [self.send_one(alert, channel) for alert in listed for channel in map(self._known, chosen) if is_for(channel, alert)]
+
+    def _known(self, channel: Any) -> Any:
+        return self.channels.get(channel, channel) if isinstance(channel, str) else channel
 
     async def asend_notifications(self, alerts: Any, channels: Iterable[Any] | None = None) -> list[dict[str, Any]]:
         import asyncio
@@ -166,8 +229,7 @@ class NotificationService:
         if callable(channel):
             channel(alert)
             return None
-        if isinstance(channel, str):
-            channel = self.channels.get(channel, {"type": channel})
+        (channel,) = channels_of([self._known(channel)])
         kind = str(channel.get("type", "")).lower()
         told = _wire(alert)
         line = f"[{told['labels']['severity']}] {told['annotations']['summary']}"
@@ -194,7 +256,14 @@ class NotificationService:
         # As it is now: it may have ended by the time it is told.
         alert = copy.copy(alert)
         for place, channel in enumerate(list(channels)):
-            self.dropped += self._lane(place % LANES_MAX).put(alert, channel)
+            if is_for(channel, alert):
+                self.dropped += self._lane(place % LANES_MAX).put(alert, channel)
+
+    def repeat(self, alert: Any, channels: Iterable[Any]) -> None:
+        """The same in the same lanes, of the alert as it is when its turn comes: what has ended by then is told as ended."""
+        for place, channel in enumerate(list(channels)):
+            if channel is not None and is_for(channel, alert):
+                self.dropped += self._lane(place % LANES_MAX).put(alert, channel)
 
     def _lane(self, place: int) -> "_Lane":
         with self._lock:

@@ -63,7 +63,10 @@ class PerformanceMonitoringSystem(Twins):
         self.config = self._load_config(config_path)
         self.tracker = PerformanceTracker()
         self.resource_monitor = SystemResourceMonitor(self.config["sample_interval"])
-        self.analyzer = PerformanceAnalyzer(self.tracker, self.resource_monitor, **self.config["thresholds"])
+        try:
+            self.analyzer = PerformanceAnalyzer(self.tracker, self.resource_monitor, **self.config["thresholds"])
+        except ValueError as error:
+            raise ValueError(f"{config_path}: thresholds: {error}") from None
         self._dashboard: tuple[float, dict[str, Any]] | None = None
         self.resource_monitor.start()
 

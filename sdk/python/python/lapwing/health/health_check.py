@@ -8,10 +8,11 @@ import threading
 import time
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Callable, Mapping
+from typing import Any, Awaitable, Callable, Mapping
 
 from .. import _core
-from .._text import told
+from .._steps import is_coroutine_function
+from .._text import check_misspelt, told
 from .._threads import finished, on_daemon
 
 
@@ -26,6 +27,8 @@ class HealthStatus(str, Enum):
         return self.value
 
 
+#: The checks that every checker has.
+_OWN = ("model_health", "system_health", "database_health", "external_services_health")
 _RANK = {HealthStatus.HEALTHY: 0, HealthStatus.DEGRADED: 1, HealthStatus.UNHEALTHY: 2}
 
 
@@ -47,12 +50,13 @@ class _Registered:
     check: Callable[[], Any]
     timeout: float
     interval: float
-    recover: Callable[[], Any] | None
     last: HealthCheck | None = None
+    #: By a clock that is not set.
+    looked_at: float = 0.0
 
 
 class HealthChecker:
-    """Runs checks (seed 1). `config`: `check_interval`, `timeout`, `thresholds` (`{"degraded": 70, "unhealthy": 90}` in percent), and
+    """Runs checks (seed 1). `config`: `check_interval`, `timeout` (seconds, or `"5s"`), `thresholds` (`{"degraded": 70, "unhealthy": 90}` in percent), and
     `external_services` (`[{"name", "health_url"}]`). A `model` with `generate_text` and a `database` (something to call) are checked where
     given, by attribute or argument; where none is given the check says so instead of failing.
 
@@ -67,14 +71,16 @@ class HealthChecker:
     def __init__(self, config: Mapping[str, Any] | None = None, *, model: Any = None, database: Any = None):
         config = dict(config or {})
         self.config: dict[str, Any] = dict(config.get("health_checks", {})) | config
-        self.check_interval = self.config.get("check_interval", 30)
-        self.timeout = float(self.config.get("timeout", 10))
+        check_misspelt(self.config, ("check_interval", "timeout", "thresholds", "external_services", "health_checks"), "the configuration of health checks")
+        self.check_interval = _core.seconds_of(self.config.get("check_interval", 30), "check_interval")
+        self.timeout = _core.seconds_of(self.config.get("timeout", 10), "timeout")
         if not self.timeout > 0:
             raise ValueError("the timeout of health checks must be more than 0")
         self.health_checks: list[HealthCheck] = []
         self.model = model
         self.database = database
         self._registered: dict[str, _Registered] = {}
+        self._recoveries: dict[str, Callable[[], Any]] = {}
         #: What was given up and still runs, by what it belongs to.
         self._hanging: dict[str, threading.Thread] = {}
         for service in self.config.get("external_services") or []:
@@ -83,11 +89,15 @@ class HealthChecker:
         self._gauge = _core.gauge("health_check_status", "0 healthy, 1 degraded, 2 unhealthy.", ("check",))
         self._seconds = _core.histogram("health_check_duration_seconds", "How long health checks took.", ("check",))
 
-    def register(self, name: str, check: Callable[[], Any], *, interval: float | None = None, timeout: float | None = None, recover: Callable[[], Any] | None = None) -> None:
-        """Adds a check: it returns truth, a HealthStatus, `(status, message)` or a HealthCheck, or raises. `recover` is called when it is unhealthy."""
+    def register(self, name: str, check: Callable[[], Any], *, interval: float | str | None = None, timeout: float | str | None = None, recover: Callable[[], Any] | None = None) -> None:
+        """Adds a check: it returns truth, a HealthStatus or its word, `(status, message)`, a dictionary of both or a HealthCheck, or raises. `recover`
+        is called when it is unhealthy."""
         if not callable(check):
             raise TypeError(f"a check is something to call, not {check!r}")
-        self._registered[name] = _Registered(name, check, float(timeout or self.timeout), float(interval or 0), recover)
+        self._registered[name] = _Registered(name, check, _core.seconds_of(timeout or self.timeout, "timeout"), _core.seconds_of(interval or 0, "interval"))
+        self._recoveries.pop(name, None)
+        if recover is not None:
+            self._recoveries[name] = recover
 
     def check(self, name: str, **options: Any) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
         """`register` as a decorator."""
@@ -99,8 +109,8 @@ class HealthChecker:
 
     async def perform_health_checks(self) -> list[HealthCheck]:
         """All checks, side by side."""
-        own = [self.check_model_health(), self.check_system_health(), self.check_database_health(), self.check_external_services()]
-        checks = list(await asyncio.gather(*own, *(self._run_registered(r) for r in self._registered.values())))
+        own = (self.check_model_health, self.check_system_health, self.check_database_health, self.check_external_services)
+        checks = list(await asyncio.gather(*map(self._run_own, own), *(self._run_registered(r) for r in self._registered.values())))
         self.health_checks = checks
         for found in checks:
             self._gauge.labels(found.name).set(_RANK[found.status])
@@ -193,27 +203,38 @@ class HealthChecker:
         except Exception as error:
             return told(error)
 
+    async def _run_own(self, check: Callable[[], Awaitable[HealthCheck]]) -> HealthCheck:
+        found = await check()
+        await self._recover(found.name, found, self.timeout)
+        return found
+
     async def _run_registered(self, registered: _Registered) -> HealthCheck:
-        last = registered.last
-        if last is not None and time.time() - last.timestamp < registered.interval:
+        last, now = registered.last, time.monotonic()
+        if last is not None and now - registered.looked_at < registered.interval:
             return last
 
         async def check() -> Any:
             return await self._call(registered.name, registered.check)
 
         found = await self._timed(registered.name, check, f"{registered.name} failed", registered.timeout)
-        if found.status is HealthStatus.UNHEALTHY and registered.recover is not None:
-            try:
-                await asyncio.wait_for(self._call(f"recovery of {registered.name}", registered.recover), registered.timeout)
-                found.details["recovery"] = "tried"
-            except Exception as error:
-                found.details["recovery"] = f"failed: {told(error)}"
-        registered.last = found
+        await self._recover(registered.name, found, registered.timeout)
+        registered.last, registered.looked_at = found, now
         return found
+
+    async def _recover(self, name: str, found: HealthCheck, timeout: float) -> None:
+        recover = self._recoveries.get(name)
+        if found.status is not HealthStatus.UNHEALTHY or recover is None:
+            return
+        try:
+            attempt = await asyncio.wait_for(self._call(f"recovery of {name}", recover), timeout)
+            error = getattr(attempt, "error", None)
+            found.details["recovery"] = "tried" if error is None else f"failed {attempt.attempts} times: {error}"
+        except Exception as error:
+            found.details["recovery"] = f"failed: {told(error)}"
 
     async def _call(self, what: str, function: Callable[[], Any]) -> Any:
         """A coroutine function is awaited; a plain one runs on a thread, so that one that hangs can be left behind: one at a time."""
-        if inspect.iscoroutinefunction(function):
+        if is_coroutine_function(function):
             return await function()
         before = self._hanging.get(what)
         if before is not None and before.is_alive():
@@ -229,11 +250,15 @@ class HealthChecker:
             answer = await asyncio.wait_for(check(), limit)
             if isinstance(answer, HealthCheck):
                 return answer
+            if isinstance(answer, Mapping) and "status" in answer:
+                more_of_it = {k: v for k, v in answer.items() if k not in ("status", "message")}
+                answer = (answer["status"], str(answer.get("message", answer["status"])), more_of_it)
             if isinstance(answer, tuple):
                 status, message, *more = answer
-                status, details = HealthStatus(status), dict(more[0]) if more else {}
-            elif isinstance(answer, HealthStatus):
-                status, message = answer, answer.value
+                status, details = _status_of(status), dict(more[0]) if more else {}
+            elif isinstance(answer, str) and _word(answer) in _WORDS:
+                # "unhealthy" is not well because it is a word.
+                status, message = _status_of(answer), str(answer)
             elif answer is None or bool(answer):
                 status, message = HealthStatus.HEALTHY, "ok"
             else:
@@ -245,15 +270,17 @@ class HealthChecker:
         return HealthCheck(name, status, message, started, time.perf_counter() - clock, details)
 
     def recovery(self, name: str, *, max_attempts: int = 3, backoff: float = 1.0) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
-        """`@checker.recovery("model", max_attempts=3)`: what to do when that check is unhealthy."""
+        """`@checker.recovery("model", max_attempts=3)`: what to do when that check is unhealthy, one of one's own or `model`, `system`, `database`,
+        `external_services`."""
         from .recovery import RecoveryManager
 
         def add(action: Callable[[], Any]) -> Callable[[], Any]:
-            if name not in self._registered:
-                raise ValueError(f"no check is called {name!r}: register it first")
+            own = name if name in _OWN else f"{name}_health"
+            if name not in self._registered and own not in _OWN:
+                raise ValueError(f"no check is called {name!r}: register it first, or use {', '.join(n.removesuffix('_health') for n in _OWN)}")
             manager = RecoveryManager()
             manager.register(name, action, max_attempts=max_attempts, backoff=backoff)
-            self._registered[name].recover = lambda: manager.recover(name)
+            self._recoveries[name if name in self._registered else own] = lambda: manager.recover(name)
             return action
 
         return add
@@ -265,6 +292,24 @@ class HealthChecker:
         from .._html import table
 
         return table([{"check": c.name, "status": c.status.value, "message": c.message, "seconds": c.duration} for c in self.health_checks])
+
+
+#: What programs say for the three.
+_WORDS = {s.value: s for s in HealthStatus} | {
+    "ok": HealthStatus.HEALTHY, "up": HealthStatus.HEALTHY, "pass": HealthStatus.HEALTHY, "warn": HealthStatus.DEGRADED, "warning": HealthStatus.DEGRADED,
+    "error": HealthStatus.UNHEALTHY, "down": HealthStatus.UNHEALTHY, "fail": HealthStatus.UNHEALTHY, "failed": HealthStatus.UNHEALTHY, "critical": HealthStatus.UNHEALTHY,
+}
+
+
+def _word(status: Any) -> str:
+    return str(getattr(status, "value", status)).lower()
+
+
+def _status_of(status: Any) -> HealthStatus:
+    found = _WORDS.get(_word(status))
+    if found is None:
+        raise ValueError(f"{status!r} is not a status: use {', '.join(s.value for s in HealthStatus)}")
+    return found
 
 
 def service_of(service: Any) -> Mapping[str, Any]:

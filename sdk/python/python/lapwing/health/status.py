@@ -34,8 +34,8 @@ class StatusMonitor(Twins):
     def get_status(self) -> dict[str, Any]:
         return {"overall": self.checker.overall_status.value, "checks": {n: c.status.value for n, c in self.current.items()}}
 
-    def start(self, interval: float | None = None) -> None:
-        self._loop.start(float(interval or self.checker.check_interval))
+    def start(self, interval: float | str | None = None) -> None:
+        self._loop.start(interval or self.checker.check_interval)
 
     def stop(self) -> None:
         self._loop.stop()

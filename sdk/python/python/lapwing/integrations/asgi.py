@@ -46,21 +46,23 @@ class LapwingMiddleware:
             await send(message)
 
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope.get("headers", ()) if k == b"traceparent"}
-        started = _native.now_ns()
+        started, root = _native.now_ns(), scope.get("root_path", "")
         self._running.inc()
         with Span("http.request", {"method": scope["method"], "path": scope["path"]}, extract(headers)) as span:
             span.kind = "server"
-            is_given_up = False
+            is_given_up = is_broken = False
             try:
                 await self.app(scope, receive, watched)
             except BaseException as error:
                 # Whoever asked went away: no failure of ours. 499 is nginx's word for it.
                 is_given_up = is_cancelled(error)
+                # What breaks off after its first line was sent has failed, whatever that line said.
+                is_broken = not is_given_up
                 status = 499 if is_given_up and not is_answered else status
                 raise
             finally:
                 self._running.dec()
-                route = self._route(scope)
+                route = self._route(scope, root, status)
                 span.attributes["route"], span.attributes["status"] = route, status
                 if status >= 500:
                     span.fail(f"status {status}")
@@ -71,14 +73,25 @@ class LapwingMiddleware:
                 if is_given_up:
                     handle.abandoned()
                 else:
-                    (handle.failed if status >= 500 else handle.ok)(started)
+                    (handle.failed if is_broken or status >= 500 else handle.ok)(started)
 
-    def _route(self, scope: dict[str, Any]) -> str:
-        # The pattern, not the path: `/users/{id}` is one route.
-        route = getattr(scope.get("route"), "path", None) or scope["path"]
-        if scope.get("route") is None and scope.get("endpoint") is None:
+    def _route(self, scope: dict[str, Any], root: str, status: int) -> str:
+        # The pattern, not the path: `/users/{id}` is one route, and so is a folder of files.
+        pattern, mounted = getattr(scope.get("route"), "path", None), _mounted(scope, root)
+        if pattern is not None:
+            route = mounted + pattern
+        elif scope.get("endpoint") is None or status == 404:
             route = "_unmatched_"
+        else:
+            route = f"{mounted}/*" if mounted else scope["path"]
         return route if route in self._handles or len(self._handles) < ROUTES_MAX else "_other_"
+
+
+def _mounted(scope: dict[str, Any], root: str) -> str:
+    """Where the application that answered is mounted, so that `/v1` and `/v2` of one program are told apart; with names for what its path names."""
+    now = str(scope.get("root_path") or "")
+    named = {str(value): "{" + name + "}" for name, value in (scope.get("path_params") or {}).items()}
+    return "/".join(named.get(part, part) for part in now[len(root) :].split("/")) if now.startswith(root) else ""
 
 
 async def _answer(send: Callable[[Any], Awaitable[None]], text: str) -> None:

@@ -46,7 +46,8 @@ class LapwingMiddleware:
             handle = self._handles.get(route)
             if handle is None:
                 handle = self._handles[route] = _native.OperationHandle("request", route, {"model": self.model})
-            (handle.failed if seen[0] >= 500 else handle.ok)(started)
+            # What breaks off after its first line was sent has failed, whatever that line said.
+            (handle.failed if error is not None or seen[0] >= 500 else handle.ok)(started)
             span.attributes["route"], span.attributes["status"] = route, seen[0]
             if seen[0] >= 500 and error is None:
                 span.fail(f"status {seen[0]}")
@@ -65,14 +66,17 @@ class LapwingMiddleware:
 
 
 class _Watched:
-    def __init__(self, answer: Iterable[bytes], done: Callable[[], None]):
+    def __init__(self, answer: Iterable[bytes], done: Callable[[BaseException | None], None]):
         self._answer, self._done, self._over = answer, done, False
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._answer
-        finally:
-            self._finish()
+        except BaseException as error:
+            # Whoever reads may have enough.
+            self._finish(None if isinstance(error, GeneratorExit) else error)
+            raise
+        self._finish()
 
     def close(self) -> None:
         try:
@@ -82,7 +86,7 @@ class _Watched:
         finally:
             self._finish()
 
-    def _finish(self) -> None:
+    def _finish(self, error: BaseException | None = None) -> None:
         if not self._over:
             self._over = True
-            self._done()
+            self._done(error)

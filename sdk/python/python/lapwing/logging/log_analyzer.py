@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import Any, Iterable
 
-from .log_processor import LogProcessor, LogRecord
+from .log_processor import LogProcessor, LogRecord, whole
 
 _VARIABLE = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|\d+(?:\.\d+)?|\"[^\"]*\"|'[^']*'")
 
@@ -28,7 +28,7 @@ class LogAnalyzer:
         levels: Counter[str] = Counter()
         patterns: Counter[str] = Counter()
         errors: Counter[str] = Counter()
-        for entry in logs:
+        for entry in whole(logs):
             record = entry if isinstance(entry, LogRecord) else processor.process_line(str(entry))
             if record is None:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Iterable, Iterator
 
-from .log_processor import LogProcessor, LogRecord
+from .log_processor import LogProcessor, LogRecord, whole
 
 
 class LogStorage:
@@ -22,7 +22,7 @@ class LogStorage:
 
     def store(self, logs: Iterable[Any]) -> int:
         kept = 0
-        for entry in [logs] if isinstance(logs, (str, LogRecord)) else logs:
+        for entry in whole([logs] if isinstance(logs, (str, LogRecord)) else logs):
             record = entry if isinstance(entry, LogRecord) else self._processor.process_line(str(entry))
             if record is not None:
                 self._records.append(record)
@@ -31,7 +31,8 @@ class LogStorage:
 
     def search(self, text: str = "", level: str | None = None, limit: int = 100) -> list[LogRecord]:
         """The newest first."""
-        found = (r for r in reversed(self._records) if text in r.message and level in (None, r.level))
+        wanted = None if level is None else level.upper()
+        found = (r for r in reversed(self._records) if text in r.message and wanted in (None, r.level))
         return [r for r, _ in zip(found, range(limit))]
 
     def __iter__(self) -> Iterator[LogRecord]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any, Callable, Iterable, Mapping
 
 from .. import _native
 from .._numbers import numbers_of
+from .._text import check_settings
 from .collector import MonitoringMetric, samples_of
 
 _FUNCTIONS: dict[str, Callable[[list[float]], float]] = {
@@ -59,7 +61,9 @@ class MetricsAggregator:
 
         series: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
         for name, labels, value in _all_of(metrics):
-            series[name].append((labels or {}, value))
+            # Of nothing but values: one that is none would make a mean of none, and a maximum of whatever came first.
+            if not math.isnan(value):
+                series[name].append((labels or {}, value))
         aggregated = []
         for rule in self._rules(aggregation_rules, series):
             values = series.get(rule["metric"])
@@ -83,6 +87,7 @@ class MetricsAggregator:
         if isinstance(given, Mapping):
             given = [{"metric": m, **(f if isinstance(f, Mapping) else {"functions": f})} for m, f in given.items()]
         for rule in given:
+            check_settings(rule, ("metric", "name", "functions", "function", "aggregation", "by"), "a rule of aggregation")
             metric = rule.get("metric") or rule.get("name")
             functions = rule.get("functions") or rule.get("function") or rule.get("aggregation") or "mean"
             if not metric:

@@ -16,8 +16,9 @@ from typing import Any, Callable, Iterable, Iterator, Mapping
 from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop
-from .._numbers import listed, number_of
-from .._text import told
+from .._numbers import listed, number_in, number_of
+from .._result import QueryResult, in_numbers
+from .._text import check_misspelt, told
 from ._recent import Recent
 
 log = logging.getLogger("lapwing")
@@ -94,7 +95,8 @@ def samples_of(metrics: Any) -> Iterator[tuple[str, dict[str, str] | None, float
         yield from samples_of(vars(metrics))
     elif isinstance(metrics, Mapping):
         if "name" in metrics and "value" in metrics:
-            yield str(metrics["name"]), dict(metrics.get("labels") or {}), float(metrics["value"])
+            if (number := number_in(metrics["value"])) is not None:
+                yield str(metrics["name"]), dict(metrics.get("labels") or {}), number
             return
         for name, value in metrics.items():
             if isinstance(value, Mapping):
@@ -108,13 +110,8 @@ def samples_of(metrics: Any) -> Iterator[tuple[str, dict[str, str] | None, float
                 numbers = [n for v in values if (n := number_of(v)) is not None]
                 if numbers:
                     yield str(name), None, numbers[-1]
-            else:
-                try:
-                    number = float(value)
-                except (TypeError, ValueError, OverflowError):
-                    continue
-                if not math.isnan(number):
-                    yield str(name), None, number
+            elif (number := number_in(value)) is not None and not math.isnan(number):
+                yield str(name), None, number
     elif hasattr(metrics, "collect_samples"):
         yield from metrics.collect_samples()
     elif isinstance(metrics, Iterable) and not isinstance(metrics, (str, bytes)):
@@ -191,6 +188,7 @@ class MetricsCollector:
         clock: Callable[[], float] = time.monotonic,
     ):
         config = dict(config or {})
+        check_misspelt(config, ("batch_size", "metrics_retention_hours"), "the configuration of a collector")
         batch_size = config.get("batch_size", 1) if batch_size is None else batch_size
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= BATCH_MAX:
             raise ValueError(f"a batch of {batch_size!r} is none: it is a whole number from 1 to {BATCH_MAX}")
@@ -233,7 +231,7 @@ class MetricsCollector:
     def _renew(self) -> None:
         self._lock = threading.Lock()
         self._requests_total = 0
-        self._recent_requests, self._recent_inferences = Recent(self._clock()), Recent(self._clock())
+        self._recent_requests, self._recent_inferences, self._recent_scores = (Recent(self._clock()) for _ in range(3))
 
     # Seed 0.
     def record_metric(self, name: str, metric_type: Any, value: float, labels: Mapping[str, Any] | None = None, description: str = "") -> None:
@@ -356,11 +354,11 @@ class MetricsCollector:
     def metrics(self) -> dict[str, MonitoringMetric]:
         return self.get_metrics_by_prefix("")
 
-    def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
-        """PromQL over what was recorded."""
+    def query(self, expr: str, at: float | datetime | None = None) -> QueryResult:
+        """PromQL over what was recorded, as `lapwing.init().query` answers it."""
         store = self._store
-        at_ms = max(_core.now_ms() + 1000, self._ahead_ms) if at is None else int(at * 1000)
-        return json.loads(store.query(expr, at_ms))["result"]
+        at_ms = max(_core.now_ms() + 1000, self._ahead_ms) if at is None else int(_core.unix_of(at, "at") * 1000)
+        return QueryResult(in_numbers(json.loads(store.query(expr, at_ms))["result"]))
 
     # Seed 1.
     def record_request(self, endpoint: str, status: Any, duration: float, model_version: str = "") -> None:
@@ -393,21 +391,25 @@ class MetricsCollector:
                 self.gpu_utilization.labels(gpu["gpu"], model_version).set(gpu["utilization_percent"])
 
     def record_quality_metrics(self, quality_score: float, model_version: str = "") -> None:
-        self.response_quality.labels(model_version).observe(float(quality_score))
+        score = float(quality_score)
+        self.response_quality.labels(model_version).observe(score)
+        with self._lock:
+            self._recent_scores.add(self._clock(), score)
 
     def record_user_satisfaction(self, rating: int, model_version: str = "") -> None:
         self.user_satisfaction.labels(str(rating), model_version).inc()
 
     def request_summary(self) -> dict[str, float | None]:
-        """What seed 1's dashboard asks for: all requests that this collector was told of, and of those in the last five minutes the share that
-        failed, how many a second, how long they and the inferences took. None where there were none."""
+        """What seed 1's dashboard and rules ask for: all requests that this collector was told of, and of those in the last five minutes the share that
+        failed, how many a second, how long they and the inferences took, and the mean score. None where there were none."""
         with self._lock:
             now = self._clock()
             requests, inferences = self._recent_requests.read(now), self._recent_inferences.read(now)
+            scores = self._recent_scores.read(now)
             total = self._requests_total
         return {
             "total_requests": total, "error_rate": requests["error_rate"], "request_rate": requests["rate"], "average_latency": requests["average"],
-            "p95_latency": requests["p95"], "average_inference_time": inferences["average"],
+            "p95_latency": requests["p95"], "average_inference_time": inferences["average"], "quality_score": scores["average"],
         }
 
     # Seed 2.

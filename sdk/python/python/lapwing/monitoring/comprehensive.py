@@ -12,6 +12,7 @@ from .. import _core
 from .._loop import Loop, Twins
 from .._threads import on_daemon
 from ..alerts.alert_manager import AlertManager
+from ..alerts.notification import hold
 from ..health.diagnostics import debug_monitoring_system
 from ..health.health_check import HealthCheck, HealthChecker
 from ..metrics.collector import BusinessMetricsCollector, MetricsCollector, MetricType, host_sample
@@ -25,7 +26,7 @@ class ComprehensiveMonitor(Twins):
     seed 2, `monitoring` and `alerting`; `monitor.settings.explain()` says what each setting does, and one that nobody knows is an error.
 
     `run_monitoring_cycle()` does everything once; `start()` (or `with`) does it every `collection_interval` on a thread of its own, health checks
-    every `check_interval`, and writes reports by their schedule.
+    every `check_interval`, and writes reports by their schedule. Rules see what is collected and what the program records in `metrics_collector`.
 
     Shares are from 0 to 1, as the seed's own rule `memory_usage > 0.9` expects; the seed itself fed it percent, so that it always fired.
 
@@ -36,10 +37,11 @@ class ComprehensiveMonitor(Twins):
 
     def __init__(self, config: Mapping[str, Any] | str | os.PathLike[str] | None = None):
         s = self.settings = Settings.of(config)
+        hold(s.channels, s.interval_s)
         self.metrics_collector = MetricsCollector(retention_hours=s.retention_hours, batch_size=s.batch_size)
         checks: dict[str, Any] = {"check_interval": s.check_interval_s, "timeout": s.timeout_s, "external_services": s.external_services, "thresholds": s.thresholds}
         self.health_checker = HealthChecker(checks)
-        self.alert_manager = AlertManager({"rules": s.rules, "notifications": s.channels})
+        self.alert_manager = AlertManager(self.metrics_collector, config={"rules": s.rules, "notifications": s.channels})
         self.business_metrics = BusinessMetricsCollector()
         self.last_metrics: dict[str, float] = {}
         self.last_checks: list[HealthCheck] = []
@@ -62,7 +64,10 @@ class ComprehensiveMonitor(Twins):
         checks = self.last_checks
         if s.health_checks and checks_are_due:
             checks = await self.health_checker.perform_health_checks()
-        alerts = await self.alert_manager.evaluate_alerts(metrics) if s.alerting else []
+        # Rules see what the program recorded as well as what was collected now.
+        manager = self.alert_manager
+        manager.metrics_collector = self.metrics_collector
+        alerts = await manager._evaluate(manager._recorded(), metrics) if s.alerting else []
         self.update_business_metrics(metrics)
         self.log_monitoring_summary(metrics, checks)
         self.last_metrics, self.last_checks = metrics, checks
@@ -79,7 +84,7 @@ class ComprehensiveMonitor(Twins):
         if busy:
             metrics["gpu_utilization"] = max(busy) / 100
         requests = self.metrics_collector.request_summary()
-        return metrics | {k: requests[k] for k in ("request_rate", "error_rate", "p95_latency") if requests[k] is not None}  # type: ignore[dict-item]
+        return metrics | {k: requests[k] for k in ("request_rate", "error_rate", "p95_latency", "quality_score") if requests[k] is not None}  # type: ignore[dict-item]
 
     def calculate_error_rate(self) -> float:
         return self.metrics_collector.request_summary()["error_rate"] or 0.0

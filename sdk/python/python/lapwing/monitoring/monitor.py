@@ -11,6 +11,7 @@ from typing import Any, Callable, Mapping, Protocol, Self
 from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop, Twins
+from .._numbers import number_of
 from .._text import told
 from ..alerts.alert import _ORDER, Alert, AlertRule, AlertSeverity, severity_word
 from ..alerts.alert_manager import AlertManager
@@ -108,7 +109,7 @@ class AdvancedMonitor(Twins):
     def add_alert_handler(self, handler: Callable[[Alert], Any]) -> None:
         self.alert_manager.add_alert_handler(handler)
 
-    def start_monitoring(self, interval: float = 5.0) -> None:
+    def start_monitoring(self, interval: float | str = 5.0) -> None:
         """Looks at once and then every `interval` seconds, on a thread of its own. A second start changes nothing."""
         self._loop.start(interval)
 
@@ -135,16 +136,23 @@ class AdvancedMonitor(Twins):
                 self.failures[name] = told(error)
                 return
             pairs = value.items() if isinstance(value, Mapping) else [(name, value)]
-            found.update({k: number for k, v in pairs if (number := _number(v)) is not None})
+            found.update({k: number for k, v in pairs if (number := number_of(v)) is not None and not math.isnan(number)})
 
         read("host", self._host)
         if self.gpu_profiler is not None:
-            read("gpu", lambda: next(getattr(self.gpu_profiler, n)() for n in ("get_utilization", "get_gpu_utilization", "get_metrics") if hasattr(self.gpu_profiler, n)))
+            read("gpu", self._gpus)
         for name, source in list(self._sources.items()):
             read(name, source)
         for name, value in found.items():
             self.record_metric(name, value)
         return found
+
+    def _gpus(self) -> Any:
+        names = ("get_utilization", "get_gpu_utilization", "get_metrics")
+        ask = next((getattr(self.gpu_profiler, n) for n in names if hasattr(self.gpu_profiler, n)), None)
+        if ask is None:
+            raise TypeError(f"a profiler of GPUs has one of {', '.join(names)}, and {type(self.gpu_profiler).__name__} has none of them")
+        return ask()
 
     def _host(self) -> dict[str, float]:
         from ..metrics.collector import host_sample
@@ -216,7 +224,9 @@ class AdvancedMonitor(Twins):
 
     def rules(self) -> list[AlertRule]:
         """The thresholds as rules of the engine."""
-        return [AlertRule(f"{n}_threshold", f"{n} {'<' if self._directions[n] == 'below' else '>'} {t!r}") for n, t in self.thresholds.items()]
+        with self._lock:
+            crossed = [(n, "<" if self._directions[n] == "below" else ">", t) for n, t in self.thresholds.items()]
+        return [AlertRule(f"{n}_threshold", f"{n} {operator} {t!r}") for n, operator, t in crossed]
 
     def __enter__(self) -> Self:
         self.start_monitoring()
@@ -231,22 +241,12 @@ class AdvancedMonitor(Twins):
     def _repr_html_(self) -> str:
         from .._html import sparkline, text
 
+        with self._lock:
+            history = {n: [v for _, v in h] for n, h in self.metric_history.items() if h}
         rows = "".join(
-            f"<tr><td>{text(n)}</td><td>{h[-1][1]:.4g}</td><td>{sparkline([v for _, v in h])}</td><td>{text(self.thresholds.get(n, ''))}</td></tr>"
-            for n, h in self.metric_history.items() if h
+            f"<tr><td>{text(n)}</td><td>{v[-1]:.4g}</td><td>{sparkline(v)}</td><td>{text(self.thresholds.get(n, ''))}</td></tr>" for n, v in history.items()
         )
         return f"<table>{rows}</table>"
-
-
-def _number(value: Any) -> float | None:
-    """A number of Python, NumPy or anything else that can be a float; neither truth nor text, nor NaN."""
-    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__") or "bool" in str(getattr(value, "dtype", "")):
-        return None
-    try:
-        number = float(value)
-    except Exception:
-        return None
-    return None if math.isnan(number) else number
 
 
 def severity_of(value: float, threshold: float, direction: str = "above") -> AlertSeverity:

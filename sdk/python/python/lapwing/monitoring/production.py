@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any, Mapping
 
 from .. import _core, _native
+from .._numbers import number_of
 from .._text import json_of, text_of
 from ..alerts.alert import Alert, AlertSeverity
 from .monitor import AdvancedMonitor
@@ -45,6 +46,10 @@ class ProductionMonitor(AdvancedMonitor):
         if ms <= 0:
             raise ValueError("the window must be more than nothing")
         self.options = {"window_ms": ms, "tolerance": tolerance, "degraded_error_rate": degraded_error_rate, "critical_error_rate": critical_error_rate}
+        for name in ("tolerance", "degraded_error_rate", "critical_error_rate"):
+            share = number_of(self.options[name])
+            if share is None or not 0 <= share < math.inf:
+                raise ValueError(f"{name} is a share such as 0.2, not {self.options[name]!r}")
         self.performance_baselines: dict[str, dict[str, Any]] = {}
         self._executions: deque[dict[str, Any]] = deque(maxlen=self.EXECUTIONS_MAX)
         self._health: dict[str, str] = {}
@@ -62,7 +67,10 @@ class ProductionMonitor(AdvancedMonitor):
         number = float(value)
         if not math.isfinite(number):
             raise ValueError(f"the baseline of {metric_name!r} must be finite")
-        self.performance_baselines[metric_name] = {"metric": metric_name, "value": number} | ({"direction": direction} if direction else {})
+        baseline = {"metric": metric_name, "value": number} | ({"direction": direction} if direction else {})
+        # A direction that nobody knows is refused here, and not when a pipeline runs.
+        _native.compare_baseline(json.dumps(baseline), number, self.options["tolerance"])
+        self.performance_baselines[metric_name] = baseline
 
     def record_pipeline_execution(self, pipeline_name: str, execution_time: float, success: bool = True, metadata: Mapping[str, Any] | None = None) -> None:
         seconds = float(execution_time)

@@ -6,13 +6,13 @@ setting that is misspelt must not be silently without effect.
 
 from __future__ import annotations
 
-import difflib
 import os
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Mapping
 
 from .. import _native
+from .._text import unknown_setting
 from ..alerts.notification import channels_of
 from ..health.health_check import service_of, thresholds_of
 
@@ -47,7 +47,7 @@ KEYS: dict[str, str] = {
     "monitoring.logging.compression": "whether files that were put aside are compressed",
     "monitoring.external_services": "services that are asked: name, health_url",
     "alerting.rules": "rules: name, condition, severity, duration",
-    "alerting.notifications": "who is told: type, and webhook_url, channel, smtp_server, smtp_port, username, password or service_key",
+    "alerting.notifications": "who is told: type, and webhook_url, channel, smtp_server, smtp_port, username, password or service_key; severity_min and match say of which alerts",
 }
 
 #: Below these stands what others check: rules, channels, services.
@@ -111,7 +111,11 @@ class Settings:
         name, convert = _FIELDS.get(path, ("", _as_it_is))
         try:
             if path.startswith("monitoring.logging."):
-                self.logging = (self.logging or {}) | {path.rsplit(".", 1)[1]: value}
+                from ..logging.logger import check_logging
+
+                given = {path.rsplit(".", 1)[1]: value}
+                check_logging(**given)
+                self.logging = (self.logging or {}) | given
             elif path.endswith("rules"):
                 self.rules += _listed(value)
             elif path.endswith("notifications"):
@@ -126,12 +130,6 @@ class Settings:
     def explain(self) -> str:
         """Each setting that was given, and what it does."""
         return "\n".join(f"{path}: {does}" for path, does in self.given.items())
-
-
-def unknown_setting(name: Any, known: Iterable[str]) -> str:
-    """What to say of a setting that nobody knows."""
-    near = difflib.get_close_matches(str(name), list(known), 1)
-    return f"unknown setting {name!r}" + (f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
 
 
 def _channels(path: str, value: Any) -> Any:

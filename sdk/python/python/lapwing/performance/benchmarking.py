@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .. import _native
+from .._steps import is_coroutine_function
+from .._threads import finished
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class BenchmarkResult:
 
 
 class PerformanceBenchmark:
-    """Runs functions and keeps how long they took.
+    """Runs functions, coroutines too, and keeps how long they took.
 
     >>> PerformanceBenchmark(repeat=5, warmup=1).run(lambda: sum(range(100)), "sum").name
     'sum'
@@ -51,6 +53,13 @@ class PerformanceBenchmark:
         return f"<PerformanceBenchmark {len(self.results)} results>"
 
     def run(self, function: Callable[[], Any], name: str | None = None, per_call: int = 1) -> BenchmarkResult:
+        """`per_call` calls are measured as one. Coroutines run on one loop, one after the other."""
+        seconds = finished(self._of_coroutines(function, per_call)) if is_coroutine_function(function) else self._of_calls(function, per_call)
+        result = BenchmarkResult(name or getattr(function, "__name__", "benchmark"), tuple(seconds), per_call)
+        self.results[result.name] = result
+        return result
+
+    def _of_calls(self, function: Callable[[], Any], per_call: int) -> list[float]:
         for _ in range(self.warmup):
             function()
         seconds = []
@@ -59,9 +68,18 @@ class PerformanceBenchmark:
             for _ in range(per_call):
                 function()
             seconds.append((time.perf_counter() - started) / per_call)
-        result = BenchmarkResult(name or getattr(function, "__name__", "benchmark"), tuple(seconds), per_call)
-        self.results[result.name] = result
-        return result
+        return seconds
+
+    async def _of_coroutines(self, function: Callable[[], Any], per_call: int) -> list[float]:
+        for _ in range(self.warmup):
+            await function()
+        seconds = []
+        for _ in range(self.repeat):
+            started = time.perf_counter()
+            for _ in range(per_call):
+                await function()
+            seconds.append((time.perf_counter() - started) / per_call)
+        return seconds
 
     def compare(self, baseline: BenchmarkResult, current: BenchmarkResult, **options: Any) -> Any:
         """Whether one is slower than the other beyond noise: a `GateReport`."""

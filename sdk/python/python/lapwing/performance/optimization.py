@@ -7,6 +7,10 @@ from typing import Any, Callable
 from .analysis import Finding, PerformanceAnalyzer, PerformanceReport
 
 
+#: What a bottleneck may be.
+KINDS = ("slow_operations", "failures", "cpu", "memory", "disk_space", "gpu_memory", "slow_downloads", "slow_health_checks", "failed_fallbacks")
+
+
 class PerformanceOptimizer:
     """Turns findings into actions: those registered for a kind of bottleneck are called with the finding, at most once per finding kind and run."""
 
@@ -18,9 +22,11 @@ class PerformanceOptimizer:
         return f"<PerformanceOptimizer {len(self._actions)} actions>"
 
     def on(self, kind: str, action: Callable[[Finding], Any]) -> None:
-        """`kind`: `slow_operations`, `failures`, `cpu`, `memory`, `disk_space`, `gpu_memory`, …"""
+        """`kind`: one of `KINDS`."""
         if not callable(action):
             raise TypeError(f"an action is something to call, not {action!r}")
+        if kind not in KINDS:
+            raise ValueError(f"{kind!r} is no kind of bottleneck: use {', '.join(KINDS)}")
         self._actions[kind] = action
 
     def optimize(self, report: PerformanceReport | None = None, hours_back: float = 24) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
@@ -14,7 +14,7 @@ from typing import Any, Iterator, Mapping
 from .._fork import remembered
 from .. import _core, _native
 from .._loop import Loop, Twins
-from .._text import json_of, text_of, told
+from .._text import is_cancelled, json_of, text_of, told
 
 
 class PerformanceMetricType(str, Enum):
@@ -157,14 +157,20 @@ class PerformanceTracker:
 
     @contextmanager
     def operation(self, metric_type: Any, operation_name: str, metadata: Mapping[str, Any] | None = None) -> Iterator[str]:
-        """An exception ends it as a failure and goes on."""
+        """An exception ends it as a failure and goes on; what was cancelled is neither a failure nor a success. Whoever ends it by hand, as a failure
+        without an exception, has the last word."""
         operation_id = self.start_operation(metric_type, operation_name, metadata)
         try:
             yield operation_id
         except BaseException as error:
-            self.end_operation(operation_id, False, told(error))
+            if is_cancelled(error):
+                self._tracker.abandon(operation_id)
+            else:
+                with suppress(KeyError):
+                    self.end_operation(operation_id, False, error)
             raise
-        self.end_operation(operation_id, True)
+        with suppress(KeyError):
+            self.end_operation(operation_id, True)
 
     def _capture_resource_usage(self) -> dict[str, Any]:
         """What this process uses now."""
@@ -194,7 +200,8 @@ class SystemResourceMonitor(Twins):
 
     SNAPSHOTS_MAX = 2_880
 
-    def __init__(self, sample_interval: float = 30):
+    def __init__(self, sample_interval: float | str = 30):
+        sample_interval = _core.seconds_of(sample_interval, "sample_interval")
         if not sample_interval > 0:
             raise ValueError(f"an interval of {sample_interval} s is none: it must be more than 0")
         self.sample_interval = sample_interval

@@ -15,14 +15,14 @@ _LABEL = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]*$")
 
 
 def validate_metric_name(name: Any) -> str:
-    if not isinstance(name, str) or not _METRIC.match(name):
+    if not isinstance(name, str) or not _METRIC.fullmatch(name):
         raise ValueError(f"{name!r} is not a name of a metric: use letters, digits, '_' and ':', not beginning with a digit")
     return name
 
 
 def validate_labels(labels: Mapping[str, Any]) -> dict[str, str]:
     for name in labels:
-        if not isinstance(name, str) or not _LABEL.match(name) or name.startswith("__"):
+        if not isinstance(name, str) or not _LABEL.fullmatch(name) or name.startswith("__"):
             raise ValueError(f"{name!r} is not a name of a label: use letters, digits and '_', not beginning with a digit or '__'")
     return {k: str(v) for k, v in labels.items()}
 

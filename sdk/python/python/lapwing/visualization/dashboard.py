@@ -9,6 +9,7 @@ from html import escape
 from typing import Any, Iterable, Mapping
 
 from .._numbers import number_of
+from .._text import check_settings
 from ._chart import Shapes, series_of, xml_text
 from .plots import Plot, PlotGenerator
 
@@ -87,6 +88,10 @@ class Dashboard:
 
         return save(self, path)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What was drawn can go to another process; where its numbers came from stays here.
+        return self.__dict__ | {"_again": None}
+
     def _repr_html_(self) -> str:
         return self.to_html(whole=False)
 
@@ -101,11 +106,16 @@ def _words(lines: list[str], width: int) -> Shapes:
     return shapes
 
 
+#: Of a panel: what is drawn with it, and all that it knows.
+_DRAWN = ("threshold", "width", "height", "y_label", "labels", "bins")
+_PANEL = ("title", "metric", "metrics", "type", "span", "html", *_DRAWN)
+
+
 class DashboardCreator:
     """Makes dashboards (seed 2).
 
     `metrics`: a collector, a dictionary, a list of metrics, an answer of PromQL. `layout`: `{"title", "columns", "refresh", "panels": [{"title", "metric",
-    "type", "span", "threshold"}]}`; without panels every metric gets one: a chart where it has a history, its number where not.
+    "type", "span", "threshold", …}]}`; without panels every metric gets one: a chart where it has a history, its number where not.
 
     >>> board = DashboardCreator().create({"latency": [1, 2, 3], "requests": 7}, {"title": "Now"})
     >>> "Now" in board.to_html() and "<svg" in board.to_html()
@@ -117,6 +127,7 @@ class DashboardCreator:
 
     def create(self, metrics: Any, layout: Any = None) -> Dashboard:
         given: dict[str, Any] = {"panels": list(layout)} if isinstance(layout, (list, tuple)) else dict(layout or {})
+        check_settings(given, ("title", "columns", "refresh", "panels"), "a layout")
         columns = int(given.get("columns", 2))
         if columns < 1:
             raise ValueError("a dashboard has at least one column")
@@ -131,11 +142,12 @@ class DashboardCreator:
 
     def _panel(self, wanted: Any, values: Mapping[str, list[tuple[float, float]]]) -> Panel:
         spec = {"metric": wanted} if isinstance(wanted, str) else dict(wanted)
+        check_settings(spec, _PANEL, "a panel")
         if "html" in spec:
             return Panel(str(spec.get("title", "")), str(spec["html"]), int(spec.get("span", 1)))
         names = spec.get("metrics") or spec.get("metric") or spec.get("title")
         names = [names] if isinstance(names, str) else list(names or [])
-        chosen = {k: v for n in names for k, v in values.items() if k == n or k.startswith(n + "{")}
+        chosen = {k: v for n in names for k, v in values.items() if v and (k == n or k.startswith(n + "{"))}
         title, kind = str(spec.get("title", ", ".join(names))), spec.get("type")
         span = int(spec.get("span", 1))
         if not chosen:
@@ -143,7 +155,7 @@ class DashboardCreator:
         if kind in (None, "stat") and all(len(v) < 2 for v in chosen.values()) or kind == "stat":
             numbers = "".join(f'<div><span class="stat">{v[-1][1]:.4g}</span> <span class="muted">{escape(k)}</span></div>' for k, v in chosen.items() if v)
             return Panel(title, numbers, span, lines=[f"{v[-1][1]:.4g} {k}" for k, v in chosen.items() if v])
-        options = {k: spec[k] for k in ("threshold", "width", "height", "y_label") if k in spec}
+        options = {k: spec[k] for k in _DRAWN if k in spec}
         plot = PlotGenerator().generate(chosen, {"type": kind or "line", **options})[0]
         return Panel(title, plot.svg, span, plot)
 

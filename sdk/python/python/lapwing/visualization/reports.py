@@ -10,7 +10,7 @@ from html import escape
 from typing import Any, Iterable, Mapping
 
 from .._numbers import listed, number_of
-from .._text import json_of
+from .._text import check_settings, json_of
 from ._chart import PDF_ENCODING, Shapes, draw, pdf_text, series_of
 
 FORMATS = ("html", "markdown", "md", "pdf", "text", "txt", "json")
@@ -172,8 +172,9 @@ def _pdf(pages: list[list[str]]) -> bytes:
 class ReportGenerator:
     """Makes reports (seed 2).
 
-    `data`: a PerformanceReport, alerts, a collector, a health report, a dictionary. `template`: the name of one (`summary`, `performance`, `alerts`, `health`),
-    a format (`html`, `md`, `pdf`, …), `{"title", "format", "sections": [names of the data's parts]}`, or a text with `{names}` in braces.
+    `data`: a PerformanceReport, alerts, a collector, a health report, a dictionary. `template`: the name of a part of the data (`performance`, `alerts`,
+    `health`, …), which is all the report is about then, or any other title; a format (`html`, `md`, `pdf`, …); `{"title", "format", "sections": [names of the
+    data's parts]}`, in whose order they stand; or a text with `{names}` in braces.
 
     >>> report = ReportGenerator().generate({"latency": {"p95": 1.25}}, {"title": "Daily", "format": "md"})
     >>> "1.25" in report.content
@@ -187,12 +188,15 @@ class ReportGenerator:
         spec: dict[str, Any] = {}
         if isinstance(template, Mapping):
             spec = dict(template)
+            check_settings(spec, ("title", "format", "sections"), "a template")
         elif isinstance(template, str) and template in FORMATS:
             spec = {"format": template}
         elif isinstance(template, str) and "{" in template:
             return self._filled(data, template)
         elif isinstance(template, str):
             spec = {"title": template.replace("_", " ").capitalize()}
+            if isinstance(data, Mapping) and template in data:
+                data = {template: data[template]}
         elif template is not None:
             raise TypeError(f"a template is a name, a format, a text or a dictionary, not {template!r}")
         format = str(spec.get("format", "html"))
@@ -201,8 +205,7 @@ class ReportGenerator:
         sections = list(self._sections(data))
         wanted = spec.get("sections")
         if wanted:
-            names = [str(w["title"] if isinstance(w, Mapping) else w).lower() for w in wanted]
-            sections = [s for s in sections if s.title.lower() in names]
+            sections = [s for w in wanted for s in _called(str(w["title"] if isinstance(w, Mapping) else w), sections)]
         return Report(str(spec.get("title", "Monitoring report")), sections, format, data=data)
 
     def _filled(self, data: Any, template: str) -> Report:
@@ -291,6 +294,13 @@ class ReportGenerator:
             yield Section("Recommendations", rows=[{"": r.message} for r in report.recommendations])
         if report.trends:
             yield Section("Trends", rows=[{"": k, "trend": v} for k, v in report.trends.items()])
+
+
+def _called(name: str, sections: list[Section]) -> list[Section]:
+    """The sections that are asked for by a name of the data or by their title; one that says so where there is nothing of it today."""
+    title = name.replace("_", " ").lower()
+    found = [s for s in sections if s.title.lower() == title or s.title.lower().startswith(f"{title}: ")]
+    return found or [Section(name.replace("_", " ").capitalize(), "nothing")]
 
 
 def _in_words(values: list[Any]) -> str:

@@ -9,21 +9,22 @@ import argparse
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Callable, Iterable, Self
 
 from ... import _core, _native
 from ..._loop import Loop, Twins
-from ..._text import told
+from ..._text import told, unknown_setting
 from ...alerts.alert import Alert, AlertLevel, AlertRule
 from ...alerts.alert_manager import AlertManager
 from ...alerts.alert_rules import rule_from
-from ...alerts.notification import channels_of
+from ...alerts.notification import channels_of, hold, shown, warn_of_unusable
 from ...metrics.collector import MetricsCollector, MetricType, MonitoringMetric, host_sample, samples_of
 from ...metrics.exporter import MetricsExporter
-from ...monitoring.settings import unknown_setting
 
 __all__ = [
     "Alert", "AlertLevel", "AlertManager", "AlertRule", "EnhancedModelAvailabilityMonitor", "MetricType", "MetricsCollector", "MonitoringMetric", "main",
@@ -99,9 +100,13 @@ class EnhancedModelAvailabilityMonitor(Twins):
                 if key not in DEFAULT_CONFIG:
                     raise ValueError(f"{self.config_path}: {unknown_setting(key, DEFAULT_CONFIG)}")
             config |= found
-        for key in ("monitoring_interval", "metrics_retention_hours"):
-            if not (isinstance(config[key], (int, float)) and config[key] > 0):
-                raise ValueError(f"{self.config_path}: {key} must be a number above 0, not {config[key]!r}")
+        for key, least in (("monitoring_interval", "above"), ("metrics_retention_hours", "above"), ("alert_cooldown_minutes", "from")):
+            value = config[key]
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value > 0 or least == "from" and value == 0):
+                raise ValueError(f"{self.config_path}: {key} must be a number {least} 0{' on' if least == 'from' else ''}, not {value!r}")
+        for key in ("alert_log_file", "models_path"):
+            if not isinstance(config[key], str):
+                raise ValueError(f"{self.config_path}: {key} must be a path, not {config[key]!r}")
         try:
             channels_of(config["notification_channels"] or [])
         except ValueError as error:
@@ -121,7 +126,10 @@ class EnhancedModelAvailabilityMonitor(Twins):
         for rule in rules:
             self.alert_manager.add_alert_rule(AlertRule(*rule))
         for custom in self.config.get("custom_alert_rules") or []:
-            self.alert_manager.add_alert_rule(rule_from({"cooldown_minutes": self.config["alert_cooldown_minutes"]} | custom))
+            try:
+                self.alert_manager.add_alert_rule(rule_from({"cooldown_minutes": self.config["alert_cooldown_minutes"]} | custom))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{self.config_path}: custom_alert_rules: {error}") from None
 
     def _setup_notification_handlers(self) -> None:
         for channel in channels_of(self.config["notification_channels"] or []):
@@ -133,6 +141,8 @@ class EnhancedModelAvailabilityMonitor(Twins):
             elif name == "file":
                 self.alert_manager.add_notification_handler(self._file_notification)
             else:
+                hold([channel], self.config["monitoring_interval"])
+                warn_of_unusable([channel])
                 self.alert_manager.notification_channels.append(channel)
 
     def _console_notification(self, alert: Alert) -> None:
@@ -235,12 +245,13 @@ class EnhancedModelAvailabilityMonitor(Twins):
         self._provided("performance")
 
     def get_monitoring_status(self) -> dict[str, Any]:
-        """`active_alerts` counts what fires now, and shrinks when it ends."""
+        """`active_alerts` counts what fires now, and shrinks when it ends. What is secret of channels is not shown."""
         return {
             "running": self._loop.running, "started_at": self._started_at, "uptime_seconds": time.time() - self._started_at if self._started_at else 0.0,
             "cycles": self._cycles, "metrics_count": len(self.metrics_collector.metrics), "alert_rules": len(self.alert_manager.rules),
             "active_alerts": len(self.alert_manager.active_alerts), "total_alerts": len(self.alert_manager.alert_history),
-            "rule_states": self.alert_manager.rule_states(), "failures": dict(self._failures), "config": dict(self.config),
+            "rule_states": self.alert_manager.rule_states(), "failures": dict(self._failures),
+            "config": self.config | {"notification_channels": [shown(c) for c in self.config["notification_channels"] or []]},
         }
 
     def export_metrics(self, format: str = "json") -> str:
@@ -259,7 +270,7 @@ class EnhancedModelAvailabilityMonitor(Twins):
 
 
 def main(args: list[str] | None = None) -> int:
-    """`setup` writes the configuration, `start` watches until Ctrl-C, `status` and `export` look once and tell nobody."""
+    """`setup` writes the configuration, `start` watches until Ctrl-C or SIGTERM, `status` and `export` look once and tell nobody."""
     parser = argparse.ArgumentParser(prog="lapwing monitor", description="Watches the machine, its models and what is done with them, as its configuration says")
     parser.add_argument("command", choices=["setup", "start", "status", "export"])
     parser.add_argument("--config", default="config/monitoring.json")
@@ -281,8 +292,11 @@ def main(args: list[str] | None = None) -> int:
         return 2
     if given.command == "start":
         rules = len(monitor.alert_manager.rules)
-        print(f"watching every {monitor.config['monitoring_interval']:g} s with {rules} rules; Ctrl-C ends it", file=sys.stderr)
+        # As whatever runs services ends them: in order, with what is still to be told.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            print(f"watching every {monitor.config['monitoring_interval']:g} s with {rules} rules; Ctrl-C ends it", file=sys.stderr, flush=True)
             monitor._monitoring_loop()
         except KeyboardInterrupt:
             monitor.stop_monitoring()
