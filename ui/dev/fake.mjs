@@ -153,8 +153,9 @@ function decided() {
 
 function addSilence(body, state) {
   if (!body?.createdBy || !body?.comment) return { status: 400, body: 'comment and createdBy are required' }
-  const silence = { ...body, id: crypto.randomUUID(), status: { state: 'active' }, updatedAt: ago(0) }
-  state.silences.push(silence)
+  const phase = Date.parse(body.startsAt) > Date.now() + 5000 ? 'pending' : 'active'
+  const silence = { ...body, id: body.id ?? crypto.randomUUID(), status: { state: phase }, updatedAt: ago(0) }
+  state.silences = [...state.silences.filter((s) => s.id !== silence.id), silence]
   return { status: 200, body: { silenceID: silence.id } }
 }
 
@@ -183,7 +184,7 @@ async function serve(request, response, state) {
   for await (const chunk of request) body += chunk
   if (!url.pathname.startsWith('/api/')) {
     const { status, bytes, type } = file(url.pathname)
-    if (url.pathname.startsWith('/badge/')) return response.writeHead(200, { 'content-type': 'image/svg+xml' }).end('<svg xmlns="http://www.w3.org/2000/svg" width="90" height="20"/>')
+    if (url.pathname.startsWith('/badge/')) return response.writeHead(200, { 'content-type': 'image/svg+xml' }).end(`<svg xmlns="http://www.w3.org/2000/svg" width="${url.pathname.includes('system') ? 500 : 90}" height="20"/>`)
     response.writeHead(status, { 'content-type': type, 'content-security-policy': CSP, 'cache-control': 'no-cache' }).end(bytes)
     return
   }
@@ -207,7 +208,7 @@ async function serve(request, response, state) {
 
 /** Starts a fake; port 0 takes any free one. */
 export async function start({ port = 0, models = true, alerts: count = 0 } = {}) {
-  const state = { options: { models, alerts: count }, silences: [], acks: new Map(), notes: [], repairs: [], savedRules: new Map(), ledger: [], running: [{ id: 7, expr: 'sum(many_series)', started_ms: Date.now() - 4200, age_ms: 4200 }], approved: false, decisions: decided(), fault: null }
+  const state = { options: { models, alerts: count }, silences: [], acks: new Map(), notes: [], repairs: [], savedRules: new Map(), boards: new Map(), ledger: [], running: [{ id: 7, expr: 'sum(many_series)', started_ms: Date.now() - 4200, age_ms: 4200 }], approved: false, decisions: decided(), fault: null }
   const server = createServer((request, response) => {
     serve(request, response, state).catch((error) => response.writeHead(500).end(String(error)))
   })

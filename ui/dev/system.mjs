@@ -103,6 +103,17 @@ function relabel({ labels }) {
   ]
 }
 
+const listedBoard = (id, yaml) => ({ id, origin: 'folder', yaml, version: String(yaml.length), board: { title: /title: (.*)/.exec(yaml)?.[1] ?? '', panels: [] } })
+
+/** As the server does it: over what the writer has seen, or where nothing is. */
+function putBoard(id, params, yaml, state) {
+  const { board } = listedBoard(id, yaml)
+  const now = state.boards.get(id)
+  if (!params.has('check') && now !== undefined && params.get('version') !== String(now.length)) return { status: 409, body: { status: 'error', errorType: 'conflict', error: `somebody else has changed "${id}"` } }
+  if (!params.has('check')) state.boards.set(id, yaml)
+  return { status: 200, body: { status: 'success', data: { board } } }
+}
+
 /** The answer to a path of these areas, or null: `{ status, body }`. */
 export function systemApi(path, params, request, state) {
   const ok = (data) => ({ status: 200, body: { status: 'success', data } })
@@ -110,6 +121,12 @@ export function systemApi(path, params, request, state) {
   if (saved && request.method === 'PUT') {
     state.savedRules.set(saved[1], request.text)
     return ok({ saved: true, file: `${saved[1]}.yml` })
+  }
+  const board = /^\/api\/v1\/dashboards\/([\w-]+)$/.exec(path)
+  if (board && request.method === 'PUT') return putBoard(board[1], params, request.text, state)
+  if (board && request.method === 'DELETE') {
+    state.boards.delete(board[1])
+    return ok({ removed: board[1] })
   }
   const killed = /^\/api\/v1\/queries\/(\d+)\/kill$/.exec(path)
   if (killed) {
@@ -121,7 +138,7 @@ export function systemApi(path, params, request, state) {
     case '/api/v1/targets/relabel': return ok(relabel(request.parsed))
     case '/api/v1/rules/backtest': return backtest(request.parsed ?? {})
     case '/api/v1/rules/saved': return ok({ writable: true, files: [...state.savedRules].map(([id, yaml]) => ({ id, yaml })) })
-    case '/api/v1/dashboards': return ok({ writable: false, dashboards: BOARDS })
+    case '/api/v1/dashboards': return ok({ writable: state.boards.size > 0, dashboards: [...BOARDS, ...[...state.boards].map(([id, yaml]) => listedBoard(id, yaml))] })
     case '/api/v1/routes': return { status: 200, body: ROUTE }
     case '/api/v1/routes/test': return { status: 200, body: TOLD }
     case '/api/v1/queries': return ok(state.running)

@@ -103,7 +103,7 @@ export async function cutOff(page) {
   return page.evaluate(() => {
     const boxes = [...document.querySelectorAll('main .scroll, main .tabs, main .tree, nav ul')].filter((box) => box.scrollWidth > box.clientWidth + 1)
     const said = boxes.map((box) => `${box.scrollWidth} > ${box.clientWidth}: ${box.innerText.slice(0, 80)}`)
-    const over = document.documentElement.scrollWidth - innerWidth
+    const over = document.documentElement.scrollWidth - document.documentElement.clientWidth
     return over > 0 ? [...said, `the page is ${over} px wider than the screen`] : said
   })
 }

@@ -31,7 +31,7 @@ test('why is the model slow: overview, model, query', () => visit({}, async ({ p
   await page.getByText('1 series').waitFor()
 }))
 
-test('an alert is silenced, with a preview of what that hides, and the silence is ended', () => visit({}, async ({ page, open }) => {
+test('an alert is silenced, with a preview of what that hides, and the silence is changed and ended', () => visit({}, async ({ page, fake, open }) => {
   await open('/alerts')
   await page.getByRole('link', { name: 'HighLatency' }).click()
   await page.getByText('Value against its limit').waitFor()
@@ -51,8 +51,34 @@ test('an alert is silenced, with a preview of what that hides, and the silence i
   await page.getByText('Silenced by').waitFor()
   await page.goto(new URL('/alerts/silences', page.url()).href)
   await page.getByText('known, being worked on').waitFor()
+  // It holds longer than thought: the same silence, from when it began.
+  const [made] = fake.state.silences
+  await page.getByRole('button', { name: 'Change' }).click()
+  await dialog.getByText('1 firing alert is hidden by it now').waitFor()
+  assert.equal(await dialog.getByLabel('Which alerts').inputValue(), 'alertname="HighLatency"')
+  await dialog.getByLabel('For how long').fill('1d')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await dialog.waitFor({ state: 'hidden' })
+  const [changed, ...others] = fake.state.silences
+  assert.deepEqual([others.length, changed.id, changed.startsAt, changed.comment], [0, made.id, made.startsAt, made.comment])
+  assert.ok(Date.parse(changed.endsAt) - Date.now() > 23 * 3_600_000)
+  // Another is for the work of tomorrow.
+  await page.getByRole('button', { name: 'New silence' }).click()
+  await dialog.getByLabel('Which alerts').fill('job="vllm"')
+  await dialog.getByLabel('From').fill('soon')
+  await dialog.getByText('the start is not a time').waitFor()
+  await dialog.getByLabel('From').fill('now+1d')
+  await dialog.getByLabel('Why').fill('the rack is moved')
+  await dialog.getByRole('button', { name: 'Silence', exact: true }).click()
+  await dialog.waitFor({ state: 'hidden' })
+  const rack = page.getByRole('row').filter({ hasText: 'the rack is moved' })
+  await rack.filter({ hasText: 'pending' }).getByRole('button', { name: 'End', exact: true }).click()
+  await rack.waitFor({ state: 'hidden' })
   await page.getByRole('button', { name: 'End', exact: true }).click()
   await page.getByText('Nothing is silenced.').waitFor()
+  await page.getByLabel('with expired ones').check()
+  await page.getByRole('row').filter({ hasText: 'known' }).getByRole('button', { name: 'Again' }).click()
+  assert.equal(await dialog.getByLabel('Why').inputValue(), 'known, being worked on')
 }))
 
 test('what a rule says at every turn is one line of the record, so that the page that was sent stands out', () => visit({}, async ({ page, open }) => {

@@ -10,7 +10,7 @@ const PAGES = {
   '/': 'Models', '/models/chat': 'Where its samples come from', '/alerts': 'HighLatency', '/alerts/silences': 'Nothing is silenced', '/alerts/deliveries': 'Nothing has left yet', '/alerts/oncall': 'critical models', '/alerts/routing': 'Where would this go?', '/health': 'For others', '/health?tab=events': 'connection refused', '/health?tab=repairs': 'restart the engine', '/explore': 'Write a query',
   '/explore?q=up&browse=1': 'find among', '/explore?q=cpu_usage&tab=table': 'rows at', '/dashboards': 'Ready', '/dashboards/host': 'Disk traffic', '/rules': 'HighLatency', '/targets': 'connection refused', '/system': 'Running',
   '/system?tab=cardinality': 'Series by metric', '/system?tab=config': '$KEEP in lapwing.yml:7', '/system?tab=queries': 'sum(many_series)', '/system?tab=rules': 'Groups of rules', '/system?tab=delivery': 'Every page has arrived',
-  '/system?tab=doctor': 'start chrony', '/system?tab=ingestion': 'Targets, by health', '/dashboards/kinds': 'Ask the platform team', '/explore?q=cpu_usage&draft=1&limit=0.6': 'It would have', '/nowhere': 'There is no such page',
+  '/system?tab=doctor': 'start chrony', '/system?tab=ingestion': 'Targets, by health', '/dashboards/kinds': 'Ask the platform team', '/explore?q=cpu_usage&draft=1&limit=0.6': 'It would have', '/nowhere': 'Nothing stands at this address',
 }
 
 for (const [path, text] of Object.entries(PAGES)) {
@@ -19,6 +19,7 @@ for (const [path, text] of Object.entries(PAGES)) {
       await open(path)
       await (text.startsWith('find') ? page.getByPlaceholder(text) : page.getByText(text)).first().waitFor()
       await settled()
+      assert.deepEqual(await cutOff(page), [])
       await accessible(page)
     }))
   }

@@ -1,7 +1,7 @@
 //! Everything around the data: title, axes, grid, legend; and the way from values to pixels.
 
 use crate::palette::Ink;
-use crate::scale::{Tick, nice_step, nice_ticks};
+use crate::scale::{Tick, nice_step};
 use crate::scene::{Frame, Mark, Scene};
 use crate::shape::{Anchor, Area, Shape, fit, text_width};
 
@@ -85,7 +85,7 @@ impl Layout {
         let bottom = PAD + 18.0 + legend.len() as f64 * LEGEND_LINE;
         let plot_height = (height - top - bottom).max(4.0);
         let y_ticks = if has_values(scene) {
-            nice_ticks(y.0, y.1, (plot_height / 38.0) as usize + 1, scene.y.unit)
+            scene.y.ticks(y, (plot_height / 38.0) as usize + 1)
         } else {
             Vec::new()
         };

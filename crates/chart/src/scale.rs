@@ -1,6 +1,6 @@
 //! From values to places: where ticks stand, and what they are called.
 
-use crate::scene::XAxis;
+use crate::scene::{XAxis, YAxis};
 use crate::value::Unit;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
@@ -119,6 +119,22 @@ pub(crate) fn format_time(at_ms: i64, offset_s: i32, format: &str) -> String {
     }
 }
 
+impl YAxis {
+    /// About as many as asked for; of those that are given, every second or third where there are more.
+    pub(crate) fn ticks(&self, (low, high): (f64, f64), count: usize) -> Vec<Tick> {
+        if self.ticks.is_empty() {
+            return nice_ticks(low, high, count, self.unit);
+        }
+        let inside: Vec<_> = self
+            .ticks
+            .iter()
+            .filter(|t| t.at >= low && t.at <= high)
+            .collect();
+        let every = inside.len().div_ceil(count.clamp(1, TICKS_MAX)).max(1);
+        inside.into_iter().step_by(every).cloned().collect()
+    }
+}
+
 impl XAxis {
     pub(crate) fn ticks(&self, count: usize) -> Vec<Tick> {
         match self {
@@ -171,6 +187,22 @@ mod tests {
         assert_eq!(labels(&nice_ticks(-7.0, 7.0, 4, Unit::None)), ["−5", "0", "5"]);
         assert_eq!(nice_ticks(1.0, 1.0, 5, Unit::None), []);
         assert_eq!(nice_ticks(f64::NAN, 1.0, 5, Unit::None), []);
+    }
+
+    #[test]
+    fn an_axis_of_rows_says_what_they_are_as_far_as_there_is_room() {
+        let tick = |at: f64| Tick {
+            at,
+            label: format!("row {at}"),
+        };
+        let axis = YAxis {
+            ticks: vec![tick(1.0), tick(2.0), tick(3.0), tick(4.0), tick(9.0)],
+            ..YAxis::default()
+        };
+        let all = axis.ticks((0.0, 5.0), 10);
+        assert_eq!(labels(&all), ["row 1", "row 2", "row 3", "row 4"]);
+        assert_eq!(labels(&axis.ticks((0.0, 5.0), 2)), ["row 1", "row 3"]);
+        assert_eq!(labels(&axis.ticks((0.0, 5.0), 0)), ["row 1"]);
     }
 
     #[test]

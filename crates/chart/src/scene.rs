@@ -4,6 +4,7 @@
 //! are foreign and may hold anything. Every list is bounded when it is painted, not here.
 
 use crate::palette::Theme;
+use crate::scale::Tick;
 use crate::value::Unit;
 
 /// A position on the x axis (milliseconds since 1970 on a time axis) and a value.
@@ -61,6 +62,8 @@ pub struct YAxis {
     /// Where the axis begins and ends; without, the data decides (zero is shown when it is near).
     pub low: Option<f64>,
     pub high: Option<f64>,
+    /// Where the values stand for something else, such as the rows of a heatmap: what is said where, instead of round values.
+    pub ticks: Vec<Tick>,
 }
 
 /// A colour of the palette by the place of a series, or by what it means.

@@ -1,7 +1,6 @@
 //! A scene as text: braille dots, two by four to a character, for lines; blocks for bars, states and heat.
 
 use crate::frame::y_bounds;
-use crate::scale::nice_ticks;
 use crate::scene::{Cell, Mark, Point, Scene, Span, Tone};
 use crate::shape::is_hostile;
 use std::fmt::Write;
@@ -215,7 +214,7 @@ impl Canvas {
     fn write(&self, scene: &Scene, out: &mut String) {
         let rows = self.size.rows;
         let mut labels = vec![String::new(); rows];
-        for tick in nice_ticks(self.y.0, self.y.1, (rows / 4).max(1), scene.y.unit) {
+        for tick in scene.y.ticks(self.y, (rows / 4).max(1)) {
             if let Some((_, y)) = self.place((self.x.0, tick.at)) {
                 labels[y / 4] = tick.label;
             }

@@ -16,7 +16,7 @@ test('a broken regular expression is said and matches nothing', () => {
 })
 
 test('a matcher for hostile labels survives being written and read', () => {
-  const labels = { text: '<img src=x onerror="1"> \\ \n', plain: 'a b, c' }
+  const labels = { text: '<img src=x onerror="1"> \\ \n', plain: 'a b, c', 'k8s/app-"name"': 'x' }
   const text = exactMatchers(labels).map(matcherText).join(' ')
   const { matchers, words } = parseFilter(text)
   expect(words).toEqual([])

@@ -2,6 +2,7 @@
 
 import type { Labels, Matcher } from './api/types'
 import type { Tone } from '../ui/State.svelte'
+import { quote } from './labels'
 
 export type Severity = { rank: number; name: string; tone: Tone }
 
@@ -22,7 +23,8 @@ export function severityOf(labels: Labels): Severity {
 
 export type Filter = { matchers: Matcher[]; words: string[]; error: string | null }
 
-const TOKEN = /\s*(?:([a-zA-Z_][\w.]*)\s*(=~|!~|!=|=)\s*("(?:\\.|[^"\\])*"|[^\s,]+)|([^\s,]+))\s*,?/y
+/** A name that is not plain stands in quotes, as in PromQL. */
+const TOKEN = /\s*(?:([a-zA-Z_][\w.]*|"(?:\\.|[^"\\])+")\s*(=~|!~|!=|=)\s*("(?:\\.|[^"\\])*"|[^\s,]+)|([^\s,]+))\s*,?/y
 
 /** `severity=critical model=~"chat.*" disk`: label matchers, and words to be found anywhere. */
 export function parseFilter(text: string): Filter {
@@ -38,7 +40,7 @@ export function parseFilter(text: string): Filter {
       filter.words.push(word.toLowerCase())
       continue
     }
-    const matcher = { name: name!, value: unquote(raw!), isRegex: operator!.includes('~'), isEqual: !operator!.startsWith('!') }
+    const matcher = { name: unquote(name!), value: unquote(raw!), isRegex: operator!.includes('~'), isEqual: !operator!.startsWith('!') }
     if (matcher.isRegex && !compile(matcher.value)) filter.error = `"${matcher.value}" is not a regular expression`
     filter.matchers.push(matcher)
   }
@@ -73,7 +75,7 @@ export function passes(labels: Labels, extra: string, filter: Filter): boolean {
 
 export function matcherText(matcher: Matcher): string {
   const operator = matcher.isRegex ? (matcher.isEqual ? '=~' : '!~') : matcher.isEqual ? '=' : '!='
-  return `${matcher.name}${operator}${JSON.stringify(matcher.value)}`
+  return `${/^[a-zA-Z_][\w.]*$/.test(matcher.name) ? matcher.name : quote(matcher.name)}${operator}${quote(matcher.value)}`
 }
 
 /** The matchers of a silence for exactly this label set. */

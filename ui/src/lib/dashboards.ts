@@ -9,7 +9,7 @@ export type { Board, BoardPanel, BoardThreshold, BoardVariable } from './api/typ
 /** What is chosen of a variable; null is everything. */
 export type Choice = string[] | null
 export type Choices = Record<string, Choice>
-export type Listed = { id: string; origin: 'pack' | 'folder'; yaml: string; board?: Board; error?: string }
+export type Listed = { id: string; origin: 'pack' | 'folder'; yaml: string; version: string; board?: Board; error?: string }
 
 /** The tone of the highest threshold that the value has reached; empty below all of them. */
 export function toneAt(thresholds: BoardThreshold[], value: number): BoardThreshold['tone'] | '' {

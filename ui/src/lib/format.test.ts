@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest'
-import { formatAgo, formatElapsed, formatNumber, formatSeconds, formatTime, formatUnit, guessUnit } from './format'
+import { exactNumber, formatAgo, formatElapsed, formatNumber, formatSeconds, formatTime, formatUnit, guessUnit } from './format'
 
 test.each([
   [0, '0'], [-0, '0'], [1, '1'], [12.345, '12.3'], [999, '999'], [1000, '1k'], [1_234_567, '1.23M'], [-1500, '−1.5k'], [0.00012, '0.00012'],
   [1e-7, '1.00e−7'], [NaN, 'NaN'], [Infinity, '+Inf'], [-Infinity, '−Inf'], [null, '–'], [undefined, '–'], [2e21, '2.00e+21'],
 ])('the number %s', (value, expected) => expect(formatNumber(value)).toBe(expected))
+
+test.each([
+  [-1234567.891, '-1234567.891'], [NaN, 'NaN'], [Infinity, '+Inf'], [-Infinity, '-Inf'], [1.7e308, '1.7e+308'],
+])('%s in full', (value, expected) => expect(exactNumber(value)).toBe(expected))
 
 test.each([
   [0, '0 s'], [2e-9, '2 ns'], [0.0000015, '1.5 µs'], [0.34, '340 ms'], [2.1, '2.1 s'], [200, '3m 20s'], [-90, '−1m 30s'], [7500, '2h 5m'],

@@ -46,6 +46,14 @@ export function formatNumber(value: number | null | undefined): string {
   return scaled(value, 1000, ['', 'k', 'M', 'G', 'T', 'P'], '')
 }
 
+/** The whole number, as a query can hold it again: `-1234567.891`, `+Inf`. */
+export function exactNumber(value: number): string {
+  return value === Infinity ? '+Inf' : String(value).replace('Infinity', 'Inf')
+}
+
+/** `1 row`, `2 rows`. */
+export const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`
+
 /** A duration in seconds: `1.5 ms`, `340 ms`, `2.1 s`, `3m 20s`, `4d 3h`. */
 export function formatSeconds(value: number | null | undefined): string {
   if (value === null || value === undefined) return ABSENT

@@ -61,6 +61,9 @@ function brief(labels: Labels): string {
   return selector(labels)
 }
 
+/** With a capital, as on a button. */
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
 /** Text cut to a bound, so that a 10 kB label cannot break a layout. */
 export function clip(text: string, max = 200): string {
   return text.length > max ? `${text.slice(0, max)}…` : text

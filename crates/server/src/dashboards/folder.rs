@@ -16,6 +16,12 @@ pub(crate) enum FolderError {
     NotConfigured,
     #[error("{id:?} cannot be the name of a file: letters, digits, - and _ make one")]
     BadId { id: String },
+    #[error("there is already a dashboard {id:?}; choose another name, or edit that one")]
+    Taken { id: String },
+    #[error(
+        "somebody else has changed {id:?} since it was opened here; copy what you wrote, and open it again"
+    )]
+    Changed { id: String },
     #[error("cannot read or write {path}")]
     Io {
         path: PathBuf,

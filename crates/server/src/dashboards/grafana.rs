@@ -98,16 +98,8 @@ fn add(panel: &Value, board: &mut Board, left_out: &mut Vec<String>) {
             left_out.push(format!("panel {title:?}: {error}"));
             continue;
         }
-        let name = text(target, "legendFormat");
-        queries.push(Query {
-            expr,
-            // A pattern over labels is what our legends do by themselves.
-            name: if name.contains("{{") || name == "__auto" {
-                String::new()
-            } else {
-                name
-            },
-        });
+        let name = legend(&text(target, "legendFormat"));
+        queries.push(Query { expr, name });
     }
     if kind != Kind::Text && queries.is_empty() {
         left_out.push(format!("panel {title:?}: no query of it carries over"));
@@ -190,6 +182,24 @@ fn thresholds(panel: &Value) -> Vec<Threshold> {
     made.collect()
 }
 
+/// The words of a legend: the values of labels, which it names in braces, our legends say by themselves.
+fn legend(format: &str) -> String {
+    if format == "__auto" {
+        return String::new();
+    }
+    let mut words = String::new();
+    let mut rest = format;
+    while let Some((before, after)) = rest.split_once("{{") {
+        words.push_str(before);
+        rest = after.split_once("}}").map_or("", |(_, after)| after);
+    }
+    words.push_str(rest);
+    // What stood around the values stands around nothing now.
+    let words = words.replace("()", "").replace("[]", "");
+    let is_between = |c: char| c.is_whitespace() || "-–:,;|/".contains(c);
+    words.trim_matches(is_between).to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,7 +216,7 @@ mod tests {
             "panels": [
                 { "type": "row", "title": "r", "panels": [
                     { "type": "timeseries", "title": "Rate", "fieldConfig": { "defaults": { "unit": "reqps" } },
-                      "targets": [{ "expr": "sum(rate(requests_total{model=~\"${model:regex}\"}[$__rate_interval]))", "legendFormat": "{{x}}" }] },
+                      "targets": [{ "expr": "sum(rate(requests_total{model=~\"${model:regex}\"}[$__rate_interval]))", "legendFormat": "{{ x }} - p50 ({{y}})" }] },
                 ] },
                 { "type": "gauge", "title": "Errors", "targets": [{ "expr": "error_ratio" }],
                   "fieldConfig": { "defaults": { "unit": "percentunit", "thresholds": { "steps": [{ "color": "green", "value": null }, { "color": "red", "value": 0.1 }] } } } },
@@ -217,6 +227,12 @@ mod tests {
         let imported = from_grafana(&grafana).unwrap();
         let board = &imported.board;
         assert_eq!(board.panels.len(), 2);
+        assert_eq!(
+            board.panels[0].queries[0].name, "p50",
+            "labels speak for themselves"
+        );
+        let said = ["{{x}}", "__auto", "{{a}}/{{b}}", "used (%)", "in {{x", ""].map(legend);
+        assert_eq!(said, ["", "", "", "used (%)", "in", ""]);
         assert_eq!(
             board.panels[0].queries[0].expr,
             "sum(rate(requests_total{model=~\"$model\"}[$window]))"

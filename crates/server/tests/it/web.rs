@@ -177,6 +177,50 @@ fn a_dashboard_is_read_checked_and_replaced() {
     assert_eq!(kept, good);
     assert_eq!(put("..%2Fescape", good).0, 400);
 
+    // Two people: the second would overwrite what the first has saved.
+    let seen = |id: &str| {
+        let all = server.get("/api/v1/dashboards").json();
+        let all = all["data"]["dashboards"].as_array().cloned().unwrap_or_default();
+        all.into_iter().find(|d| d["id"] == id).unwrap_or_default()
+    };
+    let version = seen("mine")["version"].as_str().expect("a version").to_owned();
+    let first = good.replace("Mine", "The first");
+    assert_eq!(put(&format!("mine?version={version}"), &first).0, 200);
+    let (status, said) = put(&format!("mine?version={version}"), good);
+    assert!(
+        status == 409 && said.contains("somebody else has changed"),
+        "{status} {said}"
+    );
+    let (status, said) = put("mine?version=", good);
+    assert!(
+        status == 409 && said.contains("choose another name"),
+        "{status} {said}"
+    );
+    assert_eq!(put("host?version=", good).0, 409, "it comes with Lapwing");
+    assert_eq!(put("other?version=", good).0, 200);
+    assert_eq!(seen("mine")["board"]["title"], "The first");
+
+    let delete = |id: &str| {
+        server
+            .request("DELETE", &format!("/api/v1/dashboards/{id}"), &[], b"")
+            .status
+    };
+    assert_eq!(put("host", good).0, 200);
+    assert_eq!(
+        (
+            delete("host"),
+            delete("host"),
+            delete("nope"),
+            delete("..%2Fmine")
+        ),
+        (200, 404, 404, 400)
+    );
+    assert_eq!(
+        seen("host")["origin"],
+        "pack",
+        "the one of Lapwing stands there again"
+    );
+
     let json = [("Content-Type", "application/json")];
     let grafana = br#"{"title":"G","panels":[{"type":"timeseries","title":"t","targets":[{"expr":"up"}]},{"type":"news","title":"n"}]}"#;
     let imported = server.post("/api/v1/dashboards/import", &json, grafana).json();

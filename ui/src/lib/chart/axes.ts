@@ -36,10 +36,10 @@ timeTicks.text = (time: number, before: number | null, zone: Zone, step: number)
 /** Steps of the value axis: halves of powers of two for bytes, of ten otherwise; minutes and hours for long times. */
 export function valueIncrements(unit: Unit): number[] {
   if (unit === 'bytes' || unit === 'bytes/s') {
-    return Array.from({ length: 60 }, (_, i) => 2 ** i)
+    return Array.from({ length: 100 }, (_, i) => 2 ** i)
   }
   const decimal: number[] = []
-  for (let power = -9; power <= 15; power += 1) for (const lead of [1, 2, 2.5, 5]) decimal.push(lead * 10 ** power)
+  for (let power = -18; power <= 300; power += 1) for (const lead of [1, 2, 2.5, 5]) decimal.push(lead * 10 ** power)
   if (unit !== 'seconds') return decimal
   return [...decimal.filter((v) => v < 30), 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2592000]
 }

@@ -1,8 +1,15 @@
 import { expect, test } from 'vitest'
 import { timeTicks, valueIncrements } from './axes'
-import { frame, sparkPath, stats, summary } from './data'
+import { frame, sheetOf, sparkPath, stats, summary } from './data'
 
 const SPAN = { start: 1_000_000, end: 1_040_000 }
+
+test('series of one name are told apart, so that each is a column of a file', () => {
+  const line = (value: number) => ({ labels: { i: '1' }, times: [1000], values: [value] })
+  const data = frame([line(1), line(2), line(3)], SPAN, 10, ['a', 'a', 'time'])
+  expect(sheetOf(data).columns).toEqual(['time', 'a', 'a (2)', 'time (2)'])
+  expect(sheetOf(data).rows[0]).toMatchObject({ a: 1, 'a (2)': 2, 'time (2)': 3 })
+})
 
 test('a missing point is a gap, never a zero', () => {
   const data = frame([{ labels: { i: '1' }, times: [1000, 1020, 1040], values: [1, NaN, 3] }], SPAN, 10)

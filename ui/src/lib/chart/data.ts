@@ -16,7 +16,7 @@ export function frame(lines: Line[], span: Span, step: number, names?: string[])
   const start = span.start / 1000
   const count = Math.max(1, Math.floor((span.end / 1000 - start) / step + 1e-6) + 1)
   const times = Array.from({ length: count }, (_, i) => start + i * step)
-  const titles = names ?? shortNames(lines.map((line) => line.labels))
+  const titles = distinct(names ?? shortNames(lines.map((line) => line.labels)))
   const series = lines.map((line, at) => {
     const values = new Array<number | null>(count).fill(null)
     line.times.forEach((time, i) => {
@@ -27,6 +27,17 @@ export function frame(lines: Line[], span: Span, step: number, names?: string[])
     return { name: titles[at]!, labels: line.labels, values, stats: stats(values) }
   })
   return { times, series }
+}
+
+/** Two queries may find series of one name: the second is told apart, in the legend and as a column of a file. */
+function distinct(names: string[]): string[] {
+  const taken = new Set(['time'])
+  return names.map((name) => {
+    let own = name
+    for (let n = 2; taken.has(own); n += 1) own = `${name} (${n})`
+    taken.add(own)
+    return own
+  })
 }
 
 export function stats(values: (number | null)[]): Stats {

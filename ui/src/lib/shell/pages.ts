@@ -30,6 +30,9 @@ const MODEL: Page = {
   id: 'models', path: '/models', title: 'Model', icon: 'overview', key: '', hint: '', load: () => import('../../pages/Model.svelte'),
 }
 
+/** The title of an address where no page is. */
+export const NOWHERE = 'No such page'
+
 /** What a person under pressure opens next is fetched while nothing else is to do; not where bytes are to be saved. */
 export function fetchAhead() {
   const saves = (navigator as { connection?: { saveData?: boolean } }).connection?.saveData === true

@@ -26,7 +26,7 @@ export function toCsv(columns: string[], rows: Row[]): string {
 function csvCell(cell: Cell): string {
   if (cell === null || cell === undefined) return ''
   if (typeof cell === 'number') return String(cell)
-  const safe = /^[=+\-@\t\r]/.test(cell) && Number.isNaN(Number(cell)) ? `'${cell}` : cell
+  const safe = /^[=+\-@\t\r]/.test(cell) && Number.isNaN(Number(cell)) && !/^[+-]Inf$/.test(cell) ? `'${cell}` : cell
   return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe
 }
 

@@ -1,5 +1,5 @@
 import { describe as group, expect, test } from 'vitest'
-import { align, describe, isLive, isReadable, parseDuration, parseTime, rateWindow, resolve, stamp, stepSeconds, zoomOut } from './range'
+import { align, describe, durationText, isLive, isReadable, parseDuration, parseTime, rateWindow, resolve, stamp, stepSeconds, zoomOut } from './range'
 
 const NOW = Date.UTC(2026, 10, 21, 3, 0, 0)
 
@@ -7,6 +7,11 @@ test.each([
   ['5m', 300_000], ['1h30m', 5_400_000], ['250ms', 250], ['1m250ms', 60_250], ['1s500ms', 1500], ['1y1w1d', 32_227_200_000], ['0', 0], ['0s', 0], ['05m', 300_000], ['292y', 9_208_512_000_000],
   ['', null], ['h', null], ['5', null], ['5m x', null], ['1.5h', null], ['30m1h', null], ['1h1h', null], ['-5m', null], ['+5m', null], ['5M', null], [' 5m', null], ['300y', null], ['99999999999999999999s', null],
 ])('the duration %s', (text, expected) => expect(parseDuration(text)).toBe(expected))
+
+test.each([[4 * 3_600_000, '4h'], [95_400_000, '1d2h30m'], [1499, '1s'], [0, '1s'], [59_999, '1m']])('%s ms as a duration', (ms, text) => {
+  expect(durationText(ms)).toBe(text)
+  expect(parseDuration(text)).not.toBeNull()
+})
 
 test.each([
   ['now', NOW], ['now-1h', NOW - 3_600_000], ['now - 1h', NOW - 3_600_000], ['now+5m', NOW + 300_000], ['1795230000000', 1795230000000],

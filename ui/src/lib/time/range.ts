@@ -39,6 +39,18 @@ export function parseDuration(text: string): number | null {
   return total <= DURATION_MAX_MS ? total : null
 }
 
+/** The way back, to the second: `1d2h30m`. */
+export function durationText(ms: number): string {
+  let rest = Math.max(1, Math.round(ms / 1000))
+  let text = ''
+  for (const [unit, seconds] of [['d', 86_400], ['h', 3600], ['m', 60], ['s', 1]] as const) {
+    const count = Math.floor(rest / seconds)
+    if (count) text += `${count}${unit}`
+    rest -= count * seconds
+  }
+  return text
+}
+
 /** One end of a range in epoch milliseconds, or null when the text means nothing. A time that names no zone is one of `zone`. */
 export function parseTime(text: string, now: number, zone: Zone): number | null {
   const trimmed = text.trim()

@@ -14,6 +14,8 @@ pub(crate) enum ErrorClass {
     Internal,
     Unavailable,
     NotFound,
+    /// Somebody else was first.
+    Conflict,
 }
 
 impl ErrorClass {
@@ -26,6 +28,7 @@ impl ErrorClass {
             ErrorClass::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             ErrorClass::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             ErrorClass::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            ErrorClass::Conflict => (StatusCode::CONFLICT, "conflict"),
         }
     }
 }

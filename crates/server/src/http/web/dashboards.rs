@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 #[derive(Debug, Serialize)]
 struct Listed {
@@ -15,6 +16,8 @@ struct Listed {
     /// Where it comes from: `pack` or `folder`.
     origin: &'static str,
     yaml: String,
+    /// Another text has another one; who saves says which one was changed.
+    version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     board: Option<Board>,
     /// Why the file cannot be shown.
@@ -31,6 +34,7 @@ impl Listed {
         Listed {
             id: id.to_owned(),
             origin,
+            version: version_of(&yaml),
             yaml,
             board,
             error,
@@ -69,7 +73,8 @@ async fn listed(state: &AppState) -> Result<Vec<Listed>, ApiError> {
     Ok(all)
 }
 
-/// The body is the YAML. `?check=1` only reads it.
+/// The body is the YAML. `?check=1` only reads it; with `?version=` it is saved only over the text of that version, and without
+/// any where there is none of this id yet.
 pub(super) async fn put(
     State(state): State<AppState>,
     Path(id): Path<String>,
@@ -81,8 +86,58 @@ pub(super) async fn put(
         return Success::json(&json!({ "board": board }));
     }
     let folder = folder(&state).map_err(|e| refusal(&e))?;
-    let path = in_folder(&state, move || folder.write(&id, &yaml)).await?;
+    let version = query
+        .as_deref()
+        .and_then(|q| q.strip_prefix("version="))
+        .map(str::to_owned);
+    let work = move || {
+        if let Some(version) = version {
+            let pack = || {
+                packs()
+                    .iter()
+                    .find(|(pack, _)| *pack == id)
+                    .map(|(_, yaml)| (*yaml).to_owned())
+            };
+            is_of_version(&id, folder.read(&id)?.or_else(pack).as_deref(), &version)?;
+        }
+        folder.write(&id, &yaml)
+    };
+    let path = in_folder(&state, work).await?;
     Success::json(&json!({ "board": board, "file": path.display().to_string() }))
+}
+
+/// Only a file is removed; what comes with Lapwing under its id stands there again.
+pub(super) async fn remove(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Success, ApiError> {
+    let folder = folder(&state).map_err(|e| refusal(&e))?;
+    let name = id.clone();
+    let work = move || match folder.read(&name)? {
+        Some(_) => folder.put_back(&name, None).map(|()| true),
+        None => Ok(false),
+    };
+    if in_folder(&state, work).await? {
+        Success::json(&json!({ "removed": id }))
+    } else {
+        let none = format!("there is no file {id}.yml to delete");
+        Err(ApiError::new(ErrorClass::NotFound, none))
+    }
+}
+
+fn version_of(yaml: &str) -> String {
+    let hash = Sha256::digest(yaml.as_bytes());
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether what stands there now is what the writer has seen; nothing seen goes with nothing there.
+fn is_of_version(id: &str, now: Option<&str>, seen: &str) -> Result<(), FolderError> {
+    match now {
+        None => Ok(()),
+        Some(_) if seen.is_empty() => Err(FolderError::Taken { id: id.to_owned() }),
+        Some(yaml) if version_of(yaml) == seen => Ok(()),
+        Some(_) => Err(FolderError::Changed { id: id.to_owned() }),
+    }
 }
 
 /// Grafana's JSON in, our YAML out; nothing is written.

@@ -16,6 +16,7 @@ pub(super) async fn in_folder<T: Send + 'static>(
 pub(super) fn refusal(error: &FolderError) -> ApiError {
     let class = match error {
         FolderError::NotConfigured | FolderError::BadId { .. } => ErrorClass::BadData,
+        FolderError::Taken { .. } | FolderError::Changed { .. } => ErrorClass::Conflict,
         FolderError::Io { .. } => ErrorClass::Internal,
     };
     ApiError::new(class, with_causes(error))

@@ -40,7 +40,10 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/api/v1/rules/saved/{id}", put(saved_rules::put))
         .route("/api/v1/dashboards", get(dashboards::list))
         .route("/api/v1/dashboards/import", post(dashboards::import))
-        .route("/api/v1/dashboards/{id}", put(dashboards::put))
+        .route(
+            "/api/v1/dashboards/{id}",
+            put(dashboards::put).delete(dashboards::remove),
+        )
         .route("/api/v1/dashboards/{id}/pdf", get(document::of_saved))
         .route("/graph", get(old_links::graph))
         .route("/query", get(old_links::graph))

@@ -1,11 +1,8 @@
 //! The buckets of a histogram over time as the cells of a heat map.
 
-use lapwing_chart::Cell;
+use lapwing_chart::{Cell, Tick, Unit};
 use lapwing_query::Series;
 use std::collections::BTreeMap;
-
-/// How tall the bucket without an upper bound is drawn, against where it begins.
-const OPEN_END: f64 = 1.25;
 
 /// The selector of a bucket metric inside an expression: `x_bucket{a="b"}` of `histogram_quantile(0.9, rate(x_bucket{a="b"}[5m]))`.
 pub(super) fn bucket_selector(expr: &str) -> Option<String> {
@@ -39,32 +36,46 @@ fn braces(rest: &str) -> &str {
     ""
 }
 
-/// Cumulative counts by `le` become counts per bucket; a count that falls below its neighbour counts as none.
-pub(super) fn cells(series: &[Series], step_ms: i64) -> Vec<Cell> {
-    let mut rows: Vec<(f64, &Series)> = series
+/// Buckets as rows of one height, from low to high: a histogram's buckets grow by factors, and true to scale the lower half of
+/// them would be a line. Cumulative counts by `le` become counts per bucket; a count that falls below its neighbour counts as none.
+pub(super) struct Rows {
+    pub(super) cells: Vec<Cell>,
+    /// The upper bounds, where they stand.
+    pub(super) ticks: Vec<Tick>,
+    pub(super) count: usize,
+}
+
+pub(super) fn rows(series: &[Series], step_ms: i64, unit: Unit) -> Rows {
+    let mut bounds: Vec<(f64, &Series)> = series
         .iter()
         .filter_map(|one| Some((bound(one.labels.get("le")?)?, one)))
         .collect();
-    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    bounds.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut below: BTreeMap<i64, f64> = BTreeMap::new();
-    let mut low = 0.0;
-    let mut cells = Vec::new();
-    for (bound, one) in rows {
-        let high = if bound.is_finite() { bound } else { low * OPEN_END };
+    let mut rows = Rows {
+        cells: Vec::new(),
+        ticks: Vec::new(),
+        count: bounds.len(),
+    };
+    for (row, (bound, one)) in bounds.into_iter().enumerate() {
+        let (low, high) = (row as f64, (row + 1) as f64);
         for (at_ms, count) in &one.floats {
             let under = below.insert(*at_ms, *count).unwrap_or(0.0);
             let weight = count - under;
-            if weight > 0.0 && high > low {
-                cells.push(Cell {
+            if weight > 0.0 {
+                rows.cells.push(Cell {
                     x: (*at_ms as f64, (at_ms + step_ms) as f64),
                     y: (low, high),
                     weight,
                 });
             }
         }
-        low = high;
+        rows.ticks.push(Tick {
+            at: high,
+            label: unit.show(bound),
+        });
     }
-    cells
+    rows
 }
 
 fn bound(le: &str) -> Option<f64> {
@@ -93,14 +104,18 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_of_each_bucket_alone() {
+    fn counts_are_of_each_bucket_alone_in_rows_of_one_height() {
         let row = |le: &str, count: f64| Series {
             labels: Labels::from_pairs([("le", le)]).unwrap(),
             floats: vec![(0, count)],
             histograms: Vec::new(),
         };
-        let found = cells(&[row("+Inf", 10.0), row("1", 3.0), row("0.5", 4.0)], 60);
-        let said: Vec<_> = found.iter().map(|c| (c.y, c.weight)).collect();
-        assert_eq!(said, [((0.0, 0.5), 4.0), ((1.0, 1.25), 7.0)]);
+        let series = [row("+Inf", 10.0), row("100", 3.0), row("0.005", 4.0)];
+        let found = rows(&series, 60, Unit::Seconds);
+        let said: Vec<_> = found.cells.iter().map(|c| (c.y, c.weight)).collect();
+        assert_eq!(said, [((0.0, 1.0), 4.0), ((2.0, 3.0), 7.0)]);
+        let ticks: Vec<_> = found.ticks.iter().map(|t| (t.at, t.label.as_str())).collect();
+        assert_eq!(ticks, [(1.0, "5 ms"), (2.0, "100 s"), (3.0, "∞")]);
+        assert_eq!(found.count, 3);
     }
 }

@@ -160,10 +160,13 @@ async fn heatmap(state: &AppState, panel: &Panel, asked: &Asked) -> Result<Block
     let answered = run_range(state, request(&counted, asked), asked.range).await?;
     if let QueryValue::Matrix(series) = answered.result.value {
         let name = panel.title.clone();
-        scene.y.unit = lapwing_chart::Unit::of_expr(&selector);
+        let unit = lapwing_chart::Unit::of_expr(&selector);
+        let rows = heat::rows(&series, asked.range.step_ms, unit);
+        scene.y.ticks = rows.ticks;
+        (scene.y.low, scene.y.high) = (Some(0.0), Some(rows.count as f64));
         scene.marks.push(Mark::Heatmap {
             name,
-            cells: heat::cells(&series, asked.range.step_ms),
+            cells: rows.cells,
         });
     }
     Ok(Block::Graph(Box::new(scene)))
