@@ -7,11 +7,11 @@
 use crate::meter::{Gauge, Meter};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lapwing_store::metrics::{AppendError, AppendOutcome, MetricsStore};
+use lapwing_store::metrics::{AppendError, AppendOutcome, Appender, MetricsStore};
 use lapwing_store::state::{StateError, StateStore};
 use lapwing_types::{
-    Labels, METRIC_NAME, Metadata, Sample, SeriesWrite, StateBatch, StateChange, StateKind, WriteBatch,
-    stale_nan,
+    Histogram, Labels, METRIC_NAME, Metadata, Sample, SeriesWrite, StateBatch, StateChange, StateKind,
+    WriteBatch, stale_nan,
 };
 use lapwing_wire::remote_write::{encode_v1, v1};
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,7 @@ impl Pushed {
         series.retain(|s| !OWN_NAMES.contains(&s.labels.metric_name().unwrap_or("")));
         let pushed_count = series.len();
         let mut appender = store.appender("pushgateway", now_ms);
-        series.retain(|s| appender.series(&s.labels).is_ok());
+        series.retain(|s| is_taken(&mut appender, s));
         if pushed_count > 0 && series.is_empty() {
             if let Some(group) = inner.groups.get_mut(&push.group) {
                 group.failed_ms = now_ms;
@@ -308,6 +308,19 @@ impl PushedGroup {
         let mine = self.families.values().flat_map(|(_, s)| s);
         mine.filter(|s| !stays.contains(&s.labels)).cloned().collect()
     }
+}
+
+/// Whether the store takes the series, and histograms such as these; why not is noted by the appender.
+fn is_taken(appender: &mut Appender, write: &SeriesWrite) -> bool {
+    let Ok(series) = appender.series(&write.labels) else {
+        return false;
+    };
+    let is_wrong = |(_, h): &&(i64, Histogram)| Appender::check_histogram(h).is_err();
+    let wrong = write.histograms.iter().find(is_wrong);
+    if let Some((t_ms, histogram)) = wrong {
+        appender.push_histogram(series, *t_ms, histogram.clone());
+    }
+    wrong.is_none()
 }
 
 /// The same series with nothing but the mark of their end.
@@ -511,6 +524,65 @@ mod tests {
         assert_eq!(families, ["a"]);
         assert_eq!((groups[0].pushed_ms, groups[0].failed_ms), (T0, T0 + 1));
         assert_eq!(world.last(), ["a 1"]);
+    }
+
+    #[test]
+    fn a_histogram_that_is_none_is_not_in_the_group() {
+        use lapwing_types::{Counts, ResetHint};
+        let world = World::new(None);
+        let push = |with_good: bool, now_ms: i64| {
+            let mut batch = WriteBatch::default();
+            let good = SeriesWrite {
+                labels: Labels::from_pairs([("__name__", "good"), ("job", "backup")]).unwrap(),
+                samples: vec![Sample {
+                    t_ms: now_ms,
+                    value: 1.0,
+                }],
+                ..SeriesWrite::default()
+            };
+            let none = Histogram {
+                reset_hint: ResetHint::Unknown,
+                schema: 99,
+                zero_threshold: 0.0,
+                sum: 0.0,
+                positive_spans: Vec::new(),
+                negative_spans: Vec::new(),
+                custom_bounds: Arc::from([]),
+                counts: Counts::Int {
+                    count: 0,
+                    zero: 0,
+                    positive: Vec::new(),
+                    negative: Vec::new(),
+                },
+            };
+            let bad = SeriesWrite {
+                labels: Labels::from_pairs([("__name__", "bad"), ("job", "backup")]).unwrap(),
+                histograms: vec![(now_ms, none)],
+                ..SeriesWrite::default()
+            };
+            batch.series.extend(with_good.then_some(good));
+            batch.series.push(bad);
+            let push = Push {
+                group: job(),
+                batch,
+                mode: PushMode::Replace,
+                ttl_ms: None,
+            };
+            let outcome = world.pushed.push(&world.store, push, now_ms).unwrap();
+            assert_eq!(outcome.refused_count, 1, "{outcome:?}");
+        };
+        push(true, T0);
+        let names = |group: &PushedGroup| group.families.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&world.pushed.groups()[0]), ["good"]);
+        world.pushed.turn(&world.store, T0 + 15_000).unwrap();
+        assert_eq!(world.last(), ["good 1"]);
+        // Where it is all there is, the group stays as it was and says that a push failed.
+        push(false, T0 + 16_000);
+        let group = &world.pushed.groups()[0];
+        assert_eq!(
+            (names(group), group.failed_ms),
+            (vec!["good".to_owned()], T0 + 16_000)
+        );
     }
 
     #[test]

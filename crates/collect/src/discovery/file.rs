@@ -78,7 +78,13 @@ impl Provider for FileProvider {
     }
 
     fn name(&self) -> String {
-        "file".to_owned()
+        let files: Vec<String> = self
+            .config
+            .files
+            .iter()
+            .map(|f| f.display().to_string())
+            .collect();
+        format!("file {}", files.join(", "))
     }
 }
 

@@ -67,6 +67,21 @@ struct Found {
     status: DiscoveryStatus,
 }
 
+impl DiscoveryStatus {
+    /// What a person must know of the targets of its job while it fails.
+    pub fn warning(&self) -> Option<String> {
+        let error = self.last_error.as_ref()?;
+        let stands = match self
+            .last_success_ms
+            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        {
+            Some(at) => format!("what stands is what it said at {at:.0}"),
+            None => "it has not answered yet".to_owned(),
+        };
+        Some(format!("discovery fails ({}): {error}; {stands}", self.provider))
+    }
+}
+
 impl DiscoveryManager {
     pub fn new(scraper: Scraper, clock: Clock) -> Self {
         DiscoveryManager {
@@ -96,7 +111,7 @@ impl DiscoveryManager {
         for provider in &providers {
             let status = DiscoveryStatus {
                 job: job.name().to_owned(),
-                provider: provider.name(),
+                provider: own_name(&provider.name(), &found),
                 ..DiscoveryStatus::default()
             };
             let targets = before.as_ref().and_then(|b| b.targets_of(&status.provider));
@@ -237,6 +252,18 @@ async fn run(mut provider: Box<dyn Provider>, i: usize, board: Arc<Board>, clock
         };
         tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
     }
+}
+
+/// Two that are called alike would share their series, and after a reload what was found.
+fn own_name(name: &str, before: &[Found]) -> String {
+    let is_taken = |name: &str| before.iter().any(|f| f.status.provider == name);
+    let mut own = name.to_owned();
+    let mut number = 2;
+    while is_taken(&own) {
+        own = format!("{name} ({number})");
+        number += 1;
+    }
+    own
 }
 
 fn bounded(groups: Vec<TargetGroup>) -> Result<Vec<TargetGroup>, DiscoveryError> {

@@ -11,7 +11,7 @@ mod oauth2;
 mod secret;
 pub(crate) mod tls;
 mod units;
-mod unpack;
+pub(crate) mod unpack;
 
 pub use client::{Fetched, HttpClient, Request};
 pub use config::{Authorization, BasicAuth, HttpConfig, OAuth2, TlsConfig, TlsVersion};

@@ -42,7 +42,7 @@ pub(crate) fn system_roots() -> Arc<RootCertStore> {
 
 pub(super) fn client_config(tls: &TlsConfig, offer_h2: bool) -> Result<ClientConfig, HttpConfigError> {
     let builder = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(versions(tls)?)
+        .with_protocol_versions(versions(tls.min_version, tls.max_version)?)
         .map_err(|e| invalid("min_version or max_version", e))?;
     let named = match text_or_file(tls.ca.clone(), tls.ca_file.as_ref(), "ca_file")? {
         Some(pem) => Some(certificates(&pem, "ca")?),
@@ -91,11 +91,12 @@ pub(super) fn client_config(tls: &TlsConfig, offer_h2: bool) -> Result<ClientCon
     Ok(config)
 }
 
-fn versions(
-    tls: &TlsConfig,
+pub(crate) fn versions(
+    min: Option<TlsVersion>,
+    max: Option<TlsVersion>,
 ) -> Result<&'static [&'static rustls::SupportedProtocolVersion], HttpConfigError> {
     static BOTH: [&rustls::SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
-    match (tls.min_version, tls.max_version) {
+    match (min, max) {
         (_, Some(TlsVersion::TLS10 | TlsVersion::TLS11)) => Err(HttpConfigError::OldVersion),
         (Some(TlsVersion::TLS13), Some(TlsVersion::TLS12)) => Err(HttpConfigError::NoVersion),
         (Some(TlsVersion::TLS13), _) => Ok(&BOTH[..1]),
@@ -140,6 +141,7 @@ fn invalid(what: &'static str, source: impl Error + Send + Sync + 'static) -> Ht
 #[derive(Debug)]
 pub(crate) struct Trusted {
     authorities: Arc<WebPkiServerVerifier>,
+    roots: Arc<RootCertStore>,
     named: Vec<CertificateDer<'static>>,
 }
 
@@ -157,11 +159,17 @@ impl Trusted {
     }
 
     fn with(roots: Arc<RootCertStore>, named: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
-        let authorities = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+        let authorities = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider()).build();
         Ok(Trusted {
             authorities: authorities.map_err(|e| rustls::Error::General(e.to_string()))?,
+            roots,
             named,
         })
+    }
+
+    /// Whether an authority of this name, as its certificate spells it, is trusted.
+    pub(crate) fn has_authority(&self, subject_der: &[u8]) -> bool {
+        self.roots.roots.iter().any(|root| *root.subject == *subject_der)
     }
 
     pub(crate) fn verify(

@@ -5,17 +5,20 @@
 
 use super::certificate::{Certificate, read_certificate};
 use super::look::{Fault, Look};
-use crate::http::tls::{OwnJudgement, Trusted, in_words, provider};
+use super::s3::hex;
+use crate::http::TlsVersion;
+use crate::http::tls::{OwnJudgement, Trusted, in_words, provider, versions};
 use lapwing_types::{Phase, ProbeReason};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use sha2::{Digest, Sha256};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How to trust the other side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +32,8 @@ pub struct TlsOptions {
     pub key_file: Option<PathBuf>,
     /// The name that the certificate must hold; the host's without it.
     pub server_name: Option<String>,
+    pub min_version: Option<TlsVersion>,
+    pub max_version: Option<TlsVersion>,
     /// Degraded when the certificate ends within so many days.
     pub warn_days: Option<f64>,
 }
@@ -106,11 +111,11 @@ pub(super) async fn connect(look: &Look, address: &Address<'_>) -> Result<TcpStr
     look.measure("probe_dns_lookup_time_seconds", look.phase_s(Phase::Resolve));
     let mut last = Fault::new(ProbeReason::Dns, format!("{host} has no address"));
     for one in addresses {
-        match TcpStream::connect(one).await {
+        look.measure_address(one.ip());
+        match connect_from(look.source_ip, one).await {
             Ok(stream) => {
                 look.leave();
                 let _ = stream.set_nodelay(true);
-                look.measure("probe_ip_protocol", if one.is_ipv4() { 4.0 } else { 6.0 });
                 look.note("address", one.to_string());
                 return Ok(stream);
             }
@@ -121,6 +126,19 @@ pub(super) async fn connect(look: &Look, address: &Address<'_>) -> Result<TcpStr
         }
     }
     Err(last)
+}
+
+async fn connect_from(source: Option<IpAddr>, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let Some(source) = source else {
+        return TcpStream::connect(to).await;
+    };
+    let socket = if to.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.bind(SocketAddr::new(source, 0))?;
+    socket.connect(to).await
 }
 
 /// Connects, and speaks TLS when `tls` is given.
@@ -164,6 +182,11 @@ pub(super) async fn secure(
         _ => "TLS 1.2",
     };
     look.measure_with("probe_tls_version_info", &[("version", version)], 1.0);
+    if let Some(suite) = connection.negotiated_cipher_suite() {
+        // The standard's word has no version in it.
+        let word = format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1);
+        look.measure_more("probe_tls_cipher_info", &[("cipher", &word)], 1.0);
+    }
     let is_h2 = connection.alpn_protocol() == Some(b"h2");
     judge_chain(
         look,
@@ -212,13 +235,19 @@ fn judge_chain(
     if let Some(ms) = earliest_ms {
         look.measure("probe_ssl_earliest_cert_expiry", ms as f64 / 1000.0);
     }
+    tell_chain(look, leaf, &read);
     if !tls.insecure_skip_verify {
         let now = UnixTime::since_unix_epoch(std::time::Duration::from_millis(
             look.now_ms.max(0).unsigned_abs(),
         ));
-        trusted(tls)?
+        let trusted = trusted(tls)?;
+        trusted
             .verify((leaf, others), name, now)
             .map_err(|error| certificate_fault(&error, read.first()))?;
+        if let Some(ms) = chain_end_ms(&read, &trusted) {
+            let name = "probe_ssl_last_chain_expiry_timestamp_seconds";
+            look.measure_more(name, &[], ms as f64 / 1000.0);
+        }
     }
     let (Some(days), Some(ms)) = (tls.warn_days, earliest_ms) else {
         return Ok(());
@@ -229,6 +258,39 @@ fn judge_chain(
         look.degrade(ProbeReason::CertificateExpiring, detail);
     }
     Ok(())
+}
+
+/// Whose the server's own certificate is.
+fn tell_chain(look: &Look, leaf: &CertificateDer<'_>, read: &[Certificate]) {
+    let Some(first) = read.first().filter(|_| look.tells_all) else {
+        return;
+    };
+    let fingerprint = hex(&Sha256::digest(leaf));
+    let labels = [
+        ("fingerprint_sha256", fingerprint.as_str()),
+        ("issuer", &first.issuer_name),
+        ("serialnumber", &first.serial),
+        ("subject", &first.subject_name),
+        ("subjectalternative", &first.dns_names),
+    ];
+    look.measure_more("probe_ssl_last_chain_info", &labels, 1.0);
+}
+
+/// The first end on the way from the server's certificate to an authority that is trusted: what a server sends beside that way,
+/// such as an old certificate of the same authority, may have ended long ago.
+fn chain_end_ms(read: &[Certificate], trusted: &Trusted) -> Option<i64> {
+    let mut here = read.first()?;
+    let mut end_ms = here.not_after_ms;
+    for _ in read {
+        if trusted.has_authority(&here.issuer_der) {
+            break;
+        }
+        let next = read.iter().find(|c| c.subject_der == here.issuer_der);
+        let Some(next) = next else { break };
+        end_ms = end_ms.min(next.not_after_ms);
+        here = next;
+    }
+    Some(end_ms)
 }
 
 fn moment(ms: i64) -> String {
@@ -270,11 +332,13 @@ fn client_config(tls: &TlsOptions, offer_h2: bool) -> Result<Arc<ClientConfig>, 
     static WITH_H2: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     let kept = if offer_h2 { &WITH_H2 } else { &PLAIN };
     let shows_itself = tls.cert_file.is_some() || tls.key_file.is_some();
-    if let Some(config) = kept.get().filter(|_| !shows_itself) {
+    let is_own = shows_itself || tls.min_version.is_some() || tls.max_version.is_some();
+    if let Some(config) = kept.get().filter(|_| !is_own) {
         return Ok(config.clone());
     }
+    let spoken = versions(tls.min_version, tls.max_version).map_err(|e| Fault::config(e.to_string()))?;
     let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(spoken)
         .map_err(|e| Fault::config(e.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(OwnJudgement::any_certificate()));
@@ -290,7 +354,7 @@ fn client_config(tls: &TlsOptions, offer_h2: bool) -> Result<Arc<ClientConfig>, 
     }
     // A resumed session shows no certificate.
     config.resumption = rustls::client::Resumption::disabled();
-    if shows_itself {
+    if is_own {
         return Ok(Arc::new(config));
     }
     Ok(kept.get_or_init(|| Arc::new(config)).clone())

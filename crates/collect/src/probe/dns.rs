@@ -2,14 +2,15 @@
 //!
 //! RFC 1035 over UDP (over TCP when asked for). What comes is foreign: every read is checked, pointers are bounded.
 
-use super::dial::{Address, connect};
+use super::dial::{Address, TlsOptions, dial};
+use super::dns_rules::DnsRules;
 use super::line::Talk;
 use super::look::{Fault, Found, Look};
 use super::tcp::host_port;
 use lapwing_types::{Phase, ProbeReason};
 use regex::Regex;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::UdpSocket;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,9 +40,12 @@ pub struct DnsProbe {
     pub not_all_match: Vec<String>,
     /// An answer without records passes.
     pub may_be_empty: bool,
+    /// What only a module of blackbox_exporter says.
+    #[serde(skip)]
+    pub rules: Option<Box<DnsRules>>,
 }
 
-const KINDS: [(&str, u16); 10] = [
+const KINDS: [(&str, u16); 24] = [
     ("ANY", 255),
     ("A", 1),
     ("NS", 2),
@@ -52,15 +56,36 @@ const KINDS: [(&str, u16); 10] = [
     ("TXT", 16),
     ("AAAA", 28),
     ("SRV", 33),
+    ("HINFO", 13),
+    ("LOC", 29),
+    ("NAPTR", 35),
+    ("DNAME", 39),
+    ("DS", 43),
+    ("SSHFP", 44),
+    ("RRSIG", 46),
+    ("NSEC", 47),
+    ("DNSKEY", 48),
+    ("NSEC3", 50),
+    ("TLSA", 52),
+    ("SVCB", 64),
+    ("HTTPS", 65),
+    ("CAA", 257),
 ];
-const RCODES: [&str; 6] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
+const RCODES: [&str; 11] = [
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET",
+    "NOTAUTH", "NOTZONE",
+];
 const DNS_PORT: u16 = 53;
+const DNS_OVER_TLS_PORT: u16 = 853;
+const SOA: u16 = 6;
+const TXT: u16 = 16;
 const UDP_BYTES_MAX: usize = 4096;
 const POINTERS_MAX: usize = 32;
 
 impl DnsProbe {
     pub(super) fn check(&self) -> Result<(), String> {
-        question(&self.name, self.type_number()?, 0)?;
+        question(&self.name, (self.type_number()?, 1, true), 0)?;
+        self.rules.as_ref().map_or(Ok(()), |rules| rules.check())?;
         let patterns = [
             &self.answers,
             &self.none_match,
@@ -85,12 +110,20 @@ impl DnsProbe {
     }
 
     pub(super) async fn look(&self, look: &Look) -> Found {
-        let (host, port) = host_port(look, self.server.as_deref(), Some(DNS_PORT))?;
+        let rules = self.rules.as_deref();
+        let tls = rules.and_then(|r| r.tls.as_ref());
+        let usual_port = if tls.is_some() {
+            DNS_OVER_TLS_PORT
+        } else {
+            DNS_PORT
+        };
+        let (host, port) = host_port(look, self.server.as_deref(), Some(usual_port))?;
         let kind = self.type_number().map_err(Fault::config)?;
         let id = look.nanos() as u16;
-        let question = question(&self.name, kind, id).map_err(Fault::config)?;
+        let (class, wants_recursion) = rules.map_or((1, true), |r| (r.class, r.wants_recursion));
+        let question = question(&self.name, (kind, class, wants_recursion), id).map_err(Fault::config)?;
         let packet = if self.tcp {
-            ask_tcp(look, (&host, port), &question).await?
+            ask_tcp(look, (&host, port), tls, &question).await?
         } else {
             ask_udp(look, (&host, port), &question).await?
         };
@@ -99,6 +132,9 @@ impl DnsProbe {
         look.measure("probe_dns_answer_rrs", answer.records.len() as f64);
         look.measure("probe_dns_authority_rrs", f64::from(answer.authority));
         look.measure("probe_dns_additional_rrs", f64::from(answer.additional));
+        if kind == SOA {
+            look.measure_more("probe_dns_serial", &[], f64::from(answer.serial));
+        }
         look.note("answers", answer.records.join(", "));
         self.judge(look, &answer)
     }
@@ -156,6 +192,9 @@ impl DnsProbe {
             let detail = format!("{} answers {code}, not {wanted}", self.name);
             return Err(Fault::new(ProbeReason::Dns, detail));
         }
+        if let Some(rules) = &self.rules {
+            return rules.judge([&answer.lines, &answer.beside[0], &answer.beside[1]]);
+        }
         let judged = self.judge_records(answer);
         look.measure("probe_failed_due_to_regex", f64::from(u8::from(judged.is_err())));
         judged?;
@@ -180,13 +219,18 @@ async fn ask_udp(look: &Look, (host, port): (&str, u16), question: &[u8]) -> Res
         .into_iter()
         .next()
         .ok_or_else(|| Fault::new(ProbeReason::Dns, format!("{host} has no address")))?;
-    look.enter(Phase::Processing);
-    let local = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    look.enter(Phase::Connect);
+    look.measure_address(server.ip());
+    let any: IpAddr = match server.ip() {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let local = SocketAddr::new(look.source_ip.unwrap_or(any), 0);
     let io = |e: std::io::Error| Fault::of_io(&e);
     let socket = UdpSocket::bind(local).await.map_err(io)?;
     socket.connect(server).await.map_err(io)?;
+    look.enter(Phase::Processing);
     socket.send(question).await.map_err(io)?;
-    look.measure("probe_ip_protocol", if server.is_ipv4() { 4.0 } else { 6.0 });
     let mut answer = vec![0; UDP_BYTES_MAX];
     loop {
         let length = socket.recv(&mut answer).await.map_err(io)?;
@@ -198,10 +242,15 @@ async fn ask_udp(look: &Look, (host, port): (&str, u16), question: &[u8]) -> Res
     }
 }
 
-async fn ask_tcp(look: &Look, (host, port): (&str, u16), question: &[u8]) -> Result<Vec<u8>, Fault> {
-    let stream = connect(look, &Address { host, port }).await?;
+async fn ask_tcp(
+    look: &Look,
+    (host, port): (&str, u16),
+    tls: Option<&TlsOptions>,
+    question: &[u8],
+) -> Result<Vec<u8>, Fault> {
+    let dialed = dial(look, &Address { host, port }, tls, false).await?;
     look.enter(Phase::Processing);
-    let mut talk = Talk::new(Box::new(stream));
+    let mut talk = Talk::new(dialed.stream);
     let framed = [&(question.len() as u16).to_be_bytes()[..], question].concat();
     talk.send(&framed).await?;
     let length = talk.exactly(2).await?;
@@ -209,10 +258,17 @@ async fn ask_tcp(look: &Look, (host, port): (&str, u16), question: &[u8]) -> Res
         .await
 }
 
-fn question(name: &str, kind: u16, id: u16) -> Result<Vec<u8>, String> {
+fn question(
+    name: &str,
+    (kind, class, wants_recursion): (u16, u16, bool),
+    id: u16,
+) -> Result<Vec<u8>, String> {
     let mut packet = id.to_be_bytes().to_vec();
-    packet.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]); // Recursion desired; one question.
-    for part in name.trim_end_matches('.').split('.') {
+    packet.extend([u8::from(wants_recursion), 0, 0, 1, 0, 0, 0, 0, 0, 0]); // One question.
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    // A dot alone is the root, which has no parts.
+    let parts = bare.split('.').filter(|_| name != ".");
+    for part in parts {
         if part.is_empty() || part.len() > 63 {
             return Err(format!("{name:?} is not a name"));
         }
@@ -221,7 +277,7 @@ fn question(name: &str, kind: u16, id: u16) -> Result<Vec<u8>, String> {
     }
     packet.push(0);
     packet.extend(kind.to_be_bytes());
-    packet.extend([0, 1]);
+    packet.extend(class.to_be_bytes());
     Ok(packet)
 }
 
@@ -233,6 +289,10 @@ struct Answer {
     lines: Vec<String>,
     authority: u16,
     additional: u16,
+    /// The lines of those two sections, as far as they can be read.
+    beside: [Vec<String>; 2],
+    /// Of the zone, where the answer says it.
+    serial: u32,
 }
 
 fn parse(packet: &[u8], id: u16) -> Option<Answer> {
@@ -244,28 +304,95 @@ fn parse(packet: &[u8], id: u16) -> Option<Answer> {
     for _ in 0..questions {
         at = name_at(packet, at)?.1 + 4;
     }
-    let (mut records, mut lines) = (Vec::new(), Vec::new());
+    let (mut records, mut lines, mut serial) = (Vec::new(), Vec::new(), 0);
     for _ in 0..answers {
-        let (owner, after) = name_at(packet, at)?;
-        at = after;
-        let (kind, length) = (u16_at(packet, at)?, usize::from(u16_at(packet, at + 8)?));
-        let data = at + 10;
-        packet.get(data..data + length)?;
-        let text = record(packet, kind, (data, length))?;
-        let lifetime = u32::from(u16_at(packet, at + 4)?) << 16 | u32::from(u16_at(packet, at + 6)?);
-        let known = KINDS.iter().find(|(_, n)| *n == kind);
-        let word = known.map_or_else(|| format!("TYPE{kind}"), |(name, _)| (*name).to_owned());
-        lines.push(format!("{owner}\t{lifetime}\tIN\t{word}\t{text}"));
-        records.push(text);
-        at = data + length;
+        let read = read_record(packet, at)?;
+        at = read.end;
+        serial = read.serial.unwrap_or(serial);
+        lines.push(read.line);
+        records.push(read.text);
+    }
+    let counts = [u16_at(packet, 8)?, u16_at(packet, 10)?];
+    let mut beside = [Vec::new(), Vec::new()];
+    'sections: for (section, count) in beside.iter_mut().zip(counts) {
+        for _ in 0..count {
+            let Some(read) = read_record(packet, at) else {
+                break 'sections;
+            };
+            at = read.end;
+            section.push(read.line);
+        }
     }
     Some(Answer {
         rcode: packet.get(3)? & 0x0f,
         records,
         lines,
-        authority: u16_at(packet, 8)?,
-        additional: u16_at(packet, 10)?,
+        authority: counts[0],
+        additional: counts[1],
+        beside,
+        serial,
     })
+}
+
+struct Record {
+    text: String,
+    line: String,
+    serial: Option<u32>,
+    end: usize,
+}
+
+fn read_record(packet: &[u8], at: usize) -> Option<Record> {
+    let (owner, at) = name_at(packet, at)?;
+    let (kind, length) = (u16_at(packet, at)?, usize::from(u16_at(packet, at + 8)?));
+    let data = at + 10;
+    let end = data + length;
+    packet.get(data..end)?;
+    let text = record(packet, kind, (data, length))?;
+    let lifetime = u32_at(packet, at + 4)?;
+    let known = KINDS.iter().find(|(_, n)| *n == kind);
+    let word = known.map_or_else(|| format!("TYPE{kind}"), |(name, _)| (*name).to_owned());
+    let (whole, serial) = match kind {
+        TXT => (quoted_texts(packet.get(data..end)?)?, None),
+        SOA => {
+            let (mailbox, numbers) = name_at(packet, name_at(packet, data)?.1)?;
+            let number = |n: usize| u32_at(packet, numbers + 4 * n);
+            let [serial, refresh, retry, expire, least] =
+                [number(0)?, number(1)?, number(2)?, number(3)?, number(4)?];
+            let whole = format!("{text} {mailbox} {serial} {refresh} {retry} {expire} {least}");
+            (whole, Some(serial))
+        }
+        _ => (text.clone(), None),
+    };
+    let class = match u16_at(packet, at + 2)? {
+        1 => "IN".to_owned(),
+        3 => "CH".to_owned(),
+        other => format!("CLASS{other}"),
+    };
+    Some(Record {
+        line: format!("{owner}\t{lifetime}\t{class}\t{word}\t{whole}"),
+        text,
+        serial,
+        end,
+    })
+}
+
+/// Each text of a TXT record in quotation marks, as a zone file has them.
+fn quoted_texts(mut rest: &[u8]) -> Option<String> {
+    let mut texts = Vec::new();
+    while let Some((length, tail)) = rest.split_first() {
+        let part = tail.get(..usize::from(*length))?;
+        let text = String::from_utf8_lossy(part)
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"");
+        texts.push(format!("\"{text}\""));
+        rest = &tail[part.len()..];
+    }
+    Some(texts.join(" "))
+}
+
+fn u32_at(packet: &[u8], at: usize) -> Option<u32> {
+    let bytes = packet.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
 
 /// As text, in the order of a zone file's fields.
@@ -329,7 +456,7 @@ mod tests {
 
     #[test]
     fn reads_records_as_text() {
-        let mut packet = question("a.example.", 1, 7).unwrap();
+        let mut packet = question("a.example.", (1, 1, true), 7).unwrap();
         packet[7] = 2;
         packet.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 0, 0, 1]);
         packet.extend([0xc0, 12, 0, 15, 0, 1, 0, 0, 0, 60, 0, 4, 0, 5, 0xc0, 12]);
@@ -337,7 +464,10 @@ mod tests {
         assert_eq!(answer.records, ["10.0.0.1", "5 a.example."]);
         assert_eq!(parse(&packet, 8), None);
         assert_eq!(parse(&packet[..packet.len() - 3], 7), None);
-        assert!(question("a..b", 1, 1).is_err());
+        assert!(question("a..b", (1, 1, true), 1).is_err());
+        assert!(question("", (1, 1, true), 1).is_err());
+        let root = question(".", (2, 3, false), 1).unwrap();
+        assert_eq!(root, [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3]);
     }
 
     proptest! {

@@ -3,9 +3,10 @@
 //! A connection is not reused: a probe that rides on an old one does not see that nobody new gets in.
 
 use super::dial::{Address, Dialed, TlsOptions, dial};
-use super::look::{Fault, Look};
+use super::look::{Fault, Found, Look};
+use crate::http::unpack::{PIECE_BYTES, Unpack};
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use lapwing_types::{Phase, ProbeReason};
@@ -23,6 +24,25 @@ pub(super) struct Ask {
     pub(super) body: Vec<u8>,
     pub(super) tls: TlsOptions,
     pub(super) offer_h2: bool,
+}
+
+/// How much of a body is read, and how.
+pub(super) struct Reading {
+    /// A longer one is a fault.
+    pub(super) bytes_max: u64,
+    /// More is counted and let go.
+    pub(super) kept_max: u64,
+    /// It is a fault, too, where more came than was kept.
+    pub(super) fails_unkept: bool,
+    pub(super) is_gzip: bool,
+}
+
+impl Ask {
+    /// The host that it is to be asked by, where that is not the URL's.
+    fn own_host(&self) -> Option<&str> {
+        let host = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("host"));
+        host.map(|(_, value)| value.as_str())
+    }
 }
 
 /// The head of an answer; the body is still to come.
@@ -131,7 +151,16 @@ fn request(ask: &Ask, is_h2: bool) -> Result<hyper::Request<Full<Bytes>>, Fault>
         None => ask.url.host_str().unwrap_or_default().to_owned(),
     };
     builder = if is_h2 {
-        builder.uri(ask.url.as_str()).version(hyper::Version::HTTP_2)
+        let mut url = ask.url.clone();
+        if let Some(host) = ask.own_host() {
+            let (name, port) = match host.rsplit_once(':') {
+                Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
+                _ => (host, None),
+            };
+            url.set_host(Some(name)).map_err(|e| wrong(&e))?;
+            let _ = url.set_port(port);
+        }
+        builder.uri(url.as_str()).version(hyper::Version::HTTP_2)
     } else {
         let query = ask.url.query().map(|q| format!("?{q}")).unwrap_or_default();
         builder.uri(format!("{}{query}", ask.url.path()))
@@ -150,9 +179,16 @@ fn request(ask: &Ask, is_h2: bool) -> Result<hyper::Request<Full<Bytes>>, Fault>
         set("host", &host)?;
     }
     for (name, value) in &ask.headers {
-        set(name, value)?;
+        if !is_h2 || !name.eq_ignore_ascii_case("host") {
+            set(name, value)?;
+        }
     }
     Ok(request)
+}
+
+fn too_large(bytes_max: u64) -> Fault {
+    let detail = format!("the body is larger than {bytes_max} bytes");
+    Fault::new(ProbeReason::TooLarge, detail)
 }
 
 pub(super) fn fault_of(error: &hyper::Error) -> Fault {
@@ -205,13 +241,68 @@ impl Answer {
         }
     }
 
+    /// The values of a header that may come more than once.
+    pub(super) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let values = self.headers.get_all(name).into_iter();
+        values.filter_map(|v| v.to_str().ok())
+    }
+
+    /// As the header says it, or as the end of the head does; -1 where the body has to end to know.
+    pub(super) fn content_length(&self) -> f64 {
+        let said = self.header("content-length").and_then(|l| l.parse().ok());
+        let known = said.or_else(|| self.body.size_hint().exact().map(|n| n as f64));
+        known.unwrap_or(-1.0)
+    }
+
+    /// A body by these bounds, and its length: with what is wrong, where it is not whole.
+    pub(super) async fn read(&mut self, look: &Look, reading: &Reading) -> (Vec<u8>, Found) {
+        // Where a module says how a body is packed, one that is not is a fault.
+        let mut unpack = Unpack::of(reading.is_gzip.then_some("gzip"));
+        let (mut kept, mut length) = (Vec::new(), 0);
+        let found = self
+            .pieces(look, reading, (&mut unpack, &mut kept, &mut length))
+            .await;
+        look.measure("probe_http_uncompressed_body_length", length as f64);
+        look.leave();
+        let is_cut = reading.fails_unkept && length > reading.kept_max;
+        let found = match found {
+            Ok(()) if is_cut => Err(too_large(reading.kept_max)),
+            found => found,
+        };
+        (kept, found)
+    }
+
+    async fn pieces(
+        &mut self,
+        look: &Look,
+        reading: &Reading,
+        (unpack, kept, length): (&mut Unpack, &mut Vec<u8>, &mut u64),
+    ) -> Found {
+        let broken = |e: std::io::Error| Fault::protocol(format!("the body cannot be unpacked: {e}"));
+        while let Some(chunk) = self.chunk().await? {
+            for piece in chunk.chunks(PIECE_BYTES) {
+                let plain = unpack.push(piece).map_err(broken)?;
+                *length += plain.len() as u64;
+                let room = reading.kept_max.min(reading.bytes_max) as usize;
+                let taken = plain.len().min(room.saturating_sub(kept.len()));
+                kept.extend_from_slice(&plain[..taken]);
+                if *length > reading.bytes_max {
+                    *length = reading.bytes_max;
+                    return Err(too_large(reading.bytes_max));
+                }
+            }
+            // A look that is cut off while more comes tells how far it came.
+            look.measure_more("probe_http_uncompressed_body_length", &[], *length as f64);
+        }
+        unpack.finish().map_err(broken)
+    }
+
     /// The whole body, or the fault that it is larger than allowed: an endless body ends here.
     pub(super) async fn body(&mut self, look: &Look, bytes_max: u64) -> Result<Vec<u8>, Fault> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if (body.len() + chunk.len()) as u64 > bytes_max {
-                let detail = format!("the body is larger than {bytes_max} bytes");
-                return Err(Fault::new(ProbeReason::TooLarge, detail));
+                return Err(too_large(bytes_max));
             }
             body.extend_from_slice(&chunk);
         }

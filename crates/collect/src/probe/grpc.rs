@@ -24,8 +24,10 @@ pub struct GrpcProbe {
 
 impl GrpcProbe {
     pub(super) async fn look(&self, look: &Look) -> Found {
-        let (host, port) = host_port(look, self.address.as_deref(), None)?;
+        let usual_port = if self.tls.is_some() { 443 } else { 80 };
+        let (host, port) = host_port(look, self.address.as_deref(), Some(usual_port))?;
         let dialed = dial(look, &Address { host: &host, port }, self.tls.as_ref(), true).await?;
+        look.measure_more("probe_grpc_ssl", &[], f64::from(u8::from(self.tls.is_some())));
         look.enter(Phase::Processing);
         let (mut sender, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(dialed.stream))

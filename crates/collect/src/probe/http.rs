@@ -2,9 +2,11 @@
 //!
 //! Bounds: redirects, steps, bytes of each body; the look's timeout is over everything.
 
+use super::cookies::Cookies;
 use super::dial::TlsOptions;
-use super::exchange::{Answer, Ask, ask};
+use super::exchange::{Answer, Ask, Reading, ask};
 use super::expect::{Expect, beginning, plain};
+use super::http_rules::HttpRules;
 use super::json::at_path;
 use super::look::{Fault, Found, Look, too_slow};
 use super::settings::is_token;
@@ -49,6 +51,9 @@ pub struct HttpProbe {
     pub save: BTreeMap<String, String>,
     /// Where in the answer the served version stands, as a JSON path.
     pub version: Option<String>,
+    /// What only a module of blackbox_exporter says.
+    #[serde(skip)]
+    pub rules: Option<HttpRules>,
     /// Asked one after the other instead of the request above, whose headers, login and TLS they share.
     pub steps: Vec<HttpProbe>,
 }
@@ -61,12 +66,20 @@ pub struct Basic {
     pub password_file: Option<std::path::PathBuf>,
 }
 
+/// From one step to the next.
+#[derive(Default)]
+struct Carried {
+    values: BTreeMap<String, String>,
+    cookies: Cookies,
+}
+
 impl HttpProbe {
     pub(super) fn check(&self) -> Result<(), String> {
         if self.steps.len() > STEPS_MAX {
             return Err(format!("{} steps, {STEPS_MAX} are allowed", self.steps.len()));
         }
         self.expect.check()?;
+        self.rules.as_ref().map_or(Ok(()), HttpRules::check)?;
         if let Some(method) = self.method.as_ref().filter(|m| !is_token(m)) {
             return Err(format!("{method:?} is no method of HTTP"));
         }
@@ -88,13 +101,13 @@ impl HttpProbe {
     }
 
     pub(super) async fn look(&self, look: &Look) -> Found {
-        let mut values = BTreeMap::new();
+        let mut carried = Carried::default();
         if self.steps.is_empty() {
-            return self.step(look, self, &mut values).await;
+            return self.step(look, self, &mut carried).await;
         }
         for (i, step) in self.steps.iter().enumerate() {
             let started = look.nanos();
-            step.step(look, self, &mut values).await.map_err(|fault| Fault {
+            step.step(look, self, &mut carried).await.map_err(|fault| Fault {
                 detail: format!("step {}: {}", i + 1, fault.detail),
                 ..fault
             })?;
@@ -109,28 +122,45 @@ impl HttpProbe {
         Ok(())
     }
 
-    async fn step(&self, look: &Look, whole: &HttpProbe, values: &mut BTreeMap<String, String>) -> Found {
+    async fn step(&self, look: &Look, whole: &HttpProbe, carried: &mut Carried) -> Found {
         let started = look.nanos();
-        let first = self.first_ask(look, whole, values)?;
-        let mut answer = self.follow(look, first).await?;
-        look.measure("probe_http_status_code", f64::from(answer.status));
-        self.judge_connection(&answer)?;
-        let length = answer.header("content-length").and_then(|l| l.parse().ok());
-        look.measure("probe_http_content_length", length.unwrap_or(-1.0));
-        let bytes_max = self.body_max.or(whole.body_max).map_or(BODY_BYTES_MAX, |b| b.0);
-        let body = answer.body(look, bytes_max).await;
+        let first = self.first_ask(look, whole, &carried.values)?;
+        let mut answer = self.follow(look, first, &mut carried.cookies).await?;
+        if let Some(seconds) = answer.header("last-modified").and_then(moment_s) {
+            look.measure_more("probe_http_last_modified_timestamp_seconds", &[], seconds);
+        }
+        let connected = self.judge_connection(&answer);
+        if connected.is_err() && !look.tells_all {
+            return connected;
+        }
+        let (body, is_whole) = answer.read(look, &self.reading(whole)).await;
+        connected?;
+        let text = String::from_utf8_lossy(&body);
         // A wrong status says more than what is wrong with the body that came with it.
         if !self.expect.allows_status(answer.status) {
-            if let Ok(body) = &body {
-                look.note("body", beginning(&String::from_utf8_lossy(body)));
-            }
+            look.note("body", beginning(&text));
             let detail = format!("the server answered with status {}", answer.status);
             return Err(Fault::new(ProbeReason::Status, detail));
         }
-        let body = body?;
-        look.measure("probe_http_uncompressed_body_length", body.len() as f64);
-        self.judge(look, (&answer, &String::from_utf8_lossy(&body)), values)?;
+        is_whole?;
+        self.judge(look, (&answer, &text), &mut carried.values)?;
         self.expect.judge_latency(look.seconds_since(started))
+    }
+
+    fn reading(&self, whole: &HttpProbe) -> Reading {
+        let bytes_max = self.body_max.or(whole.body_max).map(|b| b.0);
+        match &self.rules {
+            Some(rules) => rules.reading(self.expect.judges_answers(), bytes_max),
+            None => {
+                let bytes_max = bytes_max.unwrap_or(BODY_BYTES_MAX);
+                Reading {
+                    bytes_max,
+                    kept_max: bytes_max,
+                    fails_unkept: false,
+                    is_gzip: false,
+                }
+            }
+        }
     }
 
     fn judge_connection(&self, answer: &Answer) -> Found {
@@ -170,6 +200,9 @@ impl HttpProbe {
                 let detail = format!("header {name} is {value:?}, which matches {pattern:?}");
                 return Err(Fault::new(ProbeReason::Header, detail));
             }
+        }
+        if let Some(rules) = &self.rules {
+            rules.judge(look, answer)?;
         }
         look.note("body", beginning(text));
         let judged = self.expect.judge_text(text, ProbeReason::Body);
@@ -274,9 +307,14 @@ impl HttpProbe {
     }
 
     /// Follows redirects; a circle ends at the bound. Credentials stay with the host that they were meant for.
-    async fn follow(&self, look: &Look, mut next: Ask) -> Result<Answer, Fault> {
+    async fn follow(&self, look: &Look, mut next: Ask, cookies: &mut Cookies) -> Result<Answer, Fault> {
         for redirects in 0..=REDIRECTS_MAX {
-            let answer = ask(look, &next).await?;
+            let answer = ask(look, &with_cookies(&next, cookies)).await?;
+            look.measure("probe_http_status_code", f64::from(answer.status));
+            look.measure("probe_http_content_length", answer.content_length());
+            for text in answer.all("set-cookie") {
+                cookies.take(&next.url, text);
+            }
             let is_redirect = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
             let to = answer.header("location").filter(|_| is_redirect);
             // One that was met and not followed counts, as it does in blackbox_exporter.
@@ -293,9 +331,10 @@ impl HttpProbe {
             if to.host_str() != next.url.host_str()
                 || to.port_or_known_default() != next.url.port_or_known_default()
             {
-                next.headers.retain(|(n, _)| {
-                    !n.eq_ignore_ascii_case("authorization") && !n.eq_ignore_ascii_case("cookie")
-                });
+                const OF_THE_HOST: [&str; 3] = ["authorization", "cookie", "host"];
+                next.headers
+                    .retain(|(n, _)| !OF_THE_HOST.iter().any(|one| n.eq_ignore_ascii_case(one)));
+                next.tls.server_name = None;
             }
             if answer.status == 303 || (matches!(answer.status, 301 | 302) && next.method == "POST") {
                 "GET".clone_into(&mut next.method);
@@ -306,6 +345,28 @@ impl HttpProbe {
         let detail = format!("more than {REDIRECTS_MAX} redirects, the last to {}", next.url);
         Err(Fault::new(ProbeReason::Redirects, detail))
     }
+}
+
+/// Those that the answers set, after what the request itself says.
+fn with_cookies(ask: &Ask, cookies: &Cookies) -> Ask {
+    let mut ask = ask.clone();
+    if let Some(text) = cookies.of(&ask.url) {
+        let own = ask
+            .headers
+            .iter_mut()
+            .find(|(n, _)| n.eq_ignore_ascii_case("cookie"));
+        match own {
+            Some((_, said)) => *said = format!("{said}; {text}"),
+            None => ask.headers.push(("cookie".to_owned(), text)),
+        }
+    }
+    ask
+}
+
+/// A date as HTTP writes it, `Wed, 21 Oct 2015 07:28:00 GMT`.
+fn moment_s(text: &str) -> Option<f64> {
+    let moment = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(moment.timestamp().as_second() as f64)
 }
 
 pub(super) fn http_url(text: &str) -> Result<Url, Fault> {

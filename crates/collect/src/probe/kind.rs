@@ -185,8 +185,8 @@ impl Probe {
             Probe::OpenaiChat(p) | Probe::OpenaiCompletion(p) | Probe::OpenaiEmbedding(p) => p.check(),
             Probe::KserveV2(p) | Probe::Triton(p) | Probe::Torchserve(p) | Probe::Golden(p) => p.check(),
             Probe::Tls(p) => p.check(),
-            Probe::Icmp(_)
-            | Probe::Grpc(_)
+            Probe::Icmp(p) => p.check(),
+            Probe::Grpc(_)
             | Probe::Mysql(_)
             | Probe::Redis(_)
             | Probe::Smtp(_)

@@ -4,6 +4,7 @@
 
 use super::dial::IpPreference;
 use lapwing_types::{Phase, ProbeOutcome, ProbeReason, ProbeSeries, Verdict};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Nanoseconds since some fixed moment; the engine's, or a test's. Only differences are read.
@@ -24,6 +25,10 @@ pub struct Look {
     pub now_ms: i64,
     /// Which addresses of a name are asked.
     pub ip: IpPreference,
+    /// The address of ours that it comes from.
+    pub source_ip: Option<IpAddr>,
+    /// Whoever asks reads every number that blackbox_exporter would tell; a check keeps those that change.
+    pub tells_all: bool,
     nanos: Nanos,
     seen: Mutex<Seen>,
 }
@@ -107,6 +112,8 @@ impl Look {
             degraded_above_ms: None,
             now_ms,
             ip: IpPreference::default(),
+            source_ip: None,
+            tells_all: false,
             nanos,
             seen: Mutex::default(),
         }
@@ -146,6 +153,19 @@ impl Look {
     /// One number; the last one of a name and its labels counts.
     pub(super) fn measure(&self, name: &'static str, value: f64) {
         self.measure_with(name, &[], value);
+    }
+
+    /// One of those that only `/probe` tells.
+    pub(super) fn measure_more(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+        if self.tells_all {
+            self.measure_with(name, labels, value);
+        }
+    }
+
+    /// Which kind of address is asked, and a number that changes with it.
+    pub(super) fn measure_address(&self, ip: IpAddr) {
+        self.measure("probe_ip_protocol", if ip.is_ipv4() { 4.0 } else { 6.0 });
+        self.measure_more("probe_ip_addr_hash", &[], f64::from(address_hash(ip)));
     }
 
     pub(super) fn measure_with(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
@@ -225,6 +245,16 @@ impl Look {
     }
 }
 
+/// FNV-1a over the bytes of the address, as blackbox_exporter has it.
+fn address_hash(ip: IpAddr) -> u32 {
+    let add = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(16_777_619);
+    const BASIS: u32 = 2_166_136_261;
+    match ip {
+        IpAddr::V4(ip) => ip.octets().iter().fold(BASIS, add),
+        IpAddr::V6(ip) => ip.octets().iter().fold(BASIS, add),
+    }
+}
+
 /// What is said of a time that is longer than is allowed.
 pub(super) fn too_slow(what: &str, seconds: f64, allowed_ms: i64) -> Option<String> {
     let took_ms = seconds * 1000.0;
@@ -241,5 +271,16 @@ impl Seen {
                 None => self.phases.push((phase, seconds)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_of_an_address_is_that_of_blackbox_exporter() {
+        assert_eq!(address_hash(IpAddr::from([127, 0, 0, 1])), 3_668_918_509);
+        assert_eq!(address_hash("::1".parse().unwrap()), 1_751_717_746);
     }
 }

@@ -5,15 +5,18 @@
 
 use super::dial::{IpPreference, TlsOptions};
 use super::dns::DnsProbe;
+use super::dns_rules::{DnsRules, RecordRules, class_number};
 use super::expect::Expect;
 use super::grpc::GrpcProbe;
 use super::http::{Basic, HttpProbe};
+use super::http_rules::{HeaderRule, HttpRules};
 use super::icmp::IcmpProbe;
 use super::kind::Probe;
 use super::tcp::{Exchange, TcpProbe};
-use crate::http::{Bytes, Secret};
+use crate::http::{Bytes, Secret, TlsVersion};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// One entry of `modules:`.
@@ -42,6 +45,7 @@ pub struct HttpSettings {
     body: Option<String>,
     body_file: Option<PathBuf>,
     body_size_limit: Option<Bytes>,
+    compression: Option<String>,
     follow_redirects: Option<bool>,
     no_follow_redirects: Option<bool>,
     fail_if_ssl: bool,
@@ -83,6 +87,8 @@ struct TlsSettings {
     cert_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
     server_name: Option<String>,
+    min_version: Option<TlsVersion>,
+    max_version: Option<TlsVersion>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -90,6 +96,7 @@ struct TlsSettings {
 pub struct TcpSettings {
     preferred_ip_protocol: Option<String>,
     ip_protocol_fallback: Option<bool>,
+    source_ip_address: Option<IpAddr>,
     tls: bool,
     tls_config: TlsSettings,
     query_response: Vec<QueryResponse>,
@@ -108,20 +115,18 @@ struct QueryResponse {
 pub struct DnsSettings {
     preferred_ip_protocol: Option<String>,
     ip_protocol_fallback: Option<bool>,
+    source_ip_address: Option<IpAddr>,
     query_name: String,
     query_type: Option<String>,
+    query_class: Option<String>,
+    recursion_desired: Option<bool>,
     transport_protocol: Option<String>,
+    dns_over_tls: bool,
+    tls_config: TlsSettings,
     valid_rcodes: Vec<String>,
-    validate_answer_rrs: Validate,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Validate {
-    fail_if_matches_regexp: Vec<String>,
-    fail_if_all_match_regexp: Vec<String>,
-    fail_if_not_matches_regexp: Vec<String>,
-    fail_if_none_matches_regexp: Vec<String>,
+    validate_answer_rrs: RecordRules,
+    validate_authority_rrs: RecordRules,
+    validate_additional_rrs: RecordRules,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -129,7 +134,10 @@ struct Validate {
 pub struct IcmpSettings {
     preferred_ip_protocol: Option<String>,
     ip_protocol_fallback: Option<bool>,
+    source_ip_address: Option<IpAddr>,
     payload_size: Option<u16>,
+    dont_fragment: bool,
+    ttl: Option<u8>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -189,6 +197,7 @@ impl Module {
         for tls in [
             &mut self.http.tls_config,
             &mut self.tcp.tls_config,
+            &mut self.dns.tls_config,
             &mut self.grpc.tls_config,
         ] {
             place(&mut tls.ca_file);
@@ -228,6 +237,33 @@ impl Module {
         }
     }
 
+    /// The address of ours that it comes from.
+    pub fn source_ip(&self) -> Option<IpAddr> {
+        match self.prober.as_str() {
+            "tcp" => self.tcp.source_ip_address,
+            "dns" => self.dns.source_ip_address,
+            "icmp" => self.icmp.source_ip_address,
+            _ => None,
+        }
+    }
+
+    /// The same for a target that is asked by another name, as the parameter `hostname` says it.
+    pub fn with_host(mut self, hostname: &str) -> Result<Self, String> {
+        if self.prober == "tcp" && self.tcp.tls_config.server_name.is_none() {
+            self.tcp.tls_config.server_name = Some(hostname.to_owned());
+        }
+        if self.prober == "http" {
+            if let Some(own) = self.http.host().filter(|own| *own != hostname) {
+                return Err(format!(
+                    "the module says the header Host ({own:?}), and the parameter `hostname` another ({hostname:?})"
+                ));
+            }
+            self.http.headers.retain(|n, _| !n.eq_ignore_ascii_case("host"));
+            self.http.headers.insert("Host".to_owned(), hostname.to_owned());
+        }
+        Ok(self)
+    }
+
     /// The probe of this target.
     pub fn probe(&self, target: &str) -> Result<Probe, String> {
         self.ip_preference()?;
@@ -242,6 +278,8 @@ impl Module {
             "icmp" => Probe::Icmp(IcmpProbe {
                 host: Some(bare()),
                 payload_bytes: self.icmp.payload_size,
+                ttl: self.icmp.ttl,
+                dont_fragment: self.icmp.dont_fragment,
             }),
             "grpc" => Probe::Grpc(Box::new(GrpcProbe {
                 address: Some(bare()),
@@ -264,6 +302,8 @@ impl TlsSettings {
             key_file: self.key_file.clone(),
             insecure_skip_verify: self.insecure_skip_verify,
             server_name: self.server_name.clone(),
+            min_version: self.min_version,
+            max_version: self.max_version,
             warn_days: None,
         }
     }
@@ -276,37 +316,12 @@ impl HttpSettings {
         } else {
             format!("http://{target}")
         };
-        let mut expect = Expect {
+        let expect = Expect {
             status: self.valid_status_codes.iter().map(u16::to_string).collect(),
             matches: self.fail_if_body_not_matches_regexp.clone(),
             not_matches: self.fail_if_body_matches_regexp.clone(),
             ..Expect::default()
         };
-        for one in &self.fail_if_header_not_matches {
-            let pattern = match one.allow_missing {
-                true => format!("^$|(?:{})", one.regexp),
-                false => one.regexp.clone(),
-            };
-            if expect.headers.insert(one.header.clone(), pattern).is_some() {
-                return Err(format!(
-                    "two conditions on header {:?} cannot be kept",
-                    one.header
-                ));
-            }
-        }
-        for one in &self.fail_if_header_matches {
-            if !one.allow_missing {
-                expect
-                    .headers
-                    .entry(one.header.clone())
-                    .or_insert_with(|| ".".to_owned());
-            }
-            let pattern = one.regexp.clone();
-            let known = expect.not_headers.entry(one.header.clone());
-            known
-                .and_modify(|p| *p = format!("(?:{p})|(?:{pattern})"))
-                .or_insert(pattern);
-        }
         let body = match (&self.body, &self.body_file) {
             (Some(_), Some(_)) => return Err("body and body_file exclude each other".to_owned()),
             (body, None) => body.clone(),
@@ -320,6 +335,8 @@ impl HttpSettings {
             (is_bad, is_needed) => (is_bad || is_needed).then_some(is_needed),
         };
         let (bearer_token, bearer_token_file) = self.bearer()?;
+        let mut tls = self.tls_config.options();
+        tls.server_name = tls.server_name.or_else(|| self.host().map(bare_name));
         Ok(HttpProbe {
             url: Some(url),
             method: Some(self.method.clone().unwrap_or_else(|| "GET".to_owned())),
@@ -330,13 +347,51 @@ impl HttpSettings {
             bearer_token_file,
             no_redirects: self.follow_redirects == Some(false) || self.no_follow_redirects == Some(true),
             body_max: self.body_size_limit,
-            tls: self.tls_config.options(),
+            tls,
             https,
             http_versions: self.valid_http_versions.clone(),
             no_http2: self.enable_http2 == Some(false),
             expect,
+            rules: Some(HttpRules {
+                headers: self.header_rules(),
+                is_gzip: self.is_gzip()?,
+            }),
             ..HttpProbe::default()
         })
+    }
+
+    /// By which name it is asked, where that is not its address.
+    fn host(&self) -> Option<&str> {
+        let host = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case("host"));
+        host.map(|(_, value)| value.as_str())
+    }
+
+    fn header_rules(&self) -> Vec<HeaderRule> {
+        let rule = |one: &HeaderMatch, must_match: bool| HeaderRule {
+            header: one.header.clone(),
+            pattern: one.regexp.clone(),
+            may_be_missing: one.allow_missing,
+            must_match,
+        };
+        let bad = self.fail_if_header_matches.iter().map(|one| rule(one, false));
+        let good = self.fail_if_header_not_matches.iter().map(|one| rule(one, true));
+        bad.chain(good).collect()
+    }
+
+    /// Whether the body is to be unpacked. As there, the server is told so only by the header that the module says.
+    fn is_gzip(&self) -> Result<bool, String> {
+        let word = self.compression.as_deref().unwrap_or("");
+        if !matches!(word, "" | "gzip" | "identity") {
+            return Err(format!("compression {word:?} is neither gzip nor identity"));
+        }
+        let mut said = self.headers.iter();
+        let said = said.find(|(n, _)| n.eq_ignore_ascii_case("accept-encoding"));
+        match said {
+            Some((_, accepted)) if !word.is_empty() && !accepts(accepted, word) => Err(format!(
+                "the header Accept-Encoding ({accepted:?}) does not allow compression {word:?}"
+            )),
+            _ => Ok(word == "gzip"),
+        }
     }
 
     fn bearer(&self) -> Result<(Option<Secret>, Option<PathBuf>), String> {
@@ -350,6 +405,29 @@ impl HttpSettings {
             Some(other) => Err(format!("authorization of type {other:?} is not known: Bearer is")),
         }
     }
+}
+
+/// Whether a list such as `br;q=1.0, gzip;q=0.8, *;q=0` allows this encoding.
+fn accepts(list: &str, word: &str) -> bool {
+    let weight = |name: &str| {
+        list.split(',').find_map(|one| {
+            let (said, more) = one.split_once(';').unwrap_or((one, ""));
+            let q = more
+                .trim()
+                .strip_prefix("q=")
+                .map_or(Some(1.0), |q| q.parse::<f64>().ok());
+            (said.trim() == name).then_some(q.unwrap_or(0.0))
+        })
+    };
+    weight(word).or_else(|| weight("*")).is_some_and(|q| q > 0.0)
+}
+
+/// `Host` may say a port; a certificate does not.
+fn bare_name(host: &str) -> String {
+    let without = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.parse::<u16>().is_ok());
+    without.map_or(host, |(name, _)| name).to_owned()
 }
 
 impl TcpSettings {
@@ -392,18 +470,28 @@ impl DnsSettings {
         if self.query_name.is_empty() {
             return Err("query_name is missing".to_owned());
         }
-        let validate = &self.validate_answer_rrs;
+        if self.dns_over_tls && !tcp {
+            return Err("dns_over_tls needs transport_protocol: tcp".to_owned());
+        }
+        let rules = DnsRules {
+            class: class_number(self.query_class.as_deref())?,
+            wants_recursion: self.recursion_desired != Some(false),
+            tls: self.dns_over_tls.then(|| self.tls_config.options()),
+            sections: [
+                self.validate_answer_rrs.clone(),
+                self.validate_authority_rrs.clone(),
+                self.validate_additional_rrs.clone(),
+            ],
+        };
         Ok(DnsProbe {
             server: Some(server),
             name: self.query_name.clone(),
             kind: Some(self.query_type.clone().unwrap_or_else(|| "ANY".to_owned())),
             tcp,
             rcode: self.valid_rcodes.clone(),
-            none_match: validate.fail_if_matches_regexp.clone(),
-            not_all_match: validate.fail_if_all_match_regexp.clone(),
-            all_match: validate.fail_if_not_matches_regexp.clone(),
-            answers: validate.fail_if_none_matches_regexp.clone(),
             may_be_empty: true,
+            rules: Some(Box::new(rules)),
+            ..DnsProbe::default()
         })
     }
 }
@@ -439,11 +527,19 @@ mod tests {
         };
         assert_eq!(probe.url.as_deref(), Some("http://example.org"));
         assert_eq!((probe.method.as_deref(), probe.https), (Some("HEAD"), Some(true)));
-        assert_eq!(probe.expect.headers["x-a"], "^$|(?:^b)");
-        assert_eq!(
-            (&*probe.expect.headers["x-c"], &*probe.expect.not_headers["x-c"]),
-            (".", "d")
-        );
+        let rules = probe.rules.unwrap().headers;
+        let said: Vec<_> = rules
+            .iter()
+            .map(|r| {
+                (
+                    r.header.as_str(),
+                    r.pattern.as_str(),
+                    r.may_be_missing,
+                    r.must_match,
+                )
+            })
+            .collect();
+        assert_eq!(said, [("x-c", "d", false, false), ("x-a", "^b", true, true)]);
         assert_eq!(
             probe.tls.ca_file.as_deref(),
             Some(Path::new("/etc/blackbox/ca.pem"))
@@ -469,6 +565,32 @@ mod tests {
             "ip4 or ip6",
         );
         refused(json!({ "prober": "dns" }), "query_name is missing");
+        let dns = |more: Value| {
+            let mut settings = json!({ "query_name": "a.b" });
+            settings
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            json!({ "prober": "dns", "dns": settings })
+        };
+        refused(dns(json!({ "query_class": "XX" })), "query_class");
+        refused(dns(json!({ "dns_over_tls": true })), "transport_protocol: tcp");
+        refused(
+            dns(json!({ "validate_additional_rrs": { "fail_if_matches_regexp": ["("] } })),
+            "regular",
+        );
+        refused(
+            json!({ "prober": "http", "http": { "compression": "br" } }),
+            "neither gzip nor identity",
+        );
+        refused(
+            json!({ "prober": "http", "http": { "compression": "gzip", "headers": { "accept-encoding": "br, *;q=0" } } }),
+            "does not allow",
+        );
+        refused(
+            json!({ "prober": "http", "http": { "fail_if_header_matches": [{ "header": "X-A" }] } }),
+            "needs `header` and `regexp`",
+        );
         refused(
             json!({ "prober": "http", "http": { "authorization": { "type": "Digest", "credentials": "x" } } }),
             "Digest",

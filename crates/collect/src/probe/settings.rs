@@ -54,6 +54,7 @@ impl Probe {
             Probe::Tcp(p) => p.tls.iter().chain(&p.starttls).collect(),
             Probe::Tls(p) => vec![&p.options],
             Probe::Grpc(p) => p.tls.iter().collect(),
+            Probe::Dns(p) => p.rules.iter().filter_map(|r| r.tls.as_ref()).collect(),
             Probe::Websocket(p) => vec![&p.tls],
             Probe::Postgres(p) => p.tls.iter().collect(),
             Probe::Mysql(p) => p.tls.iter().collect(),

@@ -107,8 +107,50 @@ async fn a_failing_provider_does_not_hold_up_the_others() {
     };
     manager.set_job(&job(discovery)).unwrap();
     discovered(&scraper, &["a:1"]).await;
-    let error = manager.statuses()[1].last_error.clone().unwrap();
-    assert_eq!(error, "fetching http://127.0.0.1:1/sd: connection refused");
+    let status = manager.statuses()[1].clone();
+    assert_eq!(
+        status.last_error.as_deref(),
+        Some("fetching http://127.0.0.1:1/sd: connection refused")
+    );
+    assert_eq!(
+        status.warning().as_deref(),
+        Some(
+            "discovery fails (http http://127.0.0.1:1/sd): fetching http://127.0.0.1:1/sd: connection refused; \
+             it has not answered yet"
+        )
+    );
+    assert_eq!(manager.statuses()[0].warning(), None);
+}
+
+#[tokio::test]
+async fn two_discoveries_of_one_kind_stay_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("a.yml");
+    std::fs::write(&list, "- targets: ['a:1']\n").unwrap();
+    let of = |label: &str| FileConfig {
+        files: vec![folder.path().join(label)],
+        ..FileConfig::default()
+    };
+    std::fs::write(folder.path().join("b.yml"), "- targets: ['b:1']\n").unwrap();
+    let (manager, scraper) = manager();
+    let discovery = DiscoveryConfig {
+        file_sd_configs: vec![of("a.yml"), of("b.yml"), of("b.yml")],
+        ..DiscoveryConfig::default()
+    };
+    manager.set_job(&job(discovery.clone())).unwrap();
+    discovered(&scraper, &["a:1", "b:1"]).await;
+    let names: std::collections::BTreeSet<String> =
+        manager.statuses().into_iter().map(|s| s.provider).collect();
+    assert_eq!(names.len(), 4, "{names:?}");
+    // What stands between a reload and the first answer is of each its own.
+    manager.set_job(&job(discovery)).unwrap();
+    let standing = scraper.targets();
+    let mut addresses: Vec<_> = standing
+        .iter()
+        .filter_map(|t| t.target.discovered.get("__address__"))
+        .collect();
+    addresses.sort_unstable();
+    assert_eq!(addresses, ["a:1", "b:1"]);
 }
 
 #[tokio::test]

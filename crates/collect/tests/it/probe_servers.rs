@@ -287,9 +287,13 @@ pub(crate) fn nginx(dir: &Path, port: u16) -> Option<Started> {
          uwsgi_temp_path {0}; scgi_temp_path {0};\n\
          server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {tls}/server.pem; ssl_certificate_key {tls}/server.key;\n\
          location / {{ return 200 'all well\\n'; }} location /gone {{ return 404; }}\n\
-         location /there {{ return 302 /; }} }} }}\n",
+         location /there {{ return 302 /; }}\n\
+         location /twice {{ add_header X-A one; add_header X-A two; return 200 'x'; }}\n\
+         location /cookie {{ if ($cookie_a) {{ return 200 'in'; }} add_header Set-Cookie 'a=1' always; return 302 /cookie; }}\n\
+         location /big {{ root {0}; default_type text/plain; gzip on; gzip_types text/plain; }} }} }}\n",
         dir.display()
     );
+    std::fs::write(dir.join("big"), "all well\n".repeat(300_000)).unwrap();
     let file = dir.join("nginx.conf");
     std::fs::write(&file, text).unwrap();
     start(

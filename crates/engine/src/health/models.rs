@@ -134,7 +134,7 @@ impl Board {
         let mut event = HealthEvent::of_state(format!("model/{}", spec.name), (from, state), now_ms);
         event.detail = self.why_model(m);
         self.record(event);
-        self.write_model(m, now_ms);
+        self.write_model(m, now_ms, IsCounted::No);
     }
 
     /// The state of each endpoint is the worst of its checks; a shard that may not serve does not, whatever its probes say.
@@ -236,7 +236,7 @@ impl Board {
             self.has_suppressed |= suppressed;
             self.note_quiet(Subject::Model(m), why, now_ms);
             if std::mem::replace(&mut self.models[m].is_suppressed, suppressed) != suppressed {
-                self.write_model(m, now_ms);
+                self.write_model(m, now_ms, IsCounted::No);
             }
         }
         for (i, spec) in options.checks.iter().enumerate() {
@@ -377,7 +377,7 @@ impl Board {
                 self.models[m].row.fallback_ms += since_ms;
                 self.keep_model(m);
             }
-            self.write_model(m, now_ms);
+            self.write_model(m, now_ms, IsCounted::Yes);
         }
         let value = self.system.0.value();
         let name = ("lapwing_health_state", &[][..]);
@@ -387,7 +387,7 @@ impl Board {
         push(&mut self.batch, &mut self.system_labels, name, (now_ms, down));
     }
 
-    fn write_model(&mut self, m: usize, now_ms: i64) {
+    fn write_model(&mut self, m: usize, now_ms: i64, is_counted: IsCounted) {
         let node = format!("model/{}", self.options.models[m].name);
         let consequences = self
             .causes
@@ -397,7 +397,8 @@ impl Board {
         let spec = &self.options.models[m];
         let planned = self.maintenance_of(&spec.name, None, now_ms).is_some();
         let (fleet_policy, objective) = (spec.fleet, spec.objectives.availability);
-        let attained = if planned { Vec::new() } else { self.attained_now(m) };
+        let counts = !planned && is_counted == IsCounted::Yes;
+        let attained = if counts { self.attained_now(m) } else { Vec::new() };
         let model = &mut self.models[m];
         let yes = |b: bool| if b { 1.0 } else { 0.0 };
         let mut rows: Vec<Row> = vec![
@@ -416,7 +417,7 @@ impl Board {
             ),
         ];
         // Planned work and ignorance are not counted against anybody.
-        if let Some(available) = model.parts.is_available().filter(|_| !planned) {
+        if let Some(available) = model.parts.is_available().filter(|_| counts) {
             rows.push(("lapwing_model_available", vec![], yes(available)));
         }
         rows.extend(objective.map(|o| ("lapwing_model_objective_availability", vec![], o)));
@@ -435,6 +436,14 @@ impl Board {
             );
         }
     }
+}
+
+/// Whether the objectives are written, too. What was attained is the average of their samples, so those have to come at an even
+/// pace: one more with every change would count a short outage twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IsCounted {
+    No,
+    Yes,
 }
 
 /// Nothing that it said of its weights is wrong.

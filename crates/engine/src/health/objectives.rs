@@ -279,6 +279,13 @@ impl Board {
 }
 
 impl Health {
+    /// The window that the objectives of a model are promised over; `None` for an unknown model.
+    pub fn objective_window_ms(&self, model: &str) -> Option<i64> {
+        let options = self.options();
+        let spec = options.models.iter().find(|m| m.name == model)?;
+        Some(spec.objectives.window_ms)
+    }
+
     /// What a model attained over any window, and how many seconds of it were on a fallback; `None` for an unknown model.
     pub async fn attained(
         &self,
@@ -310,5 +317,65 @@ impl Health {
         let window = format_duration_ms(window_ms);
         let expr = format!("increase(lapwing_model_fallback_seconds_total{{model=\"{name}\"}}[{window}])");
         Some((all, ask(engine, &expr, now_ms).await))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::spec::{CheckSpec, HealthOptions, ModelPart};
+    use lapwing_judge::health::CheckPolicy;
+    use lapwing_types::{METRIC_NAME, ProbeOutcome};
+    use std::sync::Arc;
+
+    const T: i64 = 1_700_000_000_000;
+
+    #[test]
+    fn a_short_outage_counts_for_as_long_as_it_was() {
+        let check = CheckSpec {
+            model: Some(ModelPart {
+                model: "chat".to_owned(),
+                role: Role::Endpoint,
+                part: "http://a".to_owned(),
+            }),
+            what: CheckKind::CheckIn { deadline_ms: i64::MAX },
+            policy: CheckPolicy {
+                failures: 1,
+                passes: 1,
+                ..CheckPolicy::default()
+            },
+            ..CheckSpec::example("chat/probe")
+        };
+        let options = HealthOptions {
+            checks: vec![check],
+            models: vec![ModelSpec {
+                name: "chat".to_owned(),
+                endpoints: vec!["http://a".to_owned()],
+                ..ModelSpec::default()
+            }],
+            ..HealthOptions::default()
+        };
+        let mut board = Board::new(Arc::new(options), Vec::new(), T).0;
+        let mut states = 0;
+        // Ten minutes, in each of which it is down for twenty seconds.
+        for second in 0..600 {
+            let outcome = match second % 60 {
+                25..45 => ProbeOutcome::fail(ProbeReason::Status, "no"),
+                _ => ProbeOutcome::pass(),
+            };
+            board.finish(0, outcome, T + second * 1000);
+            board.tick(T + second * 1000);
+        }
+        let mut available = Vec::new();
+        for series in &board.batch.series {
+            match series.labels.get(METRIC_NAME) {
+                Some("lapwing_model_available") => available.push(series.samples[0].value),
+                Some("lapwing_health_state") if series.labels.get("scope") == Some("model") => states += 1,
+                _ => {}
+            }
+        }
+        let attained = available.iter().sum::<f64>() / available.len() as f64;
+        assert!((attained - 40.0 / 60.0).abs() < 1e-9, "{attained} of {}", available.len());
+        assert!(states > available.len(), "its state is told when it changes: {states}");
     }
 }

@@ -183,6 +183,7 @@ pub fn phase_family(kind: &str) -> &'static str {
 pub fn phase_word(kind: &str, phase: Phase) -> &'static str {
     match (kind, phase) {
         ("dns", Phase::Processing) => "request",
+        ("icmp", Phase::Connect) => "setup",
         ("icmp", Phase::Processing) => "rtt",
         _ => phase.as_str(),
     }

@@ -287,3 +287,41 @@ fn a_scrape_that_is_kept_in_part_says_what_is_missing() {
         assert_eq!(server.value_of(name), "1", "{name}");
     }
 }
+
+#[test]
+fn a_discovery_that_fails_is_named_beside_its_targets() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "scrape_configs:\n  - job_name: half\n    scrape_interval: 1s\n    static_configs: [{ targets: ['127.0.0.1:1'] }]\n    \
+                  http_sd_configs: [{ url: 'http://127.0.0.1:1/sd' }]\n";
+    let file = dir.path().join("lapwing.yml");
+    std::fs::write(&file, config).unwrap();
+    let server = Server::start(&dir.path().join("data"), &["--config", file.to_str().unwrap()]);
+    let targets = server.until("/api/v1/targets?scrapePool=half", |a| {
+        a.body.contains("discovery fails")
+    });
+    let data = &targets.json()["data"];
+    let said = data["activeTargets"][0]["warnings"][0].as_str().unwrap();
+    assert!(
+        said.contains("discovery fails (http http://127.0.0.1:1/sd)") && said.contains("connection refused"),
+        "{said}"
+    );
+    let look = &data["discovery"][0];
+    assert_eq!(
+        (&look["scrapePool"], &look["provider"], &look["lastSuccess"]),
+        (
+            &"half".into(),
+            &"http http://127.0.0.1:1/sd".into(),
+            &serde_json::Value::Null
+        ),
+        "{look}"
+    );
+    assert!(
+        look["lastError"].as_str().unwrap().contains("connection refused"),
+        "{look}"
+    );
+    assert_eq!(
+        data["discovery"].as_array().unwrap().len(),
+        1,
+        "static targets need no looking"
+    );
+}

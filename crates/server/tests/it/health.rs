@@ -296,8 +296,27 @@ fn blackbox_scrape_jobs_keep_working() {
         "probe_success 1",
         "probe_http_status_code 200",
         "probe_http_duration_seconds{phase=\"connect\"}",
+        "# HELP probe_success Displays whether or not the probe was a success\n# TYPE probe_success gauge",
+        "probe_http_duration_seconds{phase=\"tls\"} 0",
+        "probe_ip_addr_hash 3668918509",
     ] {
         assert!(page.body.contains(line), "{line}: {}", page.body);
+    }
+    let gone = server.get("/probe?target=127.0.0.1:1");
+    for line in [
+        "probe_success 0",
+        "probe_http_status_code 0",
+        "probe_ip_protocol 4",
+    ] {
+        assert!(gone.body.contains(line), "{line}: {}", gone.body);
+    }
+    let debug = server.get("/probe?debug=true&hostname=model.example&target=127.0.0.1:1");
+    for line in [
+        "probe failed: refused",
+        "\nprobe_success 0\n",
+        "Module configuration:",
+    ] {
+        assert!(debug.body.contains(line), "{line}: {}", debug.body);
     }
     model.is(Mood::Broken);
     let page = server.get(&format!("/probe?module=http_2xx&target={}/version", model.url));

@@ -89,19 +89,24 @@ impl Appender {
         if !self.admits(series, t_ms) {
             return;
         }
-        let buckets = buckets(&histogram);
-        if buckets > HISTOGRAM_BUCKETS_MAX {
-            let max = HISTOGRAM_BUCKETS_MAX;
-            return self.refuse_slot(series.slot, t_ms, Refusal::HistogramTooLarge { buckets, max });
-        }
-        match histogram.validate() {
+        match Appender::check_histogram(&histogram) {
             Ok(()) => {
                 self.pending.shards[shard_of(series.slot)]
                     .histograms
                     .push((series.slot, t_ms, histogram));
             }
-            Err(error) => self.refuse_slot(series.slot, t_ms, Refusal::InvalidHistogram(error)),
+            Err(refusal) => self.refuse_slot(series.slot, t_ms, refusal),
         }
+    }
+
+    /// Whether a histogram such as this one is kept, whatever its series and its time.
+    pub fn check_histogram(histogram: &Histogram) -> Result<(), Refusal> {
+        let buckets = buckets(histogram);
+        if buckets > HISTOGRAM_BUCKETS_MAX {
+            let max = HISTOGRAM_BUCKETS_MAX;
+            return Err(Refusal::HistogramTooLarge { buckets, max });
+        }
+        histogram.validate().map_err(Refusal::InvalidHistogram)
     }
 
     /// An exemplar without a time of its own takes that of the sample pushed before it for the same series.

@@ -45,6 +45,8 @@ pub enum RemoteWriteError {
     SymbolsStart { first: String },
     #[error("symbol {index} is referred to, the request has {count}")]
     SymbolBeyondEnd { index: u64, count: usize },
+    #[error("symbol {index} is not valid UTF-8")]
+    SymbolNotText { index: u64 },
     #[error("{count} label references, the number must be even")]
     OddReferences { count: usize },
     #[error("samples and histograms in one series")]

@@ -16,11 +16,14 @@ use lapwing_types::{Exemplar, Labels, METRIC_NAME, Metadata, Sample, SeriesWrite
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+/// None where it is no text: whoever refers to it is refused, and no other series.
+type Symbol<'a> = Option<&'a str>;
+
 /// A decompressed request: its symbols, and where its series are.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     bytes: &'a [u8],
-    symbols: Vec<&'a str>,
+    symbols: Vec<Symbol<'a>>,
     pub series_count: usize,
 }
 
@@ -32,7 +35,7 @@ impl<'a> Request<'a> {
         let mut reader = Reader::new(bytes);
         while let Some(field) = reader.next_field()? {
             match field.number {
-                4 => symbols.push(field.string()?),
+                4 => symbols.push(std::str::from_utf8(field.bytes()?).ok()),
                 5 => {
                     field.bytes()?;
                     series_count += 1;
@@ -48,8 +51,8 @@ impl<'a> Request<'a> {
             });
         }
         match symbols.first() {
-            Some(first) if !first.is_empty() => Err(RemoteWriteError::SymbolsStart {
-                first: (*first).to_owned(),
+            Some(first) if *first != Some("") => Err(RemoteWriteError::SymbolsStart {
+                first: first.unwrap_or("not text").to_owned(),
             }),
             _ => Ok(Request {
                 bytes,
@@ -123,7 +126,7 @@ impl<'r> Told<'r> {
 #[derive(Clone, Debug)]
 pub struct SeriesIter<'r> {
     reader: Reader<'r>,
-    symbols: &'r [&'r str],
+    symbols: &'r [Symbol<'r>],
     /// Of the series that was given last, from 1.
     number: usize,
 }
@@ -158,7 +161,7 @@ impl<'r> Iterator for SeriesIter<'r> {
 #[derive(Clone, Debug)]
 pub struct RawSeries<'r> {
     bytes: &'r [u8],
-    symbols: &'r [&'r str],
+    symbols: &'r [Symbol<'r>],
     label_refs: Vec<u64>,
     /// What is said about its metric, not yet decoded.
     metadata: &'r [u8],
@@ -171,7 +174,7 @@ pub struct RawSeries<'r> {
 }
 
 impl<'r> RawSeries<'r> {
-    fn new(bytes: &'r [u8], symbols: &'r [&'r str]) -> Self {
+    fn new(bytes: &'r [u8], symbols: &'r [Symbol<'r>]) -> Self {
         RawSeries {
             bytes,
             symbols,
@@ -374,21 +377,20 @@ fn decode_sample(mut reader: Reader<'_>) -> Result<StartedSample, ProtobufError>
     Ok(StartedSample { sample, start_ms })
 }
 
-fn symbol<'r>(index: u64, symbols: &[&'r str]) -> Result<&'r str, RemoteWriteError> {
-    usize::try_from(index)
-        .ok()
-        .and_then(|i| symbols.get(i).copied())
-        .ok_or(RemoteWriteError::SymbolBeyondEnd {
-            index,
-            count: symbols.len(),
-        })
+fn symbol<'r>(index: u64, symbols: &[Symbol<'r>]) -> Result<&'r str, RemoteWriteError> {
+    let found = usize::try_from(index).ok().and_then(|i| symbols.get(i));
+    let symbol = found.ok_or(RemoteWriteError::SymbolBeyondEnd {
+        index,
+        count: symbols.len(),
+    })?;
+    symbol.ok_or(RemoteWriteError::SymbolNotText { index })
 }
 
 type Pair<'r> = Result<(&'r str, &'r str), RemoteWriteError>;
 
 fn pairs<'r>(
     refs: &[u64],
-    symbols: &'r [&'r str],
+    symbols: &'r [Symbol<'r>],
 ) -> Result<impl Iterator<Item = Pair<'r>>, RemoteWriteError> {
     let (pairs, rest) = refs.as_chunks::<2>();
     if !rest.is_empty() {
@@ -399,12 +401,12 @@ fn pairs<'r>(
         .map(|[name, value]| Ok((symbol(*name, symbols)?, symbol(*value, symbols)?))))
 }
 
-fn label_set(refs: &[u64], symbols: &[&str]) -> Result<Labels, RemoteWriteError> {
+fn label_set(refs: &[u64], symbols: &[Symbol<'_>]) -> Result<Labels, RemoteWriteError> {
     let all: Vec<(&str, &str)> = pairs(refs, symbols)?.collect::<Result<_, _>>()?;
     Ok(Labels::from_pairs(all)?)
 }
 
-fn decode_exemplar(mut reader: Reader<'_>, symbols: &[&str]) -> Result<Exemplar, RemoteWriteError> {
+fn decode_exemplar(mut reader: Reader<'_>, symbols: &[Symbol<'_>]) -> Result<Exemplar, RemoteWriteError> {
     let mut refs = Vec::new();
     let (mut value, mut t_ms) = (0.0, None);
     while let Some(field) = reader.next_field()? {
@@ -422,7 +424,7 @@ fn decode_exemplar(mut reader: Reader<'_>, symbols: &[&str]) -> Result<Exemplar,
     })
 }
 
-fn decode_metadata(mut reader: Reader<'_>, symbols: &[&str]) -> Result<Metadata, RemoteWriteError> {
+fn decode_metadata(mut reader: Reader<'_>, symbols: &[Symbol<'_>]) -> Result<Metadata, RemoteWriteError> {
     let mut metadata = Metadata::default();
     while let Some(field) = reader.next_field()? {
         match field.number {

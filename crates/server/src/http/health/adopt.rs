@@ -12,11 +12,10 @@ use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, header};
 use lapwing::health::AdoptError;
-use lapwing_types::parse_duration_ms;
+use lapwing_types::{format_duration_ms, parse_duration_ms};
 use serde_json::{Value, json};
 
 const DOCUMENT_BYTES_MAX: usize = 256 << 10;
-const WINDOW: &str = "30d";
 
 /// `POST /api/v1/models`: a model, `models:` with one in it, or `{ adopt: URL }` of one that was discovered, with whatever else
 /// is to be said of it.
@@ -58,22 +57,25 @@ pub(super) async fn retire(
     Success::json(&json!({ "name": name, "step": "retired" }))
 }
 
-/// `GET /api/v1/models/NAME/objectives?window=7d`: what was attained over any window.
+/// `GET /api/v1/models/NAME/objectives?window=7d`: what was attained over any window, or over the one of the promise.
 pub(super) async fn objectives(
     State(state): State<AppState>,
     Path(name): Path<String>,
     params: Params,
 ) -> Result<Success, ApiError> {
-    let text = params.get("window").unwrap_or(WINDOW);
-    let window_ms = parse_duration_ms(text).map_err(|e| ApiError::bad_data(format!("window: {e}")))?;
+    let health = state.engine.health();
+    let text = match params.get("window") {
+        Some(text) => text.to_owned(),
+        None => {
+            let own_ms = health.objective_window_ms(&name);
+            format_duration_ms(own_ms.ok_or_else(|| refused(&AdoptError::Unknown(name.clone())))?)
+        }
+    };
+    let window_ms = parse_duration_ms(&text).map_err(|e| ApiError::bad_data(format!("window: {e}")))?;
     if window_ms <= 0 {
         return Err(ApiError::bad_data("window: it must be longer than nothing"));
     }
-    let found = state
-        .engine
-        .health()
-        .attained(&state.engine, &name, window_ms)
-        .await;
+    let found = health.attained(&state.engine, &name, window_ms).await;
     let (objectives, fallback_s) = found.ok_or_else(|| refused(&AdoptError::Unknown(name.clone())))?;
     Success::json(&json!({
         "model": name, "window": text, "objectives": objectives, "fallback_seconds": fallback_s,

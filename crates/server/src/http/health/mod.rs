@@ -7,6 +7,7 @@ mod adopt;
 mod api;
 mod badge;
 mod blackbox;
+mod blackbox_page;
 mod public;
 
 use super::{AppState, ui, web};

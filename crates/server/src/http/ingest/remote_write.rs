@@ -394,6 +394,28 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_symbol_that_is_no_text_costs_those_who_refer_to_it() {
+        let store = MetricsStore::in_memory(MetricsOptions::default());
+        let mut w = Writer::new();
+        for symbol in [&b""[..], b"__name__", b"good", b"bad\xff", b"help"] {
+            w.bytes(4, symbol);
+        }
+        series_v2(&mut w, 2, T0, Some((1, 4)));
+        series_v2(&mut w, 3, T0, None);
+        // Its help is no text; its sample is one.
+        series_v2(&mut w, 2, T0 + 1, Some((2, 3)));
+        let (samples, mistakes) = sent(&store, Version::V2, w.as_bytes());
+        assert_eq!(samples, 2);
+        assert_eq!(
+            mistakes,
+            [
+                "series 2 of the request, {__name__=\"<symbol 3>\"}: symbol 3 is not valid UTF-8",
+                "the series good: symbol 3 is not valid UTF-8",
+            ]
+        );
+    }
+
     fn check(content_type: &str, encoding: &str, expect: Result<Version, u16>) {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());

@@ -6,7 +6,7 @@ use super::selector;
 use crate::http::{AppState, with_causes};
 use axum::Json;
 use axum::extract::State;
-use lapwing_collect::discovery::FoundKind;
+use lapwing_collect::discovery::{DiscoveryStatus, FoundKind};
 use lapwing_collect::relabel::{RelabelConfig, RelabelRules, StepOutcome};
 use lapwing_collect::scrape::TargetStatus;
 use lapwing_types::{Labels, format_duration_ms};
@@ -19,15 +19,20 @@ pub(crate) async fn targets(State(state): State<AppState>, params: Params) -> Re
     let pool = params.get("scrapePool");
     let scraper = state.engine.scraping().scraper();
     let in_pool = |job: &str| pool.is_none_or(|p| p == job);
+    let discoveries = state.engine.scraping().discovery_statuses();
     let mut answer = json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {} });
     if matches!(wanted.as_str(), "any" | "active") {
         let rows: Vec<Value> = scraper
             .targets()
             .iter()
             .filter(|t| in_pool(&t.job))
-            .map(active)
+            .map(|t| active(t, &discoveries))
             .collect();
         answer["activeTargets"] = rows.into();
+        let looks = discoveries
+            .iter()
+            .filter(|d| in_pool(&d.job) && d.provider != "static");
+        answer["discovery"] = looks.map(discovery).collect::<Vec<_>>().into();
     }
     if matches!(wanted.as_str(), "any" | "dropped") {
         let dropped = scraper.dropped_targets();
@@ -227,8 +232,23 @@ pub(crate) async fn found(State(state): State<AppState>) -> Result<Success, ApiE
     Success::json(&rows)
 }
 
-fn active(status: &TargetStatus) -> Value {
+/// Ours: how each discovery of a job fares; one that fails leaves its last targets in force.
+fn discovery(status: &DiscoveryStatus) -> Value {
+    json!({
+        "scrapePool": status.job,
+        "provider": status.provider,
+        "targets": status.targets,
+        "lastSuccess": status.last_success_ms.map(super::status::rfc3339),
+        "lastError": status.last_error.as_deref().unwrap_or_default(),
+        "failures": status.failures,
+    })
+}
+
+fn active(status: &TargetStatus, discoveries: &[DiscoveryStatus]) -> Value {
     let last = status.last.as_ref();
+    let of_the_job = discoveries.iter().filter(|d| d.job == status.job);
+    let mut warnings: Vec<String> = of_the_job.filter_map(DiscoveryStatus::warning).collect();
+    warnings.extend(last.iter().flat_map(|l| l.warnings.iter().cloned()));
     json!({
         "discoveredLabels": status.target.discovered,
         "labels": status.target.labels,
@@ -244,6 +264,6 @@ fn active(status: &TargetStatus) -> Value {
         "samplesScraped": last.map_or(0, |l| l.samples_scraped),
         "missedSlots": status.missed,
         "samplesRefused": last.map_or(0, |l| l.refused + l.duplicates),
-        "warnings": last.map(|l| l.warnings.as_slice()).unwrap_or_default(),
+        "warnings": warnings,
     })
 }
