@@ -298,6 +298,7 @@ impl Forwarder {
             headers,
             body: serde_json::to_vec(&posted).ok()?,
             config: target.http.clone(),
+            at_ms: now_ms,
             timeout: target.timeout,
             judge: Judge::Status,
         })

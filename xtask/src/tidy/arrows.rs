@@ -25,6 +25,7 @@ const WIRE: &str = "lapwing-wire";
 const STORE: &str = "lapwing-store";
 const QUERY: &str = "lapwing-query";
 const JUDGE: &str = "lapwing-judge";
+const HTTP: &str = "lapwing-http";
 const COLLECT: &str = "lapwing-collect";
 const NOTIFY: &str = "lapwing-notify";
 const CHART: &str = "lapwing-chart";
@@ -35,7 +36,7 @@ const SERVER: &str = "lapwing-server";
 
 /// Everything below the engine.
 const BELOW_ENGINE: &[&str] = &[
-    TYPES, STATS, TEMPLATE, WIRE, STORE, QUERY, JUDGE, COLLECT, NOTIFY, CHART, MACROS,
+    TYPES, STATS, TEMPLATE, HTTP, WIRE, STORE, QUERY, JUDGE, COLLECT, NOTIFY, CHART, MACROS,
 ];
 
 const EDGES: &[Edges] = &[
@@ -68,12 +69,16 @@ const EDGES: &[Edges] = &[
         may_use: &[TYPES, STATS, STORE, QUERY, TEMPLATE],
     },
     Edges {
+        krate: HTTP,
+        may_use: &[],
+    },
+    Edges {
         krate: COLLECT,
-        may_use: &[TYPES, WIRE],
+        may_use: &[TYPES, HTTP, WIRE],
     },
     Edges {
         krate: NOTIFY,
-        may_use: &[TYPES, CHART, TEMPLATE],
+        may_use: &[TYPES, CHART, HTTP, TEMPLATE],
     },
     Edges {
         krate: CHART,

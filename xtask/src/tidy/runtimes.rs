@@ -5,12 +5,18 @@ use super::{Check, Finding};
 
 pub(super) const CHECK: Check = Check {
     name: "runtimes",
-    rule: "tokio only in collect, notify, engine and server",
+    rule: "tokio only in http, collect, notify, engine and server",
     excusable: true,
     run,
 };
 
-const MAY_WAIT: &[&str] = &["lapwing-collect", "lapwing-notify", "lapwing", "lapwing-server"];
+const MAY_WAIT: &[&str] = &[
+    "lapwing-http",
+    "lapwing-collect",
+    "lapwing-notify",
+    "lapwing",
+    "lapwing-server",
+];
 
 /// tokio itself and what brings it along.
 const RUNTIMES: &[&str] = &[

@@ -2,7 +2,7 @@
 
 use super::outgoing::{BuildError, Mail, Outgoing, PICTURE_ID};
 use crate::config::{Global, Secret};
-use crate::message::Context;
+use crate::message::{Context, Notification};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -39,6 +39,15 @@ pub struct Threading {
     pub thread_by_date: Option<String>,
 }
 
+impl Threading {
+    fn check(&self) -> Result<(), String> {
+        match self.thread_by_date.as_deref() {
+            None | Some("" | "daily" | "none") => Ok(()),
+            Some(other) => Err(format!("thread_by_date: {other:?} is neither daily nor none")),
+        }
+    }
+}
+
 const SUBJECT: &str = r#"{{ template "email.default.subject" . }}"#;
 const HTML: &str = r#"{{ template "email.default.html" . }}"#;
 const TEXT: &str = r#"{{ template "email.default.text" . }}"#;
@@ -62,6 +71,19 @@ impl EmailConfig {
             self.auth_password = global.smtp_auth_password.clone();
             self.auth_password_file = global.smtp_auth_password_file.clone();
         }
+        let has_password = self.auth_password.is_some() || self.auth_password_file.is_some();
+        let has_secret = self.auth_secret.is_some() || self.auth_secret_file.is_some();
+        let global_secret = global.smtp_auth_secret.is_some() || global.smtp_auth_secret_file.is_some();
+        if !has_password && (has_secret || global_secret) {
+            return Err("auth_secret is for CRAM-MD5, which is not spoken; give auth_password".to_owned());
+        }
+        let acts_for = self.auth_identity.as_deref().filter(|id| !id.is_empty());
+        if acts_for.is_some() && acts_for != self.auth_username.as_deref() {
+            return Err("auth_identity is not sent; leave it out, or give the name that logs in".to_owned());
+        }
+        if let Some(threading) = &self.threading {
+            threading.check()?;
+        }
         self.require_tls = self.require_tls.or(global.smtp_require_tls);
         self.implicit_tls = self
             .implicit_tls
@@ -76,7 +98,10 @@ impl EmailConfig {
                 .map_err(|e| format!("smtp_tls_config: {e}"))?;
         }
         if let Some(tls) = &self.tls_config {
-            tls.validate()?;
+            tls.check().map_err(|e| super::transport::words(&e))?;
+            if tls.max_version.is_some() {
+                return Err("tls_config.max_version is not taken for mail; leave it out".to_owned());
+            }
         }
         let smarthost = self
             .smarthost
@@ -102,27 +127,30 @@ impl EmailConfig {
         };
         let mut headers = Vec::new();
         let mut subject = SUBJECT;
+        let (mut shown_from, mut shown_to) = (None, None);
         for (name, value) in &self.headers {
-            if name.eq_ignore_ascii_case("subject") {
-                subject = value;
-            } else if !["from", "to"].contains(&name.to_ascii_lowercase().as_str()) {
-                headers.push((name.clone(), one_line(&context.text(name, value))));
+            let made = || one_line(&context.text(name, value));
+            match name.to_ascii_lowercase().as_str() {
+                "subject" => subject = value,
+                "from" => shown_from = Some(made()),
+                "to" => shown_to = Some(made()),
+                _ => headers.push((name.clone(), made())),
             }
         }
         headers.insert(
             0,
             ("Subject".to_owned(), one_line(&context.text("subject", subject))),
         );
-        headers.push((
-            "Message-ID".to_owned(),
-            format!("<{}.{}@lapwing>", n.id, n.attempt),
-        ));
-        let thread = format!(
-            "<{:016x}@lapwing>",
-            xxhash_rust::xxh3::xxh3_64(n.group_key.as_bytes())
-        );
-        headers.push(("References".to_owned(), thread.clone()));
-        headers.push(("In-Reply-To".to_owned(), thread));
+        let id = format!("<{}.{}@lapwing>", n.id, n.attempt);
+        let mut own = vec![("Message-ID", id)];
+        if let Some(thread) = self.thread(n) {
+            own.extend([("References", thread.clone()), ("In-Reply-To", thread)]);
+        }
+        for (name, value) in own {
+            if !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
+                headers.push((name.to_owned(), value));
+            }
+        }
         let mut html = context.html("html", self.html.as_deref().unwrap_or(HTML));
         if let Some(picture) = &n.picture {
             html = with_picture(html, &picture.text);
@@ -140,11 +168,30 @@ impl EmailConfig {
             login,
             from: context.exact("from", self.from.as_deref().unwrap_or_default(), ""),
             to: split_addresses(&to),
+            shown_from,
+            shown_to,
             headers,
             text,
             html,
             picture: n.picture.clone(),
         })))
+    }
+
+    /// Mails of one group stand together, those of one day if that is asked for.
+    fn thread(&self, n: &Notification) -> Option<String> {
+        let wanted = self.threading.as_ref();
+        if wanted.is_some_and(|t| !t.enabled) {
+            return None;
+        }
+        // As in Alertmanager, a day each unless it is said otherwise.
+        let daily = wanted.is_some_and(|t| t.thread_by_date.as_deref() != Some("none"));
+        let of_day = if daily {
+            n.now_ms.div_euclid(86_400_000).to_string()
+        } else {
+            String::new()
+        };
+        let print = xxhash_rust::xxh3::xxh3_64(format!("{}{of_day}", n.group_key).as_bytes());
+        Some(format!("<{print:016x}@lapwing>"))
     }
 
     pub(crate) fn templates(&self) -> Vec<&str> {

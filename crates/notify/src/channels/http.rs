@@ -1,9 +1,12 @@
 //! `http_config` as Alertmanager and Prometheus write it.
 
 use super::outgoing::{HttpRequest, Judge};
+use super::transport::words;
 use crate::config::{Global, Secret};
 use crate::message::Context;
 use base64::Engine as _;
+pub use lapwing_http::{OAuth2, TlsConfig};
+use lapwing_types::parse_go_duration_ms;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,9 +21,11 @@ pub struct HttpConfig {
     pub authorization: Option<Authorization>,
     pub bearer_token: Option<Secret>,
     pub bearer_token_file: Option<String>,
+    pub oauth2: Option<OAuth2>,
     pub proxy_url: Option<String>,
     pub no_proxy: Option<String>,
     pub proxy_from_environment: Option<bool>,
+    pub proxy_connect_header: BTreeMap<String, Vec<lapwing_http::Secret>>,
     pub follow_redirects: Option<bool>,
     pub enable_http2: Option<bool>,
     pub tls_config: Option<TlsConfig>,
@@ -47,48 +52,6 @@ pub struct Authorization {
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct TlsConfig {
-    pub insecure_skip_verify: bool,
-    pub ca: Option<String>,
-    pub ca_file: Option<String>,
-    pub cert: Option<String>,
-    pub cert_file: Option<String>,
-    pub key: Option<Secret>,
-    pub key_file: Option<String>,
-    pub server_name: Option<String>,
-    /// `TLS10` to `TLS13`; less than 1.2 is never spoken.
-    pub min_version: Option<String>,
-}
-
-impl TlsConfig {
-    pub(crate) fn validate(&self) -> Result<(), String> {
-        let pairs = [
-            (self.ca.is_some(), self.ca_file.is_some(), "ca and ca_file"),
-            (
-                self.cert.is_some(),
-                self.cert_file.is_some(),
-                "cert and cert_file",
-            ),
-            (self.key.is_some(), self.key_file.is_some(), "key and key_file"),
-        ];
-        if let Some((.., both)) = pairs.iter().find(|(typed, file, _)| *typed && *file) {
-            return Err(format!("tls_config: at most one of {both} must be configured"));
-        }
-        let has_certificate = self.cert.is_some() || self.cert_file.is_some();
-        if has_certificate != (self.key.is_some() || self.key_file.is_some()) {
-            return Err(
-                "tls_config: a client certificate needs its key, and a key its certificate".to_owned(),
-            );
-        }
-        match self.min_version.as_deref() {
-            None | Some("" | "TLS10" | "TLS11" | "TLS12" | "TLS13") => Ok(()),
-            Some(other) => Err(format!("tls_config: {other:?} is no version such as TLS12")),
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct HeaderValues {
     pub values: Vec<String>,
     pub secrets: Vec<Secret>,
@@ -98,31 +61,41 @@ pub struct HeaderValues {
 impl HttpConfig {
     pub fn validate(&self) -> Result<(), String> {
         let bearer = self.bearer_token.is_some() || self.bearer_token_file.is_some();
-        let logins = [self.basic_auth.is_some(), self.authorization.is_some(), bearer];
+        let logins = [
+            self.basic_auth.is_some(),
+            self.authorization.is_some(),
+            bearer,
+            self.oauth2.is_some(),
+        ];
         if logins.iter().filter(|given| **given).count() > 1 {
             return Err(
-                "at most one of basic_auth, authorization and bearer_token must be configured".to_owned(),
-            );
-        }
-        let has_proxy = self.proxy_url.as_ref().is_some_and(|url| !url.is_empty());
-        let has_exceptions = self.no_proxy.as_ref().is_some_and(|text| !text.is_empty());
-        let from_environment = self.proxy_from_environment == Some(true);
-        if from_environment && (has_proxy || has_exceptions) {
-            return Err("proxy_from_environment goes without proxy_url and no_proxy".to_owned());
-        }
-        if has_exceptions && !has_proxy {
-            return Err("no_proxy needs a proxy_url".to_owned());
-        }
-        let Some(tls) = &self.tls_config else {
-            return Ok(());
-        };
-        if tls.server_name.as_ref().is_some_and(|name| !name.is_empty()) {
-            return Err(
-                "tls_config: server_name is not supported here; the address must name what the certificate does"
+                "at most one of basic_auth, authorization, bearer_token and oauth2 must be configured"
                     .to_owned(),
             );
         }
-        tls.validate()
+        let reach = self.reach();
+        reach.proxying().check().map_err(|e| words(&e))?;
+        reach.tls_config.check().map_err(|e| words(&e))?;
+        match &self.oauth2 {
+            Some(oauth2) => oauth2.check().map_err(|e| words(&e)),
+            None => Ok(()),
+        }
+    }
+
+    /// What decides how the other side is reached. Logins but tokens stand in [`HttpConfig::headers_with`].
+    pub(crate) fn reach(&self) -> lapwing_http::HttpConfig {
+        let filled = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
+        lapwing_http::HttpConfig {
+            oauth2: self.oauth2.clone(),
+            tls_config: self.tls_config.clone().unwrap_or_default(),
+            proxy_url: filled(&self.proxy_url),
+            no_proxy: filled(&self.no_proxy),
+            proxy_from_environment: self.proxy_from_environment.unwrap_or(false),
+            proxy_connect_header: self.proxy_connect_header.clone(),
+            follow_redirects: self.follow_redirects.unwrap_or(true),
+            enable_http2: self.enable_http2.unwrap_or(true),
+            ..lapwing_http::HttpConfig::default()
+        }
     }
 
     fn headers(&self, context: &Context<'_>) -> Result<Vec<(String, String)>, String> {
@@ -183,6 +156,21 @@ pub(crate) fn settled(own: Option<HttpConfig>, global: &Global) -> Result<Option
     Ok(settled)
 }
 
+/// `timeout` of a channel: how long one attempt may take.
+pub(crate) fn check_timeout(timeout: Option<&str>) -> Result<(), String> {
+    match timeout.map(parse_go_duration_ms) {
+        Some(Err(e)) => Err(format!("timeout: {e}")),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn timeout_of(timeout: Option<&str>) -> Duration {
+    let ms = timeout
+        .and_then(|t| parse_go_duration_ms(t).ok())
+        .filter(|ms| *ms > 0);
+    ms.map_or(TIMEOUT, |ms| Duration::from_millis(ms.unsigned_abs()))
+}
+
 /// A POST of JSON with the channel's `http_config`.
 pub(crate) fn post_json(
     context: &Context<'_>,
@@ -213,6 +201,7 @@ pub(crate) fn post(
         headers,
         body,
         config,
+        at_ms: context.notification.now_ms,
         timeout: TIMEOUT,
         judge: Judge::Status,
         is_extra: false,

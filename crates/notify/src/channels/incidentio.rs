@@ -27,6 +27,7 @@ impl IncidentioConfig {
         if self.url.is_none() == self.url_file.is_none() {
             return Err("exactly one of url and url_file must be configured".to_owned());
         }
+        http::check_timeout(self.timeout.as_deref())?;
         let own_token = self.alert_source_token.is_some() || self.alert_source_token_file.is_some();
         self.http_config = http::settled(self.http_config.take(), global)?;
         if !own_token
@@ -42,7 +43,8 @@ impl IncidentioConfig {
 
     pub(crate) fn build(&self, context: &Context<'_>) -> Result<Outgoing, BuildError> {
         let url = context.secret(self.url.as_ref(), self.url_file.as_deref())?;
-        let body = webhook::payload(context, self.max_alerts);
+        let mut body = webhook::payload(context, self.max_alerts);
+        body.version = "1";
         let mut request = post_json(context, &url, &body, self.http_config.as_ref())?;
         let token = context.secret(
             self.alert_source_token.as_ref(),
@@ -53,6 +55,7 @@ impl IncidentioConfig {
                 .headers
                 .push(("authorization".to_owned(), format!("Bearer {token}")));
         }
+        request.timeout = http::timeout_of(self.timeout.as_deref());
         Ok(Outgoing::Http(vec![request]))
     }
 

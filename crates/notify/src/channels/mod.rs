@@ -3,7 +3,6 @@
 //! A channel *builds* what goes out ([`Outgoing`]): pure, tested against golden payloads. [`Transport`] carries it: the
 //! only place with sockets, processes and files.
 
-mod client;
 pub mod command;
 pub mod discord;
 pub mod email;

@@ -67,18 +67,32 @@ impl OpsgenieConfig {
             &self.source,
             r#"{{ template "opsgenie.default.source" . }}"#,
         );
-        let (url, body) = if n.is_firing() {
-            (format!("{base}/v2/alerts"), self.create(context, &alias, &source))
+        let of_alert = |what: &str| format!("{base}/v2/alerts/{alias}/{what}?identifierType=alias");
+        let mut calls = Vec::new();
+        if n.is_firing() {
+            let body = self.create(context, &alias, &source);
+            // What is there already keeps its words, unless they are exchanged one by one.
+            let words = ["message", "description"]
+                .into_iter()
+                .filter(|_| self.update_alerts);
+            let updates: Vec<_> = words
+                .map(|word| ("PUT", of_alert(word), json!({ word: body[word] })))
+                .collect();
+            calls.push(("POST", format!("{base}/v2/alerts"), body));
+            calls.extend(updates);
         } else {
-            let url = format!("{base}/v2/alerts/{alias}/close?identifierType=alias");
-            (url, json!({ "source": source }))
-        };
+            calls.push(("POST", of_alert("close"), json!({ "source": source })));
+        }
         let key = context.secret(self.api_key.as_ref(), self.api_key_file.as_deref())?;
-        let mut request = post_json(context, &url, &body, self.http_config.as_ref())?;
-        request
-            .headers
-            .push(("authorization".to_owned(), format!("GenieKey {key}")));
-        Ok(Outgoing::Http(vec![request]))
+        let login = ("authorization".to_owned(), format!("GenieKey {key}"));
+        let mut requests = Vec::with_capacity(calls.len());
+        for (method, url, body) in calls {
+            let mut request = post_json(context, &url, &body, self.http_config.as_ref())?;
+            request.method = method;
+            request.headers.push(login.clone());
+            requests.push(request);
+        }
+        Ok(Outgoing::Http(requests))
     }
 
     fn text(&self, context: &Context<'_>, name: &str, own: &Option<String>, default: &str) -> String {

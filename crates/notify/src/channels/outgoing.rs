@@ -51,6 +51,8 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub config: HttpConfig,
+    /// When it is sent: a token has an end.
+    pub at_ms: i64,
     pub timeout: Duration,
     pub judge: Judge,
     /// Its failure is no failure of the page.
@@ -77,6 +79,9 @@ pub struct Mail {
     pub login: Option<(String, String)>,
     pub from: String,
     pub to: Vec<String>,
+    /// What the mail says of its sender and its readers, where that is not what carries it.
+    pub shown_from: Option<String>,
+    pub shown_to: Option<String>,
     pub headers: Vec<(String, String)>,
     pub text: String,
     pub html: String,

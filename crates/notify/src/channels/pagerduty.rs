@@ -60,6 +60,7 @@ impl PagerdutyConfig {
         if self.url.is_none() {
             self.url = global.pagerduty_url.clone();
         }
+        http::check_timeout(self.timeout.as_deref())?;
         self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
@@ -67,7 +68,6 @@ impl PagerdutyConfig {
     pub(crate) fn build(&self, context: &Context<'_>) -> Result<Outgoing, BuildError> {
         let n = context.notification;
         let key = context.secret(self.routing_key.as_ref(), self.routing_key_file.as_deref())?;
-        let firing = n.is_firing();
         let mut event = Map::new();
         event.insert(
             "routing_key".to_owned(),
@@ -76,40 +76,39 @@ impl PagerdutyConfig {
         event.insert("dedup_key".to_owned(), dedup_key(&n.group_key).into());
         event.insert(
             "event_action".to_owned(),
-            if firing { "trigger" } else { "resolve" }.into(),
+            if n.is_firing() { "trigger" } else { "resolve" }.into(),
         );
-        if firing {
-            let text = |name: &str, own: &Option<String>, default: &str| {
-                context.text(name, own.as_deref().unwrap_or(default))
-            };
-            event.insert(
-                "client".to_owned(),
-                text(
-                    "client",
-                    &self.client,
-                    r#"{{ template "pagerduty.default.client" . }}"#,
-                )
-                .into(),
-            );
-            event.insert(
-                "client_url".to_owned(),
-                text(
-                    "client_url",
-                    &self.client_url,
-                    r#"{{ template "pagerduty.default.clientURL" . }}"#,
-                )
-                .into(),
-            );
-            event.insert("payload".to_owned(), self.payload(context));
-            for (name, list) in [("links", &self.links), ("images", &self.images)] {
-                let made = items(context, name, list);
-                if !made.is_empty() {
-                    event.insert(name.to_owned(), made.into());
-                }
+        let text = |name: &str, own: &Option<String>, default: &str| {
+            context.text(name, own.as_deref().unwrap_or(default))
+        };
+        event.insert(
+            "client".to_owned(),
+            text(
+                "client",
+                &self.client,
+                r#"{{ template "pagerduty.default.client" . }}"#,
+            )
+            .into(),
+        );
+        event.insert(
+            "client_url".to_owned(),
+            text(
+                "client_url",
+                &self.client_url,
+                r#"{{ template "pagerduty.default.clientURL" . }}"#,
+            )
+            .into(),
+        );
+        event.insert("payload".to_owned(), self.payload(context));
+        for (name, list) in [("links", &self.links), ("images", &self.images)] {
+            let made = items(context, name, list);
+            if !made.is_empty() {
+                event.insert(name.to_owned(), made.into());
             }
         }
         let url = self.url.clone().unwrap_or_else(|| URL.to_owned());
-        let request = post_json(context, &url, &Value::Object(event), self.http_config.as_ref())?;
+        let mut request = post_json(context, &url, &Value::Object(event), self.http_config.as_ref())?;
+        request.timeout = http::timeout_of(self.timeout.as_deref());
         Ok(Outgoing::Http(vec![request]))
     }
 

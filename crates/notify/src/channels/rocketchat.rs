@@ -3,6 +3,7 @@
 use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
 use super::slack::SlackField;
+use super::texts_of;
 use crate::config::{Global, Secret};
 use crate::message::Context;
 use serde::Deserialize;
@@ -101,6 +102,10 @@ impl RocketchatConfig {
                 .collect();
             attachment.insert("fields".to_owned(), fields.into());
         }
+        if !self.actions.is_empty() {
+            let actions: Vec<Value> = self.actions.iter().map(|a| context.json("actions", a)).collect();
+            attachment.insert("actions".to_owned(), actions.into());
+        }
         let mut body = Map::new();
         for (name, own) in [
             ("channel", &self.channel),
@@ -134,6 +139,11 @@ impl RocketchatConfig {
             &self.title_link,
             &self.text,
         ];
-        optional.into_iter().flatten().map(String::as_str).collect()
+        let mut all: Vec<&str> = optional.into_iter().flatten().map(String::as_str).collect();
+        for field in &self.fields {
+            all.extend([field.title.as_str(), field.value.as_str()]);
+        }
+        self.actions.iter().for_each(|action| texts_of(action, &mut all));
+        all
     }
 }

@@ -122,6 +122,7 @@ impl SlackConfig {
                 return Err("an action needs a type and a text".to_owned());
             }
         }
+        http::check_timeout(self.timeout.as_deref())?;
         self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
@@ -171,6 +172,7 @@ impl SlackConfig {
                 .push(("authorization".to_owned(), format!("Bearer {token}")));
         }
         request.judge = Judge::Slack;
+        request.timeout = http::timeout_of(self.timeout.as_deref());
         Ok(request)
     }
 
@@ -333,17 +335,20 @@ impl SlackConfig {
                 let mut action = Map::new();
                 action.insert("type".to_owned(), context.text("actions.type", &a.kind).into());
                 action.insert("text".to_owned(), context.text("actions.text", &a.text).into());
+                // A button that leads somewhere has no more to say; the others are for Slack's interactive messages.
+                let is_link = a.url.as_ref().is_some_and(|url| !url.is_empty());
+                let of_message = |text: &Option<String>| text.clone().filter(|_| !is_link);
                 for (name, value) in [
                     ("url", &a.url),
                     ("style", &a.style),
-                    ("name", &a.name),
-                    ("value", &a.value),
+                    ("name", &of_message(&a.name)),
+                    ("value", &of_message(&a.value)),
                 ] {
                     if let Some(value) = value {
                         action.insert(name.to_owned(), context.text(name, value).into());
                     }
                 }
-                if let Some(c) = &a.confirm {
+                if let Some(c) = a.confirm.as_ref().filter(|_| !is_link) {
                     let text =
                         |t: &Option<String>| context.text("actions.confirm", t.as_deref().unwrap_or(""));
                     action.insert(

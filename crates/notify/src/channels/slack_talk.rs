@@ -133,7 +133,11 @@ impl Transport {
         };
         let upload = HttpRequest {
             url: upload_url,
-            // The address itself is the permission: the token has no place there.
+            // The address itself is the permission: no token has a place there.
+            config: super::http::HttpConfig {
+                oauth2: None,
+                ..album.call.config.clone()
+            },
             headers: vec![("content-type".to_owned(), "image/png".to_owned())],
             body: picture.png.clone(),
             judge: Judge::Status,

@@ -76,7 +76,8 @@ impl TelegramConfig {
             .message
             .as_deref()
             .unwrap_or(r#"{{ template "telegram.default.message" . }}"#);
-        let is_html = self.parse_mode.as_deref() == Some("HTML");
+        let mode = self.parse_mode.as_deref().unwrap_or("HTML");
+        let is_html = mode == "HTML";
         let text = if is_html {
             context.html("message", template)
         } else {
@@ -91,9 +92,7 @@ impl TelegramConfig {
             body.insert("disable_notification".to_owned(), true.into());
         }
         // A text whose template failed is no valid markup.
-        if let Some(mode) = self.parse_mode.as_deref().filter(|m| !m.is_empty())
-            && context.failures().is_empty()
-        {
+        if !mode.is_empty() && context.failures().is_empty() {
             body.insert("parse_mode".to_owned(), mode.into());
         }
         if let Some(thread) = self.message_thread_id.filter(|t| *t != 0) {

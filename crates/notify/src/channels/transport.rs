@@ -3,12 +3,13 @@
 //! Never panics on what a receiver answers: bodies are read up to a bound, times are bounded, and every failure becomes a
 //! [`Sent::Later`] or [`Sent::Refused`] with words an operator can use. Secrets never stand in those words.
 
-use super::client::{self, Pems};
 use super::http::{HttpConfig, TlsConfig};
 use super::outgoing::{Attempt, Call, HttpRequest, LineTarget, Mail, Outgoing, PICTURE_ID, Sent};
 use crate::message::{Context, Notification, Templates};
+use lapwing_http::Reach;
+use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
+use lettre::message::{Attachment, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Identity, Tls, TlsParameters, TlsVersion};
 use lettre::transport::smtp::extension::ClientId;
@@ -27,9 +28,9 @@ const RETRY_AFTER_S_MAX: i64 = 3_600;
 const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Cheap to clone; keeps connections between pages.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Transport {
-    clients: Arc<Mutex<HashMap<String, reqwest::Client>>>,
+    ways: Arc<Mutex<HashMap<u128, Arc<Reach>>>>,
 }
 
 impl Transport {
@@ -103,31 +104,54 @@ impl Transport {
 
     /// The answer's body where it was a yes.
     pub(super) async fn exchange(&self, request: HttpRequest) -> Result<(Sent, String), Sent> {
-        let client = self
-            .client(&request.config)
-            .map_err(|reason| Sent::Refused { reason })?;
-        let method = reqwest::Method::from_bytes(request.method.as_bytes()).unwrap_or(reqwest::Method::POST);
-        let mut builder = client
-            .request(method, &request.url)
-            .timeout(request.timeout)
-            .body(request.body);
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
+        let way = self.way(&request.config)?;
+        match self.ask(&way, &request).await {
+            // The token may have been withdrawn: with a new one the page is asked for once more.
+            Err((401, _)) if way.forget_token() => self.ask(&way, &request).await.map_err(|(_, sent)| sent),
+            answer => answer.map_err(|(_, sent)| sent),
         }
-        let later = |error: reqwest::Error| {
-            let refused = error.is_builder();
-            // The address may hold a secret (Slack's does).
-            let reason = words(&error.without_url());
-            if refused {
-                Sent::Refused { reason }
-            } else {
+    }
+
+    /// With a no goes its status; 0 where there was no answer.
+    async fn ask(&self, way: &Reach, request: &HttpRequest) -> Result<(Sent, String), (u16, Sent)> {
+        let later = |reason: String| {
+            let retry_after_ms = None;
+            (
+                0,
                 Sent::Later {
                     reason,
-                    retry_after_ms: None,
-                }
+                    retry_after_ms,
+                },
+            )
+        };
+        let token = tokio::time::timeout(request.timeout, way.token(request.at_ms)).await;
+        let token = token.map_err(|_| later(format!("no OAuth2 token after {:?}", request.timeout)))?;
+        let token = token.map_err(|e| later(words(&e)))?;
+        let method = reqwest::Method::from_bytes(request.method.as_bytes()).unwrap_or(reqwest::Method::POST);
+        let mut builder = way
+            .client()
+            .request(method, &request.url)
+            .timeout(request.timeout)
+            .body(request.body.clone());
+        for (name, value) in &request.headers {
+            if token.is_none() || !name.eq_ignore_ascii_case("authorization") {
+                builder = builder.header(name, value);
+            }
+        }
+        if let Some(token) = token {
+            builder = builder.header("authorization", token);
+        }
+        let failed = |error: reqwest::Error| {
+            let is_refused = error.is_builder();
+            // The address may hold a secret (Slack's does).
+            let reason = words(&error.without_url());
+            if is_refused {
+                (0, Sent::Refused { reason })
+            } else {
+                later(reason)
             }
         };
-        let mut response = builder.send().await.map_err(later)?;
+        let mut response = builder.send().await.map_err(failed)?;
         let status = response.status().as_u16();
         let retry_after_ms = response
             .headers()
@@ -147,36 +171,58 @@ impl Transport {
         let body = String::from_utf8_lossy(&body).into_owned();
         match request.judge.judge(status, retry_after_ms, &body) {
             sent @ Sent::Delivered { .. } => Ok((sent, body)),
-            sent => Err(sent),
+            sent => Err((status, sent)),
         }
     }
 
-    fn client(&self, config: &HttpConfig) -> Result<reqwest::Client, String> {
-        let pems = Pems::read(config.tls_config.as_ref())?;
-        let key = format!(
-            "{:?}{:?}{:?}{:?}{:?}{:x}",
-            config.proxy_url,
-            config.no_proxy,
-            config.proxy_from_environment,
-            config.tls_config,
-            config.follow_redirects,
-            pems.print()
-        );
-        let mut clients = self
-            .clients
+    /// The same one for the same words and the same state of the files that they name.
+    fn way(&self, config: &HttpConfig) -> Result<Arc<Reach>, Sent> {
+        let later = |e: lapwing_http::HttpConfigError| Sent::Later {
+            reason: words(&e),
+            retry_after_ms: None,
+        };
+        let mut wanted = config.reach();
+        wanted.tls_config = wanted.tls_config.read().map_err(later)?;
+        if let Some(oauth2) = &mut wanted.oauth2 {
+            oauth2.tls_config = oauth2.tls_config.read().map_err(later)?;
+        }
+        let print = print_of(&wanted);
+        let mut ways = self
+            .ways
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
-            return Ok(client.clone());
+        if let Some(way) = ways.get(&print) {
+            return Ok(way.clone());
         }
-        let client = client::build(config, &pems)?;
-        clients.insert(key, client.clone());
-        Ok(client)
+        let way = Reach::new(&wanted, None).map_err(|e| Sent::Refused { reason: words(&e) })?;
+        let way = Arc::new(way);
+        ways.insert(print, way.clone());
+        Ok(way)
     }
 }
 
+/// Names a configuration without holding its secrets.
+fn print_of(config: &lapwing_http::HttpConfig) -> u128 {
+    let secret = |s: &lapwing_http::Secret| s.reveal().unwrap_or_default();
+    let mut text = format!("{config:?}");
+    let oauth2 = config.oauth2.as_ref();
+    let keys = [Some(&config.tls_config), oauth2.map(|o| &o.tls_config)];
+    let keys = keys.into_iter().flatten().filter_map(|tls| tls.key.as_ref());
+    let headers = [
+        Some(&config.proxy_connect_header),
+        oauth2.map(|o| &o.proxy_connect_header),
+    ];
+    let headers = headers.into_iter().flatten().flat_map(|h| h.values().flatten());
+    let client = oauth2.and_then(|o| o.client_secret.as_ref());
+    for one in keys.chain(headers).chain(client) {
+        text.push('\n');
+        text.push_str(&secret(one));
+    }
+    xxhash_rust::xxh3::xxh3_128(text.as_bytes())
+}
+
 /// An error and its causes in one line.
-pub(super) fn words(error: &dyn std::error::Error) -> String {
+pub(crate) fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -187,30 +233,45 @@ pub(super) fn words(error: &dyn std::error::Error) -> String {
     text
 }
 
-async fn send_mail(mail: Mail) -> Result<Sent, Sent> {
-    let refused = |reason: String| Sent::Refused { reason };
-    let mailbox = |text: &str| -> Result<Mailbox, Sent> {
-        text.parse::<Mailbox>().map_err(|e| Sent::Refused {
-            reason: format!("address {text:?}: {e}"),
-        })
+/// The mail in its envelope; where it says so, readers are shown other addresses than those that carry it.
+fn compose(mail: &mut Mail) -> Result<Message, String> {
+    let mailbox = |text: &str| {
+        let parsed = text.parse::<Mailbox>();
+        parsed.map_err(|e| format!("address {text:?}: {e}"))
     };
-    let mut builder = Message::builder().from(mailbox(&mail.from)?);
-    for to in &mail.to {
-        builder = builder.to(mailbox(to)?);
-    }
+    let from = mailbox(&mail.from)?;
+    let readers: Vec<Mailbox> = mail.to.iter().map(|to| mailbox(to)).collect::<Result<_, _>>()?;
+    let addresses = readers.iter().map(|reader| reader.email.clone()).collect();
+    let envelope = Envelope::new(Some(from.email.clone()), addresses).map_err(|e| words(&e))?;
+    let shown_from = mail.shown_from.as_deref().map(mailbox).transpose()?;
+    let mut builder = Message::builder()
+        .envelope(envelope)
+        .from(shown_from.unwrap_or(from));
+    builder = match mail.shown_to.take() {
+        Some(shown) => builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("To"), shown)),
+        None => readers.into_iter().fold(builder, MessageBuilder::to),
+    };
     for (name, value) in &mail.headers {
-        let header =
-            HeaderName::new_from_ascii(name.clone()).map_err(|e| refused(format!("header {name:?}: {e}")))?;
+        let header = HeaderName::new_from_ascii(name.clone()).map_err(|e| format!("header {name:?}: {e}"))?;
         builder = builder.raw_header(HeaderValue::new(header, value.clone()));
     }
-    let parts = match &mail.picture {
-        None => MultiPart::alternative_plain_html(mail.text, mail.html),
-        Some(picture) => with_picture(mail.text, mail.html, &picture.png).map_err(refused)?,
+    let (text, html) = (std::mem::take(&mut mail.text), std::mem::take(&mut mail.html));
+    let made = match &mail.picture {
+        _ if html.is_empty() => builder.singlepart(SinglePart::plain(text)),
+        None => builder.multipart(MultiPart::alternative_plain_html(text, html)),
+        Some(picture) => builder.multipart(with_picture(text, html, &picture.png)?),
     };
-    let message = builder
-        .multipart(parts)
-        .map_err(|e| refused(format!("composing the mail: {e}")))?;
-    let parameters = mail_tls(&mail.host, &mail.tls).map_err(refused)?;
+    made.map_err(|e| format!("composing the mail: {e}"))
+}
+
+async fn send_mail(mut mail: Mail) -> Result<Sent, Sent> {
+    let refused = |reason: String| Sent::Refused { reason };
+    let message = compose(&mut mail).map_err(refused)?;
+    let tls = mail.tls.read().map_err(|e| Sent::Later {
+        reason: words(&e),
+        retry_after_ms: None,
+    })?;
+    let parameters = mail_tls(&mail.host, &tls).map_err(refused)?;
     let tls = match (mail.implicit_tls, mail.require_tls) {
         (true, _) => Tls::Wrapper(parameters),
         (_, true) => Tls::Required(parameters),
@@ -239,17 +300,17 @@ async fn send_mail(mail: Mail) -> Result<Sent, Sent> {
 }
 
 fn mail_tls(host: &str, tls: &TlsConfig) -> Result<TlsParameters, String> {
-    let pems = Pems::read(Some(tls))?;
     let name = tls.server_name.clone().filter(|name| !name.is_empty());
     let mut builder = TlsParameters::builder(name.unwrap_or_else(|| host.to_owned()))
         .dangerous_accept_invalid_certs(tls.insecure_skip_verify);
-    if tls.min_version.as_deref() == Some("TLS13") {
+    if tls.min_version == Some(lapwing_http::TlsVersion::TLS13) {
         builder = builder.set_min_tls_version(TlsVersion::Tlsv13);
     }
-    if let Some(pem) = &pems.authority {
+    if let Some(pem) = &tls.ca {
         builder = builder.add_root_certificate(Certificate::from_pem(pem.as_bytes()).map_err(|e| words(&e))?);
     }
-    if let (Some(certificate), Some(key)) = (&pems.certificate, &pems.key) {
+    let key = tls.key.as_ref().and_then(|key| key.reveal().ok());
+    if let (Some(certificate), Some(key)) = (&tls.cert, &key) {
         let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes()).map_err(|e| words(&e))?;
         builder = builder.identify_with(identity);
     }

@@ -2,13 +2,13 @@
 
 use super::http::{self, HttpConfig, post_json};
 use super::outgoing::{BuildError, Outgoing};
-use super::yes;
+use super::{texts_of, yes};
 use crate::config::{Global, Secret};
 use crate::message::Context;
-use lapwing_types::{Labels, parse_go_duration_ms};
+use lapwing_types::Labels;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +22,8 @@ pub struct WebhookConfig {
     #[serde(default)]
     pub max_alerts: usize,
     pub timeout: Option<String>,
+    /// What is sent instead of Alertmanager's shape: texts in it are templates.
+    pub payload: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -35,7 +37,9 @@ pub(super) struct Payload<'a> {
     common_annotations: BTreeMap<String, String>,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
-    version: &'a str,
+    #[serde(rename = "notification_reason")]
+    notification_reason: &'a str,
+    pub(super) version: &'a str,
     group_key: &'a str,
     truncated_alerts: usize,
 }
@@ -85,6 +89,7 @@ pub(super) fn payload<'a>(context: &'a Context<'_>, max_alerts: usize) -> Payloa
         common_labels: n.common_labels(),
         common_annotations: n.common_annotations(),
         external_url: &n.external_url,
+        notification_reason: n.notification_reason(),
         version: "4",
         group_key: &n.group_key,
         truncated_alerts: n.alerts.len() - shown,
@@ -113,9 +118,7 @@ impl WebhookConfig {
         if let Some(url) = &self.url {
             check_url(url.expose())?;
         }
-        if let Some(timeout) = &self.timeout {
-            parse_go_duration_ms(timeout).map_err(|e| e.to_string())?;
-        }
+        http::check_timeout(self.timeout.as_deref())?;
         self.http_config = http::settled(self.http_config.take(), global)?;
         Ok(())
     }
@@ -123,23 +126,23 @@ impl WebhookConfig {
     pub(crate) fn build(&self, context: &Context<'_>) -> Result<Outgoing, BuildError> {
         let url = context.secret(self.url.as_ref(), self.url_file.as_deref())?;
         let url = context.exact("url", &url, &url);
-        let body = payload(context, self.max_alerts);
-        let mut request = post_json(context, &url, &body, self.http_config.as_ref())?;
+        let http_config = self.http_config.as_ref();
+        let mut request = match &self.payload {
+            None => post_json(context, &url, &payload(context, self.max_alerts), http_config)?,
+            Some(own) => post_json(context, &url, &context.typed("payload", own), http_config)?,
+        };
         // Not in Alertmanager's shape, but harmless there: a receiver can tell a retry from a new page.
         let id = context.notification.id.clone();
         request.headers.push(("webhook-id".to_owned(), id));
-        if let Some(ms) = self
-            .timeout
-            .as_deref()
-            .and_then(|t| parse_go_duration_ms(t).ok())
-            .filter(|ms| *ms > 0)
-        {
-            request.timeout = Duration::from_millis(ms.unsigned_abs());
-        }
+        request.timeout = http::timeout_of(self.timeout.as_deref());
         Ok(Outgoing::Http(vec![request]))
     }
 
     pub(crate) fn templates(&self) -> Vec<&str> {
-        Vec::new()
+        let mut all = Vec::new();
+        if let Some(payload) = &self.payload {
+            texts_of(payload, &mut all);
+        }
+        all
     }
 }

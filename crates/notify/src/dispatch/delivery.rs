@@ -31,6 +31,8 @@ pub(super) const FAILED_ALERT: &str = "LapwingNotificationFailed";
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Why {
     Firing,
+    /// More fires than what it was told already.
+    Added,
     Resolved,
     Repeat,
     Escalation,

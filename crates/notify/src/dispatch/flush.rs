@@ -84,7 +84,8 @@ impl Dispatcher {
                     let why = match reason {
                         DecisionReason::Resolved => Why::Resolved,
                         DecisionReason::RepeatDue => Why::Repeat,
-                        _ => Why::Firing,
+                        _ if lane.firing.is_empty() => Why::Firing,
+                        _ => Why::Added,
                     };
                     let firing = weighed.firing.iter().zip(&weighed.firing_prints);
                     let (new, news): (Vec<&Alert>, _) =

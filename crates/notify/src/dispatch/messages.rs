@@ -39,7 +39,7 @@ impl Dispatcher {
         if wanted.is_disjoint(&message.firing) {
             return None;
         }
-        let reminds = !matches!(delivery.why, Why::Firing | Why::Resolved);
+        let reminds = !matches!(delivery.why, Why::Firing | Why::Added | Why::Resolved);
         Some(Continued {
             posted: message.posted.clone(),
             has_news: !firing.is_subset(&message.firing) || (reminds && !firing.is_empty()),

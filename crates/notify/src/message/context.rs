@@ -58,6 +58,29 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Renders every text and key in a value, however deep. A text that became a number, a truth value, a list or a map is one
+    /// in what is sent, as in Alertmanager: `"{{ len .Alerts }}"` is a number.
+    pub fn typed(&self, field: &str, value: &serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::String(template) => {
+                let text = self.text(field, template);
+                match serde_saphyr::from_str::<Value>(&text) {
+                    Ok(Value::String(_)) | Err(_) => text.into(),
+                    Ok(made) => made,
+                }
+            }
+            Value::Array(items) => items.iter().map(|item| self.typed(field, item)).collect(),
+            Value::Object(map) => {
+                let made = map
+                    .iter()
+                    .map(|(key, inner)| (self.text(field, key), self.typed(key, inner)));
+                Value::Object(made.collect())
+            }
+            other => other.clone(),
+        }
+    }
+
     pub fn html(&self, field: &str, template: &str) -> String {
         self.render(field, template, Escape::Html)
     }

@@ -19,7 +19,7 @@ pub struct Notification {
     pub group_key: String,
     pub group_labels: Labels,
     pub alerts: Vec<Alert>,
-    /// Why now: `firing`, `resolved`, `repeat`, `escalation`, `storm`, `flapping`.
+    /// Why now: `firing`, `added`, `resolved`, `repeat`, `escalation`, `storm`, `fallback`.
     pub reason: String,
     pub now_ms: i64,
     pub external_url: String,
@@ -34,6 +34,18 @@ impl Notification {
 
     pub fn status(&self) -> &'static str {
         if self.is_firing() { "firing" } else { "resolved" }
+    }
+
+    /// Why now, in Alertmanager's words where it has one.
+    pub(crate) fn notification_reason(&self) -> &str {
+        match self.reason.as_str() {
+            "firing" => "first notification",
+            "added" => "new alerts added",
+            "resolved" if self.is_firing() => "some alerts resolved",
+            "resolved" => "all alerts resolved",
+            "repeat" => "repeat interval elapsed",
+            own => own,
+        }
     }
 
     /// The worst of what fires, or of everything once it is over.
@@ -83,7 +95,7 @@ impl Notification {
             ("CommonAnnotations", Value::kv(self.common_annotations())),
             ("ExternalURL", self.external_url.as_str().into()),
             ("GroupKey", self.group_key.as_str().into()),
-            ("NotificationReason", self.reason.as_str().into()),
+            ("NotificationReason", self.notification_reason().into()),
             ("Severity", self.severity().as_str().into()),
         ])
     }

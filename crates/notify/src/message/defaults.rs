@@ -86,9 +86,12 @@ Source: {{ . }}{{ end }}
 {{- define "rocketchat.default.title" }}{{ template "__subject" . }}{{ end }}
 {{- define "rocketchat.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}
 {{- define "rocketchat.default.text" }}{{ template "__lapwing_lines" . }}{{ end }}
-{{- define "mattermost.default.text" }}#### {{ template "__subject" . }}
-
-{{ template "__lapwing_lines" . }}{{ end }}
+{{- define "mattermost.default.username" }}{{ template "__alertmanager" . }}{{ end }}
+{{- define "mattermost.default.color" }}{{ if eq .Status "firing" }}#d33f3f{{ else }}#3a9d5d{{ end }}{{ end }}
+{{- define "mattermost.default.title" }}{{ template "__subject" . }}{{ end }}
+{{- define "mattermost.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}
+{{- define "mattermost.default.fallback" }}{{ template "__subject" . }}{{ end }}
+{{- define "mattermost.default.text" }}{{ template "__lapwing_lines" . }}{{ end }}
 {{- define "discord.default.title" }}{{ template "__subject" . }}{{ end }}
 {{- define "discord.default.content" }}{{ end }}
 {{- define "discord.default.message" }}{{ template "__lapwing_lines" . }}{{ end }}

@@ -181,11 +181,31 @@ fn every_channel_says_what_its_golden_file_says() {
     );
     check(
         "rocketchat",
-        "rocketchat_configs: [{token: t, token_id: i, channel: '#ops'}]",
+        "rocketchat_configs: [{token: t, token_id: i, channel: '#ops', actions: [{type: button, text: '{{ .Status }}', msg: m}]}]",
     );
     check(
         "mattermost",
         "mattermost_configs: [{webhook_url: 'http://x/', channel: ops, attachments: [{title: '{{ .Status }}', short: true}]}]",
+    );
+    check(
+        "mattermost_alone",
+        "mattermost_configs: [{webhook_url: 'http://x/', type: custom, title: '{{ .Status }}', fields: [{title: a, value: '{{ .Status }}'}], props: {card: '{{ .Status }}'}, priority: {priority: Important, requested_ack: true, persistent_notifications: true}}]",
+    );
+    check(
+        "opsgenie_updates",
+        "opsgenie_configs: [{api_key: k, message: m, description: '{{ .Status }}', update_alerts: true}]",
+    );
+    check(
+        "telegram_plain",
+        "telegram_configs: [{bot_token: t, chat_id: -42, message: '<b>{{ .CommonAnnotations.none }}{{ (index .Alerts 0).Annotations.summary }}</b>'}]",
+    );
+    check(
+        "webhook_payload",
+        r#"webhook_configs: [{url: 'http://x/', payload: {'{{ .Status }}': ['{{ len .Alerts }}', 3, 'x: {{ .Status }}'], labels: '{{ .CommonLabels | toJson }}', word: '{{ .NotificationReason }}'}}]"#,
+    );
+    check(
+        "email_headers",
+        "email_configs: [{to: a@example.org, from: l@example.org, smarthost: 'mail:25', html: '', text: '{{ .Status }}', headers: {From: 'Ops <o@example.org>', To: 'undisclosed-recipients:;', Message-ID: '<x@y>'}, threading: {enabled: false}}]",
     );
     check(
         "incidentio",
@@ -465,6 +485,46 @@ async fn mail_server(refuse: &'static str) -> (u16, tokio::task::JoinHandle<Stri
         }
     });
     (port, heard)
+}
+
+/// Three answers of a token's server and two of a receiver: the second token is for the page that the first did not carry.
+#[tokio::test]
+async fn a_page_carries_a_token_and_asks_for_a_new_one_when_that_is_withdrawn() {
+    fn token(word: &str) -> &'static str {
+        let body = format!(r#"{{"access_token":"{word}","token_type":"Bearer","expires_in":3600}}"#);
+        let length = body.len();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").leak()
+    }
+    let no = "HTTP/1.1 401 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let yes = "HTTP/1.1 204 Yes\r\nconnection: close\r\n\r\n";
+    // One that wants the secret in the body says no to the header first.
+    let (tokens, asked) = server(vec![no, token("one"), no, token("two")]).await;
+    let (url, heard) = server(vec![yes, no, yes]).await;
+    let channel = format!(
+        "webhook_configs: [{{url: '{url}', http_config: {{oauth2: {{client_id: 'a b', client_secret: 's&', token_url: '{tokens}', scopes: [x, y], endpoint_params: {{audience: z}}}}}}}}]"
+    );
+    let (notification, templates) = notification(&channel, true);
+    let transport = Transport::new();
+    for _ in 0..2 {
+        let sent = transport.send(&notification, &templates).await.sent;
+        assert!(matches!(sent, Sent::Delivered { .. }), "{sent:?}");
+    }
+    let tokens: Vec<String> = heard
+        .await
+        .unwrap()
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter_map(|line| line.strip_prefix("authorization: ").map(str::to_owned))
+        .collect();
+    assert_eq!(tokens, ["Bearer one", "Bearer one", "Bearer two"]);
+    let asked = asked.await.unwrap();
+    assert!(asked[0].contains("authorization: Basic YStiOnMlMjY="), "a+b:s%26");
+    let form = "grant_type=client_credentials&client_id=a+b&client_secret=s%26&scope=x+y&audience=z";
+    assert!(
+        asked[1].ends_with(form) && !asked[1].contains("authorization"),
+        "{}",
+        asked[1]
+    );
 }
 
 #[tokio::test]

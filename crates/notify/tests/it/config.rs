@@ -194,14 +194,16 @@ fn what_alertmanager_refuses_is_refused() {
         &client("basic_auth: {username: a}, authorization: {credentials: b}"),
         "at most one of",
     );
-    check("", &client("no_proxy: a"), "needs a proxy_url");
+    check("", &client("no_proxy: a"), "no effect without proxy_url");
     check(
         "",
-        &client("tls_config: {server_name: a}"),
-        "server_name is not supported",
+        &client("tls_config: {cert_file: a}"),
+        "needs both cert and key",
     );
-    check("", &client("tls_config: {cert_file: a}"), "needs its key");
-    check("", &client("tls_config: {min_version: 1.2}"), "no version");
+    check("", &client("tls_config: {min_version: '1.2'}"), "unknown variant");
+    check("", &client("oauth2: {client_id: a}"), "client_id and token_url");
+    let both = "oauth2: {client_id: a, token_url: 'http://t/'}, bearer_token: b";
+    check("", &client(both), "at most one of");
     let fine =
         "route: {receiver: r}\nreceivers: [{name: r, webhook_configs: [{url: '{{ .ExternalURL }}'}]}]\n";
     assert!(load_notify_config(fine, &[], "").is_ok());

@@ -5,7 +5,7 @@ use crate::config::diagnostic::Diagnostics;
 use crate::config::reader::MapReader;
 use lapwing_collect::discovery::{StaticConfig, TargetGroup};
 use lapwing_collect::relabel::{RelabelConfig, RelabelRules};
-use lapwing_notify::channels::http::{Authorization, BasicAuth, HeaderValues, HttpConfig, TlsConfig};
+use lapwing_notify::channels::http::{Authorization, BasicAuth, HeaderValues, HttpConfig, OAuth2, TlsConfig};
 use lapwing_notify::config::Secret;
 use lapwing_notify::forward::{ForwardTarget, Rewrite};
 use lapwing_types::Labels;
@@ -35,9 +35,11 @@ struct RawAlertmanagers {
     authorization: Option<Authorization>,
     bearer_token: Option<Secret>,
     bearer_token_file: Option<String>,
+    oauth2: Option<OAuth2>,
     proxy_url: Option<String>,
     no_proxy: Option<String>,
     proxy_from_environment: Option<bool>,
+    proxy_connect_header: BTreeMap<String, Vec<lapwing_collect::http::Secret>>,
     tls_config: Option<TlsConfig>,
     follow_redirects: Option<bool>,
     enable_http2: Option<bool>,
@@ -105,9 +107,11 @@ fn of_group(one: RawAlertmanagers, for_all: &[RelabelConfig]) -> Result<Vec<Forw
         authorization: one.authorization,
         bearer_token: one.bearer_token,
         bearer_token_file: one.bearer_token_file,
+        oauth2: one.oauth2,
         proxy_url: one.proxy_url,
         no_proxy: one.no_proxy,
         proxy_from_environment: one.proxy_from_environment,
+        proxy_connect_header: one.proxy_connect_header,
         tls_config: one.tls_config,
         follow_redirects: one.follow_redirects,
         enable_http2: one.enable_http2,

@@ -41,9 +41,7 @@ const TEXTS: [&str; 11] = [
 ];
 
 /// Numbers, truth values, and what goes out as it was typed. All else is text, whatever it looks like: a tier 2, a title 5.
-const AS_TYPED: [&str; 33] = [
-    "actions",
-    "attachments",
+const AS_TYPED: [&str; 36] = [
     "changes",
     "chat_id",
     "continue",
@@ -61,8 +59,13 @@ const AS_TYPED: [&str; 33] = [
     "max_alerts",
     "message_thread_id",
     "monospace",
+    "msg_in_chat_window",
+    "is_webview",
+    "payload",
+    "persistent_notifications",
     "proxy_from_environment",
     "repeat",
+    "requested_ack",
     "require_tls",
     "send_resolved",
     "short",
@@ -374,11 +377,15 @@ const SECRET_ENDINGS: [&str; 8] = [
     "slack_app_token",
 ];
 
+/// Below these no text is shown.
+const SECRET_PARTS: [&str; 3] = ["endpoint_params", "proxy_connect_header", "secrets"];
+
 fn redact(value: &mut Json) {
     match value {
         Json::Object(map) => {
             for (key, inner) in map.iter_mut() {
                 match inner {
+                    inner if SECRET_PARTS.contains(&key.as_str()) => hide_all(inner),
                     Json::String(text) if SECRET_ENDINGS.iter().any(|e| key.ends_with(e)) => {
                         *text = hidden(key, text);
                     }
@@ -387,6 +394,15 @@ fn redact(value: &mut Json) {
             }
         }
         Json::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+fn hide_all(value: &mut Json) {
+    match value {
+        Json::String(text) => "<secret>".clone_into(text),
+        Json::Object(map) => map.values_mut().for_each(hide_all),
+        Json::Array(items) => items.iter_mut().for_each(hide_all),
         _ => {}
     }
 }
@@ -415,6 +431,17 @@ mod tests {
         assert_eq!(slack["channel"], "#c");
         assert_eq!(slack["app_token"], "<secret>");
         assert_eq!(slack["token_id"], "<secret>");
+        let mut value = serde_json::json!({ "http_config": {
+            "http_headers": { "X-Key": { "values": ["shown"], "secrets": ["hush"] } },
+            "oauth2": { "client_id": "me", "client_secret": "hush", "endpoint_params": { "assertion": "hush" } },
+            "proxy_connect_header": { "Proxy-Authorization": ["hush"] },
+        } });
+        redact(&mut value);
+        let text = value.to_string();
+        assert!(
+            !text.contains("hush") && text.contains("shown") && text.contains("me"),
+            "{text}"
+        );
     }
 
     #[test]

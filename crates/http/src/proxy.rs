@@ -1,88 +1,94 @@
-//! Clients that speak as an `http_config` says: proxies and who is reached without one, authorities, own certificates.
-//!
-//! No proxy is used that the configuration does not ask for: what the environment of the process says counts only with
-//! `proxy_from_environment`.
+//! Through what proxy a request goes. None is used that the configuration does not ask for: what the environment of the process
+//! says counts only with `proxy_from_environment`.
 
-use super::http::{HttpConfig, TlsConfig};
-use super::transport::words;
+use super::error::{FetchError, HttpConfigError};
+use super::secret::Secret;
 use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// What stands in the files that a `tls_config` names, as it is now: certificates are exchanged while we run.
-#[derive(Clone, Default)]
-pub(super) struct Pems {
-    pub(super) authority: Option<String>,
-    pub(super) certificate: Option<String>,
-    pub(super) key: Option<String>,
+/// The keys of a configuration that say so; an empty text says nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Proxying<'a> {
+    pub url: Option<&'a str>,
+    pub no_proxy: Option<&'a str>,
+    pub from_environment: bool,
+    pub connect_header: &'a BTreeMap<String, Vec<Secret>>,
 }
 
-impl Pems {
-    pub(super) fn read(tls: Option<&TlsConfig>) -> Result<Pems, String> {
-        let Some(tls) = tls else {
-            return Ok(Pems::default());
+impl Proxying<'_> {
+    /// Keys of which one makes the other void.
+    pub fn check(&self) -> Result<(), HttpConfigError> {
+        let is_given = |text: Option<&str>| text.is_some_and(|t| !t.trim().is_empty());
+        let (url, except) = (is_given(self.url), is_given(self.no_proxy));
+        let both = |one: &'static str| HttpConfigError::Both {
+            one,
+            other: "proxy_from_environment",
         };
-        let text = |typed: Option<&str>, file: Option<&String>| match (typed, file) {
-            (Some(pem), _) => Ok(Some(pem.to_owned())),
-            (None, Some(path)) => {
-                let read = std::fs::read_to_string(path).map_err(|e| format!("reading {path}: {e}"));
-                read.map(Some)
-            }
-            (None, None) => Ok(None),
-        };
-        Ok(Pems {
-            authority: text(tls.ca.as_deref(), tls.ca_file.as_ref())?,
-            certificate: text(tls.cert.as_deref(), tls.cert_file.as_ref())?,
-            key: text(
-                tls.key.as_ref().map(crate::config::Secret::expose),
-                tls.key_file.as_ref(),
-            )?,
-        })
-    }
-
-    /// Names this state of the files without holding it.
-    pub(super) fn print(&self) -> u128 {
-        let all = [&self.authority, &self.certificate, &self.key];
-        let text = all.map(|pem| pem.as_deref().unwrap_or_default()).join("\n");
-        xxhash_rust::xxh3::xxh3_128(text.as_bytes())
-    }
-}
-
-pub(super) fn build(config: &HttpConfig, pems: &Pems) -> Result<reqwest::Client, String> {
-    // Refused when the process has one already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder().user_agent(concat!("Lapwing/", env!("CARGO_PKG_VERSION")));
-    if config.follow_redirects == Some(false) {
-        builder = builder.redirect(reqwest::redirect::Policy::none());
-    }
-    if let Some(proxy) = config.proxy_url.as_ref().filter(|url| !url.is_empty()) {
-        let all = reqwest::Proxy::all(proxy).map_err(|e| words(&e))?;
-        let except = config.no_proxy.clone().filter(|text| !text.trim().is_empty());
-        builder = builder.proxy(match except {
-            None => all,
-            Some(except) => {
-                let proxy = proxy.clone();
-                reqwest::Proxy::custom(move |url| (!goes_direct(&except, url)).then(|| proxy.clone()))
-            }
-        });
-    } else if config.proxy_from_environment != Some(true) {
-        builder = builder.no_proxy();
-    }
-    if let Some(tls) = &config.tls_config {
-        builder = builder.tls_danger_accept_invalid_certs(tls.insecure_skip_verify);
-        if tls.min_version.as_deref() == Some("TLS13") {
-            builder = builder.tls_version_min(reqwest::tls::Version::TLS_1_3);
+        match self.from_environment {
+            true if url => Err(both("proxy_url")),
+            true if except => Err(both("no_proxy")),
+            _ if except && !url => Err(HttpConfigError::NoProxyUrl { key: "no_proxy" }),
+            false if !self.connect_header.is_empty() && !url => Err(HttpConfigError::NoProxyUrl {
+                key: "proxy_connect_header",
+            }),
+            _ => Ok(()),
         }
     }
-    if let Some(pem) = &pems.authority {
-        let authorities = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|e| words(&e))?;
-        builder = builder.tls_certs_merge(authorities);
+
+    pub(super) fn apply(
+        &self,
+        builder: reqwest::ClientBuilder,
+    ) -> Result<reqwest::ClientBuilder, HttpConfigError> {
+        let is_given = |text: &&str| !text.trim().is_empty();
+        let Some(url) = self.url.filter(is_given) else {
+            return Ok(if self.from_environment {
+                builder
+            } else {
+                builder.no_proxy()
+            });
+        };
+        let invalid = |e: reqwest::Error| HttpConfigError::Invalid {
+            what: "proxy_url",
+            source: Box::new(e),
+        };
+        let all = reqwest::Proxy::all(url).map_err(invalid)?;
+        let proxy = match self.no_proxy.filter(is_given) {
+            None => all,
+            Some(except) => {
+                let (except, url) = (except.to_owned(), url.to_owned());
+                reqwest::Proxy::custom(move |target| (!goes_direct(&except, target)).then(|| url.clone()))
+            }
+        };
+        Ok(builder.proxy(proxy.headers(self.headers()?)))
     }
-    if let (Some(certificate), Some(key)) = (&pems.certificate, &pems.key) {
-        let both = format!("{certificate}\n{key}");
-        let identity = reqwest::Identity::from_pem(both.as_bytes()).map_err(|e| words(&e))?;
-        builder = builder.identity(identity);
+
+    /// What the proxy is told on its own.
+    fn headers(&self) -> Result<HeaderMap, HttpConfigError> {
+        let invalid = |e: Box<dyn std::error::Error + Send + Sync>| HttpConfigError::Invalid {
+            what: "proxy_connect_header",
+            source: e,
+        };
+        let mut headers = HeaderMap::new();
+        for (name, values) in self.connect_header {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| invalid(e.into()))?;
+            for value in values {
+                let text = value.reveal().map_err(|e| invalid(e.into()))?;
+                headers.append(name.clone(), sensitive(&text).map_err(|e| invalid(e.into()))?);
+            }
+        }
+        Ok(headers)
     }
-    builder.build().map_err(|e| words(&e))
+}
+
+/// A header that no log shows.
+pub(super) fn sensitive(value: &str) -> Result<HeaderValue, FetchError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| FetchError::Credentials {
+        detail: "they contain characters that no header may hold".to_owned(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// As Go reads a `no_proxy`: `*`, addresses, networks, hosts with those below them (`.host`: those below alone), each with or

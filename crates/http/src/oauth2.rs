@@ -4,13 +4,15 @@ use super::config::OAuth2;
 use super::error::FetchError;
 use super::secret::Secret;
 use serde::Deserialize;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// A token is renewed so long before its end, so that it does not expire on the way.
 const RENEW_BEFORE_MS: i64 = 10_000;
 /// Life of a token whose server does not say; RFC 6749 leaves it to documentation.
 const DEFAULT_LIFE_MS: i64 = 60_000;
 const TOKEN_BYTES_MAX: usize = 1 << 20;
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct TokenSource {
     config: OAuth2,
@@ -48,11 +50,10 @@ impl TokenSource {
         Ok(answer.access_token)
     }
 
-    /// The server refused the token: the next request asks for a new one.
-    pub(super) fn forget(&self) {
-        if let Ok(mut cached) = self.cached.lock() {
-            *cached = None;
-        }
+    /// The server refused the token: the next request asks for a new one. Whether there was one.
+    pub(super) fn forget(&self) -> bool {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.take().is_some()
     }
 
     fn fresh(&self, now_ms: i64) -> Option<String> {
@@ -63,9 +64,13 @@ impl TokenSource {
             .map(|(t, _)| t.clone())
     }
 
-    fn form(&self) -> String {
+    fn form(&self, secret: Option<&str>) -> String {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");
+        if let Some(secret) = secret {
+            form.append_pair("client_id", &self.config.client_id);
+            form.append_pair("client_secret", secret);
+        }
         if !self.config.scopes.is_empty() {
             form.append_pair("scope", &self.config.scopes.join(" "));
         }
@@ -75,6 +80,20 @@ impl TokenSource {
         form.finish()
     }
 
+    async fn post(&self, secret: &str, by_header: bool) -> Result<reqwest::Response, FetchError> {
+        let mut request = self
+            .client
+            .post(&self.config.token_url)
+            .timeout(TOKEN_TIMEOUT)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(self.form((!by_header).then_some(secret)));
+        if by_header {
+            request = request.basic_auth(form_encoded(&self.config.client_id), Some(form_encoded(secret)));
+        }
+        request.send().await.map_err(|e| failed(&FetchError::of(&e)))
+    }
+
+    /// By the header first, as RFC 6749 wants it; from a server that refuses this, by the body.
     async fn ask(&self) -> Result<TokenAnswer, FetchError> {
         let secret = Secret::either(
             self.config.client_secret.as_ref(),
@@ -86,15 +105,10 @@ impl TokenSource {
             })?,
             None => String::new(),
         };
-        let mut response = self
-            .client
-            .post(&self.config.token_url)
-            .basic_auth(&self.config.client_id, Some(secret))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(self.form())
-            .send()
-            .await
-            .map_err(|e| failed(&FetchError::of(&e)))?;
+        let mut response = self.post(&secret, true).await?;
+        if response.status().is_client_error() {
+            response = self.post(&secret, false).await?;
+        }
         if !response.status().is_success() {
             return Err(failed(&FetchError::Status {
                 code: response.status().as_u16(),
@@ -114,6 +128,10 @@ impl TokenSource {
             detail: "the answer holds no access_token".to_owned(),
         })
     }
+}
+
+fn form_encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 fn failed(error: &FetchError) -> FetchError {

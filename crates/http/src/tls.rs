@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The one implementation of the mathematics in the house.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
+pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     PROVIDER
         .get_or_init(|| Arc::new(rustls::crypto::ring::default_provider()))
@@ -29,7 +29,7 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 
 /// The authorities that the system trusts, read once. May be empty, as in a container without certificates: then no
 /// server is trusted unless a `ca` is given.
-pub(crate) fn system_roots() -> Arc<RootCertStore> {
+pub fn system_roots() -> Arc<RootCertStore> {
     static SYSTEM: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     SYSTEM
         .get_or_init(|| {
@@ -91,7 +91,11 @@ pub(super) fn client_config(tls: &TlsConfig, offer_h2: bool) -> Result<ClientCon
     Ok(config)
 }
 
-pub(crate) fn versions(
+pub(super) fn check_versions(tls: &TlsConfig) -> Result<(), HttpConfigError> {
+    versions(tls.min_version, tls.max_version).map(|_| ())
+}
+
+pub fn versions(
     min: Option<TlsVersion>,
     max: Option<TlsVersion>,
 ) -> Result<&'static [&'static rustls::SupportedProtocolVersion], HttpConfigError> {
@@ -114,7 +118,7 @@ fn certificates(pem: &str, what: &'static str) -> Result<Vec<CertificateDer<'sta
     Ok(found)
 }
 
-fn text_or_file(
+pub(super) fn text_or_file(
     text: Option<String>,
     file: Option<&PathBuf>,
     what: &'static str,
@@ -139,18 +143,18 @@ fn invalid(what: &'static str, source: impl Error + Send + Sync + 'static) -> Ht
 
 /// Who is trusted: authorities, and servers whose own certificate stands among them, as a self-signed one does.
 #[derive(Debug)]
-pub(crate) struct Trusted {
+pub struct Trusted {
     authorities: Arc<WebPkiServerVerifier>,
     roots: Arc<RootCertStore>,
     named: Vec<CertificateDer<'static>>,
 }
 
 impl Trusted {
-    pub(crate) fn by_system() -> Result<Self, rustls::Error> {
+    pub fn by_system() -> Result<Self, rustls::Error> {
         Self::with(system_roots(), Vec::new())
     }
 
-    pub(crate) fn only(named: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
+    pub fn only(named: Vec<CertificateDer<'static>>) -> Result<Self, rustls::Error> {
         let mut roots = RootCertStore::empty();
         for certificate in &named {
             roots.add(certificate.clone())?;
@@ -168,11 +172,11 @@ impl Trusted {
     }
 
     /// Whether an authority of this name, as its certificate spells it, is trusted.
-    pub(crate) fn has_authority(&self, subject_der: &[u8]) -> bool {
+    pub fn has_authority(&self, subject_der: &[u8]) -> bool {
         self.roots.roots.iter().any(|root| *root.subject == *subject_der)
     }
 
-    pub(crate) fn verify(
+    pub fn verify(
         &self,
         (leaf, others): (&CertificateDer<'_>, &[CertificateDer<'_>]),
         name: &ServerName<'_>,
@@ -194,7 +198,7 @@ impl Trusted {
 }
 
 /// What is wrong, in words: the library shows some of its reasons as they stand in its source.
-pub(crate) fn in_words(error: &rustls::Error) -> String {
+pub fn in_words(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the certificate is signed by nobody who is trusted".to_owned()
@@ -213,7 +217,7 @@ pub(crate) fn in_words(error: &rustls::Error) -> String {
 
 /// Judges a certificate by whom we trust, maybe for another name, or takes any; either way its owner must have signed the handshake.
 #[derive(Debug)]
-pub(crate) struct OwnJudgement {
+pub struct OwnJudgement {
     signatures: Arc<CryptoProvider>,
     /// Who is trusted, and for which name instead of the URL's; without it any certificate will do.
     asked: Option<(Trusted, Option<ServerName<'static>>)>,
@@ -221,7 +225,7 @@ pub(crate) struct OwnJudgement {
 
 impl OwnJudgement {
     /// For `insecure_skip_verify`, and for whoever judges the chain right after the handshake.
-    pub(crate) fn any_certificate() -> Self {
+    pub fn any_certificate() -> Self {
         OwnJudgement {
             signatures: provider(),
             asked: None,
@@ -292,8 +296,8 @@ mod tests {
 
     #[test]
     fn a_certificate_that_is_named_itself_is_trusted_for_its_name_and_time() {
-        let own = certificates(include_str!("../../tests/data/tls/own.pem"), "ca").unwrap();
-        let other = certificates(include_str!("../../tests/data/tls/ca.pem"), "ca").unwrap();
+        let own = certificates(include_str!("../../collect/tests/data/tls/own.pem"), "ca").unwrap();
+        let other = certificates(include_str!("../../collect/tests/data/tls/ca.pem"), "ca").unwrap();
         let check = |trusted: &[CertificateDer<'static>], name: &str, year: u64, expect: &str| {
             let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));
             let name = ServerName::try_from(name.to_owned()).unwrap();

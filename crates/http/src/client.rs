@@ -1,22 +1,15 @@
 //! One configured way to reach servers: connections are pooled per client, so a job keeps one.
 
-use super::config::{HttpConfig, TlsConfig};
+use super::config::HttpConfig;
 use super::error::{FetchError, HttpConfigError};
-use super::oauth2::TokenSource;
+use super::proxy::sensitive;
+use super::reach::Reach;
 use super::secret::Secret;
-use super::tls;
 use super::unpack::{PIECE_BYTES, Unpack};
 use reqwest::StatusCode;
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderName};
 use std::path::PathBuf;
 use std::time::Duration;
-
-const USER_AGENT: &str = concat!("Lapwing/", env!("CARGO_PKG_VERSION"));
-const REDIRECTS_MAX: usize = 10;
-/// A pooled connection outlives the usual scrape interval of one minute, so that steady scrapes do not reconnect.
-const POOL_IDLE: Duration = Duration::from_secs(300);
-/// Scrapes of one target never overlap; a second connection serves a target under two jobs' parameters.
-const POOL_PER_HOST_MAX: usize = 2;
 
 /// One GET.
 #[derive(Clone, Debug)]
@@ -38,9 +31,8 @@ pub struct Fetched {
 }
 
 pub struct HttpClient {
-    client: reqwest::Client,
+    reach: Reach,
     config: HttpConfig,
-    oauth2: Option<TokenSource>,
 }
 
 impl HttpClient {
@@ -55,21 +47,9 @@ impl HttpClient {
 
     fn build(config: &HttpConfig, socket: Option<PathBuf>) -> Result<Self, HttpConfigError> {
         check_credentials(config)?;
-        let mut builder = base_builder(&config.tls_config, config.proxy_url.as_deref(), config)?;
-        if let Some(path) = socket {
-            builder = builder.unix_socket(path);
-        }
-        let oauth2 = match &config.oauth2 {
-            None => None,
-            Some(oauth2) => {
-                let builder = base_builder(&oauth2.tls_config, oauth2.proxy_url.as_deref(), config)?;
-                Some(TokenSource::new(oauth2.clone(), finish(builder.gzip(true))?))
-            }
-        };
         Ok(HttpClient {
-            client: finish(builder)?,
+            reach: Reach::new(config, socket)?,
             config: config.clone(),
-            oauth2,
         })
     }
 
@@ -108,7 +88,7 @@ impl HttpClient {
         request: &Request<'_>,
         each: &mut (dyn FnMut(&[u8]) -> bool + Send),
     ) -> Result<String, FetchError> {
-        let mut builder = self.client.get(request.url);
+        let mut builder = self.reach.client().get(request.url);
         if request.headers.iter().all(|(name, _)| *name != "accept-encoding") {
             builder = builder.header(ACCEPT_ENCODING, "gzip");
         }
@@ -120,8 +100,8 @@ impl HttpClient {
         let mut response = builder.send().await.map_err(|e| FetchError::of(&e))?;
         let status = response.status();
         if status != StatusCode::OK {
-            if let (401, Some(oauth2)) = (status.as_u16(), &self.oauth2) {
-                oauth2.forget();
+            if status == StatusCode::UNAUTHORIZED {
+                self.reach.forget_token();
             }
             return Err(FetchError::Status {
                 code: status.as_u16(),
@@ -183,9 +163,8 @@ impl HttpClient {
         builder: reqwest::RequestBuilder,
         now_ms: i64,
     ) -> Result<reqwest::RequestBuilder, FetchError> {
-        if let Some(oauth2) = &self.oauth2 {
-            let token = oauth2.token(now_ms).await?;
-            return Ok(builder.header(AUTHORIZATION, sensitive(&format!("Bearer {token}"))?));
+        if let Some(token) = self.reach.token(now_ms).await? {
+            return Ok(builder.header(AUTHORIZATION, token));
         }
         if let Some(basic) = &self.config.basic_auth {
             let username = match &basic.username_file {
@@ -225,14 +204,6 @@ fn reveal(secret: &Secret) -> Result<String, FetchError> {
     })
 }
 
-fn sensitive(value: &str) -> Result<HeaderValue, FetchError> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| FetchError::Credentials {
-        detail: "they contain characters that no header may hold".to_owned(),
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
 fn check_credentials(config: &HttpConfig) -> Result<(), HttpConfigError> {
     let given = [
         config.basic_auth.is_some(),
@@ -243,11 +214,11 @@ fn check_credentials(config: &HttpConfig) -> Result<(), HttpConfigError> {
     if given.iter().filter(|g| **g).count() > 1 {
         return Err(HttpConfigError::SeveralCredentials);
     }
-    if let Some(oauth2) = &config.oauth2
-        && (oauth2.client_id.is_empty() || oauth2.token_url.is_empty())
-    {
-        return Err(HttpConfigError::IncompleteOAuth2);
+    if let Some(oauth2) = &config.oauth2 {
+        oauth2.check()?;
     }
+    config.proxying().check()?;
+    config.tls_config.check()?;
     check_pairs(config)?;
     for name in config.http_headers.keys() {
         check_header(name)?;
@@ -280,25 +251,10 @@ fn check_pairs(config: &HttpConfig) -> Result<(), HttpConfigError> {
             config.bearer_token.is_some() && config.bearer_token_file.is_some(),
             ("bearer_token", "bearer_token_file"),
         ),
-        (
-            config.proxy_url.is_some() && config.proxy_from_environment,
-            ("proxy_url", "proxy_from_environment"),
-        ),
-        (
-            config.no_proxy.is_some() && config.proxy_from_environment,
-            ("no_proxy", "proxy_from_environment"),
-        ),
     ];
-    if let Some((_, (one, other))) = pairs.into_iter().find(|(is_wrong, _)| *is_wrong) {
-        return Err(HttpConfigError::Both { one, other });
-    }
-    let for_proxies = [
-        (config.no_proxy.is_some(), "no_proxy"),
-        (!config.proxy_connect_header.is_empty(), "proxy_connect_header"),
-    ];
-    match for_proxies.into_iter().find(|(is_set, _)| *is_set) {
-        Some((_, key)) if config.proxy_url.is_none() => Err(HttpConfigError::NoProxyUrl { key }),
-        _ => Ok(()),
+    match pairs.into_iter().find(|(is_wrong, _)| *is_wrong) {
+        Some((_, (one, other))) => Err(HttpConfigError::Both { one, other }),
+        None => Ok(()),
     }
 }
 
@@ -317,64 +273,5 @@ fn check_header(name: &str) -> Result<(), HttpConfigError> {
     Err(HttpConfigError::ReservedHeader {
         name: name.to_owned(),
         instead,
-    })
-}
-
-/// What a proxy is told on its own.
-fn proxy_headers(config: &HttpConfig) -> Result<HeaderMap, HttpConfigError> {
-    let invalid = |e: Box<dyn std::error::Error + Send + Sync>| HttpConfigError::Invalid {
-        what: "proxy_connect_header",
-        source: e,
-    };
-    let mut headers = HeaderMap::new();
-    for (name, values) in &config.proxy_connect_header {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| invalid(e.into()))?;
-        for value in values {
-            let text = value.reveal().map_err(|e| invalid(e.into()))?;
-            headers.append(name.clone(), sensitive(&text).map_err(|e| invalid(e.into()))?);
-        }
-    }
-    Ok(headers)
-}
-
-fn base_builder(
-    tls: &TlsConfig,
-    proxy_url: Option<&str>,
-    config: &HttpConfig,
-) -> Result<reqwest::ClientBuilder, HttpConfigError> {
-    let redirects = if config.follow_redirects {
-        reqwest::redirect::Policy::limited(REDIRECTS_MAX)
-    } else {
-        reqwest::redirect::Policy::none()
-    };
-    let mut builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(redirects)
-        // Of a body in several members it would give the first alone.
-        .gzip(false)
-        .referer(false)
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(POOL_PER_HOST_MAX);
-    if !config.enable_http2 {
-        builder = builder.http1_only();
-    }
-    if let Some(url) = proxy_url {
-        let invalid = |e: reqwest::Error| HttpConfigError::Invalid {
-            what: "proxy_url",
-            source: Box::new(e),
-        };
-        let except = config.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
-        let proxy = reqwest::Proxy::all(url).map_err(invalid)?;
-        builder = builder.proxy(proxy.no_proxy(except).headers(proxy_headers(config)?));
-    } else if !config.proxy_from_environment {
-        builder = builder.no_proxy();
-    }
-    Ok(builder.tls_backend_preconfigured(tls::client_config(tls, config.enable_http2)?))
-}
-
-fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpConfigError> {
-    builder.build().map_err(|e| HttpConfigError::Invalid {
-        what: "HTTP configuration",
-        source: Box::new(e),
     })
 }

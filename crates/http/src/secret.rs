@@ -17,12 +17,12 @@ pub enum Secret {
 
 impl Secret {
     /// The inline value or, without one, the file; `None` when neither was given.
-    pub(crate) fn either(inline: Option<&Secret>, file: Option<&PathBuf>) -> Option<Secret> {
+    pub fn either(inline: Option<&Secret>, file: Option<&PathBuf>) -> Option<Secret> {
         inline.cloned().or_else(|| file.cloned().map(Secret::File))
     }
 
     /// The secret itself, without surrounding blanks when it came from a file.
-    pub(crate) fn reveal(&self) -> io::Result<String> {
+    pub fn reveal(&self) -> io::Result<String> {
         match self {
             Secret::Inline(text) => Ok(text.clone()),
             Secret::File(path) => read(path),

@@ -1,7 +1,10 @@
 //! How to reach a server: who we are, whom we trust, through what proxy. Prometheus's keys, to be flattened into the
 //! blocks that use them.
 
-use super::Secret;
+use super::error::HttpConfigError;
+use super::proxy::Proxying;
+use super::secret::Secret;
+use super::tls;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -77,6 +80,45 @@ pub struct OAuth2 {
     pub endpoint_params: BTreeMap<String, String>,
     pub tls_config: TlsConfig,
     pub proxy_url: Option<String>,
+    pub no_proxy: Option<String>,
+    pub proxy_from_environment: bool,
+    pub proxy_connect_header: BTreeMap<String, Vec<Secret>>,
+}
+
+impl HttpConfig {
+    pub fn proxying(&self) -> Proxying<'_> {
+        Proxying {
+            url: self.proxy_url.as_deref(),
+            no_proxy: self.no_proxy.as_deref(),
+            from_environment: self.proxy_from_environment,
+            connect_header: &self.proxy_connect_header,
+        }
+    }
+}
+
+impl OAuth2 {
+    pub fn proxying(&self) -> Proxying<'_> {
+        Proxying {
+            url: self.proxy_url.as_deref(),
+            no_proxy: self.no_proxy.as_deref(),
+            from_environment: self.proxy_from_environment,
+            connect_header: &self.proxy_connect_header,
+        }
+    }
+
+    pub fn check(&self) -> Result<(), HttpConfigError> {
+        if self.client_id.is_empty() || self.token_url.is_empty() {
+            return Err(HttpConfigError::IncompleteOAuth2);
+        }
+        if self.client_secret.is_some() && self.client_secret_file.is_some() {
+            return Err(HttpConfigError::Both {
+                one: "oauth2.client_secret",
+                other: "client_secret_file",
+            });
+        }
+        self.tls_config.check()?;
+        self.proxying().check()
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +136,48 @@ pub struct TlsConfig {
     pub insecure_skip_verify: bool,
     pub min_version: Option<TlsVersion>,
     pub max_version: Option<TlsVersion>,
+}
+
+impl TlsConfig {
+    pub fn check(&self) -> Result<(), HttpConfigError> {
+        let pairs = [
+            (
+                self.ca.is_some() && self.ca_file.is_some(),
+                ("tls_config.ca", "ca_file"),
+            ),
+            (
+                self.cert.is_some() && self.cert_file.is_some(),
+                ("tls_config.cert", "cert_file"),
+            ),
+            (
+                self.key.is_some() && self.key_file.is_some(),
+                ("tls_config.key", "key_file"),
+            ),
+        ];
+        if let Some((_, (one, other))) = pairs.into_iter().find(|(is_wrong, _)| *is_wrong) {
+            return Err(HttpConfigError::Both { one, other });
+        }
+        let has_certificate = self.cert.is_some() || self.cert_file.is_some();
+        if has_certificate != (self.key.is_some() || self.key_file.is_some()) {
+            return Err(HttpConfigError::HalfIdentity);
+        }
+        tls::check_versions(self)
+    }
+
+    /// With what stands in its files now, as certificates are exchanged while we run.
+    pub fn read(&self) -> Result<TlsConfig, HttpConfigError> {
+        let key = self.key.as_ref().and_then(|key| key.reveal().ok());
+        let key = tls::text_or_file(key, self.key_file.as_ref(), "key_file")?;
+        Ok(TlsConfig {
+            ca: tls::text_or_file(self.ca.clone(), self.ca_file.as_ref(), "ca_file")?,
+            cert: tls::text_or_file(self.cert.clone(), self.cert_file.as_ref(), "cert_file")?,
+            key: key.map(Secret::Inline),
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            ..self.clone()
+        })
+    }
 }
 
 /// As a minimum, the two oldest mean what is still safe to speak.

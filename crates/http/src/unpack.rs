@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// So much is unpacked before the reader looks at what has become of it: deflate makes at most 1032 bytes of one, so 4 MiB.
-pub(crate) const PIECE_BYTES: usize = 4096;
+pub const PIECE_BYTES: usize = 4096;
 
-pub(crate) struct Unpack {
+pub struct Unpack {
     /// None: the body is what it is.
     gzip: Option<MultiGzDecoder<Vec<u8>>>,
     is_begun: bool,
@@ -15,7 +15,7 @@ pub(crate) struct Unpack {
 
 impl Unpack {
     /// By the header `Content-Encoding`.
-    pub(crate) fn of(encoding: Option<&str>) -> Self {
+    pub fn of(encoding: Option<&str>) -> Self {
         let is_gzip = encoding.is_some_and(|e| matches!(e.to_ascii_lowercase().as_str(), "gzip" | "x-gzip"));
         Unpack {
             gzip: is_gzip.then(|| MultiGzDecoder::new(Vec::new())),
@@ -23,11 +23,11 @@ impl Unpack {
         }
     }
 
-    pub(crate) fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.gzip.is_none()
     }
 
-    pub(crate) fn push<'a>(&mut self, piece: &'a [u8]) -> io::Result<Cow<'a, [u8]>> {
+    pub fn push<'a>(&mut self, piece: &'a [u8]) -> io::Result<Cow<'a, [u8]>> {
         let Some(gzip) = &mut self.gzip else {
             return Ok(Cow::Borrowed(piece));
         };
@@ -38,7 +38,7 @@ impl Unpack {
     }
 
     /// Whether the last member was whole; an empty body is.
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
+    pub fn finish(&mut self) -> io::Result<()> {
         match &mut self.gzip {
             Some(gzip) if self.is_begun => gzip.try_finish(),
             _ => Ok(()),
