@@ -204,6 +204,8 @@ mod tests {
             (Method::PUT, "/metrics/job/x", Role::Ingest),
             (Method::GET, "/api/v1/query", Role::Read),
             (Method::POST, "/api/v1/query_range", Role::Read),
+            (Method::POST, "/api/v1/silences/preview", Role::Read),
+            (Method::DELETE, "/api/v1/dashboards/mine", Role::Operate),
             (Method::POST, "/api/v2/silences", Role::Operate),
             (Method::POST, "/api/v1/admin/tsdb/delete_series", Role::Admin),
             (Method::POST, "/-/reload", Role::Admin),
