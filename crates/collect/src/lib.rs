@@ -19,4 +19,4 @@ pub mod schedule;
 pub mod scrape;
 mod sink;
 
-pub use sink::{BatchSink, Clock, KnownSample, SeriesKey, SinkError};
+pub use sink::{BatchSink, Clock, KnownSample, SeriesKey, SinkError, Stopwatch};

@@ -51,3 +51,6 @@ pub enum SinkError {
 
 /// Tells the time, in milliseconds since 1970; the engine's clock, or a test's.
 pub type Clock = std::sync::Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Nanoseconds since whenever, which no setting of a clock moves.
+pub type Stopwatch = std::sync::Arc<dyn Fn() -> u64 + Send + Sync>;

@@ -17,6 +17,7 @@ use crate::queries::Queries;
 use crate::scraping::{Scraping, ScrapingError};
 use crate::sdk::Sdk;
 use crate::work::SourceOptions;
+use lapwing_collect::discovery::DiscoveryStatus;
 use lapwing_judge::performance::Operation;
 use lapwing_store::JournalError;
 use lapwing_store::metrics::{AppendError, MetricsStore, OpenError, OpenReport};
@@ -107,7 +108,8 @@ impl Engine {
         let state = open_state(options)?;
         let pushed = Pushed::load(state.clone(), options.pushed_ttl_ms, &meter).map_err(StartError::State)?;
         let paging = Paging::start((state, &queries), &options.paging, &clock, &meter)?;
-        let forwarding = Forwarding::new(options.paging.forwarder(), &meter);
+        let forwarding = Forwarding::new(&clock, &meter);
+        forwarding.reload(&options.paging)?;
         let health = Health::new(
             &options.health,
             paging.state_store().clone(),
@@ -162,6 +164,7 @@ impl Engine {
         if let Some(jobs) = jobs {
             jobs.stop().await;
         }
+        self.shared.forwarding.stop();
         self.shared.scraping.stop().await;
         // What the program did since the last turn.
         self.gather_sdk();
@@ -198,6 +201,13 @@ impl Engine {
 
     pub fn forwarding(&self) -> &Forwarding {
         &self.shared.forwarding
+    }
+
+    /// How each discovery fares: those of scrape jobs, then those of Alertmanagers.
+    pub fn discovery_statuses(&self) -> Vec<DiscoveryStatus> {
+        let mut all = self.scraping().discovery_statuses();
+        all.extend(self.forwarding().discovery_statuses());
+        all
     }
 
     pub fn scraping(&self) -> &Scraping {
@@ -294,12 +304,12 @@ impl Engine {
         shared
             .scraping
             .set_jobs(&options.scrape_jobs, options.scrape_defaults)?;
+        shared.forwarding.reload(&options.paging)?;
         shared.store.set_limits(options.metrics.limits());
         shared.queries.set_limits(&options.queries);
         shared.pushed.set_default_ttl(options.pushed_ttl_ms);
         shared.otlp.set_options(options.otlp.clone());
         shared.paging.reload(&options.paging, self.now_ms());
-        shared.forwarding.reload(&options.paging);
         shared.health.reload(&options.health, self.now_ms());
         let wanted = SourceOptions::of(options);
         let before = {

@@ -1,11 +1,17 @@
 //! Alerts of rules handed on to other Alertmanagers: a look every second at what fires, and what is due is sent.
 
+use crate::alertmanagers::{AlertmanagerGroup, SortedAlertmanagers};
+use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::jobs::Jobs;
 use crate::meter::Counter;
 use crate::paging::PagingOptions;
+use crate::scraping::ScrapingError;
+use lapwing_collect::discovery::{Discoveries, DiscoveryStatus, Tell};
 use lapwing_notify::channels::{Outgoing, Sent, Transport};
-use lapwing_notify::forward::{Forward, ForwardStatus, Forwarder};
+use lapwing_notify::forward::{Forward, ForwardStatus, ForwardTarget, Forwarder};
+use lapwing_types::Labels;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,16 +21,32 @@ const PERIOD: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Forwarding {
     forwarder: Arc<Mutex<Forwarder>>,
+    known: Arc<Mutex<Known>>,
+    discoveries: Arc<Discoveries>,
     transport: Transport,
     sent: Counter,
     failed: Counter,
 }
 
+/// All Alertmanagers, however they became known.
+#[derive(Default)]
+struct Known {
+    /// Those that the configuration names.
+    named: Vec<ForwardTarget>,
+    external_labels: Labels,
+    /// Those of each group that was found.
+    groups: BTreeMap<usize, SortedAlertmanagers>,
+}
+
 impl Forwarding {
-    pub(crate) fn new(forwarder: Forwarder, meter: &crate::meter::Meter) -> Self {
+    /// Knows nobody to begin with.
+    pub(crate) fn new(clock: &Clock, meter: &crate::meter::Meter) -> Self {
         let counter = |name, help| meter.counter(name, help, &[]);
+        let clock = clock.clone();
         Forwarding {
-            forwarder: Arc::new(Mutex::new(forwarder)),
+            forwarder: Arc::new(Mutex::new(Forwarder::new(Vec::new(), Labels::empty()))),
+            known: Arc::default(),
+            discoveries: Arc::new(Discoveries::new(Arc::new(move || clock.now_ms()))),
             transport: Transport::new(),
             sent: counter(
                 "lapwing_forwarded_alerts_total",
@@ -37,9 +59,73 @@ impl Forwarding {
         }
     }
 
-    pub(crate) fn reload(&self, options: &PagingOptions) {
-        let (targets, labels) = options.forward_to();
-        self.lock().reload(targets, labels);
+    /// Needs a tokio runtime around it.
+    pub(crate) fn reload(&self, options: &PagingOptions) -> Result<(), ScrapingError> {
+        let (named, external_labels) = options.forward_to();
+        let groups = &options.alertmanagers;
+        {
+            let mut known = self.lock_known();
+            known.named = named;
+            known.external_labels = external_labels;
+            known.groups.retain(|number, _| *number < groups.len());
+            for number in 0..groups.len() {
+                known.groups.entry(number).or_default();
+            }
+        }
+        let wanted: Vec<String> = (0..groups.len()).map(group_name).collect();
+        for gone in self.discoveries.names().iter().filter(|n| !wanted.contains(n)) {
+            self.discoveries.remove(gone);
+        }
+        for (number, (group, name)) in groups.iter().zip(&wanted).enumerate() {
+            self.discoveries
+                .set(name, &group.discovery, self.tell(number, group))
+                .map_err(|e| ScrapingError::Alertmanagers {
+                    name: name.clone(),
+                    reason: e.to_string(),
+                })?;
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// Takes what the discovery of one group has found.
+    fn tell(&self, number: usize, group: &AlertmanagerGroup) -> Tell {
+        let (forwarding, group) = ((self.forwarder.clone(), self.known.clone()), group.clone());
+        Arc::new(move |found| {
+            let (forwarder, known) = &forwarding;
+            let sorted = group.sort(found);
+            let mut known = lock(known);
+            // Gone with a reload while it was looked for.
+            let Some(before) = known.groups.get_mut(&number) else {
+                return;
+            };
+            for reason in sorted.wrong.iter().filter(|r| !before.wrong.contains(r)) {
+                tracing::warn!(
+                    group = group_name(number),
+                    "an Alertmanager cannot be told: {reason}"
+                );
+            }
+            *before = sorted;
+            known.publish(forwarder);
+        })
+    }
+
+    fn publish(&self) {
+        self.lock_known().publish(&self.forwarder);
+    }
+
+    /// Where those are that the rules of their groups drop.
+    pub fn dropped(&self) -> Vec<String> {
+        let known = self.lock_known();
+        known.groups.values().flat_map(|g| &g.dropped).cloned().collect()
+    }
+
+    pub fn discovery_statuses(&self) -> Vec<DiscoveryStatus> {
+        self.discoveries.statuses()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.discoveries.stop();
     }
 
     /// How each Alertmanager fares.
@@ -89,8 +175,29 @@ impl Forwarding {
     }
 
     fn lock(&self) -> MutexGuard<'_, Forwarder> {
-        self.forwarder.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.forwarder)
     }
+
+    fn lock_known(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
+    }
+}
+
+impl Known {
+    fn publish(&self, forwarder: &Mutex<Forwarder>) {
+        let found = self.groups.values().flat_map(|g| &g.active);
+        let targets = self.named.iter().chain(found).cloned().collect();
+        lock(forwarder).reload(targets, self.external_labels.clone());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As its place in the file is called.
+fn group_name(number: usize) -> String {
+    format!("alertmanagers[{number}]")
 }
 
 pub(crate) fn start(jobs: &mut Jobs, engine: &Engine) {

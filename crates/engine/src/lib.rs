@@ -5,6 +5,7 @@
 //!
 //! This is the only crate that reads a clock.
 
+mod alertmanagers;
 pub mod backup;
 pub mod clock;
 mod compute;
@@ -32,6 +33,7 @@ mod telling;
 mod upkeep;
 mod work;
 
+pub use alertmanagers::{AlertmanagerGroup, SortedAlertmanagers};
 pub use clock::Clock;
 pub use compute::{Compute, ComputeError};
 pub use engine::{Engine, StartError, StopError};

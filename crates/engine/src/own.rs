@@ -78,7 +78,7 @@ impl OwnSeries {
         }
         let scraping = engine.scraping();
         add(&mut batch, scraping.scraper().collect(now_ms, labels));
-        let discovered = discovery_series(&scraping.discovery_statuses(), now_ms, labels);
+        let discovered = discovery_series(&engine.discovery_statuses(), now_ms, labels);
         add(&mut batch, discovered);
         batch
     }

@@ -6,6 +6,7 @@
 //! commit that succeeds. The two locks are taken in the order
 //! `judging`, `dispatch`, and never across an await.
 
+use crate::alertmanagers::AlertmanagerGroup;
 use crate::clock::Clock;
 use crate::compute::Compute;
 use crate::graph::Graphs;
@@ -17,7 +18,7 @@ use lapwing_judge::rules::{QueryEvaluator, RuleGroup, Rules, RulesOptions, Rules
 use lapwing_notify::channels::{Album, Attempt, Sent, Transport};
 use lapwing_notify::config::{NotifyConfig, PictureUse};
 use lapwing_notify::dispatch::{DispatchState, Dispatcher, Round};
-use lapwing_notify::forward::{ForwardTarget, Forwarder};
+use lapwing_notify::forward::ForwardTarget;
 use lapwing_notify::message::{Notification, Posted};
 use lapwing_query::QueryOptions;
 use lapwing_store::metrics::MetricsStore;
@@ -37,16 +38,12 @@ pub struct PagingOptions {
     pub groups: Vec<RuleGroup>,
     pub rules: RulesOptions,
     pub notify: Arc<NotifyConfig>,
+    /// Those of `alerting.alertmanagers` that are found as targets are.
+    pub alertmanagers: Vec<AlertmanagerGroup>,
 }
 
 impl PagingOptions {
-    /// What hands alerts on to other Alertmanagers.
-    pub(crate) fn forwarder(&self) -> Forwarder {
-        let (targets, labels) = self.forward_to();
-        Forwarder::new(targets, labels)
-    }
-
-    /// The Alertmanagers that alerts are handed on to, and the labels that are put on them.
+    /// The Alertmanagers with an address of their own, and the labels that are put on what all of them are told.
     pub(crate) fn forward_to(&self) -> (Vec<ForwardTarget>, Labels) {
         let targets = self.notify.extras.alertmanagers.clone();
         let external = self.rules.external_labels.iter();
@@ -62,6 +59,7 @@ impl Default for PagingOptions {
             groups: Vec::new(),
             rules: RulesOptions::default(),
             notify: Arc::new(NotifyConfig::quiet()),
+            alertmanagers: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Pulling: scrape jobs with their discovery, and what is found on this host without being told.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, process_nanos};
 use lapwing_collect::discovery::{
     Candidate, DiscoveryManager, DiscoveryStatus, Found, LOCAL_CANDIDATES, find_local,
 };
@@ -34,6 +34,8 @@ pub enum ScrapingError {
     },
     #[error("discovery of scrape job {job:?}: {reason}")]
     Discovery { job: String, reason: String },
+    #[error("discovery of {name}: {reason}")]
+    Alertmanagers { name: String, reason: String },
     #[error("two scrape jobs are called {job:?}")]
     Twice { job: String },
 }
@@ -44,7 +46,11 @@ impl Scraping {
         let sink = Arc::new(StoreSink(store.clone()));
         let hands = clock.clone();
         let tell: lapwing_collect::Clock = Arc::new(move || hands.now_ms());
-        let scraper = Scraper::start(ScraperOptions::new(sink, tell.clone()));
+        let mut options = ScraperOptions::new(sink, tell.clone());
+        if !clock.is_simulated() {
+            options.stopwatch = Arc::new(process_nanos);
+        }
+        let scraper = Scraper::start(options);
         let local_config = ScrapeConfig {
             job_name: LOCAL_JOB.to_owned(),
             ..ScrapeConfig::default()

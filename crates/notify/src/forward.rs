@@ -175,20 +175,27 @@ impl Forwarder {
         }
     }
 
-    /// Other Alertmanagers, or the same ones reached in another way, from now on: all are told anew what fires and what
-    /// has ended lately. Nothing happens when nothing is different.
+    /// Other Alertmanagers, or the same ones reached in another way, from now on: those that are new are told what fires
+    /// and what has ended lately, and with other labels all of them. Nothing happens when nothing is different.
     pub fn reload(&mut self, targets: Vec<ForwardTarget>, external_labels: Labels) {
         if targets == self.targets && external_labels == self.external_labels {
             return;
         }
         let mut known = std::mem::take(&mut self.known);
-        for one in known.values_mut() {
-            one.told_ms = vec![None; targets.len()];
+        let before = std::mem::replace(self, Forwarder::new(targets, external_labels));
+        let stays = |target| before.targets.iter().position(|t| t == target);
+        let places: Vec<Option<usize>> = self.targets.iter().map(stays).collect();
+        for (status, place) in self.status.iter_mut().zip(&places) {
+            if let Some(place) = *place {
+                *status = before.status[place].clone();
+            }
         }
-        *self = Forwarder {
-            known,
-            ..Forwarder::new(targets, external_labels)
-        };
+        let same_labels = before.external_labels == self.external_labels;
+        for one in known.values_mut() {
+            let told = |place: &Option<usize>| place.filter(|_| same_labels).and_then(|at| one.told_ms[at]);
+            one.told_ms = places.iter().map(told).collect();
+        }
+        self.known = known;
     }
 
     pub fn is_idle(&self) -> bool {
@@ -306,11 +313,13 @@ impl Forwarder {
 
     /// What became of one request.
     pub fn done(&mut self, forward: &Forward, result: Result<(), String>, now_ms: i64) {
-        let is_same = |s: &&mut ForwardStatus| s.url == forward.request.url;
-        // Gone with a reload while the request was under way.
-        let Some(status) = self.status.get_mut(forward.target).filter(is_same) else {
+        // Gone, or in another place, with a reload while the request was under way.
+        let is_same = |s: &ForwardStatus| s.url == forward.request.url;
+        let here = Some(forward.target).filter(|at| self.status.get(*at).is_some_and(is_same));
+        let Some(target) = here.or_else(|| self.status.iter().position(is_same)) else {
             return;
         };
+        let status = &mut self.status[target];
         match result {
             Ok(()) => {
                 status.sent += forward.alerts.len() as u64;
@@ -319,7 +328,7 @@ impl Forwarder {
                 status.not_before_ms = 0;
                 for fingerprint in &forward.alerts {
                     if let Some(known) = self.known.get_mut(fingerprint) {
-                        known.told_ms[forward.target] = Some(now_ms);
+                        known.told_ms[target] = Some(now_ms);
                     }
                 }
             }
@@ -423,6 +432,27 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn those_that_stay_are_told_nothing_twice() {
+        let named = |name: &str| ForwardTarget::new(format!("http://{name}"));
+        let mut f = Forwarder::new(vec![named("a"), named("b")], Labels::empty());
+        f.observe(&[alert("x")], 0);
+        tell_all(&mut f, 0);
+        let urls = |due: &[Forward]| -> Vec<String> { due.iter().map(|d| d.request.url.clone()).collect() };
+        f.reload(vec![named("c"), named("b")], Labels::empty());
+        let due = f.due(1_000);
+        assert_eq!(urls(&due), ["http://c/api/v2/alerts"]);
+        assert_eq!((f.status()[0].sent, f.status()[1].sent), (0, 1));
+        // Its answer comes after it has got another place.
+        f.reload(vec![named("b"), named("c")], Labels::empty());
+        f.done(&due[0], Ok(()), 1_000);
+        assert_eq!((f.status()[0].sent, f.status()[1].sent), (1, 1));
+        assert!(f.due(2_000).is_empty());
+        let labels = Labels::from_pairs([("cluster", "us")]).unwrap();
+        f.reload(vec![named("b"), named("c")], labels);
+        assert_eq!(f.due(3_000).len(), 2, "all are told the other labels");
     }
 
     #[test]

@@ -134,6 +134,7 @@ pub(crate) async fn serve(
         stopped.clone(),
     ));
     let state = AppState::new(&engine, live.clone(), stopped.clone());
+    let quit = state.quit.clone();
     let doors = tokio::spawn(http::serve(
         listeners,
         (http::router(state), live),
@@ -151,6 +152,7 @@ pub(crate) async fn serve(
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
         () = told(parent_gone) => "the end of standard input",
+        () = quit.notified() => "POST /-/quit",
     };
     tracing::info!("stopping on {reason}");
     let _ = stop.send(true);

@@ -155,10 +155,11 @@ pub trait SeriesSource: Send + Sync {
         self.select(selection)
     }
 
-    /// Names of labels on series that match, ascending.
+    /// Names of labels on series that match and have something in the range, ascending. Without a matcher a part of the store
+    /// that the range touches may give all of its names.
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError>;
 
-    /// Values of one label on series that match, ascending.
+    /// Values of one label, as [`SeriesSource::label_names`].
     fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError>;
 
     /// Label sets that match, ascending.

@@ -10,6 +10,7 @@ mod alert;
 mod duration;
 mod exemplar;
 mod generations;
+mod go_regex;
 mod health;
 mod histogram;
 mod labels;
@@ -30,6 +31,7 @@ pub use duration::{
 };
 pub use exemplar::Exemplar;
 pub use generations::Generations;
+pub use go_regex::{go_pattern, go_regex, go_regex_whole};
 pub use health::{HealthState, Phase, ProbeOutcome, ProbeReason, ProbeSeries, ShardState, Verdict};
 pub use histogram::{
     Bucket, CUSTOM_BUCKETS_SCHEMA, CompensatedSum, Counts, FloatHistogram, Histogram, HistogramError,

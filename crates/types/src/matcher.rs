@@ -1,6 +1,7 @@
 //! A condition on one label: `name="v"`, `!=`, `=~`, `!~`. An absent label has the value "".
 
 use crate::Labels;
+use crate::go_regex::go_regex_whole;
 use regex::Regex;
 use std::fmt;
 
@@ -42,22 +43,16 @@ pub struct MatcherError {
     pub source: regex::Error,
 }
 
-/// A compiled pattern may take this much memory; a longer one is refused with the regex crate's own words.
-const REGEX_SIZE_BYTES_MAX: usize = 10 << 20;
-
 impl Matcher {
     pub fn new(op: MatchOp, name: impl Into<String>, value: impl Into<String>) -> Result<Self, MatcherError> {
         let (name, value) = (name.into(), value.into());
         let is_regex = matches!(op, MatchOp::Regex | MatchOp::NotRegex);
         let literals = is_regex.then(|| literal_alternatives(&value)).flatten();
         let regex = if is_regex && literals.is_none() {
-            let compiled = regex::RegexBuilder::new(&format!("^(?s:{value})$"))
-                .size_limit(REGEX_SIZE_BYTES_MAX)
-                .build()
-                .map_err(|source| MatcherError {
-                    pattern: value.clone(),
-                    source,
-                })?;
+            let compiled = go_regex_whole(&value).map_err(|source| MatcherError {
+                pattern: value.clone(),
+                source,
+            })?;
             Some(compiled)
         } else {
             None

@@ -17,6 +17,35 @@ pub struct DiscoveryConfig {
     pub kubernetes_sd_configs: Vec<KubernetesConfig>,
 }
 
+impl DiscoveryConfig {
+    /// What of it can never find anything, and why.
+    pub fn check(&self) -> Result<(), String> {
+        if self.file_sd_configs.iter().any(|c| c.files.is_empty()) {
+            return Err("file_sd_configs: files names no file".to_owned());
+        }
+        for config in &self.http_sd_configs {
+            let url = url::Url::parse(&config.url).ok();
+            if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https")) {
+                let url = &config.url;
+                return Err(format!(
+                    "http_sd_configs: url is {url:?}, but must be http://… or https://…"
+                ));
+            }
+        }
+        for config in &self.dns_sd_configs {
+            if config.names.is_empty() {
+                return Err("dns_sd_configs: names has no name".to_owned());
+            }
+            if config.kind != DnsKind::Srv && config.port == 0 {
+                return Err(
+                    "dns_sd_configs: port is missing; only records of the type SRV name one".to_owned(),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileConfig {
@@ -210,5 +239,40 @@ impl<'de> Deserialize<'de> for NoMore {
             }
         }
         deserializer.deserialize_map(Nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_finds_nothing_is_a_mistake() {
+        let check = |text: &str| {
+            let config: DiscoveryConfig = serde_json::from_str(text).unwrap();
+            config.check().err().unwrap_or_default()
+        };
+        for (text, reason) in [
+            (r#"{"file_sd_configs": [{}]}"#, "files names no file"),
+            (r#"{"http_sd_configs": [{}]}"#, "url is \"\""),
+            (
+                r#"{"http_sd_configs": [{"url": "ftp://x"}]}"#,
+                "url is \"ftp://x\"",
+            ),
+            (r#"{"dns_sd_configs": [{}]}"#, "names has no name"),
+            (
+                r#"{"dns_sd_configs": [{"names": ["x"], "type": "A"}]}"#,
+                "port is missing",
+            ),
+        ] {
+            assert!(check(text).contains(reason), "{text}: {}", check(text));
+        }
+        for text in [
+            "{}",
+            r#"{"file_sd_configs": [{"files": ["a.json"]}], "http_sd_configs": [{"url": "https://x/y"}]}"#,
+            r#"{"dns_sd_configs": [{"names": ["x"]}, {"names": ["x"], "type": "AAAA", "port": 1}]}"#,
+        ] {
+            assert_eq!(check(text), "");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Runs the discoveries of every job and hands what they find to the scraper.
+//! Runs the discoveries of every job and hands what they find to the scraper, or to whoever else wants to know.
 //!
 //! One task per provider: ask, wait, ask again. An answer that fails leaves the last good one in force, is counted and
 //! shown; the pause after it grows up to [`BACKOFF_MAX_MS`], with no end to the trying.
@@ -16,7 +16,7 @@ use crate::scrape::{Job, Scraper};
 use crate::sink::Clock;
 use lapwing_types::Labels;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -34,11 +34,19 @@ pub struct DiscoveryStatus {
     pub failures: u64,
 }
 
-/// Keeps each job's providers running; dropping it ends them all.
+/// Whom to tell what was found; each time all of it.
+pub type Tell = Arc<dyn Fn(&[Labels]) + Send + Sync>;
+
+/// Keeps the providers of each name running; dropping it ends them all.
+pub struct Discoveries {
+    clock: Clock,
+    named: Mutex<BTreeMap<String, Running>>,
+}
+
+/// The discoveries of scrape jobs, by the jobs' names.
 pub struct DiscoveryManager {
     scraper: Scraper,
-    clock: Clock,
-    jobs: Mutex<BTreeMap<String, Running>>,
+    discoveries: Discoveries,
 }
 
 struct Running {
@@ -56,8 +64,8 @@ impl Drop for Running {
 
 /// What the providers of one job have found so far.
 struct Board {
-    job: Arc<Job>,
-    scraper: Scraper,
+    name: String,
+    tell: Tell,
     found: Mutex<Vec<Found>>,
 }
 
@@ -86,21 +94,55 @@ impl DiscoveryManager {
     pub fn new(scraper: Scraper, clock: Clock) -> Self {
         DiscoveryManager {
             scraper,
-            clock,
-            jobs: Mutex::default(),
+            discoveries: Discoveries::new(clock),
         }
     }
 
-    /// Starts the job, or restarts it with another configuration. What a provider had found stays in force until its
-    /// successor of the same name answers, so that a reload ends no series.
+    /// Starts the job, or restarts it with another configuration.
     pub fn set_job(&self, job: &Arc<Job>) -> Result<(), DiscoveryError> {
-        let providers = providers(&job.config.discovery)?;
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = jobs.remove(job.name()).map(|r| r.board.clone());
-        let statics = statics(&job.config.discovery);
+        let (scraper, told) = (self.scraper.clone(), job.clone());
+        let tell: Tell = Arc::new(move |targets| scraper.set_targets(&told, targets));
+        self.discoveries.set(job.name(), &job.config.discovery, tell)
+    }
+
+    /// Ends the job, its providers and its targets.
+    pub fn remove_job(&self, name: &str) {
+        self.discoveries.remove(name);
+        self.scraper.remove_job(name);
+    }
+
+    /// Ends the looking, not the targets: what a process does that will be back.
+    pub fn stop(&self) {
+        self.discoveries.stop();
+    }
+
+    pub fn job_names(&self) -> Vec<String> {
+        self.discoveries.names()
+    }
+
+    pub fn statuses(&self) -> Vec<DiscoveryStatus> {
+        self.discoveries.statuses()
+    }
+}
+
+impl Discoveries {
+    pub fn new(clock: Clock) -> Self {
+        Discoveries {
+            clock,
+            named: Mutex::default(),
+        }
+    }
+
+    /// Starts the providers of a name, or restarts them with another configuration. What a provider had found stays in force until
+    /// its successor of the same name answers, so that a reload ends no series.
+    pub fn set(&self, name: &str, config: &DiscoveryConfig, tell: Tell) -> Result<(), DiscoveryError> {
+        let providers = providers(config)?;
+        let mut named = self.lock();
+        let before = named.remove(name).map(|r| r.board.clone());
+        let statics = statics(config);
         let mut found = vec![Found {
             status: DiscoveryStatus {
-                job: job.name().to_owned(),
+                job: name.to_owned(),
                 provider: "static".to_owned(),
                 targets: statics.len(),
                 last_success_ms: Some((self.clock)()),
@@ -110,7 +152,7 @@ impl DiscoveryManager {
         }];
         for provider in &providers {
             let status = DiscoveryStatus {
-                job: job.name().to_owned(),
+                job: name.to_owned(),
                 provider: own_name(&provider.name(), &found),
                 ..DiscoveryStatus::default()
             };
@@ -118,8 +160,8 @@ impl DiscoveryManager {
             found.push(Found { targets, status });
         }
         let board = Arc::new(Board {
-            job: job.clone(),
-            scraper: self.scraper.clone(),
+            name: name.to_owned(),
+            tell,
             found: Mutex::new(found),
         });
         board.publish();
@@ -128,32 +170,29 @@ impl DiscoveryManager {
             .enumerate()
             .map(|(i, provider)| tokio::spawn(run(provider, i + 1, board.clone(), self.clock.clone())))
             .collect();
-        jobs.insert(job.name().to_owned(), Running { board, tasks });
+        named.insert(name.to_owned(), Running { board, tasks });
         Ok(())
     }
 
-    /// Ends the job, its providers and its targets.
-    pub fn remove_job(&self, name: &str) {
-        self.jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
-        self.scraper.remove_job(name);
+    pub fn remove(&self, name: &str) {
+        self.lock().remove(name);
     }
 
-    /// Ends the looking, not the targets: what a process does that will be back.
+    /// Ends all of the looking.
     pub fn stop(&self) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock().clear();
     }
 
-    pub fn job_names(&self) -> Vec<String> {
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.keys().cloned().collect()
+    pub fn names(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
     }
 
     pub fn statuses(&self) -> Vec<DiscoveryStatus> {
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.values().flat_map(|r| r.board.statuses()).collect()
+        self.lock().values().flat_map(|r| r.board.statuses()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -198,7 +237,7 @@ impl Board {
         let text = format!("{error}{detail}");
         // Once, and not with every look: the status repeats it for as long as it lasts.
         if status.last_error.as_ref() != Some(&text) {
-            tracing::warn!(job = self.job.name(), provider = status.provider, "{text}");
+            tracing::warn!(job = self.name, provider = status.provider, "{text}");
         }
         status.last_error = Some(text);
         status.failures += 1;
@@ -213,7 +252,7 @@ impl Board {
                 .iter()
                 .flat_map(|f| f.targets.iter().flatten().cloned())
                 .collect();
-            self.scraper.set_targets(&self.job, &targets);
+            (self.tell)(&targets);
         }
     }
 

@@ -28,5 +28,5 @@ pub use config::{
 pub use error::DiscoveryError;
 pub use group::{StaticConfig, TargetGroup};
 pub use local::{Candidate, Found, FoundKind, LOCAL_CANDIDATES, find_local, recognise};
-pub use manager::{DiscoveryManager, DiscoveryStatus};
+pub use manager::{Discoveries, DiscoveryManager, DiscoveryStatus, Tell};
 pub use own::discovery_series;

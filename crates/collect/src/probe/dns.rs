@@ -7,8 +7,7 @@ use super::dns_rules::DnsRules;
 use super::line::Talk;
 use super::look::{Fault, Found, Look};
 use super::tcp::host_port;
-use lapwing_types::{Phase, ProbeReason};
-use regex::Regex;
+use lapwing_types::{Phase, ProbeReason, go_regex};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::UdpSocket;
@@ -93,7 +92,7 @@ impl DnsProbe {
             &self.not_all_match,
         ];
         for pattern in patterns.into_iter().flatten() {
-            Regex::new(pattern).map_err(|e| format!("{pattern:?} is not a regular expression: {e}"))?;
+            go_regex(pattern).map_err(|e| format!("{pattern:?} is not a regular expression: {e}"))?;
         }
         match self.rcode.iter().find(|code| !RCODES.contains(&code.as_str())) {
             Some(code) => Err(format!("{code:?} is none of {RCODES:?}")),
@@ -144,7 +143,7 @@ impl DnsProbe {
         let said = |detail: String| Err(Fault::new(ProbeReason::Answer, detail));
         // The whole record as a zone file has it, or its data alone, may be what was meant.
         let count = |pattern: &str| -> Result<usize, Fault> {
-            let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
+            let regex = go_regex(pattern).map_err(|e| Fault::config(e.to_string()))?;
             let found = answer.records.iter().zip(&answer.lines);
             Ok(found
                 .filter(|(data, line)| regex.is_match(data) || regex.is_match(line))

@@ -4,8 +4,7 @@ use super::json::{at_path, matches_schema};
 use super::look::{Fault, Found, too_slow};
 use super::settings::check_schema;
 use crate::http::Millis;
-use lapwing_types::ProbeReason;
-use regex::Regex;
+use lapwing_types::{ProbeReason, go_regex};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -70,7 +69,7 @@ impl Expect {
         let patterns = self.matches.iter().chain(&self.not_matches);
         let of_headers = self.headers.values().chain(self.not_headers.values());
         for pattern in patterns.chain(of_headers) {
-            Regex::new(pattern).map_err(|e| format!("{pattern:?} is not a regular expression: {e}"))?;
+            go_regex(pattern).map_err(|e| format!("{pattern:?} is not a regular expression: {e}"))?;
         }
         for status in &self.status {
             let is_class = matches!(status.as_str(), "1xx" | "2xx" | "3xx" | "4xx" | "5xx");
@@ -132,13 +131,13 @@ impl Expect {
             return wrong(format!("the answer contains {found:?}"));
         }
         for pattern in &self.matches {
-            let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
+            let regex = go_regex(pattern).map_err(|e| Fault::config(e.to_string()))?;
             if !regex.is_match(text) {
                 return wrong(format!("the answer does not match {pattern:?}"));
             }
         }
         for pattern in &self.not_matches {
-            let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
+            let regex = go_regex(pattern).map_err(|e| Fault::config(e.to_string()))?;
             if regex.is_match(text) {
                 return wrong(format!("the answer matches {pattern:?}"));
             }
@@ -232,7 +231,7 @@ fn holds(found: &Value, wanted: &Value) -> bool {
     };
     let numbers = plain(found).parse::<f64>().ok().zip(operand.parse::<f64>().ok());
     match operator {
-        "=~" => Regex::new(operand).is_ok_and(|r| r.is_match(&plain(found))),
+        "=~" => go_regex(operand).is_ok_and(|r| r.is_match(&plain(found))),
         "==" => numbers.map_or_else(|| plain(found) == operand, |(a, b)| a == b),
         "!=" => numbers.map_or_else(|| plain(found) != operand, |(a, b)| a != b),
         ">=" => numbers.is_some_and(|(a, b)| a >= b),
@@ -255,7 +254,7 @@ fn check_condition(wanted: &Value) -> Result<(), String> {
         return Ok(());
     };
     match operator {
-        "=~" => Regex::new(operand)
+        "=~" => go_regex(operand)
             .map(drop)
             .map_err(|e| format!("{operand:?} is not a regular expression: {e}")),
         "==" | "!=" => Ok(()),

@@ -12,8 +12,7 @@ use super::look::{Fault, Found, Look, too_slow};
 use super::settings::is_token;
 use crate::http::{Bytes, Secret};
 use base64::Engine as _;
-use lapwing_types::ProbeReason;
-use regex::Regex;
+use lapwing_types::{ProbeReason, go_regex};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use url::Url;
@@ -88,7 +87,7 @@ impl HttpProbe {
         }
         for rule in self.save.values() {
             match rule.split_once(' ') {
-                Some(("regex", pattern)) => drop(Regex::new(pattern).map_err(|e| e.to_string())?),
+                Some(("regex", pattern)) => drop(go_regex(pattern).map_err(|e| e.to_string())?),
                 Some(("json" | "header", _)) => {}
                 _ => {
                     return Err(format!(
@@ -187,7 +186,7 @@ impl HttpProbe {
     ) -> Found {
         for (name, pattern) in &self.expect.headers {
             let value = answer.header(name).unwrap_or("");
-            if !Regex::new(pattern).is_ok_and(|r| r.is_match(value)) {
+            if !go_regex(pattern).is_ok_and(|r| r.is_match(value)) {
                 let detail = format!("header {name} is {value:?}, not {pattern:?}");
                 return Err(Fault::new(ProbeReason::Header, detail));
             }
@@ -196,7 +195,7 @@ impl HttpProbe {
             let Some(value) = answer.header(name) else {
                 continue;
             };
-            if Regex::new(pattern).is_ok_and(|r| r.is_match(value)) {
+            if go_regex(pattern).is_ok_and(|r| r.is_match(value)) {
                 let detail = format!("header {name} is {value:?}, which matches {pattern:?}");
                 return Err(Fault::new(ProbeReason::Header, detail));
             }
@@ -406,7 +405,7 @@ fn saved(rule: &str, answer: &Answer, text: &str) -> Option<String> {
             at_path(&value, what.trim()).map(plain)
         }
         _ => {
-            let found = Regex::new(what).ok()?.captures(text)?;
+            let found = go_regex(what).ok()?.captures(text)?;
             let group = found.get(1).or_else(|| found.get(0))?;
             Some(group.as_str().to_owned())
         }

@@ -4,8 +4,7 @@ use super::call::{Call, fetch};
 use super::command::{CommandLine, run_command};
 use super::json::at_path;
 use super::look::{Fault, Found, Look};
-use lapwing_types::ProbeReason;
-use regex::Regex;
+use lapwing_types::{ProbeReason, go_regex};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -46,7 +45,7 @@ impl ProcessProbe {
             return Err("a process is named by name or command_line".to_owned());
         }
         let pattern = self.command_line.as_deref().unwrap_or("");
-        Regex::new(pattern)
+        go_regex(pattern)
             .map(|_| ())
             .map_err(|e| format!("{pattern:?} is not a regular expression: {e}"))
     }
@@ -68,7 +67,7 @@ impl ProcessProbe {
     }
 
     fn count(&self) -> Result<u64, Fault> {
-        let pattern = self.command_line.as_deref().map(Regex::new).transpose();
+        let pattern = self.command_line.as_deref().map(go_regex).transpose();
         let pattern = pattern.map_err(|e| Fault::config(e.to_string()))?;
         let entries = std::fs::read_dir("/proc").map_err(|e| Fault::config(format!("/proc: {e}")))?;
         let mut count = 0;

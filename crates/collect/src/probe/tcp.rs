@@ -4,8 +4,7 @@ use super::dial::{Address, TlsOptions, dial, secure};
 use super::expect::beginning;
 use super::line::Talk;
 use super::look::{Fault, Found, Look};
-use lapwing_types::{Phase, ProbeReason};
-use regex::Regex;
+use lapwing_types::{Phase, ProbeReason, go_regex};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,7 +38,7 @@ const LINES_MAX: usize = 100;
 impl TcpProbe {
     pub(super) fn check(&self) -> Result<(), String> {
         for expect in self.talk.iter().filter_map(|t| t.expect.as_ref()) {
-            Regex::new(expect).map_err(|e| format!("{expect:?} is not a regular expression: {e}"))?;
+            go_regex(expect).map_err(|e| format!("{expect:?} is not a regular expression: {e}"))?;
         }
         Ok(())
     }
@@ -82,7 +81,7 @@ fn filled(text: &str, caught: &[String]) -> String {
 
 /// What the line that matched and its groups hold.
 async fn wait_for(look: &Look, talk: &mut Talk, pattern: &str) -> Result<Vec<String>, Fault> {
-    let regex = Regex::new(pattern).map_err(|e| Fault::config(e.to_string()))?;
+    let regex = go_regex(pattern).map_err(|e| Fault::config(e.to_string()))?;
     let mut last = String::new();
     for _ in 0..LINES_MAX {
         last = match talk.line().await {

@@ -2,13 +2,12 @@
 
 use super::action::{Action, Rule};
 use crate::http::loose;
+use lapwing_types::go_regex_whole;
 use serde::{Deserialize, Serialize};
 
 const DEFAULT_REGEX: &str = "(.*)";
 const DEFAULT_SEPARATOR: &str = ";";
 const DEFAULT_REPLACEMENT: &str = "$1";
-/// A compiled pattern may take this much memory.
-const REGEX_SIZE_BYTES_MAX: usize = 10 << 20;
 
 /// One rule as typed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,13 +75,10 @@ impl RelabelConfig {
     /// Checks what was typed and compiles it.
     pub(super) fn compile(&self) -> Result<Rule, RelabelReason> {
         self.check()?;
-        let regex = regex::RegexBuilder::new(&format!("^(?s:{})$", self.regex))
-            .size_limit(REGEX_SIZE_BYTES_MAX)
-            .build()
-            .map_err(|source| RelabelReason::Regex {
-                pattern: self.regex.clone(),
-                source,
-            })?;
+        let regex = go_regex_whole(&self.regex).map_err(|source| RelabelReason::Regex {
+            pattern: self.regex.clone(),
+            source,
+        })?;
         Ok(Rule {
             config: self.clone(),
             regex,

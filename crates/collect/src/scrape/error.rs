@@ -25,6 +25,8 @@ pub enum JobError {
         "{target:?} is not a valid hostname: write host:port; the scheme has a key of its own (scheme: https), the path too (metrics_path)"
     )]
     Address { target: String },
+    #[error("{reason}")]
+    Discovery { reason: String },
     #[error("relabel_configs")]
     Relabel(#[source] RelabelError),
     #[error("metric_relabel_configs")]

@@ -92,6 +92,8 @@ impl Job {
             let target = target.clone();
             return Err(JobError::Address { target });
         }
+        let found = config.discovery.check();
+        found.map_err(|reason| JobError::Discovery { reason })?;
         let interval_ms = config.scrape_interval.map_or(defaults.interval_ms, |i| i.0);
         if interval_ms <= 0 {
             return Err(JobError::NoInterval);

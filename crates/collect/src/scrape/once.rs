@@ -17,7 +17,7 @@ use super::page::{PageBatch, PageCounts, PageReader, end_series, known};
 use super::report::{Extra, report, report_series};
 use super::target::Target;
 use crate::http::{FetchError, Fetched, Request};
-use crate::sink::{BatchSink, Clock, SinkError};
+use crate::sink::{BatchSink, Clock, SinkError, Stopwatch};
 use lapwing_types::{Labels, Metadata, WriteBatch};
 use lapwing_wire::text::{Exposition, Format, from_content_type};
 use std::collections::HashMap;
@@ -63,6 +63,7 @@ const SHOWN_CHARS_MAX: usize = 512;
 pub(super) struct Surroundings {
     pub(super) sink: Arc<dyn BatchSink>,
     pub(super) clock: Clock,
+    pub(super) stopwatch: Stopwatch,
     /// Bounds the pages being read at once.
     pub(super) readers: Arc<tokio::sync::Semaphore>,
 }
@@ -82,7 +83,7 @@ pub(super) async fn scrape_once(
     slot_ms: i64,
     around: &Surroundings,
 ) -> (Box<ScrapeState>, ScrapeSummary) {
-    let now_ms = (around.clock)();
+    let (now_ms, started_ns) = ((around.clock)(), (around.stopwatch)());
     let late_ms = now_ms - slot_ms;
     let on_time = (0..=SLOT_TOLERANCE_MS.min(subject.target.interval_ms / 100)).contains(&late_ms);
     let t_ms = if on_time { slot_ms } else { now_ms };
@@ -94,8 +95,8 @@ pub(super) async fn scrape_once(
     let (subject, sink) = (subject.clone(), around.sink.clone());
     let at = Moment {
         t_ms,
-        started_ms: now_ms,
-        clock: around.clock.clone(),
+        started_ns,
+        stopwatch: around.stopwatch.clone(),
     };
     let read = tokio::task::spawn_blocking(move || {
         let summary = read_and_write(&subject, &mut state, fetched, &at, sink.as_ref());
@@ -138,8 +139,8 @@ async fn fetch(subject: &Subject, now_ms: i64) -> Result<Fetched, FetchError> {
 /// When it was, and how to know how long it took.
 struct Moment {
     t_ms: i64,
-    started_ms: i64,
-    clock: Clock,
+    started_ns: u64,
+    stopwatch: Stopwatch,
 }
 
 fn read_and_write(
@@ -167,7 +168,7 @@ fn read_and_write(
     };
     ended.append(&mut state.pending_ends);
     end_series(&mut rest, ended.iter().cloned(), at.t_ms);
-    summary.duration_ms = ((at.clock)() - at.started_ms).max(0) as f64;
+    summary.duration_ms = (at.stopwatch)().saturating_sub(at.started_ns) as f64 / 1e6;
     let extra = subject.job.config.extra_scrape_metrics.then_some(Extra {
         sample_limit: subject.job.config.sample_limit,
         body_bytes: if too_large {

@@ -11,9 +11,9 @@ use super::error::ScrapeError;
 use super::job::Job;
 use super::once::{ScrapeState, ScrapeSummary, Subject, Surroundings, end_target, scrape_once};
 use super::status::{DroppedTarget, Health, TargetStatus};
-use super::target::Target;
+use super::target::{Target, with_defaults};
 use crate::schedule::{Due, Schedule, TargetId};
-use crate::sink::{BatchSink, Clock};
+use crate::sink::{BatchSink, Clock, Stopwatch};
 use lapwing_types::{Labels, Metadata};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +30,8 @@ const DROPPED_MAX: usize = 1000;
 pub struct ScraperOptions {
     pub sink: Arc<dyn BatchSink>,
     pub clock: Clock,
+    /// How long a scrape takes is told by this one; by the clock where there is no better.
+    pub stopwatch: Stopwatch,
     /// Derivation: 10 000 targets every 15 s, one in ten of them so slow that it takes its whole 10 s.
     pub fetches_max: usize,
     /// Pages read at once, each on a thread of its own.
@@ -39,9 +41,11 @@ pub struct ScraperOptions {
 impl ScraperOptions {
     pub fn new(sink: Arc<dyn BatchSink>, clock: Clock) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
+        let told = clock.clone();
         ScraperOptions {
             sink,
             clock,
+            stopwatch: Arc::new(move || told().unsigned_abs().saturating_mul(1_000_000)),
             fetches_max: 1024,
             reads_max: cores,
         }
@@ -79,10 +83,18 @@ struct Shared {
 struct Inner {
     schedule: Schedule,
     entries: HashMap<TargetId, Entry>,
-    dropped: BTreeMap<String, Vec<DroppedTarget>>,
+    dropped: BTreeMap<String, Dropped>,
     /// Work for the loop: targets that are gone and whose series are still to be ended.
     gone: Vec<(Subject, Box<ScrapeState>)>,
     stats: ScraperStats,
+}
+
+/// What a job does not scrape of what was found for it.
+#[derive(Default)]
+struct Dropped {
+    count: usize,
+    /// Some of them, at most [`DROPPED_MAX`] unless the job says otherwise.
+    kept: Vec<DroppedTarget>,
 }
 
 struct Entry {
@@ -102,6 +114,7 @@ impl Scraper {
             around: Surroundings {
                 sink: options.sink,
                 clock: options.clock,
+                stopwatch: options.stopwatch,
                 readers: Arc::new(Semaphore::new(options.reads_max.max(1))),
             },
             fetches: Arc::new(Semaphore::new(options.fetches_max.max(1))),
@@ -116,7 +129,7 @@ impl Scraper {
     /// Makes the job's targets exactly these. Targets that stay keep their slot and what is known about them.
     pub fn set_targets(&self, job: &Arc<Job>, discovered: &[Labels]) {
         let now_ms = (self.shared.around.clock)();
-        let mut dropped = Vec::new();
+        let mut dropped = Dropped::default();
         let kept_max = match job.config.keep_dropped_targets {
             0 => DROPPED_MAX,
             limit => limit as usize,
@@ -131,10 +144,11 @@ impl Scraper {
                 Ok(None) => None,
                 Err(error) => Some(error),
             };
-            if dropped.len() < kept_max {
-                dropped.push(DroppedTarget {
+            dropped.count += 1;
+            if dropped.kept.len() < kept_max {
+                dropped.kept.push(DroppedTarget {
                     job: job.name().to_owned(),
-                    discovered: labels.clone(),
+                    discovered: with_defaults(labels, job),
                     error,
                 });
             }
@@ -200,7 +214,15 @@ impl Scraper {
 
     /// At most [`DROPPED_MAX`] per job.
     pub fn dropped_targets(&self) -> Vec<DroppedTarget> {
-        self.shared.lock().dropped.values().flatten().cloned().collect()
+        let inner = self.shared.lock();
+        inner.dropped.values().flat_map(|d| &d.kept).cloned().collect()
+    }
+
+    /// How many each job dropped, those among them that are not kept.
+    pub fn dropped_counts(&self) -> BTreeMap<String, usize> {
+        let inner = self.shared.lock();
+        let counts = inner.dropped.iter().map(|(job, d)| (job.clone(), d.count));
+        counts.collect()
     }
 
     /// What the target's last page said about its families.

@@ -43,6 +43,7 @@ pub struct TargetStatus {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DroppedTarget {
     pub job: String,
+    /// Before relabelling, as [`Target::discovered`].
     pub discovered: Labels,
     /// `None`: the job's own rules dropped it.
     pub error: Option<TargetError>,

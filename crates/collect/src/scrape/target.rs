@@ -59,7 +59,7 @@ impl Target {
 }
 
 /// What discovery found, with the job's own settings where it said nothing.
-fn with_defaults(discovered: &Labels, job: &Job) -> Labels {
+pub(super) fn with_defaults(discovered: &Labels, job: &Job) -> Labels {
     let mut builder = discovered.to_builder();
     let mut default = |name: &str, value: String| {
         if builder.get(name).is_none() {

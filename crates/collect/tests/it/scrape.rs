@@ -26,11 +26,15 @@ impl BatchSink for Channel {
 
 /// A scraper whose clock is tokio's, so that a test may pause it.
 fn scraper() -> (Scraper, mpsc::UnboundedReceiver<WriteBatch>) {
+    let (options, receiver) = options();
+    (Scraper::start(options), receiver)
+}
+
+fn options() -> (ScraperOptions, mpsc::UnboundedReceiver<WriteBatch>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let start = tokio::time::Instant::now();
     let clock = Arc::new(move || 1_000_000 + start.elapsed().as_millis() as i64);
-    let scraper = Scraper::start(ScraperOptions::new(Arc::new(Channel(sender)), clock));
-    (scraper, receiver)
+    (ScraperOptions::new(Arc::new(Channel(sender)), clock), receiver)
 }
 
 fn config(change: impl FnOnce(&mut ScrapeConfig)) -> ScrapeConfig {
@@ -321,6 +325,19 @@ async fn stopping_waits_for_what_is_under_way_and_ends_nothing() {
     scraper.stop().await;
     assert_eq!(lines(&batches.try_recv().unwrap())[0], "a 1");
     assert!(batches.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_it_took_is_told_to_the_microsecond() {
+    let (mut options, mut batches) = options();
+    let looks = std::sync::atomic::AtomicU64::new(0);
+    options.stopwatch = Arc::new(move || looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed) * 250_000);
+    let scraper = Scraper::start(options);
+    scraper.set_targets(&table_job(&[Ok("a 1\n")], 0), &at("x:1"));
+    let batch = batches.recv().await.unwrap();
+    let mut series = batch.series.iter();
+    let took = series.find(|s| s.labels.metric_name() == Some("scrape_duration_seconds"));
+    assert_eq!(took.map(|s| s.samples[0].value), Some(0.000_25));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use super::group::{Rule, RuleGroup, RuleKind};
 use super::state::{Instance, RulesState};
 use super::tick::Rules;
+use lapwing_query::promql;
 use lapwing_template::{GoTime, format_float};
 use lapwing_types::{AlertState, Labels};
 use serde::Serialize;
@@ -29,6 +30,7 @@ pub struct RuleView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<&'static str>,
     pub name: String,
+    /// In the canonical spelling of PromQL.
     pub query: String,
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,7 +126,7 @@ fn rule_view(rule: &Rule, state: &RulesState) -> RuleView {
     RuleView {
         state: alerting.map(|_| worst.unwrap_or(AlertState::Inactive).as_str()),
         name: rule.name.clone(),
-        query: rule.expr.clone(),
+        query: canonical(&rule.expr),
         duration: alerting.map(|a| a.for_ms as f64 / 1000.0),
         keep_firing_for: alerting.map(|a| a.keep_firing_for_ms as f64 / 1000.0),
         labels: rule.labels.iter().cloned().collect(),
@@ -141,6 +143,11 @@ fn rule_view(rule: &Rule, state: &RulesState) -> RuleView {
         },
         line: rule.line,
     }
+}
+
+/// As the API of Prometheus spells it. Rules of our own may be in other words than PromQL; those stay as they are.
+fn canonical(expr: &str) -> String {
+    promql::parse(expr).map_or_else(|_| expr.to_owned(), |parsed| parsed.to_string())
 }
 
 fn active(rule: &Rule, state: &RulesState) -> Vec<ActiveAlertView> {

@@ -75,6 +75,18 @@ fn a_failed_query_changes_nothing_and_is_told() {
 }
 
 #[test]
+fn rules_are_shown_in_the_canonical_spelling() {
+    let text =
+        "groups: [{ name: g, rules: [{ record: r, expr: \"sum  by(a)  (rate(x{job='y'}[90m:1m]))>0\" }] }]\n";
+    let world = World::new(text);
+    let view = world.rules.view(&world.state);
+    assert_eq!(
+        view[0].rules[0].query,
+        "sum by (a) (rate(x{job=\"y\"}[1h30m:1m])) > 0"
+    );
+}
+
+#[test]
 fn labels_keep_series_apart() {
     // Seed 0 keyed metrics by name only: the last writer won.
     let mut world = World::new(HIGH);

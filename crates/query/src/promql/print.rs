@@ -90,20 +90,28 @@ pub(crate) fn quote(text: &str) -> String {
             c if (c as u32) < 0x20 || c as u32 == 0x7f => {
                 let _ = write!(out, "\\x{:02x}", c as u32);
             }
-            // Blanks that look like others.
-            c if c != ' ' && (c.is_control() || c.is_whitespace()) => {
-                let _ = write!(out, "\\u{:04x}", c as u32);
-            }
             c => match stray_byte(c) {
                 Some(byte) => {
                     let _ = write!(out, "\\x{byte:02x}");
                 }
-                None => out.push(c),
+                None if is_printable(c) => out.push(c),
+                None if (c as u32) < 0x10000 => {
+                    let _ = write!(out, "\\u{:04x}", c as u32);
+                }
+                None => {
+                    let _ = write!(out, "\\U{:08x}", c as u32);
+                }
             },
         }
     }
     out.push('"');
     out
+}
+
+/// Not: blanks that look like others, and what is not seen at all.
+fn is_printable(c: char) -> bool {
+    // The standard library knows which those are and shows them escaped. Behind another character, a mark that joins it is seen.
+    c.is_ascii() || format!("a{c}").escape_debug().count() == 2
 }
 
 fn is_identifier(name: &str) -> bool {
@@ -324,5 +332,24 @@ impl Matching {
             }
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Go's `strconv.Quote` has them.
+    #[test]
+    fn what_is_not_seen_is_escaped() {
+        for (text, quoted) in [
+            ("a b é 漢 e\u{301} 😀", "\"a b é 漢 e\u{301} 😀\""),
+            ("\u{a0}\u{2028}\u{3000}", r#""\u00a0\u2028\u3000""#),
+            ("\u{200b}\u{ad}\u{feff}\u{202e}", r#""\u200b\u00ad\ufeff\u202e""#),
+            ("\u{85}\u{7f}\0", r#""\u0085\x7f\x00""#),
+            ("\u{e0001}", r#""\U000e0001""#),
+        ] {
+            assert_eq!(quote(text), quoted);
+        }
     }
 }

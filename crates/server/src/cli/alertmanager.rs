@@ -108,7 +108,10 @@ pub(crate) fn run(args: &AlertmanagerArgs) -> Exit {
         Ok(base) => base,
         Err(message) => return PEER.refuse(&message),
     };
-    let (level, format) = flags.logging();
+    let (level, format) = match flags.logging() {
+        Ok(logging) => logging,
+        Err(message) => return PEER.refuse(&message),
+    };
     start_logging(level, format);
     for warning in flag_warnings(&flags).into_iter().chain(open_addresses(&base)) {
         tracing::warn!("{warning}");

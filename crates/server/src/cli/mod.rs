@@ -19,6 +19,7 @@ mod init;
 mod notify_test;
 mod peer_flags;
 mod prometheus;
+mod prometheus_flags;
 mod query;
 mod remote;
 mod routes;

@@ -146,7 +146,12 @@ impl Flags {
     }
 
     pub(super) fn is_on(&self, name: &str) -> bool {
-        self.switches.get(name).copied().unwrap_or(false)
+        self.switch(name).unwrap_or(false)
+    }
+
+    /// Nothing where it was not given.
+    pub(super) fn switch(&self, name: &str) -> Option<bool> {
+        self.switches.get(name).copied()
     }
 
     /// Comma-separated words of a flag that may come several times.
@@ -177,12 +182,24 @@ impl Flags {
     }
 
     /// Level and format of the log, as the peers write them.
-    pub(super) fn logging(&self) -> (&str, LogFormat) {
-        let format = match self.last("log.format") {
-            Some("json") => LogFormat::Json,
+    pub(super) fn logging(&self) -> Result<(&'static str, LogFormat), String> {
+        let level = self.one_of("log.level", &["info", "debug", "warn", "error"])?;
+        let format = match self.one_of("log.format", &["logfmt", "json"])? {
+            "json" => LogFormat::Json,
             _ => LogFormat::Text,
         };
-        (self.last("log.level").unwrap_or("info"), format)
+        Ok((level, format))
+    }
+
+    /// One of a few words, the first where none was given; in which case they are typed is one.
+    fn one_of(&self, name: &str, words: &[&'static str]) -> Result<&'static str, String> {
+        let Some(given) = self.last(name) else {
+            return Ok(words[0]);
+        };
+        let found = words.iter().find(|word| word.eq_ignore_ascii_case(given));
+        found
+            .copied()
+            .ok_or_else(|| format!("--{name} is one of {} and not {given:?}", words.join(", ")))
     }
 
     /// Where to listen and how it is called from outside: the same flags in both peers.

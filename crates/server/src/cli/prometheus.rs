@@ -4,8 +4,8 @@
 //! reach needs no login, and is named in a warning.
 
 use super::Exit;
-use super::peer_flags::Meaning::{self, IdleSwitch, IdleValue, Switch, Value};
 use super::peer_flags::{Flags, Peer, open_addresses};
+use super::prometheus_flags::{FLAGS, in_force};
 use super::serve::{launch, start_logging};
 use crate::config::{Config, CorsOrigin, PrometheusFile, did_you_mean, load_prometheus};
 use crate::launch::Launch;
@@ -26,82 +26,6 @@ const PEER: Peer = Peer {
     name: "Prometheus",
     flags: &FLAGS,
 };
-
-const FLAGS: [(&str, Meaning); 73] = [
-    ("agent", Switch),
-    ("alertmanager.drain-notification-queue-on-shutdown", IdleSwitch),
-    ("alertmanager.notification-batch-size", IdleValue),
-    ("alertmanager.notification-queue-capacity", IdleValue),
-    ("auto-gomaxprocs", IdleSwitch),
-    ("auto-gomemlimit", IdleSwitch),
-    ("auto-gomemlimit.ratio", IdleValue),
-    ("config.auto-reload-interval", IdleValue),
-    ("config.file", Value),
-    ("enable-feature", Value),
-    ("help", Switch),
-    ("log.format", Value),
-    ("log.level", Value),
-    ("query.lookback-delta", Value),
-    ("query.max-concurrency", Value),
-    ("query.max-samples", Value),
-    ("query.timeout", Value),
-    ("rules.alert.for-grace-period", IdleValue),
-    ("rules.alert.for-outage-tolerance", IdleValue),
-    ("rules.alert.resend-delay", IdleValue),
-    ("rules.max-concurrent-evals", IdleValue),
-    ("scrape.adjust-timestamps", IdleSwitch),
-    ("scrape.discovery-reload-interval", IdleValue),
-    ("scrape.name-escaping-scheme", IdleValue),
-    ("scrape.timestamp-tolerance", IdleValue),
-    ("storage.agent.no-lockfile", IdleSwitch),
-    ("storage.agent.path", IdleValue),
-    ("storage.agent.retention.max-time", IdleValue),
-    ("storage.agent.retention.min-time", IdleValue),
-    ("storage.agent.wal-compression", IdleSwitch),
-    ("storage.agent.wal-segment-size", IdleValue),
-    ("storage.agent.wal-truncate-frequency", IdleValue),
-    ("storage.remote.flush-deadline", IdleValue),
-    ("storage.remote.read-concurrent-limit", IdleValue),
-    ("storage.remote.read-max-bytes-in-frame", IdleValue),
-    ("storage.remote.read-sample-limit", IdleValue),
-    ("storage.tsdb.allow-overlapping-blocks", IdleSwitch),
-    ("storage.tsdb.allow-overlapping-compaction", IdleSwitch),
-    ("storage.tsdb.block-reload-interval", IdleValue),
-    ("storage.tsdb.delay-compact-file.path", IdleValue),
-    ("storage.tsdb.delayed-compaction.max-percent", IdleValue),
-    ("storage.tsdb.head-chunks-write-queue-size", IdleValue),
-    ("storage.tsdb.max-block-chunk-segment-size", IdleValue),
-    ("storage.tsdb.max-block-duration", IdleValue),
-    ("storage.tsdb.min-block-duration", IdleValue),
-    ("storage.tsdb.no-lockfile", IdleSwitch),
-    ("storage.tsdb.path", Value),
-    ("storage.tsdb.retention", Value),
-    ("storage.tsdb.retention.percentage", IdleValue),
-    ("storage.tsdb.retention.size", Value),
-    ("storage.tsdb.retention.time", Value),
-    ("storage.tsdb.samples-per-chunk", IdleValue),
-    ("storage.tsdb.wal-compression", IdleSwitch),
-    ("storage.tsdb.wal-compression-type", IdleValue),
-    ("storage.tsdb.wal-segment-size", IdleValue),
-    ("version", Switch),
-    ("web.config.file", Value),
-    ("web.console.libraries", IdleValue),
-    ("web.console.templates", IdleValue),
-    ("web.cors.origin", Value),
-    ("web.enable-admin-api", Switch),
-    ("web.enable-lifecycle", Switch),
-    ("web.enable-otlp-receiver", Switch),
-    ("web.enable-remote-write-receiver", Switch),
-    ("web.external-url", Value),
-    ("web.listen-address", Value),
-    ("web.max-connections", Value),
-    ("web.max-notifications-subscribers", IdleValue),
-    ("web.page-title", IdleValue),
-    ("web.read-timeout", Value),
-    ("web.remote-write-receiver.accepted-protobuf-messages", IdleValue),
-    ("web.route-prefix", Value),
-    ("web.user-assets", IdleValue),
-];
 
 /// Features that are always there, and how those that count are called here.
 const FEATURES: [(&str, Feature); 25] = [
@@ -158,7 +82,10 @@ pub(crate) fn run(args: &PrometheusArgs) -> Exit {
         Ok(base) => base,
         Err(message) => return PEER.refuse(&message),
     };
-    let (level, format) = flags.logging();
+    let (level, format) = match flags.logging() {
+        Ok(logging) => logging,
+        Err(message) => return PEER.refuse(&message),
+    };
     start_logging(level, format);
     warnings.extend(warnings_of(&base));
     for warning in &warnings {
@@ -235,6 +162,7 @@ fn base_config(flags: &Flags, warnings: &mut Vec<String>) -> Result<Config, Stri
     config.receive.pushgateway = false;
     config.web.admin_api = flags.is_on("web.enable-admin-api");
     config.web.lifecycle = flags.is_on("web.enable-lifecycle");
+    config.web.as_prometheus.may_quit = config.web.lifecycle;
     if let Some(text) = flags.last("web.cors.origin") {
         let origin = CorsOrigin::parse(text).map_err(|e| format!("--web.cors.origin: {e}"))?;
         config.web.cors_origin = Some(origin);
@@ -243,6 +171,7 @@ fn base_config(flags: &Flags, warnings: &mut Vec<String>) -> Result<Config, Stri
     for word in flags.words("enable-feature") {
         feature(word, &mut config, warnings);
     }
+    config.web.as_prometheus.flags = in_force(flags, &config);
     Ok(config)
 }
 
@@ -327,8 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_stand_in_order_so_that_help_reads_well() {
-        assert!(FLAGS.is_sorted_by_key(|(name, _)| *name));
+    fn features_stand_in_order() {
         assert!(FEATURES.is_sorted_by_key(|(name, _)| *name));
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct ServeArgs {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct LogArgs {
     /// How much to say: error, warn, info, debug, trace, or per module
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level)]
     log_level: String,
     /// How to say it
     #[arg(long, value_enum, default_value = "text")]
@@ -106,6 +106,23 @@ pub(super) fn load(args: &ServeArgs) -> Loaded {
         }
     }
     loaded
+}
+
+/// A word that is no level would be taken for the name of a module, and all others would fall silent.
+fn log_level(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let mut parts = text.split(',').map(str::trim);
+    let wrong = parts.find(|part| !part.contains(['=', '[']) && !is_level(part));
+    match wrong {
+        Some(part) => Err(format!(
+            "{part:?} is none of {}; a module is written MODULE=LEVEL",
+            LEVELS.join(", ")
+        )),
+        None => tracing_subscriber::EnvFilter::try_new(text)
+            .map(|_| text.to_owned())
+            .map_err(|e| e.to_string()),
+    }
 }
 
 pub(crate) fn start_logging(level: &str, format: LogFormat) {

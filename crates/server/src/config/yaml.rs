@@ -187,7 +187,13 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
         Err(error) => {
             let at = error.location().map_or(Position { line: 1, column: 1 }, position);
             let message = error.to_string();
-            let first = message.lines().next().unwrap_or("not YAML").to_owned();
+            let first = match message.lines().next().unwrap_or("not YAML") {
+                // The library's own words name its functions.
+                line if line.contains("multiple YAML documents") => {
+                    "a second document begins here; a configuration is one document".to_owned()
+                }
+                line => line.to_owned(),
+            };
             Err(SyntaxError { message: first, at })
         }
     }

@@ -48,7 +48,6 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
 
 fn is_settled(engine: &Engine) -> bool {
     let answered = engine
-        .scraping()
         .discovery_statuses()
         .iter()
         .all(|s| s.last_success_ms.is_some() || s.failures > 0);
@@ -57,7 +56,7 @@ fn is_settled(engine: &Engine) -> bool {
 
 fn findings_of(engine: &Engine) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for status in engine.scraping().discovery_statuses() {
+    for status in engine.discovery_statuses() {
         let who = format!("job {}, {}", status.job, status.provider);
         match &status.last_error {
             Some(error) => findings.push(Finding::error(

@@ -1,4 +1,4 @@
-//! `/-/reload`: takes up the configuration as it is written now.
+//! `/-/reload`: takes up the configuration as it is written now. `/-/quit`, in the place of a Prometheus: ends the program.
 
 use super::AppState;
 use axum::Router;
@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
 pub(crate) fn routes() -> Router<AppState> {
-    Router::new().route("/-/reload", post(reload).put(reload))
+    Router::new()
+        .route("/-/reload", post(reload).put(reload))
+        .route("/-/quit", post(quit).put(quit))
 }
 
 /// 200 when the new one is in force; 500 with everything that is wrong with it when the old one stays.
@@ -28,4 +30,13 @@ async fn reload(State(state): State<AppState>) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
         }
     }
+}
+
+/// The end comes in order, as with SIGTERM: this request is answered too.
+async fn quit(State(state): State<AppState>) -> Response {
+    if !state.config().web.as_prometheus.may_quit {
+        return (StatusCode::FORBIDDEN, "the lifecycle API is not enabled\n").into_response();
+    }
+    state.quit.notify_one();
+    "Requesting termination... Goodbye!".into_response()
 }

@@ -5,6 +5,7 @@
 //! begins is shown. Bodies are bounded where they are read. On stop no new connection is accepted, those in work finish
 //! their request, and after a grace period the rest is cut off.
 
+use super::first_line::FirstLine;
 use super::opening::Opening;
 use crate::live::Live;
 use axum::Router;
@@ -122,7 +123,7 @@ struct Connection {
 impl Connection {
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let (router, peer) = (self.router, self.peer);
-        let stream = Opening::new(stream, self.limits.head_timeout);
+        let stream = Opening::new(FirstLine::new(stream), self.limits.head_timeout);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
             router.clone().call(request)

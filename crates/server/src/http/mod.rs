@@ -7,6 +7,7 @@ mod alertmanager;
 mod auth;
 mod cors;
 mod dashboard;
+mod first_line;
 mod health;
 mod ingest;
 mod lifecycle;

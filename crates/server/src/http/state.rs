@@ -10,7 +10,7 @@ use crate::live::Live;
 use lapwing::Engine;
 use std::ops::Deref;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// When the doctor looked, and what he found.
 pub(crate) type Examined = (i64, Vec<Finding>);
@@ -30,6 +30,8 @@ pub(crate) struct Parts {
     pub(crate) doctor: tokio::sync::Mutex<Option<Examined>>,
     /// Turns true when the doors close: what would never end by itself ends then.
     pub(crate) closing: watch::Receiver<bool>,
+    /// Told when somebody asked for the end of the program.
+    pub(crate) quit: Arc<Notify>,
 }
 
 impl Deref for AppState {
@@ -51,6 +53,7 @@ impl AppState {
             pulse: Pulse::default(),
             doctor: tokio::sync::Mutex::default(),
             closing,
+            quit: Arc::default(),
         }))
     }
 

@@ -239,3 +239,73 @@ fn a_query_ends_when_its_client_leaves_or_somebody_ends_it() {
         404
     );
 }
+
+#[test]
+fn names_and_values_are_asked_for_a_stretch_of_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, now_s) = filled(dir.path());
+    let asked = |path: &str, (start, end): (i64, i64), matcher: &str| {
+        let path = format!("/api/v1/{path}?start={start}&end={end}{matcher}");
+        server.get(&path).json()["data"].as_array().map(Vec::len)
+    };
+    let level = "&match[]=level";
+    for matcher in ["", level] {
+        assert_eq!(asked("labels", (1, 2), matcher), Some(0));
+        assert_eq!(asked("label/job/values", (1, 2), matcher), Some(0));
+        assert_eq!(asked("labels", (now_s + 1000, now_s + 2000), matcher), Some(0));
+    }
+    assert_eq!(asked("labels", (now_s - 45, now_s - 20), level), Some(4));
+    assert_eq!(
+        asked("label/job/values", (now_s - 45, now_s - 20), level),
+        Some(2)
+    );
+}
+
+#[test]
+fn an_address_may_have_its_quotes_as_they_are_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, now_s) = filled(dir.path());
+    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
+    let target = format!("/api/v1/query?time={now_s}&query=level{{job=\"a\"}}>=3");
+    write!(
+        stream,
+        "GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains(",\"3\"]"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn limits_of_metadata_are_counts_of_metrics() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, _) = filled(dir.path());
+    let metrics = |limit: &str| {
+        let path = format!("/api/v1/metadata?{limit}");
+        server.get(&path).json()["data"]
+            .as_object()
+            .map(serde_json::Map::len)
+    };
+    server.until("/api/v1/metadata?metric=lapwing_build_info", |a| {
+        a.body.contains("gauge")
+    });
+    let all = metrics("");
+    assert!(all > Some(10));
+    for (limit, expected) in [
+        ("limit=3", Some(3)),
+        ("limit=0", Some(0)),
+        ("limit=-1", all),
+        ("limit_per_metric=0", all),
+    ] {
+        assert_eq!(metrics(limit), expected, "{limit}");
+    }
+    let wrong = ("bad_data".to_owned(), "limit must be a number".to_owned());
+    for path in ["metadata", "targets/metadata"] {
+        let (status, class, message) = refused(&server.get(&format!("/api/v1/{path}?limit=x")));
+        assert_eq!((status, (class, message)), (400, wrong.clone()), "{path}");
+    }
+}

@@ -125,9 +125,22 @@ fn a_mistake_in_flag_or_file_starts_nothing() {
             String::from_utf8_lossy(&output.stderr).into_owned(),
         )
     };
-    let (code, text) = said(&["--web.enable-lifecylce"]);
-    assert_eq!(code, Some(2));
-    assert!(text.contains("did you mean --web.enable-lifecycle?"), "{text}");
+    let mistakes = [
+        ("--web.enable-lifecylce", "did you mean --web.enable-lifecycle?"),
+        (
+            "--log.level=verbose",
+            "--log.level is one of info, debug, warn, error and not \"verbose\"",
+        ),
+        (
+            "--log.format=text",
+            "--log.format is one of logfmt, json and not \"text\"",
+        ),
+    ];
+    for (flag, answer) in mistakes {
+        let (code, text) = said(&[flag]);
+        assert_eq!(code, Some(2), "{flag}");
+        assert!(text.contains(answer), "{text}");
+    }
     std::fs::write(
         dir.path().join("prometheus.yml"),
         "scrape_configs: [{ job_nam: x }]\n",
@@ -136,4 +149,120 @@ fn a_mistake_in_flag_or_file_starts_nothing() {
     let (code, text) = said(&[]);
     assert_eq!(code, Some(2));
     assert!(text.contains("prometheus.yml:1:20"), "{text}");
+}
+
+#[test]
+fn the_api_says_what_runs_and_with_what_and_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path());
+    let secret = CONFIG.replace("http://127.0.0.1:1/", "http://u:hush@127.0.0.1:1/");
+    std::fs::write(dir.path().join("prometheus.yml"), secret).unwrap();
+    let flags = [
+        "--web.enable-lifecycle",
+        "--query.timeout=30s",
+        "--enable-feature=native-histograms",
+    ];
+    let server = Server::spawn(&mut command(dir.path(), &flags));
+    let build = server.get("/api/v1/status/buildinfo").json()["data"].clone();
+    assert_eq!(server.get("/version").json(), build);
+    let told = server.get("/api/v1/status/flags").json()["data"].clone();
+    let wanted = [
+        ("query.timeout", "30s"),
+        ("query.lookback-delta", "5m"),
+        ("web.enable-lifecycle", "true"),
+        ("web.enable-admin-api", "false"),
+        ("enable-feature", "native-histograms"),
+        ("storage.tsdb.min-block-duration", "2h"),
+        ("storage.tsdb.retention.time", "15d"),
+        ("web.route-prefix", "/"),
+    ];
+    for (name, value) in wanted {
+        assert_eq!(told[name], value, "{name}");
+    }
+    assert!(server.get("/api/v1/status/runtimeinfo").json()["data"]["GOMEMLIMIT"].is_u64());
+    let shown = server.get("/api/v1/status/config").json()["data"]["yaml"].clone();
+    let shown = shown.as_str().unwrap();
+    assert!(
+        shown.contains("job_name: nobody") && shown.contains("cluster: a"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("u:<secret>@127.0.0.1") && !shown.contains("hush"),
+        "{shown}"
+    );
+    let end = server.post("/-/quit", &[], b"");
+    assert_eq!(
+        (end.status, end.body.as_str()),
+        (200, "Requesting termination... Goodbye!")
+    );
+    assert!(server.ends_well());
+}
+
+#[test]
+fn only_who_starts_it_so_may_end_it_from_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path());
+    let shut = Server::spawn(&mut command(dir.path(), &[]));
+    assert_eq!(shut.post("/-/quit", &[], b"").status, 403);
+    let own = Server::start(&dir.path().join("own"), &[]);
+    assert_eq!(own.post("/-/quit", &[], b"").status, 403);
+    assert_eq!(own.get("/-/healthy").status, 200);
+}
+
+#[test]
+fn alertmanagers_come_and_go_as_their_file_says() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path());
+    let config = format!(
+        "{CONFIG}alerting: {{ alertmanagers: [{{ file_sd_configs: [{{ files: ['am.json'] }}], relabel_configs: \
+         [{{ source_labels: [stage], regex: old, action: drop }}] }}] }}\n"
+    );
+    std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+    let name = |first: &str| {
+        let text = format!(
+            r#"[{{ "targets": ["{first}"] }}, {{ "targets": ["127.0.0.1:2"], "labels": {{ "stage": "old" }} }}]"#
+        );
+        // In one step, so that no half is read.
+        std::fs::write(dir.path().join("new"), text).unwrap();
+        std::fs::rename(dir.path().join("new"), dir.path().join("am.json")).unwrap();
+    };
+    name("127.0.0.1:1");
+    let server = Server::spawn(&mut command(dir.path(), &[]));
+    let path = "/api/v1/alertmanagers";
+    let told = server.until(path, |a| a.body.contains("127.0.0.1:1/")).json();
+    let (active, dropped) = (
+        &told["data"]["activeAlertmanagers"],
+        &told["data"]["droppedAlertmanagers"],
+    );
+    assert_eq!(active.as_array().map(Vec::len), Some(1), "{told}");
+    assert_eq!(active[0]["url"], "http://127.0.0.1:1/api/v2/alerts");
+    assert_eq!(
+        *dropped,
+        serde_json::json!([{ "url": "http://127.0.0.1:2/api/v2/alerts" }])
+    );
+    // The rule `up == 0` fires: whoever is named is told, or tried.
+    server.until(path, |a| a.body.contains("lastError\":\""));
+    name("127.0.0.1:3");
+    let told = server.until(path, |a| a.body.contains("127.0.0.1:3/"));
+    assert!(!told.body.contains("127.0.0.1:1/"), "{}", told.body);
+}
+
+#[test]
+fn dropped_targets_show_all_that_their_rules_saw() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path());
+    let config = "scrape_configs: [{ job_name: a, keep_dropped_targets: 1, static_configs: [{ targets: ['x:1', 'y:1'] }], \
+                  relabel_configs: [{ source_labels: [job], regex: a, action: drop }] }, { job_name: b }]\n";
+    std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+    let server = Server::spawn(&mut command(dir.path(), &[]));
+    let told = server.get("/api/v1/targets?scrapePool=a").json()["data"].clone();
+    assert_eq!(told["droppedTargetCounts"], serde_json::json!({ "a": 2, "b": 0 }));
+    let discovered = serde_json::json!({
+        "__address__": "x:1", "__metrics_path__": "/metrics", "__scheme__": "http",
+        "__scrape_interval__": "1m", "__scrape_timeout__": "10s", "job": "a",
+    });
+    assert_eq!(
+        told["droppedTargets"],
+        serde_json::json!([{ "discoveredLabels": discovered, "scrapePool": "a" }])
+    );
 }

@@ -209,6 +209,11 @@ impl Server {
         self.child.wait().is_ok_and(|status| status.success())
     }
 
+    /// Waits for the end that it was asked for; true when that was a good one.
+    pub(crate) fn ends_well(mut self) -> bool {
+        self.child.wait().is_ok_and(|status| status.success())
+    }
+
     /// SIGTERM, and waits until the port is shut; true when it ended by itself with success.
     pub(crate) fn tell_to_stop(&self) -> bool {
         let pid = rustix::process::Pid::from_child(&self.child);

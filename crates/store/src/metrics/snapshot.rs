@@ -111,7 +111,33 @@ impl Snapshot {
         })
     }
 
-    /// The values of a label without a condition. Most blocks have those that the head has, under numbers that are known:
+    /// Whether the head has anything visible in the range; most questions are answered by its newest sample alone.
+    fn is_head_concerned(&self, selection: &Selection) -> bool {
+        let Inner { core, view, .. } = &*self.inner;
+        match self.newest_ms() {
+            None => false,
+            Some(newest_ms) if newest_ms < selection.start_ms => false,
+            Some(newest_ms) if newest_ms <= selection.end_ms => true,
+            Some(_) => core.shards.iter().enumerate().any(|(number, shard)| {
+                let shard = shard.lock();
+                let hidden = shard.hidden_after(view);
+                shard.iter(number).any(|(slot, series)| {
+                    let bound = hidden.get(&slot).copied();
+                    look(slot, series, (bound, view), selection).is_some()
+                })
+            }),
+        }
+    }
+
+    /// The series of the head whose labels a selection is about; `None`: all of them.
+    fn slots(&self, selection: &Selection) -> Option<Vec<u32>> {
+        if !selection.matchers.is_empty() {
+            return Some(self.visible(selection).into_iter().map(|v| v.slot).collect());
+        }
+        (!self.is_head_concerned(selection)).then(Vec::new)
+    }
+
+    /// The values of a label without a condition, the head's among them. Most blocks have those that the head has, under numbers that are known:
     /// only the others are read.
     fn all_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError> {
         let index = &self.inner.core.index;
@@ -246,11 +272,8 @@ impl SeriesSource for Snapshot {
     }
 
     fn label_names(&self, selection: &Selection) -> Result<Vec<String>, ReadError> {
-        let mut names = {
-            let index = self.inner.core.index.read();
-            let slots = (!selection.matchers.is_empty()).then(|| index.select(&selection.matchers));
-            index.label_names(slots.as_deref())
-        };
+        let slots = self.slots(selection);
+        let mut names = self.inner.core.index.read().label_names(slots.as_deref());
         for live in &self.concerned(selection) {
             let range = (selection.start_ms, selection.end_ms);
             names.extend(
@@ -265,14 +288,10 @@ impl SeriesSource for Snapshot {
     }
 
     fn label_values(&self, name: &str, selection: &Selection) -> Result<Vec<String>, ReadError> {
-        if selection.matchers.is_empty() {
+        let Some(slots) = self.slots(selection) else {
             return self.all_values(name, selection);
-        }
-        let mut values = {
-            let index = self.inner.core.index.read();
-            let slots = index.select(&selection.matchers);
-            index.label_values(name, Some(&slots))
         };
+        let mut values = self.inner.core.index.read().label_values(name, Some(&slots));
         for live in &self.concerned(selection) {
             let range = (selection.start_ms, selection.end_ms);
             live.block

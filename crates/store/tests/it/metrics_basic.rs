@@ -188,6 +188,55 @@ fn a_batch_brings_exemplars_metadata_and_raw_names() {
 }
 
 #[test]
+fn names_and_values_are_those_of_the_range() {
+    let store = MetricsStore::in_memory(MetricsOptions::default());
+    let minute = 60_000;
+    write(
+        &store,
+        &labels(&[("__name__", "a"), ("early", "x")]),
+        &[(T0, 1.0), (T0 + minute, 1.0)],
+    );
+    write(
+        &store,
+        &labels(&[("__name__", "a"), ("late", "y")]),
+        &[(T0 + 9 * minute, 1.0)],
+    );
+    let snapshot = store.snapshot();
+    let between = |start_ms, end_ms, matchers: &[Matcher]| {
+        let selection = Selection {
+            matchers: matchers.to_vec(),
+            start_ms,
+            end_ms,
+            series_max: None,
+        };
+        let names = snapshot.label_names(&selection).unwrap();
+        let values = ["early", "late"].map(|name| snapshot.label_values(name, &selection).unwrap());
+        (names.join(" "), values.concat().join(" "))
+    };
+    let told = |names: &str, values: &str| (names.to_owned(), values.to_owned());
+    let all = told("__name__ early late", "x y");
+    let nothing = told("", "");
+    let of_a = [Matcher::equal("__name__", "a")];
+    for matchers in [&[][..], &of_a] {
+        assert_eq!(between(T0, T0 + 9 * minute, matchers), all);
+        assert_eq!(between(0, T0 - 1, matchers), nothing, "before the first");
+        assert_eq!(
+            between(T0 + 9 * minute + 1, i64::MAX, matchers),
+            nothing,
+            "after the last"
+        );
+    }
+    assert_eq!(
+        between(T0 + minute, T0 + 8 * minute, &of_a),
+        told("__name__ early", "x")
+    );
+    assert_eq!(
+        between(T0 + 2 * minute, i64::MAX, &of_a),
+        told("__name__ late", "y")
+    );
+}
+
+#[test]
 fn a_checkpoint_stands_for_the_log_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let options = || MetricsOptions {

@@ -1,6 +1,7 @@
 //! Functions on text that both families share.
 
 use crate::Value;
+use lapwing_types::go_pattern;
 use regex::Regex;
 
 /// A pattern in a template compiles to at most this.
@@ -45,7 +46,7 @@ pub(super) const NAMES: [&str; 10] = [
 ];
 
 fn compile(pattern: &str) -> Result<Regex, String> {
-    regex::RegexBuilder::new(pattern)
+    regex::RegexBuilder::new(&go_pattern(pattern))
         .size_limit(REGEX_SIZE_BYTES_MAX)
         .build()
         .map_err(|e| format!("bad pattern {pattern:?}: {e}"))

@@ -4,8 +4,7 @@ use super::super::{Evaluated, Evaluator, Grid, Steps, merge_same_labels};
 use crate::error::QueryError;
 use crate::promql::{Call, Expr, ExprKind, is_label_name, shown};
 use hashbrown::HashSet;
-use lapwing_types::{Labels, LabelsBuilder, METRIC_NAME, MatchOp};
-use regex::Regex;
+use lapwing_types::{Labels, LabelsBuilder, METRIC_NAME, MatchOp, go_regex_whole};
 
 fn text(expr: &Expr) -> &str {
     match &expr.unwrap_parens().kind {
@@ -23,7 +22,7 @@ impl Evaluator<'_> {
         let [target, replacement, source, pattern] = text_arguments(&call.args[1..])[..] else {
             return Err(QueryError::execution("label_replace takes four strings"));
         };
-        let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
+        let regex = go_regex_whole(pattern).map_err(|_| {
             QueryError::execution(format!(
                 "invalid regular expression in label_replace(): {pattern}"
             ))

@@ -3,6 +3,7 @@
 mod alertmanager;
 mod either;
 mod prometheus;
+mod shown;
 mod web;
 
 pub(crate) use alertmanager::{AlertmanagerFile, load_alertmanager};

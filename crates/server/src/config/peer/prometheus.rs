@@ -3,6 +3,7 @@
 //! Scrapes, rules, external labels, storage and OTLP count as they stand. Sections for which there is no part here are
 //! warnings with their place: nothing that is written is passed over in silence, and unknown keys are mistakes as ever.
 
+use super::shown::shown;
 use crate::config::Config;
 use crate::config::decode::decode_any;
 use crate::config::diagnostic::Diagnostics;
@@ -29,6 +30,7 @@ pub(crate) fn load_prometheus(file: PrometheusFile<'_>) -> Loaded {
     let mut notes = Diagnostics::new(&file.path.display().to_string());
     let mut config = file.base;
     if let Some(root) = read_file_tree(file.path, &mut notes) {
+        config.web.as_prometheus.file = Some(shown(&root));
         read(&root, &mut config, file.true_of_jobs, &mut notes);
     }
     let mut files = vec![file.path.to_owned()];

@@ -15,7 +15,6 @@ use lapwing_judge::rules::{
 };
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 pub(crate) struct AlertingConfig {
@@ -58,16 +57,14 @@ pub(crate) fn read(
     groups.extend(objectives::rules(models, &rules, (&mut written, notes)));
     let taken = alert_names(&groups);
     groups.extend(packs(map, (&rules, &taken), (&mut written, notes)));
-    let (mut notify, notify_shown) = notify::read(map, external_url, notes);
-    let forward_to = alertmanagers::read(map, notes);
-    if !forward_to.is_empty() {
-        Arc::make_mut(&mut notify).extras.alertmanagers.extend(forward_to);
-    }
+    let (notify, notify_shown) = notify::read(map, external_url, notes);
+    let alertmanagers = alertmanagers::read(map, notes);
     AlertingConfig {
         paging: PagingOptions {
             groups,
             rules,
             notify,
+            alertmanagers,
         },
         own_rules: written,
         saved_dir,
@@ -96,12 +93,12 @@ pub(crate) fn read_rule_files(
         query_offset_ms: global.rule_query_offset_ms,
         ..RulesOptions::default()
     };
-    let mut paging = PagingOptions {
+    let paging = PagingOptions {
         groups: rule_files(map, &rules, notes),
         rules,
+        alertmanagers: alertmanagers::read(map, notes),
         ..PagingOptions::default()
     };
-    Arc::make_mut(&mut paging.notify).extras.alertmanagers = alertmanagers::read(map, notes);
     AlertingConfig {
         paging,
         own_rules: Vec::new(),
@@ -265,7 +262,7 @@ fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagn
             continue;
         };
         let wanted = base.join(&pattern);
-        notes.watch(wanted.parent().unwrap_or(&base));
+        watch_matches(&wanted, notes);
         let files = glob::expand(&wanted);
         if files.is_empty() {
             notes.warning(node.at, &path, format!("no file matches {pattern:?}"));
@@ -275,6 +272,15 @@ fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagn
         }
     }
     groups
+}
+
+/// A file that may come to match is seen where it would stand; one that is named outright is looked at alone, whatever else
+/// happens beside it.
+pub(super) fn watch_matches(wanted: &Path, notes: &mut Diagnostics) {
+    match wanted.parent() {
+        Some(dir) if glob::is_pattern(wanted) => notes.watch(dir),
+        _ => notes.watch(wanted),
+    }
 }
 
 fn rule_file(
@@ -342,6 +348,24 @@ pub(crate) fn base_dir(notes: &Diagnostics) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_happens_beside_a_rule_file_is_no_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("lapwing.yml", "rule_files: [a.yml, 'more/*.yml']\n");
+        std::fs::create_dir(dir.path().join("more")).unwrap();
+        let watched = crate::config::load(&dir.path().join("lapwing.yml"), &|_| None).watched;
+        let is_changed = || watched.now() != watched;
+        write("other.log", "");
+        assert!(!is_changed());
+        write("a.yml", "groups: []\n");
+        assert!(is_changed());
+        std::fs::remove_file(dir.path().join("a.yml")).unwrap();
+        assert!(!is_changed());
+        write("more/b.yml", "groups: []\n");
+        assert!(is_changed());
+    }
 
     #[test]
     fn rules_and_receivers_become_what_is_judged_and_told() {

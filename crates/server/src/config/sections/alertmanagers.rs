@@ -3,18 +3,17 @@
 use crate::config::decode::{decode_any, keys_taken};
 use crate::config::diagnostic::Diagnostics;
 use crate::config::reader::MapReader;
-use lapwing_collect::discovery::{StaticConfig, TargetGroup};
+use lapwing::AlertmanagerGroup;
+use lapwing_collect::discovery::{
+    DiscoveryConfig, DnsConfig, DockerConfig, FileConfig, HttpSdConfig, KubernetesConfig, StaticConfig,
+};
 use lapwing_collect::relabel::{RelabelConfig, RelabelRules};
 use lapwing_notify::channels::http::{Authorization, BasicAuth, HeaderValues, HttpConfig, OAuth2, TlsConfig};
 use lapwing_notify::config::Secret;
 use lapwing_notify::forward::{ForwardTarget, Rewrite};
-use lapwing_types::Labels;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Where the second version of Alertmanager's API takes alerts.
-const ALERTS_PATH: &str = "/api/v2/alerts";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,6 +30,11 @@ struct RawAlertmanagers {
     timeout: Option<String>,
     api_version: Option<String>,
     static_configs: Vec<StaticConfig>,
+    file_sd_configs: Vec<FileConfig>,
+    http_sd_configs: Vec<HttpSdConfig>,
+    dns_sd_configs: Vec<DnsConfig>,
+    docker_sd_configs: Vec<DockerConfig>,
+    kubernetes_sd_configs: Vec<KubernetesConfig>,
     basic_auth: Option<BasicAuth>,
     authorization: Option<Authorization>,
     bearer_token: Option<Secret>,
@@ -55,35 +59,35 @@ pub(super) fn foreign_keys() -> Vec<(&'static str, Vec<String>)> {
     ]
 }
 
-pub(super) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<ForwardTarget> {
+pub(super) fn read(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Vec<AlertmanagerGroup> {
     let Some(node) = map.node("alerting") else {
         return Vec::new();
     };
-    let mut spelled = node.clone();
-    spelled.keep_spelling(&super::scrape::TEXTS);
+    let spelled = super::scrape::written_in(node, &super::alerting::base_dir(notes));
     let Some(raw) = decode_any::<RawAlerting>(&spelled, "alerting", notes) else {
         return Vec::new();
     };
-    let mut targets = Vec::new();
+    let mut groups = Vec::new();
     for (i, one) in raw.alertmanagers.into_iter().enumerate() {
         let path = format!("alerting.alertmanagers[{i}]");
         if one.api_version.as_deref().is_some_and(|v| v != "v2") {
             notes.error(node.at, &path, "only api_version v2 is spoken");
         }
-        if one.static_configs.is_empty() {
-            let text = "only static_configs name Alertmanagers here; these are told nothing";
-            notes.warning(node.at, &path, text);
-        }
-        match of_group(one, &raw.alert_relabel_configs) {
-            Ok(group) => targets.extend(group),
+        match group_of(one, &raw.alert_relabel_configs) {
+            Ok(group) => {
+                for reason in group.sort(&group.statics()).wrong {
+                    notes.error(node.at, &path, reason);
+                }
+                groups.push(group);
+            }
             Err(reason) => notes.error(node.at, &path, reason),
         }
     }
-    targets
+    groups
 }
 
-/// The Alertmanagers of one entry of the list.
-fn of_group(one: RawAlertmanagers, for_all: &[RelabelConfig]) -> Result<Vec<ForwardTarget>, String> {
+/// One entry of the list.
+fn group_of(one: RawAlertmanagers, for_all: &[RelabelConfig]) -> Result<AlertmanagerGroup, String> {
     let compiled = |rules: &[RelabelConfig], key: &str| {
         RelabelRules::new(rules).map_err(|e| format!("{key}: {}", crate::http::with_causes(&e)))
     };
@@ -118,54 +122,45 @@ fn of_group(one: RawAlertmanagers, for_all: &[RelabelConfig]) -> Result<Vec<Forw
         http_headers: one.http_headers,
     };
     http.validate()?;
-    let scheme = one.scheme.as_deref().unwrap_or("http");
-    let prefix = one.path_prefix.as_deref().unwrap_or("").trim_matches('/');
-    let slash = if prefix.is_empty() { "" } else { "/" };
-    let alerts_path = format!("{slash}{prefix}{ALERTS_PATH}");
-    let place = [("__scheme__", scheme), ("__alerts_path__", alerts_path.as_str())];
-    let relabel = compiled(&one.relabel_configs, "relabel_configs")?;
-    let groups = one.static_configs.iter();
-    let labels = groups.flat_map(|group| TargetGroup::of_static("", group, &place).targets);
-    let urls = labels.filter_map(|labels| base_url(&labels, &relabel).transpose());
-    urls.map(|url| {
-        Ok(ForwardTarget {
-            url: url?,
-            http: http.clone(),
+    let discovery = DiscoveryConfig {
+        static_configs: one.static_configs,
+        file_sd_configs: one.file_sd_configs,
+        http_sd_configs: one.http_sd_configs,
+        dns_sd_configs: one.dns_sd_configs,
+        docker_sd_configs: one.docker_sd_configs,
+        kubernetes_sd_configs: one.kubernetes_sd_configs,
+    };
+    discovery.check()?;
+    Ok(AlertmanagerGroup {
+        discovery,
+        relabel: compiled(&one.relabel_configs, "relabel_configs")?,
+        scheme: one.scheme.unwrap_or_else(|| "http".to_owned()),
+        path_prefix: one
+            .path_prefix
+            .as_deref()
+            .unwrap_or("")
+            .trim_matches('/')
+            .to_owned(),
+        like: ForwardTarget {
+            http,
             timeout,
-            rewrite: rewrite.clone(),
-        })
+            rewrite,
+            ..ForwardTarget::new("")
+        },
     })
-    .collect()
-}
-
-/// Where an Alertmanager is, without the path of its API; none where the rules drop it.
-fn base_url(labels: &Labels, relabel: &RelabelRules) -> Result<Option<String>, String> {
-    let mut builder = labels.to_builder();
-    if !relabel.apply(&mut builder) {
-        return Ok(None);
-    }
-    let part = |name: &str| builder.get(name).unwrap_or("");
-    let (scheme, address, path) = (part("__scheme__"), part("__address__"), part("__alerts_path__"));
-    if address.is_empty() || address.contains('/') {
-        return Err(format!(
-            "{address:?} is not a valid hostname: write host:port; scheme and path_prefix have keys of their own"
-        ));
-    }
-    if !matches!(scheme, "http" | "https") {
-        return Err(format!("scheme is {scheme:?}, but must be http or https"));
-    }
-    match path.strip_suffix(ALERTS_PATH) {
-        Some(before) => Ok(Some(format!("{scheme}://{address}{before}"))),
-        None => Err(format!(
-            "__alerts_path__ is {path:?}, but must end with {ALERTS_PATH}"
-        )),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Loaded;
     use serde_json::Value as Json;
+
+    /// Those that the file itself names.
+    fn targets_of(loaded: &Loaded) -> Vec<ForwardTarget> {
+        let groups = &loaded.config.as_ref().unwrap().alerting.paging.alertmanagers;
+        groups.iter().flat_map(|g| g.sort(&g.statics()).active).collect()
+    }
 
     #[test]
     fn alertmanagers_are_read_as_prometheus_has_them() {
@@ -173,13 +168,8 @@ mod tests {
                     path_prefix: /am/\n      timeout: 5s\n    - scheme: https\n      static_configs: [{ targets: ['c'] }]\n";
         let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
         assert_eq!(loaded.diagnostics, []);
-        let notify = loaded.config.unwrap().alerting.paging.notify;
-        let urls: Vec<String> = notify
-            .extras
-            .alertmanagers
-            .iter()
-            .map(ForwardTarget::endpoint)
-            .collect();
+        let targets = targets_of(&loaded);
+        let urls: Vec<String> = targets.iter().map(ForwardTarget::endpoint).collect();
         assert_eq!(
             urls,
             [
@@ -198,8 +188,7 @@ mod tests {
                     - { source_labels: [severity], regex: info, action: drop }\n";
         let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
         assert_eq!(loaded.diagnostics, []);
-        let notify = loaded.config.unwrap().alerting.paging.notify;
-        let targets = notify.extras.alertmanagers.clone();
+        let targets = targets_of(&loaded);
         let mut forwarder = lapwing_notify::forward::Forwarder::new(targets, lapwing_types::Labels::empty());
         let alert = lapwing_types::Alert {
             labels: lapwing_types::Labels::from_pairs([
@@ -229,11 +218,7 @@ mod tests {
             let loaded = crate::config::load_text("lapwing.yml", &text, &|_| None);
             match loaded.diagnostics.first() {
                 Some(wrong) => vec![wrong.message.clone()],
-                None => {
-                    let notify = loaded.config.unwrap().alerting.paging.notify;
-                    let targets = notify.extras.alertmanagers.iter();
-                    targets.map(ForwardTarget::endpoint).collect()
-                }
+                None => targets_of(&loaded).iter().map(ForwardTarget::endpoint).collect(),
             }
         };
         let host = "\"http://a:9093/am\" is not a valid hostname: write host:port; scheme and path_prefix have keys of \
@@ -246,5 +231,33 @@ mod tests {
                      { source_labels: [__address__], regex: b, action: drop }, \
                      { source_labels: [__address__, port], separator: ':', target_label: __address__ }]";
         assert_eq!(read(rules), ["http://a:9094/api/v2/alerts"]);
+    }
+    #[test]
+    fn alertmanagers_are_found_as_targets_are() {
+        let text = "alerting:\n  alertmanagers:\n    - path_prefix: am\n      file_sd_configs: [{ files: ['am/*.json'] }]\n      \
+                    dns_sd_configs: [{ names: [_am._tcp.example], type: SRV }]\n      relabel_configs:\n        \
+                    - { source_labels: [__meta_filepath], regex: '.*old.*', action: drop }\n";
+        let loaded = crate::config::load_text("/etc/lapwing/lapwing.yml", text, &|_| None);
+        assert_eq!(loaded.diagnostics, []);
+        let config = loaded.config.unwrap();
+        let [group] = &config.alerting.paging.alertmanagers[..] else {
+            panic!("one group");
+        };
+        let file = &group.discovery.file_sd_configs[0].files[0];
+        assert_eq!(file.to_str(), Some("/etc/lapwing/am/*.json"));
+        assert_eq!(group.discovery.dns_sd_configs.len(), 1);
+        let found = |address: &str, file: &str| {
+            lapwing_types::Labels::from_pairs([("__address__", address), ("__meta_filepath", file)]).unwrap()
+        };
+        let sorted = group.sort(&[
+            found("a:1", "x"),
+            found("b:1", "old"),
+            found("a:1", "y"),
+            found("c/d", "x"),
+        ]);
+        let active: Vec<String> = sorted.active.iter().map(ForwardTarget::endpoint).collect();
+        assert_eq!(active, ["http://a:1/am/api/v2/alerts"]);
+        assert_eq!(sorted.dropped, ["http://b:1/am/api/v2/alerts"]);
+        assert_eq!(sorted.wrong.len(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! `web.cors_origin`: which other sites' pages may read the API from a browser. Nobody's, unless it is said.
 
+use lapwing_types::go_regex_whole;
 use regex::Regex;
 
 /// A pattern of origins that covers the whole origin, as Prometheus's `--web.cors.origin`.
@@ -11,7 +12,7 @@ pub(crate) struct CorsOrigin {
 
 impl CorsOrigin {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let pattern = Regex::new(&format!("^(?s:{text})$")).map_err(|e| e.to_string())?;
+        let pattern = go_regex_whole(text).map_err(|e| e.to_string())?;
         Ok(CorsOrigin {
             pattern,
             is_any: text == ".*",

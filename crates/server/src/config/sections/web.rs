@@ -7,6 +7,7 @@ use super::tls::{self, Tls, read_file};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
 use crate::config::yaml::{Node, Position};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 #[derive(Clone, Debug)]
@@ -31,6 +32,18 @@ pub(crate) struct WebConfig {
     pub(crate) tls: Option<Tls>,
     /// Whose pages may read the API; nobody's without it.
     pub(crate) cors_origin: Option<CorsOrigin>,
+    pub(crate) as_prometheus: AsPrometheus,
+}
+
+/// What belongs to a start in the place of a Prometheus; empty otherwise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AsPrometheus {
+    /// Each of its flags, with the value in force.
+    pub(crate) flags: BTreeMap<&'static str, String>,
+    /// Its file, without secrets.
+    pub(crate) file: Option<String>,
+    /// Whether `POST /-/quit` is answered.
+    pub(crate) may_quit: bool,
 }
 
 /// What the bearer of a token may do; each role includes those before it.
@@ -82,6 +95,7 @@ impl Default for WebConfig {
             open_without_token: false,
             admin_api: true,
             lifecycle: true,
+            as_prometheus: AsPrometheus::default(),
             tls: None,
             cors_origin: None,
         }
@@ -149,6 +163,7 @@ impl WebConfig {
             lifecycle: map.bool("lifecycle", notes).unwrap_or(default.lifecycle),
             tls: map.node("tls").and_then(|n| tls::read(n, "web.tls", notes)),
             cors_origin: read_cors_origin(&mut map, notes),
+            as_prometheus: AsPrometheus::default(),
         };
         map.finish(notes);
         config

@@ -81,8 +81,11 @@ pub(crate) async fn values(
 }
 
 pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
-    let limit = params.limit()?.unwrap_or(usize::MAX);
-    let each = params.count("limit_per_metric")?.unwrap_or(usize::MAX);
+    let limit = params.at_most("limit")?;
+    // Here 0 means all, as in Prometheus.
+    let each = Some(params.at_most("limit_per_metric")?)
+        .filter(|n| *n > 0)
+        .unwrap_or(usize::MAX);
     let found = state.engine.store().snapshot().metadata(params.get("metric"));
     let mut by_metric: BTreeMap<String, Vec<serde_json::Value>> = BTreeMap::new();
     for (name, metadata) in found {
@@ -138,10 +141,11 @@ fn union(
 }
 
 /// Whether an answer is made in less time than it takes to wake another thread. Without a condition the texts themselves
-/// are the work: `texts`, where that is known.
+/// are the work: `texts`, where that is known; but for a range that ends before the newest sample, series are looked at.
 fn is_small(snapshot: &Snapshot, selections: &[Selection], texts: Option<usize>) -> bool {
+    let newest_ms = snapshot.newest_ms().unwrap_or(i64::MIN);
     let places = selections.iter().map(|selection| match texts {
-        Some(texts) if selection.matchers.is_empty() => texts / SMALL_TEXTS,
+        Some(texts) if selection.matchers.is_empty() && selection.end_ms >= newest_ms => texts / SMALL_TEXTS,
         _ => {
             let (series, blocks) = snapshot.reach(selection);
             series.saturating_mul(blocks + 1)

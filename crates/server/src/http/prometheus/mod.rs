@@ -36,6 +36,7 @@ pub(crate) fn routes() -> Router<AppState> {
             get(query::exemplars).post(query::exemplars),
         )
         .route("/api/v1/read", post(read::read))
+        .route("/version", get(status::version))
         .route("/federate", get(federate::federate))
         .route("/api/v1/series", get(labels::series).post(labels::series))
         .route("/api/v1/labels", get(labels::names).post(labels::names))

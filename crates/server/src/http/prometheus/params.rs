@@ -9,6 +9,9 @@ use axum::http::{Method, header};
 const FORM_BYTES_MAX: usize = 10 << 20;
 /// Times beyond this are clamped, as Prometheus does with `minTime`/`maxTime`: about 290 000 years each way.
 const TIME_MS_MAX: i64 = i64::MAX / 1000;
+/// How Prometheus's own client writes all of time.
+const EARLIEST: &str = "-292273086-05-16T16:47:06Z";
+const LATEST: &str = "292277025-08-18T07:12:54.999999999Z";
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Params {
@@ -90,21 +93,27 @@ impl Params {
             .transpose()
     }
 
-    pub(crate) fn limit(&self) -> Result<Option<usize>, ApiError> {
-        self.count("limit")
-    }
-
     /// How many are wanted at most: absent and 0 mean all.
-    pub(crate) fn count(&self, name: &str) -> Result<Option<usize>, ApiError> {
-        let Some(text) = self.get(name) else {
+    pub(crate) fn limit(&self) -> Result<Option<usize>, ApiError> {
+        let Some(text) = self.get("limit") else {
             return Ok(None);
         };
         match text.parse::<i64>() {
             Ok(0) => Ok(None),
             Ok(n) if n > 0 => Ok(Some(n as usize)),
-            Ok(_) => Err(invalid(name, &format!("{name} must be non-negative"))),
-            Err(_) => Err(invalid(name, &format!("cannot parse {text:?} as a number"))),
+            Ok(_) => Err(invalid("limit", "limit must be non-negative")),
+            Err(_) => Err(invalid("limit", &format!("cannot parse {text:?} as a number"))),
         }
+    }
+
+    /// The limits of metadata, where 0 means none; absent and negative mean all.
+    pub(crate) fn at_most(&self, name: &str) -> Result<usize, ApiError> {
+        let Some(text) = self.get(name) else {
+            return Ok(usize::MAX);
+        };
+        let limit = text.parse::<i64>();
+        let limit = limit.map_err(|_| ApiError::bad_data(format!("{name} must be a number")))?;
+        Ok(usize::try_from(limit).unwrap_or(usize::MAX))
     }
 
     /// A switch in any of the spellings that Go's `ParseBool` knows; off where it is not given.
@@ -138,9 +147,22 @@ pub(crate) fn parse_time_ms(text: &str) -> Result<i64, String> {
         let ms = seconds.trunc() * 1000.0 + (fraction * 1000.0).round();
         return Ok((ms as i64).clamp(-TIME_MS_MAX, TIME_MS_MAX));
     }
-    text.parse::<jiff::Timestamp>()
-        .map(|t| t.as_millisecond())
-        .map_err(|_| refused())
+    match text {
+        EARLIEST => return Ok(-TIME_MS_MAX),
+        LATEST => return Ok(TIME_MS_MAX),
+        _ => {}
+    }
+    let time = text.parse::<jiff::Timestamp>().map(|t| t.as_millisecond());
+    time.ok().or_else(|| last_days_ms(text)).ok_or_else(refused)
+}
+
+/// The end of the year 9999, which is written for "for ever", is beyond what a timestamp of the library holds.
+fn last_days_ms(text: &str) -> Option<i64> {
+    let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+    let offset_ms = i64::from(pieces.to_numeric_offset()?.seconds()) * 1000;
+    let local = pieces.date().to_datetime(pieces.time()?);
+    let since = local.duration_since(jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0));
+    Some(i64::try_from(since.as_millis()).ok()? - offset_ms)
 }
 
 /// A number that a float can hold: `1e400` is none.
@@ -178,7 +200,15 @@ mod tests {
         assert_eq!(parse_time_ms("1.5"), Ok(1500));
         assert_eq!(parse_time_ms("2015-07-01T20:10:51.781Z"), Ok(1_435_781_451_781));
         assert_eq!(parse_time_ms("2015-07-01T20:10:51+02:00"), Ok(1_435_774_251_000));
+        assert_eq!(parse_time_ms("9999-12-31T23:59:59Z"), Ok(253_402_300_799_000));
+        assert_eq!(
+            parse_time_ms("9999-12-31T23:59:59.5-01:00"),
+            Ok(253_402_304_399_500)
+        );
+        assert_eq!(parse_time_ms(EARLIEST), Ok(-TIME_MS_MAX));
+        assert_eq!(parse_time_ms(LATEST), Ok(TIME_MS_MAX));
         assert!(parse_time_ms("yesterday").is_err());
+        assert!(parse_time_ms("2015-07-01T20:10:51").is_err());
         assert!(parse_time_ms("NaN").is_err());
         assert!(parse_time_ms("1e400").is_err());
         assert_eq!(parse_time_ms("Inf"), Ok(TIME_MS_MAX));

@@ -112,12 +112,16 @@ pub(crate) async fn alerts(State(state): State<AppState>) -> Result<Success, Api
 
 /// Those that alerts are handed on to, beside the pages that leave through Lapwing's own door.
 pub(crate) async fn alertmanagers(State(state): State<AppState>) -> Result<Success, ApiError> {
-    let active: Vec<_> = state
-        .engine
-        .forwarding()
+    let forwarding = state.engine.forwarding();
+    let active: Vec<_> = forwarding
         .status()
         .into_iter()
         .map(|s| json!({ "url": s.url, "lastError": s.last_error, "sent": s.sent, "failed": s.failed }))
         .collect();
-    Success::json(&json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] }))
+    let dropped: Vec<_> = forwarding
+        .dropped()
+        .into_iter()
+        .map(|url| json!({ "url": url }))
+        .collect();
+    Success::json(&json!({ "activeAlertmanagers": active, "droppedAlertmanagers": dropped }))
 }

@@ -5,6 +5,7 @@ use super::params::Params;
 use crate::config::Config;
 use crate::doctor::{Finding, Place, examine};
 use crate::http::AppState;
+use axum::Json;
 use axum::extract::State;
 use lapwing_store::metrics::StoreStats;
 use lapwing_types::format_duration_ms;
@@ -19,7 +20,16 @@ const DOCTOR_KEPT_MS: i64 = 60_000;
 const PROMETHEUS_VERSION: &str = "3.5.0";
 
 pub(crate) async fn buildinfo() -> Result<Success, ApiError> {
-    Success::json(&json!({
+    Success::json(&build())
+}
+
+/// The same without the envelope.
+pub(crate) async fn version() -> Json<serde_json::Value> {
+    Json(build())
+}
+
+fn build() -> serde_json::Value {
+    json!({
         "version": PROMETHEUS_VERSION,
         "revision": format!("lapwing-{}", env!("CARGO_PKG_VERSION")),
         "branch": "",
@@ -28,7 +38,7 @@ pub(crate) async fn buildinfo() -> Result<Success, ApiError> {
         "goVersion": "",
         "application": "lapwing",
         "lapwingVersion": env!("CARGO_PKG_VERSION"),
-    }))
+    })
 }
 
 pub(crate) async fn runtimeinfo(State(state): State<AppState>) -> Result<Success, ApiError> {
@@ -44,6 +54,7 @@ pub(crate) async fn runtimeinfo(State(state): State<AppState>) -> Result<Success
         "reloadNeedsRestart": reload.needs_restart,
         "corruptionCount": state.engine.store().open_report().damaged.len(),
         "goroutineCount": 0,
+        "GOMEMLIMIT": state.engine.store().numbers().memory_limit_bytes,
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "GOGC": "",
         "GODEBUG": "",
@@ -52,11 +63,20 @@ pub(crate) async fn runtimeinfo(State(state): State<AppState>) -> Result<Success
 }
 
 pub(crate) async fn config(State(state): State<AppState>) -> Result<Success, ApiError> {
-    Success::json(&json!({ "yaml": state.config().shown() }))
+    let config = state.config();
+    let yaml = match &config.web.as_prometheus.file {
+        Some(file) => file.clone(),
+        None => config.shown(),
+    };
+    Success::json(&json!({ "yaml": yaml }))
 }
 
 pub(crate) async fn flags(State(state): State<AppState>) -> Result<Success, ApiError> {
     let config = state.config();
+    let flags = &config.web.as_prometheus.flags;
+    if !flags.is_empty() {
+        return Success::json(flags);
+    }
     Success::json(&json!({
         "web.listen-address": config.web.addresses().map(|a| a.to_string()).collect::<Vec<_>>().join(","),
         "web.enable-admin-api": config.web.admin_api.to_string(),

@@ -13,6 +13,7 @@ use lapwing_types::{Labels, format_duration_ms};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use url::Url;
 
 pub(crate) async fn targets(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
     let wanted = params.get("state").unwrap_or("any").to_ascii_lowercase();
@@ -22,11 +23,13 @@ pub(crate) async fn targets(State(state): State<AppState>, params: Params) -> Re
     let discoveries = state.engine.scraping().discovery_statuses();
     let mut answer = json!({ "activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {} });
     if matches!(wanted.as_str(), "any" | "active") {
+        let config = state.config();
+        let own = (config.web.listen.port(), config.web.seen_from_outside());
         let rows: Vec<Value> = scraper
             .targets()
             .iter()
             .filter(|t| in_pool(&t.job))
-            .map(|t| active(t, &discoveries))
+            .map(|t| active(t, &discoveries, &own))
             .collect();
         answer["activeTargets"] = rows.into();
         let looks = discoveries
@@ -35,14 +38,12 @@ pub(crate) async fn targets(State(state): State<AppState>, params: Params) -> Re
         answer["discovery"] = looks.map(discovery).collect::<Vec<_>>().into();
     }
     if matches!(wanted.as_str(), "any" | "dropped") {
-        let dropped = scraper.dropped_targets();
-        let pools = pools(&state).into_iter().filter(|p| in_pool(p));
-        let mut counts: BTreeMap<String, u64> = pools.map(|p| (p, 0)).collect();
-        for target in dropped.iter().filter(|t| in_pool(&t.job)) {
-            *counts.entry(target.job.clone()).or_default() += 1;
-        }
+        // Of every pool, whichever is asked about: the count says what the list of one leaves out.
+        let mut counts: BTreeMap<String, usize> = pools(&state).into_iter().map(|p| (p, 0)).collect();
+        counts.extend(scraper.dropped_counts());
         answer["droppedTargetCounts"] = json!(counts);
-        let rows: Vec<Value> = dropped
+        let rows: Vec<Value> = scraper
+            .dropped_targets()
             .iter()
             .filter(|t| in_pool(&t.job))
             .map(|t| json!({ "discoveredLabels": t.discovered, "scrapePool": t.job }))
@@ -159,9 +160,9 @@ fn rule_text(rule: &RelabelConfig) -> String {
     serde_saphyr::to_string(&said).unwrap_or_default()
 }
 
-/// What the pages of the targets say about their families.
+/// What the pages of the targets say about their families, of as many targets as it takes to have `limit` rows.
 pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> Result<Success, ApiError> {
-    let limit = params.limit()?.unwrap_or(usize::MAX);
+    let limit = params.at_most("limit")?;
     let metric = params.get("metric").filter(|m| !m.is_empty());
     let matchers = match params.get("match_target").filter(|m| !m.is_empty()) {
         Some(text) => selector::matchers("match_target", text)?,
@@ -170,6 +171,9 @@ pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> R
     let scraper = state.engine.scraping().scraper();
     let mut rows: Vec<Value> = Vec::new();
     for status in scraper.targets() {
+        if rows.len() >= limit {
+            break;
+        }
         let target = &status.target.labels;
         if !matchers.iter().all(|m| m.matches_labels(target)) {
             continue;
@@ -183,9 +187,6 @@ pub(crate) async fn metadata(State(state): State<AppState>, params: Params) -> R
             .collect();
         families.sort_by_key(|(name, _)| name.as_str());
         for (name, metadata) in families {
-            if rows.len() == limit {
-                return Success::json(&rows);
-            }
             let mut row = json!({
                 "target": target,
                 "type": metadata.kind.as_str(),
@@ -244,7 +245,28 @@ fn discovery(status: &DiscoveryStatus) -> Value {
     })
 }
 
-fn active(status: &TargetStatus, discoveries: &[DiscoveryStatus]) -> Value {
+/// Where others find a target that is called by a name of this machine alone: at the host that Lapwing's own address
+/// (`own`: its port here, its address outside) is told with, and Lapwing itself at that address.
+fn global_url(scrape_url: &str, own: &(u16, String)) -> String {
+    let (own_port, outside) = own;
+    let (Ok(mut url), Ok(outside)) = (Url::parse(scrape_url), Url::parse(outside)) else {
+        return scrape_url.to_owned();
+    };
+    let Some(port) = url.port() else {
+        return scrape_url.to_owned();
+    };
+    if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
+        // None of these fails: both are addresses of HTTP and have a host.
+        let _ = url.set_host(outside.host_str());
+        if port == *own_port {
+            let _ = url.set_scheme(outside.scheme());
+            let _ = url.set_port(outside.port());
+        }
+    }
+    url.into()
+}
+
+fn active(status: &TargetStatus, discoveries: &[DiscoveryStatus], own: &(u16, String)) -> Value {
     let last = status.last.as_ref();
     let of_the_job = discoveries.iter().filter(|d| d.job == status.job);
     let mut warnings: Vec<String> = of_the_job.filter_map(DiscoveryStatus::warning).collect();
@@ -254,7 +276,7 @@ fn active(status: &TargetStatus, discoveries: &[DiscoveryStatus]) -> Value {
         "labels": status.target.labels,
         "scrapePool": status.job,
         "scrapeUrl": status.target.url,
-        "globalUrl": status.target.url,
+        "globalUrl": global_url(&status.target.url, own),
         "lastError": status.last_error.as_ref().map(|e| with_causes(e)).unwrap_or_default(),
         "lastScrape": last.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |l| super::status::rfc3339(l.t_ms)),
         "lastScrapeDuration": last.map_or(0.0, |l| l.duration_ms / 1000.0),
@@ -266,4 +288,27 @@ fn active(status: &TargetStatus, discoveries: &[DiscoveryStatus]) -> Value {
         "samplesRefused": last.map_or(0, |l| l.refused + l.duplicates),
         "warnings": warnings,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_of_this_machine_are_found_from_outside() {
+        let own = (9090, "https://mon.example/prom".to_owned());
+        let global = |url: &str| global_url(url, &own);
+        assert_eq!(
+            global("http://127.0.0.1:8000/m?a=b"),
+            "http://mon.example:8000/m?a=b"
+        );
+        assert_eq!(global("http://[::1]:8000/m"), "http://mon.example:8000/m");
+        assert_eq!(
+            global("http://localhost:9090/metrics"),
+            "https://mon.example/metrics"
+        );
+        for stays in ["http://10.0.0.1:9090/metrics", "http://localhost/metrics"] {
+            assert_eq!(global(stays), stays);
+        }
+    }
 }
