@@ -338,7 +338,9 @@ mod tests {
                 role: Role::Endpoint,
                 part: "http://a".to_owned(),
             }),
-            what: CheckKind::CheckIn { deadline_ms: i64::MAX },
+            what: CheckKind::CheckIn {
+                deadline_ms: i64::MAX,
+            },
             policy: CheckPolicy {
                 failures: 1,
                 passes: 1,
@@ -375,7 +377,14 @@ mod tests {
             }
         }
         let attained = available.iter().sum::<f64>() / available.len() as f64;
-        assert!((attained - 40.0 / 60.0).abs() < 1e-9, "{attained} of {}", available.len());
-        assert!(states > available.len(), "its state is told when it changes: {states}");
+        assert!(
+            (attained - 40.0 / 60.0).abs() < 1e-9,
+            "{attained} of {}",
+            available.len()
+        );
+        assert!(
+            states > available.len(),
+            "its state is told when it changes: {states}"
+        );
     }
 }
