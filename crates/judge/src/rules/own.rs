@@ -241,7 +241,7 @@ fn compile(rule: &OwnRule) -> Result<Vec<Rule>, Problem> {
                 reason: format!("condition {}", problem.reason),
                 ..problem
             })?;
-            let condition = condition_of(&parsed, &promql, rule.recover.as_deref())?;
+            let condition = condition_of(&parsed, &promql, rule)?;
             Ok(vec![alerting(rule, condition, rule.severity)?])
         }
         (false, Some(shape), None, None) => {
@@ -391,7 +391,8 @@ fn default_summary(rule: &OwnRule, condition: &Condition) -> String {
     }
 }
 
-fn condition_of(parsed: &Expr, promql: &str, recover: Option<&str>) -> Result<Condition, String> {
+fn condition_of(parsed: &Expr, promql: &str, rule: &OwnRule) -> Result<Condition, String> {
+    let recover = rule.recover.as_deref();
     let threshold = match &parsed.kind {
         ExprKind::Binary(b) if !b.return_bool => {
             let op = Comparison::ALL.into_iter().find(|c| b.op.as_str() == c.as_str());
@@ -408,6 +409,15 @@ fn condition_of(parsed: &Expr, promql: &str, recover: Option<&str>) -> Result<Co
             }),
         };
     };
+    if let Some(text) = recover
+        && has_percentage(&rule.condition)
+        && threshold.abs() <= 1.0
+        && share(text.trim_start_matches(['<', '>', '='])).is_some_and(|n| n.abs() > 1.0)
+    {
+        return Err(format!(
+            "'recover: {text}' stands beside a percentage; write {text}%"
+        ));
+    }
     Ok(Condition::Threshold {
         recover: recover.map(|text| recovers_at(text, op, threshold)).transpose()?,
         expr,
@@ -428,6 +438,14 @@ fn with_recover(mut condition: Condition, rule: &OwnRule) -> Result<Condition, S
         *recover = Some(recovers_at(text, *op, *threshold)?);
     }
     Ok(condition)
+}
+
+/// Whether a number with a `%` stands there; one that divides stands behind a blank or a word.
+fn has_percentage(condition: &str) -> bool {
+    let before = condition.char_indices().filter(|(_, c)| *c == '%');
+    before
+        .map(|(at, _)| &condition[..at])
+        .any(|text| text.ends_with(|c: char| c.is_ascii_digit()))
 }
 
 fn recovers_at(text: &str, op: Comparison, threshold: f64) -> Result<f64, String> {

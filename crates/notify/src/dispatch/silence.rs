@@ -17,12 +17,17 @@ pub struct SilenceMatcher {
     pub value: String,
     #[serde(default)]
     pub is_regex: bool,
-    #[serde(default = "yes")]
+    #[serde(default = "yes", deserialize_with = "yes_unless_said")]
     pub is_equal: bool,
 }
 
 fn yes() -> bool {
     true
+}
+
+/// Clients of before it existed leave it out, or send `null`.
+fn yes_unless_said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::<bool>::deserialize(deserializer).map(|said| said.unwrap_or(true))
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

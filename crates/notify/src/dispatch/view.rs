@@ -38,6 +38,18 @@ pub struct AlertStatusView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReceiverView {
     pub name: String,
+    /// Where receivers are listed: its own and its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ReceiverView {
+    fn named(name: &str) -> Self {
+        ReceiverView {
+            name: name.to_owned(),
+            labels: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -48,7 +60,7 @@ pub struct GroupView {
 }
 
 /// Also what `POST /silences` takes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SilenceView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +86,8 @@ pub struct AlertFilter {
     pub matchers: Vec<Matcher>,
     /// On the receiver's name.
     pub receiver: Option<Matcher>,
+    /// On the labels of the receiver.
+    pub receiver_matchers: Vec<Matcher>,
     pub active: bool,
     pub silenced: bool,
     pub inhibited: bool,
@@ -85,6 +99,7 @@ impl Default for AlertFilter {
         AlertFilter {
             matchers: Vec::new(),
             receiver: None,
+            receiver_matchers: Vec::new(),
             active: true,
             silenced: true,
             inhibited: true,
@@ -96,9 +111,7 @@ impl Default for AlertFilter {
 impl AlertFilter {
     fn takes(&self, view: &AlertView) -> bool {
         let status = &view.status;
-        let receivers = self.receiver.as_ref();
         self.matchers.iter().all(|m| m.matches_labels(&view.labels))
-            && receivers.is_none_or(|m| view.receivers.iter().any(|r| m.matches(&r.name)))
             && (self.active || status.state != "active")
             && (self.silenced || status.silenced_by.is_empty())
             && (self.inhibited || status.inhibited_by.is_empty())
@@ -159,8 +172,11 @@ impl Dispatcher {
     /// By fingerprint.
     pub fn alerts_view(&self, filter: &AlertFilter, now_ms: i64) -> Vec<AlertView> {
         let rows = self.state.alerts.values().filter(|a| !a.is_resolved);
+        let asks = filter.receiver.is_some() || !filter.receiver_matchers.is_empty();
+        let is_for =
+            |view: &AlertView| !asks || view.receivers.iter().any(|r| self.is_wanted(filter, &r.name));
         rows.map(|row| self.alert_view(row, now_ms))
-            .filter(|view| filter.takes(view))
+            .filter(|view| filter.takes(view) && is_for(view))
             .collect()
     }
 
@@ -181,11 +197,16 @@ impl Dispatcher {
             .state
             .groups
             .values()
-            .filter(|g| filter.receiver.as_ref().is_none_or(|m| m.matches(&g.receiver)))
+            .filter(|g| self.is_wanted(filter, &g.receiver))
             .map(|group| self.group_view(group, filter, now_ms))
             .filter(|g| !g.alerts.is_empty())
             .collect();
-        groups.sort_by(|a, b| (&a.labels, &a.receiver.name).cmp(&(&b.labels, &b.receiver.name)));
+        // As Alertmanager has them: those of few labels first.
+        groups.sort_by(|a, b| {
+            let order = |g: &GroupView| g.labels.iter().count();
+            let counts = order(a).cmp(&order(b));
+            counts.then_with(|| (&a.labels, &a.receiver.name).cmp(&(&b.labels, &b.receiver.name)))
+        });
         groups
     }
 
@@ -206,9 +227,7 @@ impl Dispatcher {
         alerts.retain(|view| filter.takes(view));
         GroupView {
             labels: group.labels.clone(),
-            receiver: ReceiverView {
-                name: group.receiver.clone(),
-            },
+            receiver: ReceiverView::named(&group.receiver),
             alerts,
         }
     }
@@ -229,9 +248,7 @@ impl Dispatcher {
         };
         let mut receivers: Vec<ReceiverView> = Vec::new();
         for route in self.config.route.matching(&alert.labels) {
-            let view = ReceiverView {
-                name: route.receiver.clone(),
-            };
+            let view = ReceiverView::named(&route.receiver);
             if !receivers.contains(&view) {
                 receivers.push(view);
             }
@@ -259,12 +276,20 @@ impl Dispatcher {
         }
     }
 
-    /// Active first, then pending, then expired; the soonest to end first.
+    /// Active first, the soonest to end first; then pending, the soonest to begin first; then expired, the last to end first.
     pub fn silences_view(&self, matchers: &[Matcher], now_ms: i64) -> Vec<SilenceView> {
         let takes = |silence: &Silence| {
             matchers.iter().all(|wanted| {
-                let has = silence.matchers.iter().filter(|m| m.name == wanted.name);
-                has.into_iter().any(|m| wanted.matches(&m.value))
+                let mut has = silence
+                    .matchers
+                    .iter()
+                    .filter(|m| *m.name == *wanted.name)
+                    .peekable();
+                // Of a label that it says nothing about, its value is empty.
+                match has.peek() {
+                    Some(_) => has.any(|m| wanted.matches(&m.value)),
+                    None => wanted.matches(""),
+                }
             })
         };
         let mut silences: Vec<&Silence> = self.state.silences.values().filter(|s| takes(s)).collect();
@@ -273,7 +298,12 @@ impl Dispatcher {
             SilenceState::Pending => 1,
             SilenceState::Expired => 2,
         };
-        silences.sort_by_key(|s| (rank(s), s.ends_at_ms, s.id.clone()));
+        let moment = |s: &Silence| match s.state(now_ms) {
+            SilenceState::Active => s.ends_at_ms,
+            SilenceState::Pending => s.starts_at_ms,
+            SilenceState::Expired => -s.ends_at_ms,
+        };
+        silences.sort_by_key(|s| (rank(s), moment(s), s.id.clone()));
         silences.into_iter().map(|s| SilenceView::of(s, now_ms)).collect()
     }
 
@@ -286,8 +316,36 @@ impl Dispatcher {
         self.state.groups.values().count()
     }
 
-    pub fn receivers_view(&self) -> Vec<ReceiverView> {
-        let names = self.config.receivers.keys().cloned();
-        names.map(|name| ReceiverView { name }).collect()
+    pub fn receivers_view(&self, filter: &AlertFilter) -> Vec<ReceiverView> {
+        let wanted = self
+            .config
+            .receivers
+            .keys()
+            .filter(|name| self.is_wanted(filter, name));
+        let made = wanted.map(|name| ReceiverView {
+            name: name.clone(),
+            labels: self.labels_of_receiver(name),
+        });
+        made.collect()
+    }
+
+    fn labels_of_receiver(&self, name: &str) -> BTreeMap<String, String> {
+        let receiver = self.config.receivers.get(name);
+        let mut labels = receiver.map(|r| r.labels.clone()).unwrap_or_default();
+        labels.entry("name".to_owned()).or_insert_with(|| name.to_owned());
+        labels
+    }
+
+    /// Whether a receiver is one of those that are asked for.
+    fn is_wanted(&self, filter: &AlertFilter, name: &str) -> bool {
+        if filter.receiver.as_ref().is_some_and(|m| !m.matches(name)) {
+            return false;
+        }
+        if filter.receiver_matchers.is_empty() {
+            return true;
+        }
+        let labels = self.labels_of_receiver(name);
+        let value = |m: &Matcher| labels.get(&*m.name).map_or("", String::as_str).to_owned();
+        filter.receiver_matchers.iter().all(|m| m.matches(&value(m)))
     }
 }

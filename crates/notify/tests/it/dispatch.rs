@@ -715,3 +715,25 @@ fn a_silence_of_excluding_matchers_alone_is_taken() {
     nothing.matchers[0].value = String::new();
     assert!(w.dispatcher.set_silence(nothing, w.now_ms).is_err());
 }
+
+#[test]
+fn silences_are_listed_as_alertmanager_lists_them() {
+    let mut w = World::new(BASIC);
+    let mut set = |name: &str, from_hours: i64, hours: i64| {
+        let mut one = silence(name, 0);
+        one.starts_at_ms = w.now_ms + from_hours * 3_600_000;
+        one.ends_at_ms = one.starts_at_ms + hours * 3_600_000;
+        w.dispatcher.set_silence(one, w.now_ms).unwrap()
+    };
+    let ids = [set("a", 0, 1), set("b", 0, 2), set("c", 3, 9), set("d", 4, 5)];
+    let listed = |w: &World, after_hours: i64| -> Vec<usize> {
+        let views = w
+            .dispatcher
+            .silences_view(&[], w.now_ms + after_hours * 3_600_000);
+        let place = |id: Option<String>| ids.iter().position(|known| Some(known) == id.as_ref());
+        views.into_iter().filter_map(|view| place(view.id)).collect()
+    };
+    // What is in force ends soonest first, what is to come begins soonest first, what is over ended last first.
+    assert_eq!(listed(&w, 0), [0, 1, 2, 3]);
+    assert_eq!(listed(&w, 5), [3, 2, 1, 0]);
+}

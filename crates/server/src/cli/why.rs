@@ -116,9 +116,27 @@ fn in_short(oldest_first: &[&Decision]) -> String {
         (Some(at_ms), Some(why)) => format!("last told {}; since then not told{why}", time(at_ms)),
         _ => words.to_owned(),
     };
+    let of_end = d.detail.strip_prefix("Resolved ");
+    if let (Some(words), Some(detail)) = (of_end.and(told_of_end(oldest_first, d)), of_end) {
+        return format!("In short: {words} {} ({}).", shown(detail), time(d.at_ms));
+    }
     match d.detail.as_str() {
         "" => format!("In short: {words} ({}).", time(d.at_ms)),
         detail => format!("In short: {words}: {} ({}).", shown(detail), time(d.at_ms)),
+    }
+}
+
+/// A page about ends goes to a whole group: whether this alert was among them.
+fn told_of_end(oldest_first: &[&Decision], page: &Decision) -> Option<&'static str> {
+    let before = oldest_first.iter().rev().skip_while(|d| !std::ptr::eq(**d, page));
+    let mut turns = before.filter(|d| matches!(d.reason, DecisionReason::Firing | DecisionReason::Resolved));
+    let is_over = turns.next().is_some_and(|d| d.reason == DecisionReason::Resolved);
+    match (page.reason, is_over) {
+        (DecisionReason::Delivered, true) => Some("its end was told"),
+        (DecisionReason::Delivered, false) => Some("told once more when others of its group ended,"),
+        (DecisionReason::SendIntended, true) => Some("its end is on its way"),
+        (DecisionReason::SendIntended, false) => Some("a page is on its way, as others of its group ended,"),
+        _ => None,
     }
 }
 
@@ -226,5 +244,24 @@ mod tests {
             "In short: not told, because it is silenced: d (1970-01-01 00:00:03 UTC)."
         );
         assert!(in_short(&alerts[1]).contains("nothing was decided yet"));
+    }
+
+    #[test]
+    fn the_end_of_a_group_is_told_apart_from_its_own() {
+        let told = |own: DecisionReason| {
+            let mut page = decision("a", 3_000, DecisionReason::Delivered);
+            page.detail = "Resolved by webhook to x, delivery 1".to_owned();
+            let all = [page, decision("a", 2_000, own)];
+            in_short(&alerts_of(&all)[0])
+        };
+        let end = "by webhook to x, delivery 1 (1970-01-01 00:00:03 UTC).";
+        assert_eq!(
+            told(DecisionReason::Resolved),
+            format!("In short: its end was told {end}")
+        );
+        assert_eq!(
+            told(DecisionReason::Firing),
+            format!("In short: told once more when others of its group ended, {end}")
+        );
     }
 }

@@ -4,6 +4,7 @@
 use super::auth::said_by;
 use super::ingest::gate::Caller;
 use super::{AppState, parse_time_ms};
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +16,7 @@ use lapwing_store::state::{DecisionQuery, LedgerQuery};
 use lapwing_types::{Alert, Fingerprint, Labels, MatchOp, Matcher};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
@@ -34,8 +36,8 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/api/v1/silences/preview", post(preview_silence))
 }
 
-/// What went wrong, as Alertmanager says it: a JSON string.
-struct Refusal(StatusCode, String);
+/// What went wrong, as Alertmanager says it: a JSON string, or `code` and `message` where the body itself is not understood.
+struct Refusal(StatusCode, serde_json::Value);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -48,14 +50,29 @@ impl IntoResponse for Refusal {
     reason = "stands as `map_err(bad)`, which hands over the error"
 )]
 fn bad(message: impl ToString) -> Refusal {
-    Refusal(StatusCode::BAD_REQUEST, message.to_string())
+    Refusal(StatusCode::BAD_REQUEST, message.to_string().into())
 }
 
 fn not_kept() -> Refusal {
     Refusal(
         StatusCode::SERVICE_UNAVAILABLE,
-        "the state could not be written; nothing was changed for certain, try again".to_owned(),
+        "the state could not be written; nothing was changed for certain, try again".into(),
     )
+}
+
+/// What was posted. `null` is nothing, as Go's clients write it.
+fn body_of<T: Default>(body: Result<Json<Option<T>>, JsonRejection>) -> Result<T, Refusal> {
+    match body {
+        Ok(Json(posted)) => Ok(posted.unwrap_or_default()),
+        Err(rejection) => {
+            let status = rejection.status();
+            let message = rejection.body_text();
+            Err(Refusal(
+                status,
+                json!({ "code": status.as_u16(), "message": message }),
+            ))
+        }
+    }
 }
 
 async fn status(State(state): State<AppState>) -> Response {
@@ -72,8 +89,9 @@ async fn status(State(state): State<AppState>) -> Response {
     .into_response()
 }
 
-async fn receivers(State(state): State<AppState>) -> Response {
-    Json(state.engine.paging().look(|d| d.receivers_view())).into_response()
+async fn receivers(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let filter = filter_of(query.as_deref().unwrap_or(""))?;
+    Ok(Json(state.engine.paging().look(|d| d.receivers_view(&filter))).into_response())
 }
 
 async fn alerts(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
@@ -92,42 +110,70 @@ async fn groups(State(state): State<AppState>, RawQuery(query): RawQuery) -> Res
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PostedAlert {
-    labels: Labels,
+    labels: Pairs,
     #[serde(default)]
-    annotations: Labels,
+    annotations: Option<Pairs>,
     #[serde(default)]
-    starts_at: Option<jiff::Timestamp>,
+    starts_at: Option<String>,
     #[serde(default)]
-    ends_at: Option<jiff::Timestamp>,
+    ends_at: Option<String>,
     #[serde(default, rename = "generatorURL")]
-    generator_url: String,
+    generator_url: Option<String>,
+}
+
+/// Names and values; `null` is as good as empty.
+type Pairs = BTreeMap<String, Option<String>>;
+
+impl PostedAlert {
+    fn into_alert(self) -> Result<Alert, String> {
+        let labels_of = |pairs: Pairs| {
+            let filled = pairs.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            Labels::from_pairs(filled).map_err(|e| format!("invalid label set: {e}"))
+        };
+        let labels = labels_of(self.labels)?;
+        if labels.is_empty() {
+            return Err("at least one label pair required".to_owned());
+        }
+        let (starts, ends) = (time_of(self.starts_at)?, time_of(self.ends_at)?);
+        if let (Some(starts), Some(ends)) = (starts, ends)
+            && ends < starts
+        {
+            return Err("start time must be before end time".to_owned());
+        }
+        Ok(Alert {
+            labels,
+            annotations: labels_of(self.annotations.unwrap_or_default())?,
+            starts_at_ms: starts.unwrap_or(0),
+            ends_at_ms: ends,
+            generator_url: self.generator_url.unwrap_or_default(),
+            ..Alert::default()
+        })
+    }
+}
+
+/// Go's zero time means that nothing was said.
+fn time_of(text: Option<String>) -> Result<Option<i64>, String> {
+    let Some(text) = text.filter(|t| !t.is_empty()) else {
+        return Ok(None);
+    };
+    let time = text.parse::<jiff::Timestamp>();
+    let ms = time
+        .map_err(|_| format!("{text:?} is not a time"))?
+        .as_millisecond();
+    Ok(Some(ms).filter(|ms| *ms > 0))
 }
 
 async fn post_alerts(
     State(state): State<AppState>,
-    Json(posted): Json<Vec<PostedAlert>>,
+    posted: Result<Json<Option<Vec<PostedAlert>>>, JsonRejection>,
 ) -> Result<Response, Refusal> {
-    // Go's zero time means that nothing was said.
-    let known = |t: Option<jiff::Timestamp>| t.map(|t| t.as_millisecond()).filter(|ms| *ms > 0);
-    let mut taken = Vec::with_capacity(posted.len());
-    for alert in posted {
-        if alert.labels.is_empty() {
-            return Err(bad("at least one label pair required"));
+    // One that says nothing sensible takes nothing from the others.
+    let (mut taken, mut wrong) = (Vec::new(), Vec::new());
+    for alert in body_of(posted)? {
+        match alert.into_alert() {
+            Ok(alert) => taken.push(alert),
+            Err(reason) => wrong.push(reason),
         }
-        let (starts, ends) = (known(alert.starts_at), known(alert.ends_at));
-        if let (Some(starts), Some(ends)) = (starts, ends)
-            && ends < starts
-        {
-            return Err(bad("start time must be before end time"));
-        }
-        taken.push(Alert {
-            labels: alert.labels,
-            annotations: alert.annotations,
-            starts_at_ms: starts.unwrap_or(0),
-            ends_at_ms: ends,
-            generator_url: alert.generator_url,
-            ..Alert::default()
-        });
     }
     let (paging, now_ms) = (state.engine.paging().clone(), state.engine.now_ms());
     let kept = state
@@ -135,12 +181,18 @@ async fn post_alerts(
         .compute_queries(move || paging.receive(taken, now_ms))
         .await
         .unwrap_or(false);
-    if kept {
+    if !kept {
+        Err(not_kept())
+    } else if wrong.is_empty() {
         Ok(StatusCode::OK.into_response())
     } else {
-        Err(not_kept())
+        wrong.truncate(REASONS_MAX);
+        Err(bad(wrong.join("; ")))
     }
 }
+
+/// So many of the alerts that are not taken are named.
+const REASONS_MAX: usize = 10;
 
 async fn silences(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let filter = filter_of(query.as_deref().unwrap_or(""))?;
@@ -169,8 +221,9 @@ async fn silence(State(state): State<AppState>, Path(id): Path<String>) -> Respo
 async fn set_silence(
     State(state): State<AppState>,
     caller: Option<Extension<Caller>>,
-    Json(mut posted): Json<SilenceView>,
+    posted: Result<Json<Option<SilenceView>>, JsonRejection>,
 ) -> Result<Response, Refusal> {
+    let mut posted = body_of(posted)?;
     posted.created_by = said_by(caller, &posted.created_by);
     let silence = posted.into_silence().map_err(bad)?;
     let now_ms = state.engine.now_ms();
@@ -221,8 +274,9 @@ struct HiddenAlert {
 /// What a silence would hide, before it is set; and a warning where that is more than a silence should.
 async fn preview_silence(
     State(state): State<AppState>,
-    Json(posted): Json<SilenceView>,
+    posted: Result<Json<Option<SilenceView>>, JsonRejection>,
 ) -> Result<Response, Refusal> {
+    let posted = body_of(posted)?;
     let silence = posted.into_silence().map_err(bad)?;
     let (hidden, warning) = state
         .engine
@@ -261,7 +315,7 @@ fn silence_refusal(error: SilenceError) -> Refusal {
         SilenceError::NotFound { .. } => StatusCode::NOT_FOUND,
         _ => StatusCode::BAD_REQUEST,
     };
-    Refusal(status, error.to_string())
+    Refusal(status, error.to_string().into())
 }
 
 #[derive(Debug, Deserialize)]
@@ -309,7 +363,7 @@ async fn unacknowledge(
         (true, false) => Err(not_kept()),
         (false, _) => Err(Refusal(
             StatusCode::NOT_FOUND,
-            "this alert is not acknowledged".to_owned(),
+            "this alert is not acknowledged".into(),
         )),
     }
 }
@@ -345,7 +399,7 @@ async fn decisions(State(state): State<AppState>, RawQuery(query): RawQuery) -> 
     let found = state.engine.paging().state_store().decisions(&query);
     found
         .map(|rows| Json(rows).into_response())
-        .map_err(|e| Refusal(StatusCode::INTERNAL_SERVER_ERROR, super::with_causes(&e)))
+        .map_err(|e| Refusal(StatusCode::INTERNAL_SERVER_ERROR, super::with_causes(&e).into()))
 }
 
 async fn ledger(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
@@ -362,7 +416,7 @@ async fn ledger(State(state): State<AppState>, RawQuery(query): RawQuery) -> Res
     let found = state.engine.paging().state_store().ledger(&query);
     found
         .map(|rows| Json(rows).into_response())
-        .map_err(|e| Refusal(StatusCode::INTERNAL_SERVER_ERROR, super::with_causes(&e)))
+        .map_err(|e| Refusal(StatusCode::INTERNAL_SERVER_ERROR, super::with_causes(&e).into()))
 }
 
 fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
@@ -372,9 +426,9 @@ fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
 fn filter_of(query: &str) -> Result<AlertFilter, Refusal> {
     let mut filter = AlertFilter::default();
     for (name, value) in pairs(query) {
-        let flag = || match value.as_str() {
-            "true" | "1" | "" => Ok(true),
-            "false" | "0" => Ok(false),
+        let flag = || match value.to_ascii_lowercase().as_str() {
+            "true" | "t" | "yes" | "y" | "on" | "1" | "" => Ok(true),
+            "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
             other => Err(bad(format!("{name}: expected true or false, found {other:?}"))),
         };
         match name.as_str() {
@@ -384,6 +438,10 @@ fn filter_of(query: &str) -> Result<AlertFilter, Refusal> {
             "receiver" => {
                 filter.receiver = Some(Matcher::new(MatchOp::Regex, "receiver", value).map_err(bad)?);
             }
+            "receiver_matchers" | "receiver_matchers[]" => filter.receiver_matchers.extend(
+                parse_matchers(&value)
+                    .map_err(|e| bad(format!("failed to parse receiver_matchers param: {e}")))?,
+            ),
             "active" => filter.active = flag()?,
             "silenced" => filter.silenced = flag()?,
             "inhibited" => filter.inhibited = flag()?,

@@ -369,3 +369,66 @@ fn mistakes_start_nothing_and_have_a_place() {
     let text = said("receivers: [{ name: t }]\n", &[]);
     assert!(text.contains("no route provided"), "{text}");
 }
+
+#[test]
+fn the_api_takes_and_gives_what_the_peers_does() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        "route: { receiver: a, routes: [{ matchers: ['team=b'], receiver: b }] }\n\
+         receivers: [{ name: a }, { name: b, labels: { tier: '1' } }]\n",
+    );
+    let server = Server::spawn(&mut command(dir.path(), &[]));
+    let json = [("content-type", "application/json")];
+    let post = |path: &str, body: &str| server.post(path, &json, body.as_bytes());
+
+    // A bad one takes nothing from the others, and what is null is not there.
+    let said = post(
+        "/api/v2/alerts",
+        r#"[{"labels":{"alertname":"good","team":"b","x":null},"annotations":null,"startsAt":"","generatorURL":null},
+            {"labels":{"":"x"}}, {"labels":{"a":""}}]"#,
+    );
+    assert_eq!(said.status, 400);
+    assert!(
+        said.body.contains("at least one label pair required"),
+        "{}",
+        said.body
+    );
+    let alerts = server.get("/api/v2/alerts?receiver_matchers=tier=1").json();
+    assert_eq!(alerts.as_array().unwrap().len(), 1);
+    assert_eq!(alerts[0]["labels"]["alertname"], "good");
+    assert_eq!(
+        server.get("/api/v2/alerts?receiver=a&active=TRUE").body.trim(),
+        "[]"
+    );
+    assert_eq!(post("/api/v2/alerts", "null").status, 200);
+    let said = post("/api/v2/alerts", "{}");
+    assert_eq!(said.json()["code"], u64::from(said.status));
+    let receivers = server.get("/api/v2/receivers").json();
+    assert_eq!(
+        receivers[1]["labels"],
+        serde_json::json!({ "name": "b", "tier": "1" })
+    );
+
+    let silence = |name: &str, ends: &str| {
+        let body = format!(
+            r#"{{"matchers":[{{"name":"{name}","value":"x","isRegex":false,"isEqual":null}}],"startsAt":"2020-01-01T00:00:00Z",
+                "endsAt":"{ends}","createdBy":"me","comment":"c"}}"#
+        );
+        let answer = post("/api/v2/silences", &body);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["silenceID"].as_str().unwrap().to_owned()
+    };
+    let first = silence("one", "2099-01-01T00:00:00Z");
+    let second = silence("two", "2098-01-01T00:00:00Z");
+    let ids = |query: &str| -> Vec<String> {
+        let all = server.get(&format!("/api/v2/silences{query}")).json();
+        let id = |s: &serde_json::Value| s["id"].as_str().unwrap().to_owned();
+        all.as_array().unwrap().iter().map(id).collect()
+    };
+    assert_eq!(ids(""), [second.clone(), first.clone()]);
+    // A silence says nothing about other labels: they are empty to it.
+    assert_eq!(ids("?filter=one!=y&filter=other!=z"), [second, first.clone()]);
+    assert_eq!(ids("?filter=one=x"), [first]);
+    assert!(server.tell_to_stop());
+}

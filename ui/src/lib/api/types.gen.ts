@@ -312,6 +312,7 @@ export type Matcher = {
 // crates/notify/src/dispatch/view.rs
 export type ReceiverView = {
   name: string
+  labels?: Record<string, string>
 }
 export type AlertStatusView = {
   inhibitedBy: string[]

@@ -43,6 +43,19 @@ fn mistakes_are_told() {
         ..rule("cpu_usage > 80%")
     };
     assert!(error(&wrong).reason.contains("wrong side"));
+    for (condition, recover, wanted) in [
+        ("accuracy < 80%", "85", "write 85%"),
+        ("cpu_usage > 80%", "< 70", "write < 70%"),
+    ] {
+        let without_percent = OwnRule {
+            recover: Some(recover.to_owned()),
+            ..rule(condition)
+        };
+        assert!(
+            error(&without_percent).reason.contains(wanted),
+            "{condition} {recover}"
+        );
+    }
     let model = OwnRule {
         model: Some("chat".to_owned()),
         recover: Some("< 3%".to_owned()),

@@ -107,6 +107,18 @@ pub(crate) fn read_rule_files(
     }
 }
 
+/// Of a rule, what is no text. All else stays as it was typed: a label `1.10` is not `1.1`.
+const NUMBERS: [&str; 8] = [
+    "changes",
+    "enabled",
+    "falls",
+    "objective",
+    "reaches",
+    "rises",
+    "sensitivity",
+    "weeks",
+];
+
 fn own_rules(
     map: &mut MapReader<'_>,
     options: &RulesOptions,
@@ -115,7 +127,9 @@ fn own_rules(
     let items = map.list("rules", notes);
     let mut rules = Vec::new();
     for (node, path) in &items {
-        if let Some(rule) = decode_any::<OwnRule>(node, path, notes) {
+        let mut spelled = (*node).clone();
+        spelled.spell_out_except(&["labels", "annotations"], &NUMBERS);
+        if let Some(rule) = decode_any::<OwnRule>(&spelled, path, notes) {
             rules.push((rule, node.at.line as u64));
         }
     }
@@ -376,6 +390,23 @@ mod tests {
         let paging = loaded.config.unwrap().alerting.paging;
         assert_eq!(paging.groups.len(), 1 + PACKS.len());
         assert!(paging.notify.receivers.contains_key("team"));
+    }
+
+    #[test]
+    fn what_was_typed_in_a_rule_stays() {
+        let text = "rules:\n  - name: 404\n    condition: x > 80\n    recover: 70\n    \
+                    labels: { ver: 1.10, zip: 007, on: yes, day: 2026-11-22 }\n    annotations: { n: 1.50 }\n  \
+                    - { name: t, trend: { of: x, rises: 0.2, over: 1h }, enabled: false }\n";
+        let loaded = crate::config::load_text("lapwing.yml", text, &|_| None);
+        assert_eq!(loaded.diagnostics, []);
+        let rule = loaded.config.unwrap().alerting.own_rules[0].clone();
+        assert_eq!((rule.name.as_str(), rule.recover.as_deref()), ("404", Some("70")));
+        let labels: Vec<&str> = ["ver", "zip", "on", "day"]
+            .iter()
+            .map(|l| rule.labels[*l].as_str())
+            .collect();
+        assert_eq!(labels, ["1.10", "007", "yes", "2026-11-22"]);
+        assert_eq!(rule.annotations["n"], "1.50");
     }
 
     #[test]
