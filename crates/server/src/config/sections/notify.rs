@@ -351,7 +351,7 @@ fn template_texts(text: &str, notes: &mut Diagnostics) -> Result<Vec<(String, St
     let mut texts = Vec::new();
     for glob in template_globs(text).unwrap_or_default() {
         let wanted = base.join(&glob);
-        notes.watch(wanted.parent().unwrap_or(&base));
+        notes.watch_pattern(&wanted);
         for file in lapwing_collect::glob::expand(&wanted) {
             notes.watch(&file);
             let name = file.display().to_string();
