@@ -188,20 +188,20 @@ async fn told(gone: Option<oneshot::Receiver<()>>) {
     }
 }
 
-fn cannot_listen(address: impl std::fmt::Display, error: &std::io::Error) -> anyhow::Error {
+pub(crate) fn cannot_listen(address: impl std::fmt::Display, error: &std::io::Error) -> anyhow::Error {
     const CHOOSE: &str =
         "choose another with --listen (--web.listen-address in the place of a peer) or web.listen";
     let advice = match error.kind() {
         ErrorKind::AddrInUse => {
-            format!("another program, perhaps another Lapwing, has that port; end it, or {CHOOSE}")
+            format!("another program, perhaps another Lapwing, has that port: end it, or {CHOOSE}")
         }
-        ErrorKind::AddrNotAvailable => format!("this machine has no such address; {CHOOSE}"),
+        ErrorKind::AddrNotAvailable => format!("this machine has no such address: {CHOOSE}"),
         ErrorKind::PermissionDenied => {
-            format!("ports below 1024 need a right (CAP_NET_BIND_SERVICE); {CHOOSE}")
+            format!("ports below 1024 need a right (CAP_NET_BIND_SERVICE): {CHOOSE}")
         }
         _ => CHOOSE.to_owned(),
     };
-    anyhow::anyhow!("cannot listen on {address}: {error}; {advice}")
+    anyhow::anyhow!("cannot listen on {address}: {error}\n  {advice}")
 }
 
 /// Every address or none.

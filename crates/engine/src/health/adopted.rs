@@ -8,6 +8,7 @@ use super::event::AuditEntry;
 use super::job::Health;
 use super::spec::{CheckSpec, HealthOptions, ModelSpec};
 use lapwing_store::state::StateError;
+use lapwing_types::{StateBatch, StateChange, StateKind};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -34,13 +35,42 @@ pub enum AdoptError {
 impl Health {
     /// Makes a model, or puts it in the place of the one of its name; true when there was one. Blocks on the disk.
     pub fn put_model(&self, document: &Value, by: &str, now_ms: i64) -> Result<bool, AdoptError> {
+        let row = |board: &mut Board| -> Result<StateChange, AdoptError> {
+            let key = board.may_be_put(document)?;
+            let json = Some(row_of(document, by, now_ms).to_string());
+            Ok(StateChange {
+                kind: StateKind::Health,
+                key,
+                json,
+            })
+        };
+        self.write_first(self.change(row)?)?;
         let was_there = self.change(|board| board.put_model(document, by, now_ms))?;
         self.commit()?;
         Ok(was_there)
     }
 
+    /// Nothing changes in memory that the disk has no room for: what was refused must not hold until a restart all the same.
+    fn write_first(&self, change: StateChange) -> Result<(), AdoptError> {
+        let batch = StateBatch {
+            changes: vec![change],
+            ..StateBatch::default()
+        };
+        Ok(self.state().commit(&batch)?)
+    }
+
     /// Ends a model that was made over the API. Blocks on the disk.
     pub fn retire_model(&self, name: &str, by: &str, now_ms: i64) -> Result<(), AdoptError> {
+        let row = |board: &mut Board| -> Result<StateChange, AdoptError> {
+            let key = board.may_be_retired(name)?;
+            let json = None;
+            Ok(StateChange {
+                kind: StateKind::Health,
+                key,
+                json,
+            })
+        };
+        self.write_first(self.change(row)?)?;
         self.change(|board| board.retire_model(name, by, now_ms))?;
         self.commit()?;
         Ok(())
@@ -78,7 +108,8 @@ impl Board {
         Arc::new(options)
     }
 
-    fn put_model(&mut self, document: &Value, by: &str, now_ms: i64) -> Result<bool, AdoptError> {
+    /// The key under which it is kept, where nothing speaks against it.
+    fn may_be_put(&self, document: &Value) -> Result<String, AdoptError> {
         let read = self.configured.read_model.ok_or(AdoptError::NotHere)?;
         let (model, checks) = read(document).map_err(AdoptError::Invalid)?;
         if self.configured.models.iter().any(|m| m.name == model.name) {
@@ -103,23 +134,36 @@ impl Board {
         if !was_there && self.rows.keys().filter(|k| k.starts_with(PREFIX)).count() >= MODELS_MAX {
             return Err(AdoptError::TooMany);
         }
-        self.rows
-            .insert(key, json!({ "model": document, "by": by, "at_ms": now_ms }));
+        Ok(key)
+    }
+
+    fn put_model(&mut self, document: &Value, by: &str, now_ms: i64) -> Result<bool, AdoptError> {
+        let key = self.may_be_put(document)?;
+        let was_there = self.rows.contains(&key);
+        let name = key.strip_prefix(PREFIX).unwrap_or(&key).to_owned();
+        self.rows.insert(key, row_of(document, by, now_ms));
         let step = if was_there { "replaced" } else { "created" };
-        self.audit_model(&model.name, step, by, now_ms);
+        self.audit_model(&name, step, by, now_ms);
         let options = self.with_adopted();
         self.exchange(options, now_ms);
         Ok(was_there)
     }
 
-    fn retire_model(&mut self, name: &str, by: &str, now_ms: i64) -> Result<(), AdoptError> {
-        if self.rows.remove(&format!("{PREFIX}{name}")).is_none() {
+    fn may_be_retired(&self, name: &str) -> Result<String, AdoptError> {
+        let key = format!("{PREFIX}{name}");
+        if !self.rows.contains(&key) {
             let is_configured = self.configured.models.iter().any(|m| m.name == name);
             return Err(match is_configured {
                 true => AdoptError::InConfig(name.to_owned()),
                 false => AdoptError::Unknown(name.to_owned()),
             });
         }
+        Ok(key)
+    }
+
+    fn retire_model(&mut self, name: &str, by: &str, now_ms: i64) -> Result<(), AdoptError> {
+        let key = self.may_be_retired(name)?;
+        self.rows.remove(&key);
         self.audit_model(name, "retired", by, now_ms);
         let options = self.with_adopted();
         self.exchange(options, now_ms);
@@ -144,6 +188,10 @@ impl Board {
             detail: String::new(),
         });
     }
+}
+
+fn row_of(document: &Value, by: &str, now_ms: i64) -> Value {
+    json!({ "model": document, "by": by, "at_ms": now_ms })
 }
 
 fn add(options: &mut HealthOptions, (model, checks): (ModelSpec, Vec<CheckSpec>)) {

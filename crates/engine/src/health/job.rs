@@ -151,6 +151,10 @@ impl Health {
         change(&mut self.board())
     }
 
+    pub(super) fn state(&self) -> &dyn StateStore {
+        &*self.shared.state
+    }
+
     /// Writes down what changed before this returns. Blocks on the disk.
     pub(super) fn commit(&self) -> Result<(), StateError> {
         let changes = self.change(|board| board.take_changes());

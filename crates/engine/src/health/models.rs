@@ -184,7 +184,13 @@ impl Board {
             let detail = last.map(|l| l.detail.as_str()).unwrap_or_default();
             format!("{}: {detail}", check.name)
         });
-        said.collect::<Vec<_>>().join("; ")
+        let fleet = &self.models[m].row.fleet;
+        let shards = fleet.shards.iter().filter(|(_, shard)| !shard.state.serves());
+        let shards = shards.take(5).filter_map(|(name, shard)| {
+            let why = shard.why(fleet.expected.as_deref())?;
+            Some(format!("{name} is {}: {why}", shard.state))
+        });
+        said.chain(shards).collect::<Vec<_>>().join("; ")
     }
 
     fn judge_whole(&mut self, now_ms: i64) {

@@ -67,6 +67,9 @@ pub struct ShardView {
     pub state: String,
     pub since_ms: i64,
     pub version: Option<String>,
+    /// Why it does not serve as it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     pub probe_failures: u32,
     pub request_failures: u32,
     pub restart_attempts: u32,
@@ -244,6 +247,7 @@ impl Board {
                     state: shard.state.to_string(),
                     since_ms: shard.since_ms,
                     version: shard.version.clone(),
+                    why: shard.why(fleet.expected.as_deref()),
                     probe_failures: shard.probe_failures,
                     request_failures: shard.request_failures,
                     restart_attempts: shard.restart_attempts,

@@ -155,6 +155,30 @@ impl Fleet {
 }
 
 impl Shard {
+    /// Why it does not serve as it should, for a person; nothing where it does.
+    pub fn why(&self, expected: Option<&str>) -> Option<String> {
+        let looks = |n: u32| format!("{n} {} in a row failed", if n == 1 { "look" } else { "looks" });
+        let why = match (self.state, &self.version, expected) {
+            (ShardState::Healthy, ..) => return None,
+            (ShardState::Stale, Some(version), Some(expected)) if version != expected => {
+                format!("it serves {version}, and {expected} is expected")
+            }
+            (ShardState::Stale, None, Some(expected)) => format!(
+                "it has not said which version it serves, and {expected} is expected; a probe learns it from http: {{ path, version }}"
+            ),
+            (ShardState::Stale, ..) => "it has not answered often enough yet".to_owned(),
+            (ShardState::Suspect, ..) if self.probe_failures > 0 => looks(self.probe_failures),
+            (ShardState::Suspect, ..) => format!("{} of its requests failed", self.request_failures),
+            (ShardState::Dead, ..) if self.probe_failures > 0 => looks(self.probe_failures),
+            (ShardState::Dead, ..) => "it does not answer".to_owned(),
+            (ShardState::Restarting, ..) => "it is being restarted".to_owned(),
+            (ShardState::Retired, ..) => {
+                format!("it was taken out after {} restarts", self.restart_attempts)
+            }
+        };
+        Some(why)
+    }
+
     fn enter(&mut self, to: ShardState, now_ms: i64) {
         self.state = to;
         self.since_ms = now_ms;
@@ -319,6 +343,26 @@ mod tests {
         let mut fleet = serving_fleet();
         assert_eq!(after(&mut fleet, &[BROKEN, OK, OK, OK]), ShardState::Suspect);
         assert_eq!(after(&mut fleet, &[BROKEN, OK, BROKEN]), ShardState::Dead);
+    }
+
+    #[test]
+    fn a_shard_that_does_not_serve_says_why() {
+        let mut fleet = serving_fleet();
+        let why = |fleet: &Fleet| fleet.shards["a"].why(fleet.expected.as_deref());
+        assert_eq!(why(&fleet), None);
+        after(&mut fleet, &[NO]);
+        assert_eq!(why(&fleet).unwrap(), "1 look in a row failed");
+        let mut stale = serving_fleet();
+        after(&mut stale, &[weights("v0")]);
+        assert_eq!(why(&stale).unwrap(), "it serves v0, and v1 is expected");
+        let mut silent = Fleet::default();
+        silent.expect(Some("v1".to_owned()));
+        silent.add("a", 0);
+        assert!(
+            why(&silent)
+                .unwrap()
+                .starts_with("it has not said which version it serves, and v1 is expected")
+        );
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! `lapwing check`: everything that is wrong with a configuration, for a person, a machine or a pull request. An alertmanager.yml is
-//! read as Alertmanager would.
+//! read as Alertmanager would, and a prometheus.yml or a file of rules as Prometheus.
 
 use super::Exit;
 use super::rules::static_findings;
-use crate::config::{self, Config, Diagnostic, Level};
+use crate::config::{self, Config, Diagnostic, Kind, Level};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// The file, or a directory of *.yml files
+    /// The file, or a directory of *.yml files; also an alertmanager.yml, a prometheus.yml or a file of rules
     #[arg(default_value = "lapwing.yml")]
     path: PathBuf,
     /// How to say it
@@ -32,9 +32,12 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
         println!("{:#}", config::schema());
         return Exit::Fine;
     }
-    let mut loaded = config::load_either(&args.path);
+    let (mut loaded, kind) = config::load_either(&args.path);
     if let Some(config) = &loaded.config {
-        loaded.diagnostics.extend(static_findings(config));
+        for mut finding in static_findings(config) {
+            loaded.sources.put_right(&mut finding.file, &mut finding.line);
+            loaded.diagnostics.push(finding);
+        }
         loaded.diagnostics.extend(refusal_to_start(config));
     }
     let errors = loaded
@@ -49,8 +52,14 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
                 config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok())
             );
             if errors == 0 {
+                let read_as = match kind {
+                    Kind::Lapwing => "",
+                    Kind::Alertmanager => ", as `lapwing alertmanager` reads it",
+                    Kind::Rules => ", a file of rules",
+                    Kind::Prometheus => ", as `lapwing prometheus` reads it",
+                };
                 println!(
-                    "{}: fine, {} file(s) read",
+                    "{}: fine, {} file(s) read{read_as}",
                     args.path.display(),
                     loaded.files.len()
                 );
@@ -157,6 +166,27 @@ mod tests {
         let good = "global: { resolve_timeout: 5m }\nroute: { receiver: a }\nreceivers: [{ name: a }]\n";
         assert_eq!(check(good), Exit::Fine);
         assert_eq!(check(&good.replace("receiver: a", "receiver: b")), Exit::Usage);
+    }
+
+    #[test]
+    fn files_of_prometheus_are_read_as_it_would() {
+        let dir = tempfile::tempdir().unwrap();
+        let check = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            run(&CheckArgs {
+                path,
+                format: Format::Json,
+                schema: false,
+            })
+        };
+        let sends = "remote_write: [{ url: http://x/ }]\nglobal: { external_labels: { a: '${NOT_SET_ANYWHERE}' } }\n\
+                     scrape_configs: [{ job_name: a, relabel_configs: [{ target_label: b, replacement: '${x}' }] }]\n";
+        assert_eq!(check("a.yml", sends), Exit::Fine);
+        let rules =
+            "groups: [{ name: g, rules: [{ alert: A, expr: up == 0, annotations: { s: '${x}' } }] }]\n";
+        assert_eq!(check("r[1].yml", rules), Exit::Fine);
+        assert_eq!(check("r.yml", &rules.replace("up == 0", "up === 0")), Exit::Usage);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::serve::LogFormat;
 use super::{Exit, complain};
-use crate::config::{self, Config, Loaded, Origins, Watched};
+use crate::config::{self, Config, Loaded, Origins, Watched, WebConfig};
 use crate::demo::{Page, Stage, Story, World, fill, play_programs, write_files};
-use crate::launch::{Signals, serve};
+use crate::launch::{Signals, cannot_listen, serve};
 use crate::live::Started;
 use anyhow::Context;
 use lapwing::clock::Stopwatch;
@@ -19,9 +19,9 @@ use tokio::sync::mpsc;
     Pages arrive on this terminal. Everything is removed when the demo ends, unless --dir names a place."
 )]
 pub(crate) struct DemoArgs {
-    /// Where to listen
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9595")]
-    listen: SocketAddr,
+    /// Where to listen [default: 127.0.0.1:9595, or any free port where that is taken]
+    #[arg(long, value_name = "ADDR", value_parser = super::address)]
+    listen: Option<SocketAddr>,
     /// Another seed, another day
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
@@ -32,12 +32,26 @@ pub(crate) struct DemoArgs {
 
 pub(crate) fn run(args: &DemoArgs) -> Exit {
     super::serve::start_logging("warn", LogFormat::Text);
+    // Before a history is invented: that takes a while.
+    let listen = match free_address(args.listen) {
+        Ok(listen) => listen,
+        Err(error) => {
+            complain(&error);
+            return Exit::Failed;
+        }
+    };
     let dir = match &args.dir {
         Some(dir) => dir.clone(),
         None => std::env::temp_dir().join(format!("lapwing-demo-{}", std::process::id())),
     };
     if let Err(error) = std::fs::create_dir(&dir) {
         eprintln!("lapwing: cannot make a new directory {}: {error}", dir.display());
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            eprintln!(
+                "  --dir names one that is not there yet; what an earlier demo left in it is served by: cd {0} && lapwing",
+                dir.display()
+            );
+        }
         return Exit::Usage;
     }
     let played = tokio::runtime::Builder::new_multi_thread()
@@ -45,7 +59,7 @@ pub(crate) fn run(args: &DemoArgs) -> Exit {
         .enable_all()
         .build()
         .context("cannot start the runtime")
-        .and_then(|runtime| runtime.block_on(play(args, &dir)));
+        .and_then(|runtime| runtime.block_on(play(args.seed, listen, &dir)));
     if args.dir.is_none()
         && let Err(error) = std::fs::remove_dir_all(&dir)
     {
@@ -60,7 +74,36 @@ pub(crate) fn run(args: &DemoArgs) -> Exit {
     }
 }
 
-async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
+/// The address that was asked for, which has to be free; where none was, any free port is as good.
+fn free_address(asked: Option<SocketAddr>) -> anyhow::Result<SocketAddr> {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 9595));
+    let wanted = asked.unwrap_or(usual);
+    let web = WebConfig {
+        listen: wanted,
+        ..WebConfig::default()
+    };
+    if web.refusal().is_some() {
+        anyhow::bail!(
+            "{wanted} can be reached from other machines, and the demo asks nobody for a token: listen on 127.0.0.1"
+        );
+    }
+    match std::net::TcpListener::bind(wanted) {
+        Ok(free) => Ok(free.local_addr()?),
+        Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::AddrInUse => {
+            let any = std::net::TcpListener::bind(("127.0.0.1", 0)).context("there is no free port")?;
+            let address = any.local_addr()?;
+            println!(
+                "port {} is taken, so the demo is on port {}",
+                usual.port(),
+                address.port()
+            );
+            Ok(address)
+        }
+        Err(error) => Err(cannot_listen(wanted, &error)),
+    }
+}
+
+async fn play(seed: u64, listen: SocketAddr, dir: &Path) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
     let stage = tokio::net::TcpListener::bind(("127.0.0.1", 0))
         .await
@@ -72,12 +115,12 @@ async fn play(args: &DemoArgs, dir: &Path) -> anyhow::Result<()> {
     let started_ms = clock.now_ms();
     let path = write_files(dir, address, started_ms).context("cannot write the configuration")?;
     let loaded = {
-        let (data, listen, path) = (dir.join("data"), args.listen, path);
+        let (data, path) = (dir.join("data"), path);
         move || load(&path, &data, listen)
     };
     let (config, watched, origins) = read(loaded())?;
 
-    let story = Story::new(args.seed, started_ms);
+    let story = Story::new(seed, started_ms);
     let mut world = World::new(story);
     let filled = fill(&config.store.data, &config, story, &mut world).context("cannot invent the history")?;
     println!(

@@ -97,6 +97,44 @@ fn fault(line: &str) -> Option<String> {
     None
 }
 
+/// What a reader copies from a page is read without a mistake, but for files and receivers that only the reader has.
+#[test]
+fn documented_configurations_are_taken() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut pages = vec![root.join("README.md")];
+    let docs = std::fs::read_dir(root.join("docs")).unwrap();
+    pages.extend(
+        docs.map(|e| e.unwrap().path())
+            .filter(|p| p.extension().is_some_and(|e| e == "md")),
+    );
+    let (mut read, mut faults) = (0, Vec::new());
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for block in text.split("```yaml\n").skip(1) {
+            let block = block.split("```").next().unwrap_or(block);
+            let found = crate::config::load_text("lapwing.yml", block, &|_| None).diagnostics;
+            // A part of a section, a prometheus.yml, a file of tests.
+            let is_other = |d: &crate::config::Diagnostic| d.path.is_empty() && d.column == 1;
+            if block.starts_with([' ', '-']) || found.iter().any(is_other) {
+                continue;
+            }
+            read += 1;
+            let of_the_reader = [
+                "cannot read ",
+                "no route provided",
+                "no file matches",
+                "no model and no check of this file",
+            ];
+            let found = found
+                .iter()
+                .filter(|d| !of_the_reader.iter().any(|o| d.message.starts_with(o)));
+            faults.extend(found.map(|d| format!("{}: {}: {}", page.display(), d.path, d.message)));
+        }
+    }
+    assert!(read > 15, "only {read} blocks were read");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn documented_command_lines_are_taken() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 the gate is open, 1 it is not, 2 the input is wrong, 3 the server is not to be reached, 4 there is no baseline or no data.
 
+use super::remote::ServerArgs;
 use super::{Exit, complain};
 use anyhow::{Context, bail};
 use lapwing_judge::gate::{
@@ -93,17 +94,8 @@ struct CheckArgs {
     /// PromQL that has to return something, asked of the server
     #[arg(long, value_name = "PROMQL")]
     condition: Vec<String>,
-    /// The server to ask
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9595",
-        env = "LAPWING_URL"
-    )]
-    server: String,
-    /// Its token, where it needs one
-    #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// What to print: text, markdown, junit, github or json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: String,
@@ -228,7 +220,7 @@ fn asked_points(args: &CheckArgs, queries: &[String], window: GateWindow) -> any
             .filter(|(name, expr)| !name.trim().is_empty() && !expr.trim().is_empty())
             .with_context(|| format!("{query:?}: write NAME=PROMQL"))?;
         let range = (expr, window.start_ms, window.end_ms, window.step_ms);
-        let answer = super::query::ask_range(&args.server, args.token.as_deref(), range)?;
+        let answer = super::query::ask_range(&args.server.url(), args.server.token(), range)?;
         let values = measured(name, expr, &answer)?;
         if values.is_empty() {
             return Err(NoSamples {
@@ -245,7 +237,7 @@ fn asked_points(args: &CheckArgs, queries: &[String], window: GateWindow) -> any
 fn ask(args: &CheckArgs, over: Option<GateWindow>, expr: &str) -> Condition {
     if let Some(window) = over {
         let range = (expr, window.start_ms, window.end_ms, window.step_ms);
-        return match super::query::ask_range(&args.server, args.token.as_deref(), range) {
+        return match super::query::ask_range(&args.server.url(), args.server.token(), range) {
             Ok(answer) => held(expr, window, &answer),
             Err(reason) => Condition {
                 expr: expr.to_owned(),
@@ -254,7 +246,7 @@ fn ask(args: &CheckArgs, over: Option<GateWindow>, expr: &str) -> Condition {
             },
         };
     }
-    let answer = super::query::ask_instant(&args.server, args.token.as_deref(), expr);
+    let answer = super::query::ask_instant(&args.server.url(), args.server.token(), expr);
     let (holds, detail) = match answer {
         Ok(0) => (false, "no series fulfils it".to_owned()),
         Ok(n) => (true, format!("{n} series")),

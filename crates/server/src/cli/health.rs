@@ -1,25 +1,15 @@
 //! `lapwing health`: how is it, worst first? Exit codes: 0 fine, 1 failing, 3 unreachable, 4 nothing is watched.
 
-use super::{Exit, complain};
-use anyhow::Context;
+use super::Exit;
+use super::remote::{Call, ServerArgs};
 use comfy_table::{ContentArrangement, Table, presets};
 use lapwing::health::{CheckView, HealthView, ModelView};
 use lapwing_types::HealthState;
-use std::time::Duration;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct HealthArgs {
-    /// The server to ask
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9595",
-        env = "LAPWING_SERVER"
-    )]
-    server: String,
-    /// A token with the role read
-    #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Only this model or check
     #[arg(value_name = "NAME")]
     name: Option<String>,
@@ -28,27 +18,15 @@ pub(crate) struct HealthArgs {
     json: bool,
 }
 
-const TIMEOUT: Duration = Duration::from_secs(30);
-
 #[derive(serde::Deserialize)]
 struct Envelope {
     data: HealthView,
 }
 
 pub(crate) fn run(args: &HealthArgs) -> Exit {
-    let body = match ask(args) {
-        Ok(body) => body,
-        Err(error) => {
-            complain(&error);
-            return Exit::Unreachable;
-        }
-    };
-    let mut view = match serde_json::from_str::<Envelope>(&body) {
+    let mut view = match args.server.ask::<Envelope>(Call::get("/api/v1/health")) {
         Ok(envelope) => envelope.data,
-        Err(error) => {
-            complain(&anyhow::Error::new(error).context("this is not Lapwing's answer"));
-            return Exit::Failed;
-        }
+        Err(error) => return error.complain(),
     };
     if let Some(name) = &args.name {
         view.models.retain(|m| m.name == *name);
@@ -78,30 +56,6 @@ pub(crate) fn run(args: &HealthArgs) -> Exit {
 fn states(view: &HealthView) -> impl Iterator<Item = HealthState> {
     let models = view.models.iter().map(|m| m.state);
     models.chain(view.checks.iter().map(|c| c.state))
-}
-
-fn ask(args: &HealthArgs) -> anyhow::Result<String> {
-    let url = format!("{}/api/v1/health", args.server.trim_end_matches('/'));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(async {
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .build()
-            .context("cannot make a client")?;
-        let mut request = client.get(&url);
-        if let Some(token) = &args.token {
-            request = request.bearer_auth(token);
-        }
-        let answer = request
-            .send()
-            .await
-            .with_context(|| format!("cannot reach {url}"))?;
-        let answer = answer.error_for_status().context("the server refused")?;
-        answer.text().await.context("the answer was cut off")
-    })
 }
 
 fn shown(view: &HealthView) -> String {

@@ -32,8 +32,10 @@ mod top;
 mod verify;
 mod why;
 
+use crate::config::listen_address;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 /// What a command ends with.
@@ -63,6 +65,7 @@ impl From<Exit> for ExitCode {
                   lapwing serve --config lapwing.yml        start with a configuration\n  \
                   lapwing check lapwing.yml                 say everything that is wrong with one\n  \
                   lapwing query 'rate(node_cpu_seconds_total[5m])'\n\n\
+                  The commands that ask a running Lapwing find it by --server or LAPWING_URL, with --token or LAPWING_TOKEN.\n\
                   Exit codes: 0 fine, 1 failed or firing, 2 usage or configuration, 3 unreachable, 4 no data, 5 timeout"
 )]
 struct Cli {
@@ -166,6 +169,12 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Test(args)) => test::run(&args),
     };
     exit.into()
+}
+
+/// An address to listen on, as `web.listen` takes it.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let hint = "write 127.0.0.1:9595, localhost:9595, [::1]:9595, or 0.0.0.0:9595 for all addresses";
+    listen_address(text).ok_or_else(|| format!("not an address and port; {hint}"))
 }
 
 /// What a shell shows of a process that a closed pipe ended.

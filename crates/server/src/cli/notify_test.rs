@@ -47,7 +47,7 @@ const SUMMARY: &str = "This is a test of Lapwing. Nothing is wrong, and nothing 
 const TEN_MINUTES_MS: i64 = 600_000;
 
 pub(crate) fn run(args: &NotifyTestArgs) -> Exit {
-    let loaded = load_either(&args.config);
+    let (loaded, _) = load_either(&args.config);
     eprint!(
         "{}",
         config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok())

@@ -6,6 +6,7 @@ mod explained;
 mod plot;
 mod source;
 
+use super::remote::ServerArgs;
 use super::{Exit, complain};
 use crate::http::parse_time_ms;
 use answer::Answer;
@@ -23,17 +24,8 @@ use std::path::PathBuf;
 pub(crate) struct QueryArgs {
     /// The PromQL expression
     expr: String,
-    /// The server to ask
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9595",
-        env = "LAPWING_URL"
-    )]
-    server: String,
-    /// Its token, where it needs one
-    #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Read a data directory instead of asking a server
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -94,7 +86,7 @@ pub(crate) fn run(args: &QueryArgs) -> Exit {
         }
     };
     let asked = ask(
-        (&args.server, args.token.as_deref()),
+        (&args.server.url(), args.server.token()),
         args.data.as_deref(),
         &question,
     );

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ServerArgs {
-    /// The server to talk to [default: http://127.0.0.1:9595]
-    #[arg(long, visible_alias = "url", value_name = "URL", env = "LAPWING_SERVER")]
+    /// The server to talk to: a URL, or HOST:PORT [default: http://127.0.0.1:9595]
+    #[arg(long, visible_alias = "url", value_name = "URL", env = "LAPWING_URL")]
     server: Option<String>,
     /// A token; the role read is enough to look, operate to change anything
     #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]
@@ -15,6 +15,9 @@ pub(crate) struct ServerArgs {
 }
 
 const DEFAULT_SERVER: &str = "http://127.0.0.1:9595";
+const DEFAULT_PORT: u16 = 9595;
+/// What the variable was called first; LAPWING_URL counts over it.
+const FORMER_VARIABLE: &str = "LAPWING_SERVER";
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// What an answer says where it is not JSON is shown up to here.
 const SAID_CHARS_MAX: usize = 300;
@@ -94,12 +97,23 @@ impl<'a> Call<'a> {
 impl ServerArgs {
     /// Whether somebody said which server.
     pub(crate) fn is_named(&self) -> bool {
-        self.server.as_deref().is_some_and(|s| !s.is_empty())
+        self.named().is_some()
     }
 
-    fn server(&self) -> &str {
-        let named = self.server.as_deref().filter(|s| !s.is_empty());
-        named.unwrap_or(DEFAULT_SERVER).trim_end_matches('/')
+    /// The server's address without a slash at its end.
+    pub(crate) fn url(&self) -> String {
+        self.named()
+            .map_or_else(|| DEFAULT_SERVER.to_owned(), |s| whole_url(&s))
+    }
+
+    /// The token, where there is one.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref().filter(|t| !t.is_empty())
+    }
+
+    fn named(&self) -> Option<String> {
+        let said = self.server.clone().filter(|s| !s.is_empty());
+        said.or_else(|| std::env::var(FORMER_VARIABLE).ok().filter(|s| !s.is_empty()))
     }
 
     pub(crate) fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, RemoteError> {
@@ -113,7 +127,7 @@ impl ServerArgs {
             .build()
             .map_err(RemoteError::Runtime)?;
         let lost = |source: reqwest::Error| {
-            let server = self.server().to_owned();
+            let server = self.url();
             if source.is_timeout() {
                 RemoteError::Timeout { server }
             } else {
@@ -131,7 +145,7 @@ impl ServerArgs {
     }
 
     async fn exchange(&self, call: Call<'_>) -> Result<(u16, String), reqwest::Error> {
-        let mut url = format!("{}{}", self.server(), call.path);
+        let mut url = format!("{}{}", self.url(), call.path);
         if !call.params.is_empty() {
             let mut query = url::form_urlencoded::Serializer::new(String::new());
             query.extend_pairs(call.params);
@@ -142,11 +156,36 @@ impl ServerArgs {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        if let Some(token) = self.token.as_ref().filter(|t| !t.is_empty()) {
+        if let Some(token) = self.token() {
             request = request.bearer_auth(token);
         }
         let answer = request.send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
+    }
+}
+
+/// `gpu-1:9595` is HTTP, and a bare name is Lapwing's own port there.
+fn whole_url(said: &str) -> String {
+    let said = said.trim().trim_end_matches('/');
+    if said.contains("://") {
+        return said.to_owned();
+    }
+    let (host, path) = said.split_at(said.find('/').unwrap_or(said.len()));
+    let is_bare_v6 = host.parse::<std::net::Ipv6Addr>().is_ok();
+    let has_port = !is_bare_v6
+        && host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let host = match host {
+        _ if is_bare_v6 => format!("[{host}]"),
+        // As an address to listen on is written.
+        _ if host.starts_with(':') => format!("127.0.0.1{host}"),
+        _ => host.to_owned(),
+    };
+    if has_port {
+        format!("http://{host}{path}")
+    } else {
+        format!("http://{host}:{DEFAULT_PORT}{path}")
     }
 }
 
@@ -168,6 +207,27 @@ fn said(status: u16, body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_is_named_as_people_write_it() {
+        for (said, expect) in [
+            ("127.0.0.1:9000", "http://127.0.0.1:9000"),
+            ("gpu-1", "http://gpu-1:9595"),
+            ("gpu-1/lapwing/", "http://gpu-1:9595/lapwing"),
+            ("gpu-1:80/lapwing", "http://gpu-1:80/lapwing"),
+            (":9000", "http://127.0.0.1:9000"),
+            ("[::1]:9000", "http://[::1]:9000"),
+            ("[::1]", "http://[::1]:9595"),
+            ("::1", "http://[::1]:9595"),
+            ("https://lapwing.example.org/", "https://lapwing.example.org"),
+        ] {
+            let args = ServerArgs {
+                server: Some(said.to_owned()),
+                token: None,
+            };
+            assert_eq!(args.url(), expect, "{said}");
+        }
+    }
 
     #[test]
     fn a_refusal_is_said_in_its_own_words() {

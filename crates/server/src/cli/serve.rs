@@ -18,7 +18,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     memory: bool,
     /// Where to listen [default: 127.0.0.1:9595]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = super::address)]
     listen: Option<SocketAddr>,
     /// Stop, in order, when standard input ends: for a program that starts Lapwing as its child and holds the other end of the
     /// pipe, so that the child ends with it however it ends

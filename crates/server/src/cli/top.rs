@@ -3,6 +3,7 @@
 mod facts;
 mod screen;
 
+use super::remote::ServerArgs;
 use super::{Exit, complain};
 use facts::{AskError, Facts};
 use ratatui::backend::TestBackend;
@@ -13,17 +14,8 @@ use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TopArgs {
-    /// The server to ask
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9595",
-        env = "LAPWING_URL"
-    )]
-    server: String,
-    /// Its token, where it needs one
-    #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Seconds between two looks
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     every: u64,
@@ -44,7 +36,8 @@ pub(crate) fn run(args: &TopArgs) -> Exit {
             return Exit::Failed;
         }
     };
-    let ask = || runtime.block_on(facts::ask(&args.server, args.token.as_deref()));
+    let url = args.server.url();
+    let ask = || runtime.block_on(facts::ask(&url, args.server.token()));
     if args.once || !std::io::stdout().is_terminal() {
         return match ask() {
             Ok(facts) => once(&facts),

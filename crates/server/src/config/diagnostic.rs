@@ -1,6 +1,7 @@
 //! Complaints about configuration: all at once, each with file, line, column, caret and, where one is near, the word
 //! that was probably meant.
 
+use super::syntax::SyntaxError;
 use super::watched::Watched;
 use super::yaml::Position;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,16 @@ impl Diagnostics {
     /// Notes a file of which the configuration is made; to be called before it is read.
     pub(crate) fn watch(&mut self, path: impl Into<PathBuf>) {
         self.watched.note(path);
+    }
+
+    /// Notes a pattern of file names of which the configuration is made.
+    pub(crate) fn watch_pattern(&mut self, pattern: impl Into<PathBuf>) {
+        self.watched.note_pattern(pattern);
+    }
+
+    /// A text that is no YAML.
+    pub(crate) fn syntax(&mut self, error: SyntaxError) {
+        self.push(Level::Error, error.at, "", (error.message, error.hint));
     }
 
     pub(crate) fn error(&mut self, at: Position, path: &str, message: impl Into<String>) {
@@ -130,9 +141,10 @@ pub(crate) fn render(diagnostics: &[Diagnostic], source: impl Fn(&str) -> Option
         if let Some(line) = line {
             let number = d.line.to_string();
             let margin = " ".repeat(number.len());
+            let (line, before) = part_of(&line, d.column);
             let _ = writeln!(out, " {margin} |");
             let _ = writeln!(out, " {number} | {line}");
-            let _ = writeln!(out, " {margin} | {}^", " ".repeat(d.column.saturating_sub(1)));
+            let _ = writeln!(out, " {margin} | {}^", " ".repeat(before));
         }
         if let Some(hint) = &d.hint {
             let _ = writeln!(out, "   = {hint}");
@@ -140,6 +152,27 @@ pub(crate) fn render(diagnostics: &[Diagnostic], source: impl Fn(&str) -> Option
         out.push('\n');
     }
     out
+}
+
+/// A line of a file is shown up to here, around the place.
+const LINE_CHARS_MAX: usize = 160;
+
+/// What is shown of a line, and how much of it stands before the column. A tab is as wide as a space, so that the caret stands where it
+/// should, and what a terminal would obey is not shown to it.
+fn part_of(line: &str, column: usize) -> (String, usize) {
+    let before = column.saturating_sub(1);
+    let plain = line.chars().map(|c| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    });
+    if line.chars().count() <= LINE_CHARS_MAX {
+        return (plain.collect(), before);
+    }
+    let from = before.saturating_sub(LINE_CHARS_MAX / 2);
+    let part: String = plain.skip(from).take(LINE_CHARS_MAX).collect();
+    let lead = if from > 0 { "…" } else { "" };
+    (format!("{lead}{part}…"), before - from + lead.chars().count())
 }
 
 /// The nearest of the known words, if it is near enough to be a slip of the finger.
@@ -185,6 +218,15 @@ mod tests {
         assert_eq!(did_you_mean("zebra", known), None);
         assert_eq!(did_you_mean("tema", ["gone", "team"]), Some("team"));
         assert_eq!(did_you_mean("atem", ["gone", "team"]), None);
+    }
+
+    #[test]
+    fn the_caret_stands_below_its_place_in_any_line() {
+        assert_eq!(part_of("\ta: \u{1b}[2J", 5), (" a: \u{fffd}[2J".to_owned(), 4));
+        let long = format!("{}X{}", "a".repeat(1000), "b".repeat(1000));
+        let (shown, before) = part_of(&long, 1001);
+        assert_eq!(shown.chars().count(), LINE_CHARS_MAX + 2);
+        assert_eq!(shown.chars().nth(before), Some('X'));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `$$` is a literal dollar. Keys are not expanded. The environment is passed in, so that nothing else reads it.
 
 use super::diagnostic::Diagnostics;
-use super::yaml::{Node, Value};
+use super::yaml::{Key, Node, Value};
 
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -21,6 +21,17 @@ pub(crate) fn expand(node: &mut Node, path: &str, lookup: Lookup<'_>, notes: &mu
             }
         }
         Value::Map(pairs) => {
+            let groups = if path.contains("relabel_configs[") {
+                named_groups(pairs)
+            } else {
+                Vec::new()
+            };
+            // `${host}` in a relabel rule is what its regex calls so.
+            let own = |name: &str| match groups.iter().any(|group| group == name) {
+                true => Some(format!("${{{name}}}")),
+                false => lookup(name),
+            };
+            let lookup: Lookup<'_> = &own;
             for (key, value) in pairs {
                 let inner = if path.is_empty() {
                     key.text.clone()
@@ -32,6 +43,20 @@ pub(crate) fn expand(node: &mut Node, path: &str, lookup: Lookup<'_>, notes: &mu
         }
         _ => {}
     }
+}
+
+/// The names of the groups in the `regex` of a relabel rule: `(?P<host>…)`, `(?<host>…)`.
+fn named_groups(rule: &[(Key, Node)]) -> Vec<String> {
+    let regex = rule.iter().find(|(key, _)| key.text == "regex");
+    let Some(text) = regex.and_then(|(_, node)| node.text()) else {
+        return Vec::new();
+    };
+    let openings = text.split("(?").skip(1);
+    let names = openings.filter_map(|rest| {
+        let rest = rest.strip_prefix('P').unwrap_or(rest).strip_prefix('<')?;
+        Some(rest.split_once('>')?.0.to_owned())
+    });
+    names.collect()
 }
 
 /// `${1}` and the like belong to relabel rules; a variable's name begins with a letter or underscore.
@@ -132,6 +157,29 @@ mod tests {
         check("5 $ and $", "5 $ and $", &[]);
         check("x${NOT_SET}y$ALSO_NOT", "xy", &["NOT_SET", "ALSO_NOT"]);
         check("a${open", "aopen", &[]);
+    }
+
+    #[test]
+    fn a_relabel_rule_keeps_the_groups_that_its_regex_names() {
+        let text = "scrape_configs:\n- relabel_configs:\n  - regex: '(?P<host>[^:]+):(?<port>\\d+)'\n    \
+                    replacement: '${host}-${port}-$1-${HOST}'\n    target_label: '${host}'\n\
+                    other: '${host}'\n";
+        let mut tree = crate::config::yaml::parse(text).unwrap();
+        let mut notes = Diagnostics::new("lapwing.yml");
+        let lookup = |name: &str| (name == "HOST").then(|| "db".to_owned());
+        expand(&mut tree, "", &lookup, &mut notes);
+        let shown = crate::config::decode::to_json(&tree).to_string();
+        assert!(
+            shown.contains("\"replacement\":\"${host}-${port}-$1-db\""),
+            "{shown}"
+        );
+        assert!(shown.contains("\"target_label\":\"${host}\""), "{shown}");
+        assert_eq!(
+            notes.found.len(),
+            1,
+            "outside of the rule it is a variable: {:?}",
+            notes.found
+        );
     }
 
     fn check(text: &str, expect: Result<&str, &str>) {

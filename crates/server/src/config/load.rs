@@ -1,10 +1,10 @@
 //! From a path to a [`Config`]: a file, a directory of them, or nothing at all.
 
-use super::diagnostic::{Diagnostic, Diagnostics, Level};
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::expand::{Lookup, expand};
 use super::origins::Origins;
 use super::sections::Config;
-use super::watched::Watched;
+use super::watched::{Watched, configuration_files};
 use super::yaml::{Node, Position, Value, parse};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,8 @@ pub(crate) struct Loaded {
     pub(crate) watched: Watched,
     /// Where each value came from; none where the file is a peer's.
     pub(crate) origins: Option<Origins>,
+    /// Where the lines of a directory stand, for whoever has more to say about them.
+    pub(crate) sources: Sources,
 }
 
 impl Loaded {
@@ -34,6 +36,7 @@ impl Loaded {
             files: Vec::new(),
             watched: Watched::default(),
             origins: Some(Origins::default()),
+            sources: Sources::default(),
         }
     }
 }
@@ -41,33 +44,109 @@ impl Loaded {
 /// Reads the file, or every `*.yml`/`*.yaml` of the directory in the order of their names, as one configuration.
 pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
     let mut notes = Diagnostics::new(&path.display().to_string());
-    notes.watch(path);
-    let files = match files_of(path) {
-        Ok(files) => files,
-        Err(error) => return unreadable(path, &error),
+    let files = if path.is_dir() {
+        notes.watched.note_folder(path);
+        match configuration_files(path) {
+            Ok(files) => files,
+            Err(error) => {
+                unreadable(path, &error, &mut notes);
+                Vec::new()
+            }
+        }
+    } else {
+        vec![path.to_owned()]
     };
-    let mut root: Option<Node> = None;
-    let mut origins = Origins::default();
+    if files.is_empty() && !notes.has_errors() {
+        let start = Position { line: 1, column: 1 };
+        let message = format!("there is no *.yml file in {}", path.display());
+        notes.error_with_hint(start, "", message, WITHOUT_A_FILE);
+    }
+    let mut trees: Vec<Node> = Vec::new();
+    let (mut origins, mut sources, mut whole) = (Origins::default(), Sources::default(), String::new());
     for file in &files {
         notes.watch(file);
         notes.file = file.display().to_string();
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) => return unreadable(file, &error),
-        };
-        if let Some(node) = read_tree((&text, &mut origins), env, &mut notes) {
-            root = Some(match root {
-                None => node,
-                Some(so_far) => merge(so_far, node, &mut notes),
-            });
+        match std::fs::read(file) {
+            Err(error) => unreadable(file, &error, &mut notes),
+            Ok(bytes) => {
+                let Some(text) = text_of_file(bytes, &mut notes) else {
+                    continue;
+                };
+                let above = sources.add(&notes.file, &text);
+                if let Some(mut node) = read_tree((&text, &mut origins), env, &mut notes) {
+                    node.move_down(above);
+                    trees.push(node);
+                }
+                whole.push_str(&text);
+                whole.push_str(if text.ends_with('\n') { "" } else { "\n" });
+            }
         }
     }
-    // A section of one file is read with that file's name; with several, the last name stands for the whole.
-    let config = root.map(|node| Config::read(&node, &mut notes));
+    // From here on lines are counted through all files.
+    let told = std::mem::take(&mut notes.found);
+    notes.source = whole;
+    let root = trees
+        .into_iter()
+        .reduce(|so_far, tree| merge(so_far, tree, &mut notes));
+    let mut config = root.map(|node| Config::read(&node, &mut notes));
+    if let Some((file, at)) = config.as_mut().and_then(|c| c.web.listen_at.as_mut()) {
+        sources.put_right(file, &mut at.line);
+    }
+    for found in &mut notes.found {
+        sources.put_right(&mut found.file, &mut found.line);
+    }
+    notes.found.extend(told);
     Loaded {
         origins: Some(origins),
+        sources,
         ..finish(config, notes, files)
     }
+}
+
+/// Files that are read as one, and how many lines each has above it then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources(Vec<(String, usize)>, usize);
+
+impl Sources {
+    fn add(&mut self, file: &str, text: &str) -> usize {
+        let above = self.1;
+        self.0.push((file.to_owned(), above));
+        self.1 += text.lines().count();
+        above
+    }
+
+    /// From a line through all files to the file and its own line. What stands in another file, such as one of rules, stays.
+    pub(crate) fn put_right(&self, file: &mut String, line: &mut usize) {
+        if self.0.last().is_none_or(|(last, _)| last != file) {
+            return;
+        }
+        if let Some((found, above)) = self.0.iter().rev().find(|(_, above)| above < line) {
+            file.clone_from(found);
+            *line -= above;
+        }
+    }
+}
+
+/// The bytes of a file as text; where they are none, the place is noted.
+fn text_of_file(bytes: Vec<u8>, notes: &mut Diagnostics) -> Option<String> {
+    let error = match String::from_utf8(bytes) {
+        Ok(text) => return Some(text),
+        Err(error) => error,
+    };
+    let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let good = String::from_utf8_lossy(good);
+    let last = good.rsplit('\n').next().unwrap_or_default();
+    let at = Position {
+        line: good.matches('\n').count() + 1,
+        column: last.chars().count() + 1,
+    };
+    notes.error_with_hint(
+        at,
+        "",
+        "this is not UTF-8",
+        "save the file as UTF-8; editors call what it is now Latin-1, Windows-1252 or UTF-16",
+    );
+    None
 }
 
 /// One file as a tree, without variables: the peers do not expand them.
@@ -79,16 +158,11 @@ pub(crate) fn read_file_tree(path: &Path, notes: &mut Diagnostics) -> Option<Nod
             notes.error(start, "", format!("cannot read {}: {error}", path.display()));
             None
         }
-        Ok(text) => match parse(&text) {
-            Ok(node) => {
-                notes.source = text;
-                Some(node)
-            }
-            Err(error) => {
-                notes.error(error.at, "", error.message);
-                None
-            }
-        },
+        Ok(text) => {
+            let parsed = parse(&text);
+            notes.source = text;
+            parsed.map_err(|error| notes.syntax(error)).ok()
+        }
     }
 }
 
@@ -114,6 +188,7 @@ fn finish(config: Option<Config>, mut notes: Diagnostics, files: Vec<PathBuf>) -
         files,
         watched: notes.watched,
         origins: None,
+        sources: Sources::default(),
     }
 }
 
@@ -131,7 +206,7 @@ fn read_tree(
             Some(node)
         }
         Err(error) => {
-            notes.error(error.at, "", error.message);
+            notes.syntax(error);
             None
         }
     }
@@ -159,44 +234,14 @@ fn merge(mut into: Node, from: Node, notes: &mut Diagnostics) -> Node {
     into
 }
 
-fn files_of(path: &Path) -> std::io::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        let file = entry?.path();
-        if file.extension().is_some_and(|e| e == "yml" || e == "yaml") {
-            files.push(file);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
+const WITHOUT_A_FILE: &str = "start without --config to run on defaults, or write one with `lapwing init`";
 
-fn only(path: &Path) -> Watched {
-    let mut watched = Watched::default();
-    watched.note(path);
-    watched
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Loaded {
-    Loaded {
-        config: None,
-        diagnostics: vec![Diagnostic {
-            level: Level::Error,
-            file: path.display().to_string(),
-            line: 1,
-            column: 1,
-            path: String::new(),
-            message: format!("cannot read {}: {error}", path.display()),
-            hint: Some(
-                "start without --config to run on defaults, or write one with `lapwing init`".to_owned(),
-            ),
-        }],
-        files: Vec::new(),
-        watched: only(path),
-        origins: None,
+fn unreadable(path: &Path, error: &std::io::Error, notes: &mut Diagnostics) {
+    let start = Position { line: 1, column: 1 };
+    let message = format!("cannot read {}: {error}", path.display());
+    match error.kind() {
+        std::io::ErrorKind::NotFound => notes.error_with_hint(start, "", message, WITHOUT_A_FILE),
+        _ => notes.error(start, "", message),
     }
 }
 
@@ -277,6 +322,74 @@ mod tests {
             found[1],
             "4:5 unknown key \"file_sd_config\" [did you mean \"file_sd_configs\"?]"
         );
+    }
+
+    /// Complaints of a directory, with its files.
+    fn complaints_of(files: &[(&str, &str)]) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let found = load(dir.path(), &|_| None).diagnostics;
+        let name = |file: &str| file.rsplit('/').next().unwrap_or_default().to_owned();
+        found
+            .iter()
+            .map(|d| format!("{}:{}:{} {}", name(&d.file), d.line, d.column, d.message))
+            .collect()
+    }
+
+    #[test]
+    fn a_mistake_in_a_directory_stands_in_its_own_file() {
+        let a = "global:\n  scrape_intervall: 3s\nrules:\n  - { name: x, condition: up > 1 }";
+        let b = "# two\nstore: {}\nrules:\n  - name: z\n    condition: up >> 3\n";
+        let c = "store: { retention: 1d }\nweb: { listen: nowhere }\n";
+        assert_eq!(
+            complaints_of(&[
+                ("a.yml", a),
+                ("b.yaml", b),
+                ("c.yml", c),
+                (".#c.yml", "{"),
+                ("d.bak", "{")
+            ]),
+            [
+                "a.yml:2:3 unknown key \"scrape_intervall\"",
+                "b.yaml:5:20 rule \"z\": condition \"up >> 3\" is not understood at \">\": unexpected <op:>>",
+                "c.yml:1:1 section \"store\" stands in an earlier file already",
+                "c.yml:2:16 not an address and port: \"nowhere\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_directory_without_a_configuration_is_a_mistake() {
+        let found = complaints_of(&[("README.md", "x")]);
+        assert!(
+            found.len() == 1 && found[0].contains("there is no *.yml file in "),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_does_not_end_the_watch_over_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = dir.path().join("a.yml");
+        std::fs::write(&good, "store: {}\n").unwrap();
+        std::os::unix::fs::symlink("/nowhere", dir.path().join("b.yml")).unwrap();
+        let loaded = load(dir.path(), &|_| None);
+        assert!(loaded.config.is_none());
+        assert_eq!(loaded.watched, loaded.watched.now());
+        std::fs::remove_file(dir.path().join("b.yml")).unwrap();
+        assert_ne!(loaded.watched, loaded.watched.now());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_have_a_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.yml");
+        std::fs::write(&file, b"store: {}\n# gr\xfc\xdfe\n").unwrap();
+        let found = load(&file, &|_| None).diagnostics;
+        assert_eq!((found[0].line, found[0].column), (2, 5));
+        assert_eq!(found[0].message, "this is not UTF-8");
     }
 
     #[test]

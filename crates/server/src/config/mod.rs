@@ -14,6 +14,7 @@ mod reader;
 mod resolved;
 mod schema;
 mod sections;
+mod syntax;
 mod watched;
 mod write;
 mod yaml;
@@ -25,10 +26,12 @@ pub(crate) use import::import;
 pub(crate) use load::load_text;
 pub(crate) use load::{Loaded, load};
 pub(crate) use origins::Origins;
-pub(crate) use peer::{AlertmanagerFile, PrometheusFile, load_alertmanager, load_either, load_prometheus};
+pub(crate) use peer::{
+    AlertmanagerFile, Kind, PrometheusFile, load_alertmanager, load_either, load_prometheus,
+};
 pub(crate) use schema::schema;
 pub(crate) use sections::{
-    Config, CorsOrigin, LimitsConfig, Role, Token, WebConfig, normal_prefix, notify_of,
+    Config, CorsOrigin, LimitsConfig, Role, Token, WebConfig, listen_address, normal_prefix, notify_of,
 };
 pub(crate) use watched::Watched;
 pub(crate) use yaml::{Node, parse as parse_yaml};

@@ -21,6 +21,12 @@ impl<'a> MapReader<'a> {
         let pairs: &[(Key, Node)] = match &node.value {
             Value::Map(pairs) => pairs,
             Value::Null => &[],
+            // `scrape_interval:15s`, `scrape_interval 15s`
+            Value::Text(_) => {
+                let hint = "a map is keys with values; a colon and a space stand between them: key: value";
+                notes.error_with_hint(node.at, path, "expected a map, found text", hint);
+                &[]
+            }
             other => {
                 notes.error(node.at, path, format!("expected a map, found {}", other.kind()));
                 &[]
@@ -189,6 +195,7 @@ impl<'a> MapReader<'a> {
             let message = format!("unknown key {:?}", key.text);
             let mut known = self.asked.clone();
             known.sort_unstable();
+            known.dedup();
             match did_you_mean(&key.text, known.iter().copied()) {
                 Some(near) => {
                     notes.error_with_hint(key.at, &self.path, message, format!("did you mean {near:?}?"));

@@ -8,6 +8,8 @@ use serde_saphyr::Spanned;
 use std::fmt;
 use std::path::Path;
 
+use super::syntax::{self, SyntaxError};
+
 /// One-based line and column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -133,6 +135,21 @@ impl Node {
         }
     }
 
+    /// As if so many lines stood above it.
+    pub(crate) fn move_down(&mut self, lines: usize) {
+        self.at.line += lines;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|n| n.move_down(lines)),
+            Value::Map(pairs) => {
+                for (key, node) in pairs {
+                    key.at.line += lines;
+                    node.move_down(lines);
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
@@ -167,11 +184,8 @@ impl Value {
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct SyntaxError {
-    pub(crate) message: String,
-    pub(crate) at: Position,
-}
+/// In one file, aliases written out.
+const VALUES_MAX: usize = 250_000;
 
 /// An empty document is an empty map.
 pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
@@ -182,20 +196,15 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
         let start = Position { line: 1, column: 1 };
         return Ok(Node::new(Value::Map(Vec::new()), start));
     }
-    match serde_saphyr::from_str::<Spanned<Raw>>(text) {
+    // No text has more values than characters: the bound is one on what aliases make of it.
+    let budget = serde_saphyr::budget! {
+        max_nodes: VALUES_MAX.max(text.len()),
+        max_events: (4 * VALUES_MAX).max(2 * text.len()),
+    };
+    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, serde_saphyr::options! { budget: budget })
+    {
         Ok(spanned) => Ok(into_node(spanned, text)),
-        Err(error) => {
-            let at = error.location().map_or(Position { line: 1, column: 1 }, position);
-            let message = error.to_string();
-            let first = match message.lines().next().unwrap_or("not YAML") {
-                // The library's own words name its functions.
-                line if line.contains("multiple YAML documents") => {
-                    "a second document begins here; a configuration is one document".to_owned()
-                }
-                line => line.to_owned(),
-            };
-            Err(SyntaxError { message: first, at })
-        }
+        Err(error) => Err(syntax::said(&error, text)),
     }
 }
 

@@ -118,3 +118,39 @@ fn a_full_disk_refuses_writes_serves_reads_and_heals() {
     check(&server, &acknowledged);
     assert!(server.terminate());
 }
+
+/// A model that was refused for want of room is not watched all the same until a restart forgets it.
+#[test]
+fn a_model_that_a_full_disk_refuses_does_not_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&dir.path().join("disk")) else {
+        eprintln!(
+            "SKIPPED a_model_that_a_full_disk_refuses_does_not_count: mounting a tmpfs is not permitted"
+        );
+        return;
+    };
+    let server = Server::start(&disk.0.join("data"), &[]);
+    let yaml = [("content-type", "application/yaml")];
+    let send = |name: &str| {
+        let text = format!("{{ name: {name}, endpoints: [{{ url: 'http://127.0.0.1:9' }}] }}");
+        server.post("/api/v1/models", &yaml, text.as_bytes()).status
+    };
+    let is_watched = |name: &str| server.get("/api/v1/models").body.contains(&format!("\"{name}\""));
+    assert_eq!(send("before"), 200);
+    // To the brim; the log of the database has room that it took before, so more than one is tried.
+    let ballast = disk.0.join("ballast");
+    std::fs::write(&ballast, vec![1u8; 16 << 20]).unwrap_err();
+    let refused = (0..2_000).map(|n| format!("m{n}")).find(|name| send(name) != 200);
+    let refused = refused.expect("the disk is full");
+    assert!(!is_watched(&refused), "{refused} counts");
+    let retire = |name: &str| {
+        server
+            .request("DELETE", &format!("/api/v1/models/{name}"), &[], b"")
+            .status
+    };
+    assert_eq!(retire("before"), 503);
+    assert!(is_watched("before"), "it is gone");
+    std::fs::remove_file(&ballast).unwrap();
+    assert_eq!(send(&refused), 200);
+    assert!(is_watched(&refused));
+}

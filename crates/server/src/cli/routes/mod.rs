@@ -127,7 +127,7 @@ impl Source {
 
 /// Dispatch as that file would have it, without any alert.
 fn dispatcher(file: &Path, now_ms: i64) -> Result<Dispatcher, Failure> {
-    let loaded = load_either(file);
+    let (loaded, _) = load_either(file);
     eprint!(
         "{}",
         config::render(&loaded.diagnostics, |f| std::fs::read_to_string(f).ok())

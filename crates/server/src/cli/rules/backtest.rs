@@ -36,6 +36,7 @@ pub(super) struct BacktestArgs {
     step: Option<String>,
     #[command(flatten)]
     place: WhereArgs,
+    /// Print the answer as JSON
     #[arg(long)]
     json: bool,
 }
@@ -51,7 +52,7 @@ pub(super) fn run(args: &BacktestArgs) -> Exit {
     let question = Question::post("/api/v1/rules/backtest", body.to_string());
     let place = &args.place;
     let asked = ask(
-        (&place.server, place.token.as_deref()),
+        (&place.server.url(), place.server.token()),
         place.data.as_deref(),
         &question,
     );

@@ -11,6 +11,7 @@ pub(super) struct ExplainArgs {
     /// Only this rule
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
+    /// Print the answer as JSON
     #[arg(long)]
     json: bool,
 }

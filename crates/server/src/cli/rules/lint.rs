@@ -18,6 +18,7 @@ pub(super) struct LintArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     place: WhereArgs,
+    /// Print the answer as JSON
     #[arg(long)]
     json: bool,
 }
@@ -87,7 +88,7 @@ fn findings(groups: &[RuleGroup], facts: &Facts) -> Vec<Diagnostic> {
 fn facts(place: &WhereArgs) -> Result<Facts, AskError> {
     let get = |path| {
         ask(
-            (&place.server, place.token.as_deref()),
+            (&place.server.url(), place.server.token()),
             place.data.as_deref(),
             &Question::get(path, Vec::new()),
         )

@@ -7,6 +7,7 @@ mod lint;
 pub(super) use lint::static_findings;
 
 use super::Exit;
+use super::remote::ServerArgs;
 use crate::config::{self, Config};
 use std::path::{Path, PathBuf};
 
@@ -29,17 +30,8 @@ enum RulesCommand {
 /// Where series are: shared by the commands that ask for them.
 #[derive(Debug, clap::Args)]
 struct WhereArgs {
-    /// The server to ask
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9595",
-        env = "LAPWING_URL"
-    )]
-    server: String,
-    /// Its token, where it needs one
-    #[arg(long, value_name = "TOKEN", env = "LAPWING_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// Read a data directory instead of asking a server
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,

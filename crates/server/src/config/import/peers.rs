@@ -2,6 +2,7 @@
 
 use crate::config::decode::{OTHER_DISCOVERY, is_unknown_discovery};
 use crate::config::diagnostic::Diagnostics;
+use crate::config::expand::expand_as_go;
 use crate::config::reader::{MapReader, text_of};
 use crate::config::write::Out;
 use crate::config::yaml::{Node, Value};
@@ -123,7 +124,11 @@ fn import_global(node: &Node, out: &mut Out, notes: &mut Diagnostics) -> Vec<(St
     for (key, value) in pairs {
         let path = format!("global.{}", key.text);
         match key.text.as_str() {
-            word if GLOBAL.contains(&word) || word == "external_labels" => {
+            "external_labels" => {
+                out.section("global")
+                    .put("external_labels", with_variables(value));
+            }
+            word if GLOBAL.contains(&word) => {
                 out.section("global").put(word, Out::of(value));
             }
             "query_log_file" | "scrape_failure_log_file" => {
@@ -139,6 +144,19 @@ fn import_global(node: &Node, out: &mut Out, notes: &mut Diagnostics) -> Vec<(St
         }
     }
     defaults
+}
+
+/// Prometheus takes `$NAME` and `${NAME}` in these labels from the environment, and nothing where it is not set.
+fn with_variables(labels: &Node) -> Out {
+    let Value::Map(pairs) = &labels.value else {
+        return Out::of(labels);
+    };
+    let variable = |name: &str| Some(format!("${{{name}:-}}"));
+    let written = pairs.iter().map(|(key, value)| {
+        let text = value.spelling().unwrap_or_default();
+        (key.text.clone(), Out::Text(expand_as_go(&text, &variable).0))
+    });
+    Out::Map(written.collect())
 }
 
 fn import_storage(node: &Node, out: &mut Out, notes: &mut Diagnostics) {

@@ -7,6 +7,6 @@ mod shown;
 mod web;
 
 pub(crate) use alertmanager::{AlertmanagerFile, load_alertmanager};
-pub(crate) use either::load_either;
+pub(crate) use either::{Kind, load_either};
 pub(crate) use prometheus::{PrometheusFile, load_prometheus};
 use web::read_web_file;

@@ -106,7 +106,9 @@ fn read(root: &Node, config: &mut Config, true_of_jobs: &[&str], notes: &mut Dia
         let Some(pattern) = crate::config::reader::text_of(node, &path, notes) else {
             continue;
         };
-        for file in lapwing_collect::glob::expand(&base.join(pattern)) {
+        let wanted = base.join(pattern);
+        notes.watch_pattern(&wanted);
+        for file in lapwing_collect::glob::expand(&wanted) {
             notes.file = file.display().to_string();
             if let Some(root) = read_file_tree(&file, notes) {
                 let mut inner = MapReader::new(&root, "", notes);

@@ -4,7 +4,7 @@ use super::{GlobalConfig, alertmanagers, notify, objectives};
 use crate::config::decode::{decode_any, keys_taken};
 use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::{MapReader, text_of};
-use crate::config::yaml::{Node, Position, Value};
+use crate::config::yaml::{Node, Position, Value, parse};
 use lapwing::PagingOptions;
 use lapwing::health::ModelSpec;
 use lapwing_collect::glob;
@@ -276,7 +276,7 @@ fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagn
             continue;
         };
         let wanted = base.join(&pattern);
-        watch_matches(&wanted, notes);
+        notes.watch_pattern(&wanted);
         let files = glob::expand(&wanted);
         if files.is_empty() {
             notes.warning(node.at, &path, format!("no file matches {pattern:?}"));
@@ -286,15 +286,6 @@ fn rule_files(map: &mut MapReader<'_>, options: &RulesOptions, notes: &mut Diagn
         }
     }
     groups
-}
-
-/// A file that may come to match is seen where it would stand; one that is named outright is looked at alone, whatever else
-/// happens beside it.
-pub(super) fn watch_matches(wanted: &Path, notes: &mut Diagnostics) {
-    match wanted.parent() {
-        Some(dir) if glob::is_pattern(wanted) => notes.watch(dir),
-        _ => notes.watch(wanted),
-    }
 }
 
 fn rule_file(
@@ -309,7 +300,14 @@ fn rule_file(
         Err(error) => notes.error(at, path, format!("cannot read {name}: {error}")),
         Ok(text) => match load_rule_file(&name, &text, options, &check_expr) {
             Ok(found) => return found,
-            Err(errors) => errors.iter().for_each(|e| note_rule_file(e, notes)),
+            Err(errors) => match parse(&text) {
+                Ok(_) => errors.iter().for_each(|e| note_rule_file(e, notes)),
+                Err(error) => {
+                    let here = std::mem::replace(&mut notes.file, name);
+                    notes.syntax(error);
+                    notes.file = here;
+                }
+            },
         },
     }
     Vec::new()
@@ -331,8 +329,9 @@ fn saved_rules(
     let Some(dir) = dir.map(|dir| base_dir(notes).join(dir)) else {
         return (None, Vec::new());
     };
-    notes.watch(&dir);
-    let files = glob::expand(&dir.join("*.yml"));
+    let pattern = dir.join("*.yml");
+    notes.watch_pattern(&pattern);
+    let files = glob::expand(&pattern);
     let at = (node.at, "saved_rules.dir");
     let groups = files
         .iter()

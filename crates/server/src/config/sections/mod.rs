@@ -31,7 +31,7 @@ pub(crate) use notify::{notify_of, read_alertmanager};
 pub(crate) use receive::ReceiveConfig;
 pub(crate) use store::StoreConfig;
 pub(crate) use tls::{TlsParts, read_file};
-pub(crate) use web::{BasicUser, Role, Token, WebConfig, normal_prefix};
+pub(crate) use web::{BasicUser, Role, Token, WebConfig, listen_address, normal_prefix};
 
 use super::diagnostic::Diagnostics;
 use super::reader::MapReader;

@@ -354,7 +354,7 @@ fn template_texts(text: &str, notes: &mut Diagnostics) -> Result<Vec<(String, St
     let mut texts = Vec::new();
     for glob in template_globs(text).unwrap_or_default() {
         let wanted = base.join(&glob);
-        super::alerting::watch_matches(&wanted, notes);
+        notes.watch_pattern(&wanted);
         for file in lapwing_collect::glob::expand(&wanted) {
             notes.watch(&file);
             let name = file.display().to_string();

@@ -126,6 +126,17 @@ fn read_external_url(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Option
     Some(text)
 }
 
+/// An address and a port; also as people write them: `localhost:9595`, and `:9595` for all addresses.
+pub(crate) fn listen_address(text: &str) -> Option<SocketAddr> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?)));
+    }
+    match text.strip_prefix(':') {
+        Some(port) => Some(SocketAddr::from(([0, 0, 0, 0], port.parse().ok()?))),
+        None => text.parse().ok(),
+    }
+}
+
 impl WebConfig {
     pub(crate) fn read(node: Option<&Node>, notes: &mut Diagnostics) -> Self {
         let default = WebConfig::default();
@@ -135,12 +146,12 @@ impl WebConfig {
         let listen_at = listen.map(|n| (notes.file.clone(), n.at));
         let listen = listen.map_or(default.listen, |n| {
             let text = text_of(n, "web.listen", notes).unwrap_or_default();
-            text.parse().unwrap_or_else(|_| {
+            listen_address(&text).unwrap_or_else(|| {
                 notes.error_with_hint(
                     n.at,
                     "web.listen",
                     format!("not an address and port: {text:?}"),
-                    "write 127.0.0.1:9595, [::1]:9595 or 0.0.0.0:9595",
+                    "write 127.0.0.1:9595, localhost:9595, [::1]:9595, or 0.0.0.0:9595 for all addresses",
                 );
                 default.listen
             })

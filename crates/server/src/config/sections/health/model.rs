@@ -66,7 +66,19 @@ pub(super) fn read(node: &Node, path: &str, notes: &mut Diagnostics) -> (ModelSp
     let health = map.node("health");
     let artifacts = map.list("artifacts", notes);
     map.finish(notes);
+    if model.fleet.is_some() && model.endpoints.is_empty() {
+        let at = fleet.map_or(node.at, |n| n.at);
+        let message = format!("the fleet of {:?} has no shards", model.name);
+        notes.warning_with_hint(at, path, message, "each of endpoints: is a shard");
+    }
     let checks = read_checks(&model, (health, &artifacts), path, notes);
+    if checks.is_empty() && model.traffic.is_none() && health.is_none() {
+        let message = format!(
+            "nothing looks at the model {:?}: its state stays unknown",
+            model.name
+        );
+        notes.warning_with_hint(node.at, path, message, "give it endpoints: or traffic:");
+    }
     (model, checks)
 }
 
