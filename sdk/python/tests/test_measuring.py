@@ -1,6 +1,7 @@
 """What is measured is what was meant: coroutines, generators, threads and operations that are ended by hand."""
 
 import asyncio
+import functools
 import sys
 import threading
 
@@ -136,6 +137,7 @@ def test_an_operation_that_was_ended_by_hand_stays_as_it_was_ended():
 
 def test_an_operation_of_a_tracker_that_was_cancelled_is_no_failure():
     tracker = PerformanceTracker()
+    before = tracker.active_operations
 
     async def main():
         with tracker.operation("inference", "given up"):
@@ -143,6 +145,78 @@ def test_an_operation_of_a_tracker_that_was_cancelled_is_no_failure():
 
     with capture() as seen, pytest.raises(asyncio.CancelledError):
         asyncio.run(main())
-    assert tracker.get_all_metrics() == [] and tracker.active_operations == 0
+    assert tracker.get_all_metrics() == [] and tracker.active_operations == before
     assert seen.value("lapwing_operations_total", operation="given up", outcome="error") == 0.0
     assert seen.value("lapwing_operations_total", operation="given up", outcome="abandoned") == 1.0
+
+
+def logged(function):
+    """A plain decorator, as many are that were written for functions."""
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+def run(function):
+    """What makes a plain function of a coroutine function."""
+    @functools.wraps(function)
+    def wrapper(*args):
+        return asyncio.run(function(*args))
+
+    return wrapper
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_coroutine_below_a_plain_decorator_is_tracked_to_its_end(keep):
+    name = f"below_a_decorator_{keep}"
+
+    @lapwing.track(name, keep=keep)
+    @logged
+    async def generate(gate):
+        await gate.wait()
+        if gate.fails:
+            raise KeyError("x")
+        return "done"
+
+    def counted(seen):
+        return [seen.value("lapwing_operations_total", operation=name, outcome=outcome) for outcome in ("success", "error", "abandoned")]
+
+    async def main(seen):
+        gate = asyncio.Event()
+        gate.fails = False
+        task = asyncio.create_task(generate(gate))
+        await asyncio.sleep(0)
+        before = counted(seen)
+        gate.set()
+        assert await task == "done"
+        gate.fails = True
+        with pytest.raises(KeyError):
+            await generate(gate)
+        gate.clear()
+        given_up = asyncio.create_task(generate(gate))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        return before
+
+    with capture() as seen:
+        assert asyncio.run(main(seen)) == [0, 0, 0]
+        assert counted(seen) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_coroutine_that_was_made_a_plain_function_is_one(keep):
+    @lapwing.track(f"made_plain_{keep}", keep=keep)
+    @run
+    async def generate(n):
+        with lapwing.track("inside"):
+            return n / 1
+
+    with capture() as seen:
+        assert generate(3) == 3.0
+        with pytest.raises(TypeError):
+            generate("x")
+    assert [seen.value("lapwing_operations_total", operation=f"made_plain_{keep}", outcome=o) for o in ("success", "error")] == [1, 1]

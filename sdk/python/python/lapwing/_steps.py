@@ -19,6 +19,28 @@ def is_coroutine_function(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(type(function), "__call__", None))
 
 
+def may_return_coroutine(function: Any) -> bool:
+    """Whether it stands over a coroutine function, as a plain decorator does: what a call returns shows whether that has to be awaited."""
+    try:
+        return is_coroutine_function(inspect.unwrap(function))
+    except ValueError:  # It wraps itself.
+        return False
+
+
+async def to_its_end(coroutine: Any, end: Callable[[BaseException | None], None], inside: "AbstractContextManager[Any] | None" = None) -> Any:
+    try:
+        if inside is None:
+            result = await coroutine
+        else:
+            with inside:
+                result = await coroutine
+    except BaseException as error:
+        end(error)
+        raise
+    end(None)
+    return result
+
+
 def over_generator(function: Callable[..., Any], begin: Begin, end: End, around: Around = lambda begun: None) -> Any:
     @functools.wraps(function)
     def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:

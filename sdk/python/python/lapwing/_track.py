@@ -9,13 +9,14 @@ import logging
 import math
 import os
 from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, Callable, Mapping, overload, TypeVar, ParamSpec
 
 from . import _native
 from ._core import counter, gauge, histogram, tracker
-from ._steps import is_coroutine_function, over_async_generator, over_generator
+from ._steps import is_coroutine_function, may_return_coroutine, over_async_generator, over_generator, to_its_end
 from ._text import is_cancelled, json_of, text_of, told
 
 log = logging.getLogger("lapwing")
@@ -162,6 +163,12 @@ class _Track:
         if inspect.isgeneratorfunction(function):
             return over_generator(function, lambda: self._begin(name), self._end, _Inside)
 
+        if may_return_coroutine(function):
+            def ended(operation: Operation) -> Callable[[BaseException | None], None]:
+                return lambda error: self._end(operation, error)
+
+            return _over_either(function, lambda: self._begin(name), ended, _Inside)
+
         @functools.wraps(function)
         def kept(*args: Any, **kwargs: Any) -> Any:
             with fresh():
@@ -215,6 +222,8 @@ def _counted(
     if inspect.isgeneratorfunction(function):
         return over_generator(function, now, ended)
 
+    if may_return_coroutine(function):
+        return _over_either(function, now, lambda started: functools.partial(ended, started), lambda started: nullcontext())
     own = _same_signature(function, ok, failed, now)
     if own is not None:
         return own
@@ -231,6 +240,29 @@ def _counted(
         return result
 
     return wrapper
+
+
+def _over_either(
+    function: Callable[..., Any], begin: Callable[[], Any], ended: Callable[[Any], Callable[[BaseException | None], None]],
+    around: Callable[[Any], AbstractContextManager[Any]],
+) -> Any:
+    """A plain function over a coroutine function: what it returns is measured to its end where it is a coroutine, and as it is where it is none."""
+    @functools.wraps(function)
+    def either(*args: Any, **kwargs: Any) -> Any:
+        begun = begin()
+        end, inside = ended(begun), around(begun)
+        try:
+            with inside:
+                result = function(*args, **kwargs)
+        except BaseException as error:
+            end(error)
+            raise
+        if inspect.iscoroutine(result):
+            return to_its_end(result, end, inside)
+        end(None)
+        return result
+
+    return either
 
 
 #: The wrapper of a function whose parameters are known by name. Packing arguments into a tuple and a dictionary, to unpack them right
