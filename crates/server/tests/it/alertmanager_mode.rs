@@ -152,7 +152,8 @@ fn a_bad_file_keeps_the_old_one_on_hangup_and_on_request() {
     write(dir.path(), &config(&door.url));
     let server = Server::spawn(&mut command(dir.path(), &[]));
     let receivers = |server: &Server| server.get("/api/v2/receivers").body;
-    assert_eq!(receivers(&server), r#"[{"name":"pager"},{"name":"team"}]"#);
+    let both = r#"[{"name":"pager","labels":{"name":"pager"}},{"name":"team","labels":{"name":"team"}}]"#;
+    assert_eq!(receivers(&server), both);
     write(
         dir.path(),
         &config(&door.url).replace("name: pager", "name: night"),
@@ -168,7 +169,7 @@ fn a_bad_file_keeps_the_old_one_on_hangup_and_on_request() {
         "{}",
         answer.body
     );
-    assert_eq!(receivers(&server), r#"[{"name":"pager"},{"name":"team"}]"#);
+    assert_eq!(receivers(&server), both);
     let right = config(&door.url).replace("pager", "night");
     write(dir.path(), &right);
     server.hang_up();
