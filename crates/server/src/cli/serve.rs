@@ -31,7 +31,7 @@ pub(crate) struct ServeArgs {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct LogArgs {
     /// How much to say: error, warn, info, debug, trace, or per module
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level)]
     log_level: String,
     /// How to say it
     #[arg(long, value_enum, default_value = "text")]
@@ -108,6 +108,26 @@ pub(super) fn load(args: &ServeArgs) -> Loaded {
     loaded
 }
 
+/// A bare word that is no level would be taken for a module, of which there is nothing to say.
+fn log_level(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
+    let has_level = |part: &str| {
+        part.split_once('=')
+            .is_some_and(|(_, level)| is_level(level.trim()))
+    };
+    if text
+        .split(',')
+        .all(|part| is_level(part.trim()) || has_level(part))
+    {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "write one of {}, or MODULE=LEVEL, separated by commas",
+        LEVELS.join(", ")
+    ))
+}
+
 pub(crate) fn start_logging(level: &str, format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_new(level)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -122,4 +142,25 @@ pub(crate) fn start_logging(level: &str, format: LogFormat) {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_none_is_refused() {
+        for good in [
+            "info",
+            "WARN",
+            "lapwing_store=debug",
+            "warn,lapwing_store=trace",
+            "off",
+        ] {
+            assert!(log_level(good).is_ok(), "{good}");
+        }
+        for bad in ["", "verbose", "info,x", "a=b", "a=b=c"] {
+            assert!(log_level(bad).is_err(), "{bad}");
+        }
+    }
 }
