@@ -140,3 +140,24 @@ pub(crate) fn start_logging(level: &str, format: LogFormat) {
         LogFormat::Json => builder.json().try_init(),
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_none_is_refused() {
+        for good in [
+            "info",
+            "WARN",
+            "lapwing_store=debug",
+            "warn,lapwing_store=trace",
+            "off",
+        ] {
+            assert!(log_level(good).is_ok(), "{good}");
+        }
+        for bad in ["", "verbose", "info,x", "a=b", "a=b=c"] {
+            assert!(log_level(bad).is_err(), "{bad}");
+        }
+    }
+}

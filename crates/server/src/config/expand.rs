@@ -12,7 +12,10 @@ pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(crate) fn expand(node: &mut Node, path: &str, lookup: Lookup<'_>, notes: &mut Diagnostics) {
     match &mut node.value {
         Value::Text(text) if text.contains("${") => match expand_text(text, lookup) {
-            Ok(expanded) => *text = expanded,
+            Ok(expanded) => {
+                *text = expanded;
+                node.is_expanded = true;
+            }
             Err(message) => notes.error(node.at, path, message),
         },
         Value::List(items) => {

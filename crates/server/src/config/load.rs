@@ -28,16 +28,9 @@ impl Loaded {
         finish(config, notes, files)
     }
 
-    /// What holds without any file.
+    /// What holds without any file: the same as with an empty one.
     pub(crate) fn defaults() -> Self {
-        Loaded {
-            config: Some(Config::default()),
-            diagnostics: Vec::new(),
-            files: Vec::new(),
-            watched: Watched::default(),
-            origins: Some(Origins::default()),
-            sources: Sources::default(),
-        }
+        load_text("", "", &|_| None)
     }
 }
 
@@ -265,6 +258,8 @@ mod tests {
         let loaded = load_text("lapwing.yml", "", &|_| None);
         assert_eq!(loaded.config.unwrap().web.listen.port(), 9595);
         assert!(loaded.diagnostics.is_empty());
+        // Without a file, too, models can be made over the API.
+        assert!(Loaded::defaults().config.unwrap().health.read_model.is_some());
     }
 
     #[test]
@@ -390,6 +385,24 @@ mod tests {
         let found = load(&file, &|_| None).diagnostics;
         assert_eq!((found[0].line, found[0].column), (2, 5));
         assert_eq!(found[0].message, "this is not UTF-8");
+    }
+
+    /// As an environment gives everything as text.
+    #[test]
+    fn a_variable_may_be_a_number_or_a_truth_value() {
+        let text = "host: { enabled: '${ON:-false}' }\nlimits:\n  connections: ${N:-7}\n";
+        let lookup = |name: &str| (name == "N").then(|| "100".to_owned());
+        let loaded = load_text("lapwing.yml", text, &lookup);
+        assert_eq!(loaded.diagnostics, []);
+        let config = loaded.config.unwrap();
+        assert_eq!((config.host.enabled, config.limits.connections_max), (false, 100));
+        assert_eq!(
+            complaints("host: { enabled: 'false' }\nlimits: { connections: '${N:-many}' }\n"),
+            [
+                "1:18 expected true or false, found text",
+                "2:24 expected a whole number, found text",
+            ]
+        );
     }
 
     #[test]

@@ -75,6 +75,7 @@ impl<'a> MapReader<'a> {
         let node = self.node(key)?;
         match &node.value {
             Value::Bool(v) => Some(*v),
+            Value::Text(text) if node.is_expanded && text.parse::<bool>().is_ok() => text.parse().ok(),
             other => {
                 notes.error(
                     node.at,
@@ -92,6 +93,7 @@ impl<'a> MapReader<'a> {
         let node = self.node(key)?;
         match &node.value {
             Value::Int(v) if *v >= 0 => Some(*v as u64),
+            Value::Text(text) if node.is_expanded && text.parse::<u64>().is_ok() => text.parse().ok(),
             Value::Int(v) => {
                 notes.error(node.at, &path, format!("{v} is negative"));
                 None
@@ -100,7 +102,10 @@ impl<'a> MapReader<'a> {
                 notes.error(
                     node.at,
                     &path,
-                    format!("expected a whole number, found {}", other.kind()),
+                    match other {
+                        Value::Float(_) => format!("expected a whole number, found {}", shown(node)),
+                        _ => format!("expected a whole number, found {}", other.kind()),
+                    },
                 );
                 None
             }

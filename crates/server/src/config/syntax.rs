@@ -177,6 +177,13 @@ impl Page<'_> {
             ErrorKind::InvalidColonPlacement
             | ErrorKind::ExpectedFlowMappingSeparator
             | ErrorKind::ExpectedFlowSequenceSeparator
+                if self.line(self.at.line).contains("${") =>
+            {
+                said_of("a variable within brackets needs quotes", "write \"${NAME}\"")
+            }
+            ErrorKind::InvalidColonPlacement
+            | ErrorKind::ExpectedFlowMappingSeparator
+            | ErrorKind::ExpectedFlowSequenceSeparator
             | ErrorKind::InvalidFlowScalarIndent
             | ErrorKind::UnexpectedEofFlowMapping
             | ErrorKind::UnexpectedEofFlowSequence
@@ -234,6 +241,10 @@ impl Page<'_> {
                 "put the whole value in quotes: \"{{ … }}\"",
             ),
             Error::Unexpected { .. } => said_of("a key has to be text", "a map or a list cannot be one"),
+            Error::UnsupportedTag { tag, .. } => (
+                format!("the tag {tag} means nothing here"),
+                "${NAME} takes a value from the environment, and keys that end with _file name files that hold a secret",
+            ),
             Error::NullIntoString { .. } => said_of(
                 "a key has to be text, and this one is nothing",
                 "write the key, or put it in quotes",
@@ -424,6 +435,10 @@ mod tests {
             "a: [{b: 1]\n",
             "1:5 the bracket { that is opened here is closed by ]",
         );
+        check(
+            "a: { b: ${N:-7} }\n",
+            "1:10 a variable within brackets needs quotes",
+        );
         check("a: }\n", "1:4 the bracket } closes nothing");
         check("a: @b\n", "1:4 a value cannot begin with @");
         check(
@@ -464,6 +479,8 @@ mod tests {
             "<<: 3\n",
             "1:5 \"<<\" takes over a map, or a list of maps, and this is neither",
         );
+        check("a: !secret b\n", "1:12 the tag !secret means nothing here");
+        assert!(parse("a: !!str 5\nb: !!int 5\n").is_ok());
         check("null: 3\n", "1:1 a key has to be text, and this one is nothing");
     }
 

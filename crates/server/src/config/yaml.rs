@@ -24,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) at: Position,
     /// What was typed for a number or a truth value, where it is not what one would write for it: `1.10`, `NO`.
     typed: Option<Box<str>>,
+    /// A text that an environment variable is part of: where a number or a truth value is wanted, it may be one.
+    pub(crate) is_expanded: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +48,12 @@ pub(crate) struct Key {
 
 impl Node {
     pub(crate) fn new(value: Value, at: Position) -> Self {
-        let typed = None;
-        Node { value, at, typed }
+        Node {
+            value,
+            at,
+            typed: None,
+            is_expanded: false,
+        }
     }
 
     /// A text, or a number or truth value as it was typed; nothing else has one.
@@ -201,8 +207,9 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
         max_nodes: VALUES_MAX.max(text.len()),
         max_events: (4 * VALUES_MAX).max(2 * text.len()),
     };
-    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, serde_saphyr::options! { budget: budget })
-    {
+    // `!secret name` would be the text "name" without a word.
+    let options = serde_saphyr::options! { budget: budget, reject_unsupported_tags: true };
+    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
         Ok(spanned) => Ok(into_node(spanned, text)),
         Err(error) => Err(syntax::said(&error, text)),
     }
