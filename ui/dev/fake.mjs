@@ -103,6 +103,7 @@ function api(path, params, request, state) {
     case '/api/v1/rules': return ok({ groups: ruleGroups(options) })
     case '/api/v1/targets': return ok(targets())
     case '/api/v1/status/buildinfo': return ok({ version: '0.1.0-fake', revision: 'none', goVersion: '' })
+    case '/api/v1/features': return ok({ api: { remote_write_receiver: true, otlp_write_receiver: true } })
     case '/api/v1/status/runtimeinfo': return ok({ startTime: ago(86400 * 3), storageRetention: '15d', reloadConfigSuccess: true, lastConfigTime: ago(86400), corruptionCount: 0 })
     case '/api/v1/status/tsdb': return ok(tsdb())
     case '/api/v1/status/config': return ok({ yaml: 'models:\n  - name: chat\n    endpoints: [{ url: "http://10.0.0.5:8000" }]\n' })
