@@ -59,7 +59,9 @@ fn metadata_of_targets_can_be_asked_by_target_and_by_metric() {
     assert_eq!(one["data"][0].get("metric"), None);
 
     let count = |path: &str| server.get(path).json()["data"].as_array().unwrap().len();
-    assert_eq!(count("/api/v1/targets/metadata?limit=1"), 1);
+    // A target is told whole or not at all, as there.
+    assert_eq!(count("/api/v1/targets/metadata?limit=1"), 2);
+    assert_eq!(count("/api/v1/targets/metadata?limit=0"), 0);
     assert_eq!(
         count("/api/v1/targets/metadata?match_target=%7Bjob%3D%22b%22%7D"),
         0

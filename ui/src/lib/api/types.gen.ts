@@ -192,6 +192,7 @@ export type ShardView = {
   state: string
   since_ms: number
   version: string | null
+  why?: string
   probe_failures: number
   request_failures: number
   restart_attempts: number
