@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterable, Self
+from typing import Any, Callable, Iterable, Self, Sized
 
 from ... import _core, _native
 from ..._loop import Loop, Twins
@@ -172,10 +172,10 @@ class EnhancedModelAvailabilityMonitor(Twins):
         self._loop.stop()
         self._started_at = None
 
-    def _monitoring_loop(self) -> None:
-        """Looks until `stop_monitoring()`; `start_monitoring()` does the same on a thread of its own."""
+    def _monitoring_loop(self, told_to_end: Sized = ()) -> None:
+        """Looks until `stop_monitoring()`, or until something stands in `told_to_end`; `start_monitoring()` does the same on a thread of its own."""
         self.start_monitoring()
-        while self._loop.running:
+        while self._loop.running and not told_to_end:
             time.sleep(0.2)
 
     def _cycle(self) -> None:
@@ -292,14 +292,15 @@ def main(args: list[str] | None = None) -> int:
         return 2
     if given.command == "start":
         rules = len(monitor.alert_manager.rules)
-        # As whatever runs services ends them: in order, with what is still to be told.
+        # As whatever runs services ends them: in order, with what is still to be told. An exception out of a signal could come in the middle of
+        # anything, a lock that is just being taken too.
+        told_to_end: list[int] = []
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            print(f"watching every {monitor.config['monitoring_interval']:g} s with {rules} rules; Ctrl-C ends it", file=sys.stderr, flush=True)
-            monitor._monitoring_loop()
-        except KeyboardInterrupt:
-            monitor.stop_monitoring()
+            for word in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(word, lambda number, _frame: told_to_end.append(number))
+        print(f"watching every {monitor.config['monitoring_interval']:g} s with {rules} rules; Ctrl-C ends it", file=sys.stderr, flush=True)
+        monitor._monitoring_loop(told_to_end)
+        monitor.stop_monitoring()
         return 0
     monitor.collect_once(tell=False)
     try:
