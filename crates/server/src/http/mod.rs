@@ -19,6 +19,7 @@ mod operations;
 mod probes;
 mod prometheus;
 mod state;
+mod through;
 mod ui;
 mod web;
 
