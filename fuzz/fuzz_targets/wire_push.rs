@@ -21,6 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let mut statsd = Statsd::new(StatsdLimits::default());
     statsd.ingest(bytes, 0);
+    statsd.unsettled();
     for series in statsd.flush(1).series {
         for (_, histogram) in series.histograms {
             assert_eq!(histogram.validate(), Ok(()));

@@ -1,7 +1,8 @@
 //! What StatsD lines add up to between two flushes, and over the life of a series.
 //!
 //! Totals of counters and histograms never go down. A series that is new here may have been known before a restart: it is
-//! [`Statsd::unsettled`] until the next flush, and whoever remembers what it had come to says so with [`Statsd::resume`].
+//! [`Statsd::unsettled`] until it is flushed, and whoever remembers what it had come to says so with [`Statsd::resume`] between the
+//! two. One that comes while they look waits for the next flush.
 //! A series that is not heard of for a while is forgotten. Everything is bounded: the number of series, the values of a set.
 
 use super::parse::{StatsdError, StatsdKind, StatsdLine, parse_line};
@@ -72,8 +73,16 @@ struct Entry {
     /// Unknown for a series that goes on from a total whose beginning nobody kept.
     first_ms: Option<i64>,
     last_ms: i64,
-    /// It was flushed once: what it was before cannot be added any more.
-    is_settled: bool,
+    past: Past,
+}
+
+/// What a series was before: whether that was asked for, and can still be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Past {
+    Unasked,
+    Asked,
+    /// It was flushed once.
+    Settled,
 }
 
 /// What a series had come to when it was last kept.
@@ -152,7 +161,11 @@ impl Statsd {
             kind: line.kind,
             first_ms: Some(now_ms),
             last_ms: now_ms,
-            is_settled: false,
+            past: if line.kind == StatsdKind::Set {
+                Past::Settled
+            } else {
+                Past::Unasked
+            },
         });
         if entry.kind != line.kind {
             return Err(StatsdReject::KindChanged);
@@ -162,34 +175,37 @@ impl Statsd {
         Ok(())
     }
 
-    /// Series that were not flushed yet and go on from what they were before, if anyone remembers.
-    pub fn unsettled(&self) -> Vec<Labels> {
-        let fresh = self.series.iter().filter(|(_, e)| !e.is_settled);
+    /// Series that were not flushed yet and go on from what they were before, if anyone remembers. The next flush takes them.
+    pub fn unsettled(&mut self) -> Vec<Labels> {
+        let fresh = self.series.iter_mut().filter(|(_, e)| e.past != Past::Settled);
         fresh
-            .filter(|(_, e)| e.kind != StatsdKind::Set)
-            .map(|(labels, _)| labels.clone())
+            .map(|(labels, entry)| {
+                entry.past = Past::Asked;
+                labels.clone()
+            })
             .collect()
     }
 
     /// Adds what a series was before. Says nothing of one that was flushed meanwhile, or that is of another kind now.
     pub fn resume(&mut self, labels: &Labels, before: &Before) {
-        if let Some(entry) = self.series.get_mut(labels).filter(|e| !e.is_settled) {
+        if let Some(entry) = self.series.get_mut(labels).filter(|e| e.past == Past::Asked) {
             entry.resume(before);
         }
     }
 
-    /// The state of every series at `now_ms`; sets start anew, idle series are forgotten.
+    /// The state of every series at `now_ms`; sets start anew, idle series are forgotten. What came after the last
+    /// [`Statsd::unsettled`] is left for the next flush.
     pub fn flush(&mut self, now_ms: i64) -> WriteBatch {
         let oldest_ms = now_ms - self.limits.idle_ms;
         self.series.retain(|_, entry| entry.last_ms >= oldest_ms);
         let mut batch = WriteBatch::default();
         let mut families = BTreeMap::new();
-        for (labels, entry) in &mut self.series {
+        for (labels, entry) in self.series.iter_mut().filter(|(_, e)| e.past != Past::Unasked) {
             if let Some(name) = labels.metric_name() {
                 families.insert(name.to_owned(), entry.kind);
             }
             batch.series.push(entry.write(labels, now_ms));
-            entry.is_settled = true;
+            entry.past = Past::Settled;
         }
         batch.series.sort_by(|a, b| a.labels.cmp(&b.labels));
         batch.metadata = families

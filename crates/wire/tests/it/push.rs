@@ -189,6 +189,12 @@ fn numbers_that_json_lacks_are_taken() {
     );
 }
 
+/// As who has nothing to remember.
+fn flush(statsd: &mut Statsd, now_ms: i64) -> WriteBatch {
+    statsd.unsettled();
+    statsd.flush(now_ms)
+}
+
 #[test]
 fn statsd_adds_up() {
     let mut statsd = Statsd::new(LIMITS);
@@ -199,14 +205,14 @@ fn statsd_adds_up() {
     );
     assert_eq!((taken, rejects), (10, vec![]));
     assert_eq!(
-        summary(&statsd.flush(200)),
+        summary(&flush(&mut statsd, 200)),
         "api_hits{code=\"200\"} 12@200 since 100\n\
          lat Int { count: 4, zero: 2, positive: [1, 1], negative: [] }@200 since 100\n\
          load 6@200\nusers 2@200\n\
          api_hits: counter \"\" \"\"\nlat: histogram \"\" \"seconds\"\nload: gauge \"\" \"\"\nusers: gauge \"\" \"\""
     );
     statsd.ingest(b"api.hits:1|c|#code:200\nusers:c|s", 300);
-    let batch = statsd.flush(400);
+    let batch = flush(&mut statsd, 400);
     assert_eq!(batch.series[0].samples[0].value, 13.0);
     assert_eq!(batch.series[3].samples[0].value, 1.0);
     for (_, histogram) in batch.series.iter().flat_map(|s| &s.histograms) {
@@ -220,7 +226,7 @@ fn statsd_goes_on_from_what_was_kept_before() {
     let lines = b"hits:5|c\nload:3|g\nlat:500:1000:0|ms\nusers:a|s\n";
     let mut first = Statsd::new(LIMITS);
     first.ingest(lines, 100);
-    let kept = first.flush(200);
+    let kept = flush(&mut first, 200);
     let before = |name: &str| {
         let found = kept
             .series
@@ -235,7 +241,10 @@ fn statsd_goes_on_from_what_was_kept_before() {
             },
         }
     };
-    let mut second = Statsd::new(LIMITS);
+    let mut second = Statsd::new(StatsdLimits {
+        series_max: 5,
+        ..LIMITS
+    });
     second.ingest(b"hits:1|c\nload:+2|g\nlat:1000|ms\nusers:b|s\n", 300);
     let mut unsettled = second.unsettled();
     unsettled.sort();
@@ -251,10 +260,14 @@ fn statsd_goes_on_from_what_was_kept_before() {
     let expect = "hits 6@400 since 100\n\
         lat Int { count: 4, zero: 1, positive: [1, 2], negative: [] }@400\n\
         load 5@400\nusers 1@400\n";
+    // Nobody has looked for what this one was before.
+    second.ingest(b"late:1|c", 390);
     let found = summary(&second.flush(400));
-    assert!(found.starts_with(expect), "{found}");
+    assert!(found.starts_with(expect) && !found.contains("late"), "{found}");
     // What was flushed once is not added again, and what is of another kind never.
-    assert_eq!(second.unsettled(), []);
+    let late = second.unsettled();
+    assert_eq!(late.len(), 1);
+    second.resume(&late[0], &before("hits"));
     second.resume(&unsettled[0], &before("hits"));
     let mut third = Statsd::new(LIMITS);
     third.ingest(b"hits:1|c\nload:7|g\nlat:1|ms", 500);
@@ -266,7 +279,11 @@ fn statsd_goes_on_from_what_was_kept_before() {
         };
         third.resume(&labels, &before(other));
     }
-    assert!(summary(&second.flush(600)).starts_with("hits 6@600"));
+    let found = summary(&second.flush(600));
+    assert!(
+        found.starts_with("hits 6@600") && found.contains("late 6@600"),
+        "{found}"
+    );
     let found = summary(&third.flush(600));
     assert!(
         found.starts_with("hits 1@600 since 500\nlat Int { count: 1,"),
@@ -295,11 +312,11 @@ fn statsd_is_bounded_and_forgets() {
             "the line does not parse: \"x\" is not a number"
         ]
     );
-    let batch = statsd.flush(1);
+    let batch = flush(&mut statsd, 1);
     assert_eq!(batch.series[3].samples[0].value, 3.0);
     statsd.ingest(b"a:1|c", 1500);
     assert_eq!(
-        summary(&statsd.flush(2000)),
+        summary(&flush(&mut statsd, 2000)),
         "a 2@2000 since 0\na: counter \"\" \"\""
     );
     assert_eq!(statsd.series_count(), 1);
@@ -327,6 +344,6 @@ proptest! {
         let _ = parse_body(&bytes, Format::Prometheus, &Labels::empty(), 0);
         let mut statsd = Statsd::new(LIMITS);
         statsd.ingest(&bytes, 0);
-        statsd.flush(1);
+        flush(&mut statsd, 1);
     }
 }
