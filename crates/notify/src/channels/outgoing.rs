@@ -151,7 +151,11 @@ pub enum Sent {
 
 impl Judge {
     pub fn judge(self, status: u16, retry_after_ms: Option<i64>, body: &str) -> Sent {
-        let said: String = body.chars().take(300).collect();
+        let said: String = body.trim().chars().take(300).collect();
+        let reason = match said.as_str() {
+            "" => format!("HTTP {status}"),
+            said => format!("HTTP {status}: {said}"),
+        };
         match status {
             200..=299 => match self {
                 Judge::Slack => slack(&said, body),
@@ -160,12 +164,10 @@ impl Judge {
                 },
             },
             408 | 425 | 429 | 500..=599 => Sent::Later {
-                reason: format!("HTTP {status}: {said}"),
+                reason,
                 retry_after_ms,
             },
-            _ => Sent::Refused {
-                reason: format!("HTTP {status}: {said}"),
-            },
+            _ => Sent::Refused { reason },
         }
     }
 }
