@@ -42,5 +42,5 @@ pub use limits::{LabelLimits, LimitExceeded};
 pub use matcher::{MatchOp, Matcher, MatcherError};
 pub use metadata::{Metadata, MetricKind};
 pub use sample::{NORMAL_NAN_BITS, STALE_NAN_BITS, Sample, SampleValue, is_stale, stale_nan};
-pub use size::{SizeError, parse_size_bytes};
+pub use size::{SizeError, format_size_bytes, parse_size_bytes};
 pub use write::{SeriesWrite, WriteBatch};

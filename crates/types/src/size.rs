@@ -1,11 +1,13 @@
 //! Sizes as people write them: `512MiB`, `10MB`, `1.5G`, `1000`.
 
-const UNITS: [(&[&str], u32); 5] = [
+const UNITS: [(&[&str], u32); 7] = [
     (&["", "B"], 0),
     (&["K", "KB", "KIB"], 1),
     (&["M", "MB", "MIB"], 2),
     (&["G", "GB", "GIB"], 3),
     (&["T", "TB", "TIB"], 4),
+    (&["P", "PB", "PIB"], 5),
+    (&["E", "EB", "EIB"], 6),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,9 +45,26 @@ pub fn parse_size_bytes(text: &str) -> Result<u64, SizeError> {
     }
 }
 
+/// The largest unit that says it in whole numbers: `50GiB`, `1500B`.
+pub fn format_size_bytes(bytes: u64) -> String {
+    let power = (bytes.trailing_zeros() / 10).min(6) as usize;
+    if bytes == 0 || power == 0 {
+        return format!("{bytes}B");
+    }
+    let unit = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][power - 1];
+    format!("{}{unit}B", bytes >> (10 * power))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_is_written_as_it_would_be_by_hand() {
+        for text in ["0B", "1500B", "3KiB", "2MiB", "50GiB", "7TiB", "15EiB"] {
+            assert_eq!(format_size_bytes(parse_size_bytes(text).unwrap()), text);
+        }
+    }
 
     #[test]
     fn sizes_are_powers_of_1024() {

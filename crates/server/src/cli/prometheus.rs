@@ -134,10 +134,9 @@ fn base_config(flags: &Flags, warnings: &mut Vec<String>) -> Result<Config, Stri
     config.discover.local = false;
     config.store.data = PathBuf::from(flags.last("storage.tsdb.path").unwrap_or("data/"));
     config.store.out_of_order_window_ms = 0;
+    // Where neither flags nor the file say an age or a size, there is an age that is always so.
     let retention_ms = flags.duration_ms("storage.tsdb.retention.time")?;
-    if let Some(ms) = retention_ms.or(flags.duration_ms("storage.tsdb.retention")?) {
-        config.store.retention_ms = ms;
-    }
+    config.store.retention_ms = retention_ms.or(flags.duration_ms("storage.tsdb.retention")?);
     if let Some(text) = flags.last("storage.tsdb.retention.size") {
         let bytes = parse_size_bytes(text).map_err(|e| format!("--storage.tsdb.retention.size: {e}"))?;
         config.store.retention_bytes = Some(bytes).filter(|b| *b > 0);
@@ -230,7 +229,7 @@ mod tests {
              --enable-feature=promql-experimental-functions,native-histograms --query.timeout=30s",
         );
         assert_eq!(config.web.listen.to_string(), "0.0.0.0:9091");
-        assert_eq!(config.store.retention_ms, 30 * 24 * 3_600_000);
+        assert_eq!(config.store.retention_ms, Some(30 * 24 * 3_600_000));
         assert_eq!(config.web.route_prefix, "/prom");
         assert_eq!(config.limits.query.timeout_ms, 30_000);
         assert!(config.web.lifecycle && config.limits.query.experimental);

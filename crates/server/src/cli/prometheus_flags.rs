@@ -3,7 +3,7 @@
 use super::peer_flags::Flags;
 use super::peer_flags::Meaning::{self, IdleSwitch, IdleValue, Switch, Value};
 use crate::config::Config;
-use lapwing_types::format_duration_ms;
+use lapwing_types::{format_duration_ms, format_size_bytes};
 use std::collections::BTreeMap;
 
 pub(super) const FLAGS: [(&str, Meaning); 74] = [
@@ -162,11 +162,11 @@ pub(super) fn in_force(flags: &Flags, config: &Config) -> BTreeMap<&'static str,
         ("storage.tsdb.path", store.data.display().to_string()),
         (
             "storage.tsdb.retention.size",
-            format!("{}B", store.retention_bytes.unwrap_or(0)),
+            format_size_bytes(store.retention_bytes.unwrap_or(0)),
         ),
         (
             "storage.tsdb.retention.time",
-            format_duration_ms(store.retention_ms),
+            format_duration_ms(store.retention_ms.unwrap_or(0)),
         ),
         ("web.cors.origin", String::new()),
         ("web.external-url", String::new()),

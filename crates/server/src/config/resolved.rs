@@ -79,7 +79,7 @@ impl Config {
                 .unwrap_or(default.memory_limit_bytes),
             ooo_window_ms: self.store.out_of_order_window_ms,
             retention: Retention {
-                age_ms: Some(self.store.retention_ms),
+                age_ms: self.store.retention_ms,
                 size_bytes: self.store.retention_bytes,
             },
             tiers: self.store.tiers.clone().unwrap_or(default.tiers),
@@ -108,9 +108,10 @@ impl Config {
             "process"
         };
         line(format!("  durability: {durability}"));
+        let retention = self.store.retention_ms.map(format_duration_ms);
         line(format!(
             "  retention: {}",
-            format_duration_ms(self.store.retention_ms)
+            retention.as_deref().unwrap_or("forever")
         ));
         line("  tiers:".to_owned());
         for tier in self.metrics_options().tiers {

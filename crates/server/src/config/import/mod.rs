@@ -254,6 +254,27 @@ mod tests {
     }
 
     #[test]
+    fn how_long_a_prometheus_keeps_samples_is_how_long_they_are_kept() {
+        for (retention, expect) in [
+            ("{ time: 30d }", "store:\n  retention: 30d\n"),
+            (
+                "{ time: 30d, size: 50GB }",
+                "store:\n  retention: 30d\n  retention_size: \"50GB\"\n",
+            ),
+            (
+                "{ size: 50GB }",
+                "store:\n  retention: forever\n  retention_size: \"50GB\"\n",
+            ),
+            ("{ time: 0s, size: 0B }", ""),
+        ] {
+            let storage = format!("scrape_configs: []\nstorage: {{ tsdb: {{ retention: {retention} }} }}\n");
+            let (yaml, report) = imported(&storage);
+            assert_eq!(report, Vec::<String>::new(), "{retention}");
+            assert_eq!(yaml, expect, "{retention}");
+        }
+    }
+
+    #[test]
     fn both_files_of_the_peers_make_one() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import");
         let files = ["prometheus.yml", "alertmanager.yml", "rules.yml"].map(|f| dir.join(f));

@@ -159,6 +159,11 @@ fn with_variables(labels: &Node) -> Out {
     Out::Map(written.collect())
 }
 
+/// `0`, `0s`, `0B`.
+fn is_nothing(text: &str) -> bool {
+    text.starts_with('0') && text.chars().all(|c| c == '0' || c.is_ascii_alphabetic())
+}
+
 fn import_storage(node: &Node, out: &mut Out, notes: &mut Diagnostics) {
     let mut map = MapReader::new(node, "storage", notes);
     if let Some(tsdb) = map.node("tsdb") {
@@ -168,10 +173,17 @@ fn import_storage(node: &Node, out: &mut Out, notes: &mut Diagnostics) {
         }
         if let Some(retention) = map.node("retention") {
             let mut map = MapReader::new(retention, "storage.tsdb.retention", notes);
-            if let Some(time) = map.node("time") {
-                out.section("store").put("retention", Out::of(time));
+            // Nothing is no end there, and where one of the two is said, the other one has no default.
+            let says = |node: &&Node| !node.spelling().is_some_and(|text| is_nothing(&text));
+            let (time, size) = (map.node("time").filter(says), map.node("size").filter(says));
+            match (time, size) {
+                (Some(time), _) => out.section("store").put("retention", Out::of(time)),
+                (None, Some(_)) => out
+                    .section("store")
+                    .put("retention", Out::Text("forever".to_owned())),
+                (None, None) => {}
             }
-            if let Some(size) = map.node("size") {
+            if let Some(size) = size {
                 out.section("store").put("retention_size", Out::of(size));
             }
             as_warnings(notes, |notes| map.finish(notes));

@@ -10,6 +10,7 @@ use crate::config::diagnostic::Diagnostics;
 use crate::config::expand::expand_as_go;
 use crate::config::load::{Loaded, read_file_tree};
 use crate::config::reader::MapReader;
+use crate::config::sections::store::RETENTION_MS;
 use crate::config::sections::{GlobalConfig, alerting, otlp, scrape};
 use crate::config::yaml::{Key, Node, Value};
 use lapwing_collect::scrape::ScrapeProtocol;
@@ -32,6 +33,11 @@ pub(crate) fn load_prometheus(file: PrometheusFile<'_>) -> Loaded {
     if let Some(root) = read_file_tree(file.path, &mut notes) {
         config.web.as_prometheus.file = Some(shown(&root));
         read(&root, &mut config, file.true_of_jobs, &mut notes);
+    }
+    let store = &mut config.store;
+    // A size alone is the only end: nothing goes for its age then.
+    if store.retention_ms.is_none() && store.retention_bytes.is_none() {
+        store.retention_ms = Some(RETENTION_MS);
     }
     let mut files = vec![file.path.to_owned()];
     if let Some(web) = file.web {
@@ -230,7 +236,7 @@ fn read_storage(node: Option<&Node>, config: &mut Config, notes: &mut Diagnostic
         if let Some(retention) = map.node("retention") {
             let mut map = MapReader::new(retention, "storage.tsdb.retention", notes);
             if let Some(ms) = map.duration_ms("time", notes).filter(|ms| *ms > 0) {
-                config.store.retention_ms = ms;
+                config.store.retention_ms = Some(ms);
             }
             if let Some(bytes) = map.size_bytes("size", notes).filter(|b| *b > 0) {
                 config.store.retention_bytes = Some(bytes);
@@ -252,6 +258,42 @@ fn read_storage(node: Option<&Node>, config: &mut Config, notes: &mut Diagnostic
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As Prometheus decides it: nothing goes for its age where a size alone is said.
+    #[test]
+    fn samples_are_kept_for_an_age_a_size_or_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("prometheus.yml");
+        for (of_flags, of_file, expect) in [
+            ((None, None), "", "15d"),
+            ((None, None), "{}", "15d"),
+            ((None, None), "{ time: 0s, size: 0 }", "15d"),
+            ((None, None), "{ size: 50GB }", "50GiB"),
+            ((None, Some(1 << 30)), "", "1GiB"),
+            ((Some(3_600_000), None), "{ size: 2GB }", "1h or 2GiB"),
+            (
+                (Some(3_600_000), Some(1 << 30)),
+                "{ time: 30d, size: 2GB }",
+                "30d or 2GiB",
+            ),
+        ] {
+            let text = match of_file {
+                "" => String::new(),
+                retention => format!("storage: {{ tsdb: {{ retention: {retention} }} }}\n"),
+            };
+            std::fs::write(&path, text).unwrap();
+            let mut base = Config::default();
+            (base.store.retention_ms, base.store.retention_bytes) = of_flags;
+            let file = PrometheusFile {
+                path: &path,
+                web: None,
+                base,
+                true_of_jobs: &[],
+            };
+            let shown = load_prometheus(file).config.unwrap().store.shown_retention();
+            assert_eq!(shown, expect, "{of_flags:?} {of_file}");
+        }
+    }
 
     #[test]
     fn protocols_for_all_jobs_are_checked_once_and_without_jobs_too() {

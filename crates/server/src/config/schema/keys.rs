@@ -154,7 +154,12 @@ pub(crate) const KEYS: &[Described] = &[
         "process",
         "what a 2xx promises: the kernel has it, or the disk (needs a restart)",
     ),
-    ("store.retention", Duration, "15d", "how long samples are kept"),
+    (
+        "store.retention",
+        Duration,
+        "15d",
+        "how long samples are kept; `forever` where only `retention_size` ends them",
+    ),
     (
         "store.tiers[].every",
         Duration,
@@ -177,7 +182,7 @@ pub(crate) const KEYS: &[Described] = &[
         "store.memory_limit",
         Size,
         "2GiB",
-        "of series and samples in memory; beyond it new series are refused",
+        "of series and samples in memory, at least 16MiB; beyond it new series are refused",
     ),
     (
         "store.out_of_order_window",

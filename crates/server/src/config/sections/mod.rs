@@ -15,7 +15,7 @@ mod objectives;
 pub(crate) mod otlp;
 mod receive;
 pub(crate) mod scrape;
-mod store;
+pub(crate) mod store;
 mod tls;
 mod web;
 

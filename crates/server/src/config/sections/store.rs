@@ -4,6 +4,7 @@ use crate::config::diagnostic::{Diagnostics, did_you_mean};
 use crate::config::reader::MapReader;
 use crate::config::yaml::Node;
 use lapwing_store::metrics::TierPolicy;
+use lapwing_types::{format_duration_ms, format_size_bytes};
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -11,7 +12,8 @@ pub(crate) struct StoreConfig {
     pub(crate) data: PathBuf,
     /// False: a 2xx means the kernel has the bytes. True: it means they are synced.
     pub(crate) durable_on_disk: bool,
-    pub(crate) retention_ms: i64,
+    /// None: for ever.
+    pub(crate) retention_ms: Option<i64>,
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) memory_limit_bytes: Option<u64>,
     /// Downsampled data kept beside the samples; None keeps the store's own choice.
@@ -22,13 +24,17 @@ pub(crate) struct StoreConfig {
 }
 
 const DAY_MS: i64 = 24 * 3_600_000;
+/// What is kept where nobody says how long; Prometheus's own choice.
+pub(crate) const RETENTION_MS: i64 = 15 * DAY_MS;
+/// Less than a program that does nothing takes for itself.
+const MEMORY_LEAST_BYTES: u64 = 16 << 20;
 
 impl Default for StoreConfig {
     fn default() -> Self {
         StoreConfig {
             data: PathBuf::from("lapwing-data"),
             durable_on_disk: false,
-            retention_ms: 15 * DAY_MS,
+            retention_ms: Some(RETENTION_MS),
             retention_bytes: None,
             memory_limit_bytes: None,
             tiers: None,
@@ -40,18 +46,50 @@ impl Default for StoreConfig {
 }
 
 fn read_retention(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Option<i64> {
-    let retention_ms = map.duration_ms("retention", notes)?;
-    if retention_ms == 0 {
-        let at = map.node("retention").map_or(map.at, |n| n.at);
-        let hint = "write how long samples are kept, such as 15d";
-        notes.error_with_hint(at, "store.retention", "nothing would be kept", hint);
+    let Some(node) = map.node("retention") else {
+        return Some(RETENTION_MS);
+    };
+    if node.spelling().as_deref() == Some("forever") {
+        return None;
     }
-    Some(retention_ms)
+    let retention_ms = map.duration_ms("retention", notes);
+    if retention_ms == Some(0) {
+        let hint = "write how long samples are kept, such as 15d, or `forever`";
+        notes.error_with_hint(node.at, "store.retention", "nothing would be kept", hint);
+    }
+    retention_ms
+}
+
+fn read_memory_limit(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Option<u64> {
+    let limit = map.size_bytes("memory_limit", notes)?;
+    if limit < MEMORY_LEAST_BYTES {
+        let at = map.node("memory_limit").map_or(map.at, |n| n.at);
+        let message = format!("{limit} bytes are too few to keep anything in");
+        let hint = "at least 16MiB; without this key it is 2GiB";
+        notes.error_with_hint(at, "store.memory_limit", message, hint);
+    }
+    Some(limit)
+}
+
+/// Nothing fits in 0 bytes: as of a Prometheus, where that is how no limit is written.
+fn read_retention_size(map: &mut MapReader<'_>, notes: &mut Diagnostics) -> Option<u64> {
+    map.size_bytes("retention_size", notes).filter(|bytes| *bytes > 0)
 }
 
 const DURABILITY: [&str; 2] = ["process", "disk"];
 
 impl StoreConfig {
+    /// `15d`, `50GiB`, `15d or 50GiB`, as a Prometheus says it.
+    pub(crate) fn shown_retention(&self) -> String {
+        let age = self.retention_ms.map(format_duration_ms);
+        let size = self.retention_bytes.map(format_size_bytes);
+        let ends: Vec<String> = [age, size].into_iter().flatten().collect();
+        if ends.is_empty() {
+            return "forever".to_owned();
+        }
+        ends.join(" or ")
+    }
+
     pub(crate) fn read(node: Option<&Node>, notes: &mut Diagnostics) -> Self {
         let default = StoreConfig::default();
         let Some(node) = node else { return default };
@@ -77,9 +115,9 @@ impl StoreConfig {
         let config = StoreConfig {
             data,
             durable_on_disk,
-            retention_ms: read_retention(&mut map, notes).unwrap_or(default.retention_ms),
-            retention_bytes: map.size_bytes("retention_size", notes),
-            memory_limit_bytes: map.size_bytes("memory_limit", notes),
+            retention_ms: read_retention(&mut map, notes),
+            retention_bytes: read_retention_size(&mut map, notes),
+            memory_limit_bytes: read_memory_limit(&mut map, notes),
             tiers: map.node("tiers").is_some().then(|| read_tiers(&mut map, notes)),
             out_of_order_window_ms: map
                 .duration_ms("out_of_order_window", notes)
@@ -148,6 +186,27 @@ mod tests {
             }
             Err(expect) => assert!(messages.iter().any(|m| m.contains(expect)), "{messages:?}"),
         }
+    }
+
+    #[test]
+    fn how_long_is_an_age_a_size_or_both() {
+        let shown = |store: &str| {
+            let loaded = load_text("lapwing.yml", &format!("store: {{ {store} }}\n"), &|_| None);
+            let messages: Vec<&str> = loaded.diagnostics.iter().map(|d| d.message.as_str()).collect();
+            assert_eq!(messages, Vec::<&str>::new(), "{store}");
+            loaded.config.unwrap().store.shown_retention()
+        };
+        assert_eq!(shown("durability: disk"), "15d");
+        assert_eq!(shown("retention_size: 50GB"), "15d or 50GiB");
+        assert_eq!(shown("retention: forever, retention_size: 50GB"), "50GiB");
+        assert_eq!(shown("retention: forever, retention_size: 0"), "forever");
+    }
+
+    #[test]
+    fn too_little_memory_is_a_mistake() {
+        check("store: { memory_limit: 0 }\n", Err("too few to keep anything"));
+        check("store: { memory_limit: 10MB }\n", Err("too few to keep anything"));
+        check("store: { memory_limit: 16MB }\n", Ok(&[]));
     }
 
     #[test]

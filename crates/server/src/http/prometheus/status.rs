@@ -58,7 +58,7 @@ pub(crate) async fn runtimeinfo(State(state): State<AppState>) -> Result<Success
         "GOMAXPROCS": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "GOGC": "",
         "GODEBUG": "",
-        "storageRetention": format_duration_ms(state.config().store.retention_ms),
+        "storageRetention": state.config().store.shown_retention(),
     }))
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn flags(State(state): State<AppState>) -> Result<Success, ApiE
         "web.listen-address": config.web.addresses().map(|a| a.to_string()).collect::<Vec<_>>().join(","),
         "web.enable-admin-api": config.web.admin_api.to_string(),
         "storage.tsdb.path": config.store.data.display().to_string(),
-        "storage.tsdb.retention.time": format_duration_ms(config.store.retention_ms),
+        "storage.tsdb.retention.time": format_duration_ms(config.store.retention_ms.unwrap_or(0)),
     }))
 }
 
