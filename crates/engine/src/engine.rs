@@ -24,7 +24,9 @@ use lapwing_store::metrics::{AppendError, MetricsStore, OpenError, OpenReport};
 use lapwing_store::state::{MemoryState, SqliteState, StateError, StateStore};
 use lapwing_types::WriteBatch;
 use lapwing_wire::otlp::MetricsRequest;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use tracing::warn;
 
 /// Lapwing, running. A cheap handle; [`Engine::stop`] ends it for all clones.
 #[derive(Clone)]
@@ -381,11 +383,25 @@ fn open_journals(options: &EngineOptions, sdk: &Sdk) -> Result<(OperationJournal
     }
 }
 
+/// SQLite takes a file of no bytes, which a file system may leave after a power cut, for a new database.
+fn warn_of_lost_state(dir: &Path, state: &Path) {
+    let is_empty = std::fs::metadata(state).map_or(true, |found| found.len() == 0);
+    // These journals are made after the first database.
+    if is_empty && dir.join(layout::OPERATIONS).exists() {
+        warn!(
+            "the state database {} is empty or gone: alerts, silences and acknowledgements of before are not known; \
+             `lapwing restore` brings them back from a backup",
+            state.display()
+        );
+    }
+}
+
 fn open_state(options: &EngineOptions) -> Result<Arc<dyn StateStore>, StartError> {
     match &options.data {
         None => Ok(Arc::new(MemoryState::new())),
         Some(dir) => {
             let path = dir.join(layout::STATE);
+            warn_of_lost_state(dir, &path);
             let opened = SqliteState::open(&path).map_err(|source| match source.is_damage() {
                 true => StartError::StateDamaged { path, source },
                 false => StartError::State(source),

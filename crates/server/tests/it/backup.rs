@@ -35,24 +35,6 @@ fn push(server: &Server, value: f64) {
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
-fn silence(server: &Server, comment: &str) {
-    let time = |ms: i64| jiff::Timestamp::from_millisecond(ms).unwrap().to_string();
-    let body = serde_json::json!({
-        "matchers": [{ "name": "alertname", "value": "HighLoss", "isRegex": false }],
-        "startsAt": time(now_ms()),
-        "endsAt": time(now_ms() + 3_600_000),
-        "createdBy": "someone",
-        "comment": comment,
-    });
-    let json = [("Content-Type", "application/json")];
-    let answer = server.post("/api/v2/silences", &json, body.to_string().as_bytes());
-    assert_eq!(answer.status, 200, "{}", answer.body);
-}
-
-fn silences(server: &Server) -> usize {
-    server.get("/api/v2/silences").json().as_array().unwrap().len()
-}
-
 fn last(server: &Server) -> String {
     let found = server.query("last_over_time(loss[1h])", now_ms() as f64 / 1000.0);
     found[0]["value"][1].as_str().unwrap().to_owned()
@@ -68,7 +50,7 @@ fn a_backup_of_a_running_lapwing_is_whole_and_comes_back() {
     );
     let server = Server::start(&data, &[]);
     push(&server, 0.25);
-    silence(&server, "before");
+    server.silence("HighLoss", "before");
     let running = [
         "backup",
         text(&copy),
@@ -79,7 +61,7 @@ fn a_backup_of_a_running_lapwing_is_whole_and_comes_back() {
     ];
     check(&lapwing(&running), 0, &[text(&copy)]);
     push(&server, 0.5);
-    silence(&server, "after");
+    server.silence("HighLoss", "after");
     // The server's own copy is gone again, and nothing half-made lies about.
     assert_eq!(std::fs::read_dir(data.join("snapshots")).unwrap().count(), 0);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
@@ -99,7 +81,7 @@ fn a_backup_of_a_running_lapwing_is_whole_and_comes_back() {
     );
     check(&lapwing(&["restore", text(&copy), "--data", text(&back)]), 0, &[]);
     let server = Server::start(&back, &[]);
-    assert_eq!((last(&server).as_str(), silences(&server)), ("0.25", 1));
+    assert_eq!((last(&server).as_str(), server.silences()), ("0.25", 1));
     push(&server, 0.75);
     assert!(server.terminate());
     // What was restored and went on is a thing of its own: the backup is as it was.
@@ -176,7 +158,7 @@ fn verify_names_what_is_damaged_and_a_damaged_backup_is_not_restored() {
         &[],
     );
     let server = Server::start(&data, &[]);
-    silence(&server, "kept");
+    server.silence("HighLoss", "kept");
     assert!(server.terminate());
     check(
         &lapwing(&["verify", text(&data)]),
@@ -226,7 +208,7 @@ fn verify_names_what_is_damaged_and_a_damaged_backup_is_not_restored() {
     server.kill();
     for copy in [copy, later] {
         let server = Server::start(&copy, &[]);
-        assert_eq!(silences(&server), 1);
+        assert_eq!(server.silences(), 1);
     }
 
     std::fs::write(&path, whole).unwrap();

@@ -1,6 +1,7 @@
-//! A flipped bit in a block, through the binary: queries go on, and the status says which series lost what.
+//! Damage on the disk, through the binary: a flipped bit in a block costs what it holds and is listed; a cut database of states
+//! keeps it from starting until someone has decided.
 
-use crate::support::{Server, now_ms};
+use crate::support::{Server, now_ms, said_by};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -75,4 +76,75 @@ fn a_damaged_page_is_listed_and_the_rest_answers() {
     assert!(metrics.contains("lapwing_store_pages_quarantined 1"), "{metrics}");
     // Writing goes on beside it.
     assert!(server.terminate());
+}
+
+/// Silences, and samples.
+fn kept(server: &Server) -> (usize, usize) {
+    let samples = server.query("loss[1h]", now_ms() as f64 / 1_000.0);
+    (server.silences(), samples.as_array().unwrap().len())
+}
+
+#[test]
+fn a_cut_database_of_states_is_named_and_moved_away_it_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &[]);
+    server.silence("HighLoss", "a maintenance");
+    let json = [("Content-Type", "application/json")];
+    let pushed = server.post("/api/v1/push", &json, br#"{"name": "loss", "value": 0.5}"#);
+    assert_eq!(pushed.status, 200, "{}", pushed.body);
+    assert!(server.terminate());
+    let database = data.join("state.db");
+    let whole = std::fs::read(&database).unwrap();
+    let binary = || Command::new(env!("CARGO_BIN_EXE_lapwing"));
+    // In the middle of its head, behind its first page, and in the middle.
+    for length in [60, 4_096, whole.len() / 2] {
+        std::fs::write(&database, &whole[..length]).unwrap();
+        let said = said_by(
+            binary()
+                .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+                .arg(&data),
+        );
+        assert_eq!(said.code, Some(1), "{length}: {}", said.err);
+        for part in [
+            "state.db is damaged",
+            "`lapwing verify`",
+            "`lapwing restore`",
+            "move it away",
+        ] {
+            assert!(
+                said.err.contains(part),
+                "{length}: {part:?} is not in {}",
+                said.err
+            );
+        }
+        let verified = said_by(binary().arg("verify").arg(&data));
+        assert_eq!(verified.code, Some(1), "{length}: {}", verified.out);
+        assert!(verified.out.contains("DAMAGED  state.db"), "{}", verified.out);
+        assert_eq!(
+            std::fs::read(&database).unwrap().len(),
+            length,
+            "nobody touches it"
+        );
+    }
+    // Brought back, and then without it: what else there was is there.
+    std::fs::write(&database, &whole).unwrap();
+    let server = Server::start(&data, &[]);
+    assert_eq!(kept(&server), (1, 1));
+    assert!(!server.told().contains("state database"), "{}", server.told());
+    assert!(server.terminate());
+    for is_there in [true, false] {
+        std::fs::remove_file(&database).unwrap();
+        if is_there {
+            std::fs::write(&database, []).unwrap();
+        }
+        let server = Server::start(&data, &[]);
+        assert!(
+            server.told().contains("state.db is empty or gone"),
+            "{}",
+            server.told()
+        );
+        assert_eq!(kept(&server), (0, 1));
+        assert!(server.terminate());
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Needs: prometheus, prometheus-3
 
-use crate::support::{Server, now_ms, series};
+use crate::support::{Server, has, now_ms, series};
 use lapwing_types::{
     Counts, Exemplar, Histogram, Labels, ResetHint, SeriesWrite, Span, WriteBatch, stale_nan,
 };
@@ -17,11 +17,6 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 const MINUTE_MS: i64 = 60_000;
-
-fn has(program: &str) -> bool {
-    let version = Command::new(program).arg("--version").output();
-    version.is_ok_and(|out| out.status.success())
-}
 
 fn import(kind: &str, from: &Path, data: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lapwing"))

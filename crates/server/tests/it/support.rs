@@ -5,7 +5,7 @@ use lapwing_wire::remote_write::encode_v1;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 /// Ends with the test, whatever happens; only this process is ever ended.
@@ -13,6 +13,7 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
     agent: ureq::Agent,
+    told: Arc<Mutex<String>>,
 }
 
 /// An answer, whatever its status.
@@ -89,9 +90,15 @@ impl Server {
 
     fn when_ready(child: Child, said: impl std::io::Read + Send + 'static) -> Server {
         let (ready, wait) = mpsc::channel();
+        let told = Arc::new(Mutex::new(String::new()));
+        let tell = told.clone();
         std::thread::spawn(move || {
             // Reads to the end, so that the child never blocks on a full pipe.
             for line in BufReader::new(said).lines().map_while(Result::ok) {
+                let mut told = tell.lock().unwrap();
+                told.push_str(&line);
+                told.push('\n');
+                drop(told);
                 let scheme = ["http://", "https://"].iter().find_map(|s| line.find(s));
                 let says_ready = line.contains("is ready on") || line.starts_with("open ");
                 if let Some(at) = scheme.filter(|_| says_ready) {
@@ -107,7 +114,13 @@ impl Server {
             child,
             url,
             agent: agent(),
+            told,
         }
+    }
+
+    /// What it has written so far.
+    pub(crate) fn told(&self) -> String {
+        self.told.lock().unwrap().clone()
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -194,6 +207,26 @@ impl Server {
             ("Content-Encoding", "snappy"),
         ];
         self.try_post("/api/v1/write", &headers, &packed)
+    }
+
+    /// Silences an alert for an hour.
+    pub(crate) fn silence(&self, alertname: &str, comment: &str) {
+        let time = |ms: i64| jiff::Timestamp::from_millisecond(ms).unwrap().to_string();
+        let body = serde_json::json!({
+            "matchers": [{ "name": "alertname", "value": alertname, "isRegex": false }],
+            "startsAt": time(now_ms()),
+            "endsAt": time(now_ms() + 3_600_000),
+            "createdBy": "someone",
+            "comment": comment,
+        });
+        let json = [("Content-Type", "application/json")];
+        let answer = self.post("/api/v2/silences", &json, body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    /// How many silences it knows.
+    pub(crate) fn silences(&self) -> usize {
+        self.get("/api/v2/silences").json().as_array().unwrap().len()
     }
 
     /// SIGKILL: no goodbye.
@@ -329,6 +362,11 @@ fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Re
         body: String::from_utf8_lossy(&body).into_owned(),
         bytes: body,
     })
+}
+
+/// Whether this program is installed.
+pub(crate) fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
 }
 
 /// What a command said, and how it ended.

@@ -2,13 +2,9 @@
 //!
 //! Needs: openssl, curl
 
-use crate::support::Server;
+use crate::support::{Server, has};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-fn has(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
-}
 
 fn openssl(dir: &Path, args: &[&str]) {
     let output = Command::new("openssl")
