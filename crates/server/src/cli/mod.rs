@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 #[cfg(test)]
 mod documented;
+mod export;
 mod gate;
 mod health;
 mod import;
@@ -113,6 +114,8 @@ enum Command {
     Init(init::InitArgs),
     /// Take over what other systems hold: their configuration, their history
     Import(import::ImportArgs),
+    /// Write samples as text that other programs read
+    Export(export::ExportArgs),
     /// Copy all that Lapwing keeps, while it runs or not
     Backup(backup::BackupArgs),
     /// Put a backup in the place where Lapwing will be started
@@ -160,6 +163,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::Backup(args)) => backup::back_up(&args),
         Some(Command::Restore(args)) => backup::restore(&args),
         Some(Command::Verify(args)) => verify::run(&args),

@@ -10,7 +10,7 @@ use super::remote::ServerArgs;
 use super::{Exit, complain};
 use crate::http::parse_time_ms;
 use answer::Answer;
-pub(super) use source::{AskError, Question, ask};
+pub(super) use source::{AskError, Question, ask, ask_for_pieces};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -93,12 +93,7 @@ pub(crate) fn run(args: &QueryArgs) -> Exit {
     let body = match asked {
         Ok(body) => body,
         Err(error) => {
-            let exit = match &error {
-                AskError::Unreachable { .. } => Exit::Unreachable,
-                AskError::Refused { class, .. } if class == "timeout" => Exit::Timeout,
-                AskError::Refused { class, .. } if class == "bad_data" => Exit::Usage,
-                _ => Exit::Failed,
-            };
+            let exit = error.exit();
             complain(&error.into());
             return exit;
         }

@@ -85,7 +85,7 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/metrics/job",
         "/opentelemetry.proto",
     ];
-    const READS_BY_POST: [&str; 13] = [
+    const READS_BY_POST: [&str; 14] = [
         "/api/v1/targets/relabel",
         "/api/v1/rules/backtest",
         "/api/v1/query",
@@ -94,6 +94,7 @@ fn role_needed(method: &Method, path: &str) -> Role {
         "/api/v1/format_query",
         "/api/v1/parse_query",
         "/api/v1/read",
+        "/api/v1/export",
         "/api/v1/query_exemplars",
         "/api/v1/routes/test",
         "/api/v1/silences/preview",

@@ -3,6 +3,7 @@
 use super::Gate;
 use super::auth::Logins;
 use super::numbers::HttpNumbers;
+use super::prometheus::Exports;
 use super::web::Pulse;
 use crate::config::Config;
 use crate::doctor::Finding;
@@ -28,6 +29,7 @@ pub(crate) struct Parts {
     pub(crate) pulse: Pulse,
     /// What the doctor last said, and when; held while he looks, so that he looks once at a time.
     pub(crate) doctor: tokio::sync::Mutex<Option<Examined>>,
+    pub(crate) exports: Exports,
     /// Turns true when the doors close: what would never end by itself ends then.
     pub(crate) closing: watch::Receiver<bool>,
     /// Told when somebody asked for the end of the program.
@@ -52,6 +54,7 @@ impl AppState {
             logins: Logins::default(),
             pulse: Pulse::default(),
             doctor: tokio::sync::Mutex::default(),
+            exports: Exports::default(),
             closing,
             quit: Arc::default(),
         }))

@@ -12,6 +12,7 @@ mod demo;
 mod disk_full;
 mod doctor;
 mod door;
+mod export;
 mod fake_model;
 mod federation;
 mod first_steps;

@@ -22,4 +22,4 @@ pub use negotiate::{Escaping, Exposition, Negotiated, from_content_type, negotia
 pub(crate) use number::format_canonical_label as canonical_label;
 pub use number::{format_float, parse_float};
 pub use parser::{Entry, Format, Parser, RawSample, SampleRole};
-pub use write::{Family, FamilySample, write};
+pub use write::{Family, FamilySample, PageWriter, write};

@@ -7,8 +7,9 @@ use super::negotiate::Escaping;
 use super::number::format_float;
 use super::parser::Format;
 use crate::names;
-use lapwing_types::{Exemplar, Labels, METRIC_NAME, Metadata, MetricKind};
+use lapwing_types::{Exemplar, Labels, METRIC_NAME, Metadata, MetricKind, Sample};
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// One metric family: what is known about it, and its samples with their full names.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,30 +33,44 @@ pub struct FamilySample {
 /// The whole page. In OpenMetrics a counter's samples must end in `_total`; a family that breaks such a rule is
 /// written as `unknown` and its samples as they are, so that nothing is lost or renamed.
 pub fn write(families: &[Family], format: Format, escaping: Escaping) -> String {
-    let mut page = Page {
-        out: String::with_capacity(families.len() * 256),
-        format,
-        escaping,
-    };
+    let mut page = PageWriter::new(format, escaping);
+    page.out.reserve(families.len() * 256);
     for family in families {
-        page.family(family);
+        let names = family.samples.iter().filter_map(|s| s.labels.metric_name());
+        page.family(&family.name, &family.metadata, names);
+        for sample in &family.samples {
+            page.sample(sample, family.always);
+        }
     }
-    if format == Format::OpenMetrics {
-        page.out.push_str("# EOF\n");
-    }
+    page.end();
     page.out
 }
 
-struct Page {
+/// A page that is written piece by piece, for what no memory holds at once.
+pub struct PageWriter {
     out: String,
     format: Format,
     escaping: Escaping,
 }
 
-impl Page {
-    fn family(&mut self, family: &Family) {
-        let (name, kind) = self.head_of(family);
-        let Metadata { help, unit, .. } = &family.metadata;
+impl PageWriter {
+    pub fn new(format: Format, escaping: Escaping) -> Self {
+        PageWriter {
+            out: String::new(),
+            format,
+            escaping,
+        }
+    }
+
+    /// What stands above the samples of a family; `members` are the names they have.
+    pub fn family<'m>(
+        &mut self,
+        family: &str,
+        metadata: &Metadata,
+        members: impl IntoIterator<Item = &'m str>,
+    ) {
+        let (name, kind) = self.head_of(family, metadata.kind, members);
+        let Metadata { help, unit, .. } = metadata;
         if !help.is_empty() {
             self.head("HELP", name);
             let text = escape(help, self.format == Format::OpenMetrics);
@@ -70,25 +85,61 @@ impl Page {
             self.out.push_str(unit);
             self.out.push('\n');
         }
-        for sample in &family.samples {
-            self.sample(sample, family.always);
+    }
+
+    /// Samples of one series, each with the exemplar that belongs to it.
+    pub fn series<'e>(
+        &mut self,
+        labels: &Labels,
+        samples: impl IntoIterator<Item = (Sample, Option<&'e Exemplar>)>,
+    ) {
+        let start = self.out.len();
+        self.name_and_labels(labels, None);
+        let whose = self.out.split_off(start);
+        for (sample, exemplar) in samples {
+            self.out.push_str(&whose);
+            self.point(sample.value, Some(sample.t_ms), exemplar);
         }
     }
 
-    /// The family's name and type as this format has them.
-    fn head_of<'f>(&self, family: &'f Family) -> (&'f str, MetricKind) {
-        let kind = family.metadata.kind;
-        if self.format == Format::Prometheus || kind != MetricKind::Counter {
-            return (&family.name, kind);
+    /// What OpenMetrics ends with.
+    pub fn end(&mut self) {
+        if self.format == Format::OpenMetrics {
+            self.out.push_str("# EOF\n");
         }
-        let base = family.name.strip_suffix("_total").unwrap_or(&family.name);
-        let fits = |sample: &FamilySample| {
-            sample.labels.metric_name().and_then(|n| n.strip_suffix("_total")) == Some(base)
-        };
-        if family.samples.iter().all(fits) {
+    }
+
+    /// What was written since this was last asked.
+    pub fn take(&mut self) -> String {
+        std::mem::take(&mut self.out)
+    }
+
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// The family's name and type as this format has them.
+    fn head_of<'f, 'm>(
+        &self,
+        family: &'f str,
+        kind: MetricKind,
+        members: impl IntoIterator<Item = &'m str>,
+    ) -> (&'f str, MetricKind) {
+        if self.format == Format::Prometheus || kind != MetricKind::Counter {
+            return (family, kind);
+        }
+        let base = family.strip_suffix("_total").unwrap_or(family);
+        if members
+            .into_iter()
+            .all(|name| name.strip_suffix("_total") == Some(base))
+        {
             (base, kind)
         } else {
-            (&family.name, MetricKind::Unknown)
+            (family, MetricKind::Unknown)
         }
     }
 
@@ -106,23 +157,31 @@ impl Page {
     }
 
     fn sample(&mut self, sample: &FamilySample, always: Option<&str>) {
-        let name = sample.labels.metric_name().unwrap_or("");
+        self.name_and_labels(&sample.labels, always);
+        self.point(sample.value, sample.t_ms, sample.exemplar.as_ref());
+    }
+
+    fn name_and_labels(&mut self, labels: &Labels, always: Option<&str>) {
+        let name = labels.metric_name().unwrap_or("");
         let name = self.escaping.metric_name(name).into_owned();
         let bare = names::is_legacy_metric_name(&name);
         if bare {
             self.out.push_str(&name);
         }
         let quoted_name = (!bare).then_some(name.as_str());
-        let missing = always.filter(|name| sample.labels.get(name).is_none());
-        self.label_set(quoted_name, &sample.labels, missing);
+        let missing = always.filter(|name| labels.get(name).is_none());
+        self.label_set(quoted_name, labels, missing);
+    }
+
+    fn point(&mut self, value: f64, t_ms: Option<i64>, exemplar: Option<&Exemplar>) {
         self.out.push(' ');
-        self.out.push_str(&format_float(sample.value));
-        if let Some(t_ms) = sample.t_ms {
+        self.out.push_str(&format_float(value));
+        if let Some(t_ms) = t_ms {
             self.out.push(' ');
             self.time(t_ms);
         }
         if self.format == Format::OpenMetrics
-            && let Some(exemplar) = &sample.exemplar
+            && let Some(exemplar) = exemplar
         {
             self.exemplar(exemplar);
         }
@@ -173,12 +232,13 @@ impl Page {
 
     fn time(&mut self, t_ms: i64) {
         match self.format {
-            Format::Prometheus => self.out.push_str(&t_ms.to_string()),
+            Format::Prometheus => {
+                let _ = write!(self.out, "{t_ms}");
+            }
             Format::OpenMetrics => {
                 let sign = if t_ms < 0 { "-" } else { "" };
                 let ms = t_ms.unsigned_abs();
-                self.out
-                    .push_str(&format!("{sign}{}.{:03}", ms / 1000, ms % 1000));
+                let _ = write!(self.out, "{sign}{}.{:03}", ms / 1000, ms % 1000);
             }
         }
     }

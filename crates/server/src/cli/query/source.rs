@@ -1,12 +1,17 @@
 //! Where an answer comes from: a server over HTTP, or a data directory through the same handlers.
 
+use crate::cli::Exit;
 use crate::http::{AppState, router};
 use crate::live::{Live, Started};
 use axum::body::Body;
 use axum::http::Request;
+use axum::response::Response;
+use futures_util::StreamExt as _;
 use lapwing::{Engine, EngineOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::watch;
 use tower_service::Service;
 
 /// A query as the HTTP API takes it.
@@ -39,7 +44,26 @@ pub(crate) enum AskError {
         source: Box<lapwing::StartError>,
     },
     #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    Runtime(#[source] io::Error),
+    #[error("the answer was cut off before its end")]
+    Cut {
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("cannot write the answer")]
+    Unwritten(#[source] io::Error),
+}
+
+impl AskError {
+    /// What the command ends with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            AskError::Unreachable { .. } => Exit::Unreachable,
+            AskError::Refused { class, .. } if class == "timeout" => Exit::Timeout,
+            AskError::Refused { class, .. } if class == "bad_data" => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
 }
 
 impl Question {
@@ -131,47 +155,139 @@ pub(super) fn ask_server(server: &str, token: Option<&str>, question: &Question)
 
 /// Opens the directory for as long as the answer takes; a running server holds its lock, and is the one to ask then.
 fn ask_directory(dir: &Path, question: &Question) -> Result<String, AskError> {
-    if !dir.is_dir() {
-        return Err(AskError::NoDirectory { path: dir.to_owned() });
-    }
-    let options = EngineOptions {
-        data: Some(dir.to_owned()),
-        host_interval: None,
-        own_interval: None,
-        asks_only: true,
-        ..EngineOptions::default()
-    };
     let body = runtime()?.block_on(async {
+        let opened = Opened::start(dir)?;
+        let response = opened.answer(question).await;
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap_or_default();
+        opened.close().await;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    })?;
+    refused_or(body)
+}
+
+/// A data directory that answers as a server would.
+struct Opened {
+    engine: Engine,
+    state: AppState,
+    _open: watch::Sender<bool>,
+}
+
+impl Opened {
+    fn start(dir: &Path) -> Result<Self, AskError> {
+        if !dir.is_dir() {
+            return Err(AskError::NoDirectory { path: dir.to_owned() });
+        }
+        let options = EngineOptions {
+            data: Some(dir.to_owned()),
+            host_interval: None,
+            own_interval: None,
+            asks_only: true,
+            ..EngineOptions::default()
+        };
         let engine = Engine::start(&options).map_err(|source| AskError::Open {
             path: dir.to_owned(),
             source: Box::new(source),
         })?;
-        let (_open, closing) = tokio::sync::watch::channel(false);
+        let (open, closing) = watch::channel(false);
+        let state = AppState::new(&engine, Live::new(&engine, Started::defaults()), closing);
+        Ok(Opened {
+            engine,
+            state,
+            _open: open,
+        })
+    }
+
+    async fn answer(&self, question: &Question) -> Response {
         let request = match &question.body {
             Some(body) => Request::post(question.target()).body(Body::from(body.clone())),
             None => Request::get(question.target()).body(Body::empty()),
         };
-        let request = request.unwrap_or_default();
-        let response = router(AppState::new(
-            &engine,
-            Live::new(&engine, Started::defaults()),
-            closing,
-        ))
-        .call(request)
-        .await;
-        let response = match response {
+        match router(self.state.clone()).call(request.unwrap_or_default()).await {
             Ok(response) => response,
             Err(never) => match never {},
-        };
-        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX)
-            .await
-            .unwrap_or_default();
-        if let Err(error) = engine.stop().await {
+        }
+    }
+
+    async fn close(self) {
+        if let Err(error) = self.engine.stop().await {
             tracing::warn!(%error, "closing the data directory");
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    })?;
-    refused_or(body)
+    }
+}
+
+/// Where an answer of any length goes, piece by piece.
+pub(crate) type Take<'t> = &'t mut dyn FnMut(&[u8]) -> io::Result<()>;
+
+/// As [`ask`], for an answer that no memory need hold; one that is cut off is an error.
+pub(crate) fn ask_for_pieces(
+    (server, token): (&str, Option<&str>),
+    directory: Option<&Path>,
+    question: &Question,
+    take: Take<'_>,
+) -> Result<(), AskError> {
+    runtime()?.block_on(async {
+        let Some(dir) = directory else {
+            return pieces_of_server((server, token), question, take).await;
+        };
+        let opened = Opened::start(dir)?;
+        let response = opened.answer(question).await;
+        let is_refused = !response.status().is_success();
+        let mut pieces = response.into_body().into_data_stream();
+        let mut refusal = Vec::new();
+        let mut ended = Ok(());
+        while let Some(piece) = pieces.next().await {
+            ended = match piece {
+                Ok(piece) if is_refused => {
+                    refusal.extend_from_slice(&piece);
+                    Ok(())
+                }
+                Ok(piece) => take(&piece).map_err(AskError::Unwritten),
+                Err(source) => Err(AskError::Cut {
+                    source: source.into_inner(),
+                }),
+            };
+            if ended.is_err() {
+                break;
+            }
+        }
+        drop(pieces);
+        opened.close().await;
+        if is_refused {
+            refused_or(String::from_utf8_lossy(&refusal).into_owned())?;
+        }
+        ended
+    })
+}
+
+async fn pieces_of_server(
+    (server, token): (&str, Option<&str>),
+    question: &Question,
+    take: Take<'_>,
+) -> Result<(), AskError> {
+    let unreachable = |source| AskError::Unreachable {
+        url: server.to_owned(),
+        source,
+    };
+    let client = reqwest::Client::builder().read_timeout(SERVER_TIMEOUT).build();
+    let url = format!("{}{}", server.trim_end_matches('/'), question.target());
+    let mut request = client.map_err(unreachable)?.get(url);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let mut response = request.send().await.map_err(unreachable)?;
+    if !response.status().is_success() {
+        let said = response.text().await.map_err(unreachable)?;
+        return refused_or(said).map(drop);
+    }
+    let cut = |source: reqwest::Error| AskError::Cut {
+        source: source.into(),
+    };
+    while let Some(piece) = response.chunk().await.map_err(cut)? {
+        take(&piece).map_err(AskError::Unwritten)?;
+    }
+    Ok(())
 }
 
 /// An error in the API's envelope becomes an error here.

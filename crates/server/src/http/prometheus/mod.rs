@@ -3,6 +3,7 @@
 mod admin;
 mod backtest;
 mod envelope;
+mod export;
 mod external;
 mod features;
 mod federate;
@@ -21,6 +22,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 pub(crate) use envelope::{ApiError, ErrorClass, Success};
+pub(crate) use export::Exports;
 pub(crate) use params::{Params, parse_time_ms};
 pub(crate) use query::{range_of, request_of, run_range};
 pub(crate) use status::rfc3339;
@@ -36,6 +38,7 @@ pub(crate) fn routes() -> Router<AppState> {
             get(query::exemplars).post(query::exemplars),
         )
         .route("/api/v1/read", post(read::read))
+        .route("/api/v1/export", get(export::export).post(export::export))
         .route("/version", get(status::version))
         .route("/federate", get(federate::federate))
         .route("/api/v1/series", get(labels::series).post(labels::series))
