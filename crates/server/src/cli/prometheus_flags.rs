@@ -3,6 +3,7 @@
 use super::peer_flags::Flags;
 use super::peer_flags::Meaning::{self, IdleSwitch, IdleValue, Switch, Value};
 use crate::config::Config;
+use crate::config::RETENTION_MS;
 use lapwing_types::{format_duration_ms, format_size_bytes};
 use std::collections::BTreeMap;
 
@@ -153,6 +154,12 @@ pub(super) fn in_force(flags: &Flags, config: &Config) -> BTreeMap<&'static str,
         .collect();
     let (web, store, query) = (&config.web, &config.store, &config.limits.query);
     let listen: Vec<String> = web.addresses().map(|a| a.to_string()).collect();
+    // A size alone is the only end.
+    let by_age = if store.retention_bytes.is_none() {
+        RETENTION_MS
+    } else {
+        0
+    };
     let of_config = [
         ("config.file", "prometheus.yml".to_owned()),
         ("query.lookback-delta", format_duration_ms(query.lookback_ms)),
@@ -166,7 +173,7 @@ pub(super) fn in_force(flags: &Flags, config: &Config) -> BTreeMap<&'static str,
         ),
         (
             "storage.tsdb.retention.time",
-            format_duration_ms(store.retention_ms.unwrap_or(0)),
+            format_duration_ms(store.retention_ms.unwrap_or(by_age)),
         ),
         ("web.cors.origin", String::new()),
         ("web.external-url", String::new()),

@@ -30,6 +30,7 @@ pub(crate) use peer::{
     AlertmanagerFile, Kind, PrometheusFile, load_alertmanager, load_either, load_prometheus,
 };
 pub(crate) use schema::schema;
+pub(crate) use sections::store::RETENTION_MS;
 pub(crate) use sections::{
     Config, CorsOrigin, LimitsConfig, Role, Token, WebConfig, listen_address, normal_prefix, notify_of,
 };
