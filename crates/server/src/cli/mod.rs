@@ -22,6 +22,7 @@ mod prometheus;
 mod prometheus_flags;
 mod query;
 mod remote;
+mod report;
 mod routes;
 mod rules;
 mod serve;
@@ -85,6 +86,8 @@ enum Command {
     Query(query::QueryArgs),
     /// The overview in the terminal
     Top(top::TopArgs),
+    /// Reports: a dashboard as a PDF, how operations went as text
+    Report(report::ReportArgs),
     /// Say how models and checks are, worst first
     Health(health::HealthArgs),
     /// List what fires, the worst first
@@ -148,6 +151,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Top(args)) => top::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Alerts(args)) => alerts::run(&args),
         Some(Command::Silence(args)) => silence::run(&args),
