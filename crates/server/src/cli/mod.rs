@@ -7,6 +7,7 @@ mod alertmanager;
 mod alerts;
 mod backup;
 mod check;
+mod completion;
 mod demo;
 mod doctor;
 #[cfg(test)]
@@ -126,6 +127,8 @@ enum Command {
     Prometheus(prometheus::PrometheusArgs),
     /// In the place of Alertmanager: its flags, its alertmanager.yml
     Alertmanager(alertmanager::AlertmanagerArgs),
+    /// Print what completes these commands in a shell
+    Completion(completion::CompletionArgs),
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -171,6 +174,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Alertmanager(args)) => alertmanager::run(&args),
         Some(Command::Rules(args)) => rules::run(&args),
         Some(Command::Test(args)) => test::run(&args),
+        Some(Command::Completion(args)) => completion::run(&args),
     };
     exit.into()
 }

@@ -1,4 +1,5 @@
-//! `lapwing report` against a real server: documents that are whole or not there, and what operations came to.
+//! `lapwing report` against a real server: documents that are whole or not there, and what operations came to. And the scripts of
+//! `lapwing completion`, read by a real shell.
 
 use crate::door::Door;
 use crate::support::{Answer, Said, Server, free_port, said_by};
@@ -225,4 +226,31 @@ fn operations_are_told_in_words_or_for_machines() {
         (&json!(10), &json!(1))
     );
     check(&mut run(&["--hours", "-1"]), 2, &["a number of hours above 0"]);
+}
+
+/// bash reads what is written for it, and completes a command of ours.
+#[test]
+fn bash_completes_commands() {
+    let ours = Command::new(env!("CARGO_BIN_EXE_lapwing"))
+        .args(["completion", "bash"])
+        .output()
+        .unwrap();
+    assert!(ours.status.success());
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("lapwing.bash");
+    std::fs::write(&file, &ours.stdout).unwrap();
+    let asked = format!(
+        "source {} && COMP_WORDS=(lapwing rep) COMP_CWORD=1 && _lapwing lapwing rep lapwing && echo \"${{COMPREPLY[@]}}\"",
+        file.display()
+    );
+    let Ok(bash) = Command::new("bash").args(["-c", &asked]).output() else {
+        assert!(std::env::var_os("CI").is_none(), "bash is not installed");
+        eprintln!("SKIPPED bash_completes_commands: bash is not installed");
+        return;
+    };
+    let (out, err) = (
+        String::from_utf8_lossy(&bash.stdout),
+        String::from_utf8_lossy(&bash.stderr),
+    );
+    assert_eq!((out.trim(), err.trim()), ("report", ""));
 }
