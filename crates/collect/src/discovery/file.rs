@@ -49,9 +49,11 @@ impl FileProvider {
             }
             match read(&path) {
                 Ok(group) => fresh.push((path, changed.unwrap_or(SystemTime::UNIX_EPOCH), group)),
-                // A file that is being written or was broken by hand keeps its last good state.
+                // A file that is being written or was broken by hand keeps its last good state; one that is gone has none.
                 Err(error) => {
-                    fresh.extend(before.cloned());
+                    if !is_gone(&error) {
+                        fresh.extend(before.cloned());
+                    }
                     self.complaint.get_or_insert(error);
                 }
             }
@@ -95,6 +97,10 @@ fn files(path: &Path) -> Vec<PathBuf> {
     } else {
         vec![path.to_owned()]
     }
+}
+
+fn is_gone(error: &DiscoveryError) -> bool {
+    matches!(error, DiscoveryError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn read(path: &Path) -> Result<TargetGroup, DiscoveryError> {
@@ -204,6 +210,22 @@ mod tests {
         write("b.yml", "", 4);
         assert_eq!(shown(&provider.refresh(4000)), [""; 0]);
         assert!(provider.complaint().is_none());
+    }
+
+    #[test]
+    fn the_targets_of_a_file_go_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        std::fs::write(&path, r#"[{"targets": ["a:1"]}]"#).unwrap();
+        let mut provider = FileProvider::new(FileConfig {
+            files: vec![path.clone()],
+            ..FileConfig::default()
+        });
+        assert_eq!(shown(&provider.refresh(0)), [r#"{__address__="a:1"}"#]);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(shown(&provider.refresh(1000)), [""; 0]);
+        let complaint = provider.complaint().unwrap().to_string();
+        assert!(complaint.contains("a.json cannot be read"), "{complaint}");
     }
 
     #[test]
