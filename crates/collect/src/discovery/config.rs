@@ -1,7 +1,7 @@
 //! The `…_sd_configs` of a scrape job, with Prometheus's keys and defaults.
 
 use super::group::StaticConfig;
-use crate::http::{HttpConfig, Millis};
+use crate::http::{HttpConfig, Millis, loose};
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -10,11 +10,17 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DiscoveryConfig {
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub static_configs: Vec<StaticConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub file_sd_configs: Vec<FileConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub http_sd_configs: Vec<HttpSdConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub dns_sd_configs: Vec<DnsConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub docker_sd_configs: Vec<DockerConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub kubernetes_sd_configs: Vec<KubernetesConfig>,
 }
 

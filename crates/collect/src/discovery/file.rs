@@ -129,7 +129,8 @@ fn read(path: &Path) -> Result<TargetGroup, DiscoveryError> {
 
 fn parse(text: &str, is_json: bool) -> Result<Vec<StaticConfig>, String> {
     if is_json {
-        serde_json::from_str(text).map_err(|e| e.to_string())
+        let groups: Option<Vec<StaticConfig>> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        Ok(groups.unwrap_or_default())
     } else if text.trim().is_empty() {
         Ok(Vec::new())
     } else {
@@ -172,6 +173,16 @@ mod tests {
         );
         let wrong = parse("- targets: [a:1]\n  lables: {}\n", false).unwrap_err();
         assert!(wrong.contains("lables"), "{wrong}");
+    }
+
+    #[test]
+    fn nothing_is_what_programs_write_for_an_empty_list() {
+        let groups = |text: &str| parse(text, true).unwrap();
+        assert_eq!(groups("null"), []);
+        let found =
+            groups(r#"[{"targets": null, "labels": {"a": "b"}}, {"targets": ["a:1"], "labels": null}]"#);
+        let targets = found.iter().map(|g| g.targets.len());
+        assert_eq!(targets.collect::<Vec<_>>(), [0, 1]);
     }
 
     #[test]
