@@ -1,9 +1,8 @@
 //! `lapwing completion`: what a shell needs to complete commands, flags and their values.
 
-use super::{Cli, Exit, complain};
+use super::{Cli, Exit};
 use clap::CommandFactory;
 use clap_complete::Shell;
-use std::io::Write;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Where it goes:\n  \
@@ -20,21 +19,16 @@ pub(crate) struct CompletionArgs {
 }
 
 pub(crate) fn run(args: &CompletionArgs) -> Exit {
-    match std::io::stdout().write_all(&script(args.shell)) {
-        Ok(()) => Exit::Fine,
-        Err(error) => {
-            complain(&anyhow::Error::new(error).context("cannot write to standard output"));
-            Exit::Failed
-        }
-    }
+    print!("{}", script(args.shell));
+    Exit::Fine
 }
 
-fn script(shell: Shell) -> Vec<u8> {
+fn script(shell: Shell) -> String {
     let mut out = Vec::new();
     let mut command = Cli::command();
     let name = command.get_name().to_owned();
     clap_complete::generate(shell, &mut command, name, &mut out);
-    out
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]
@@ -46,7 +40,7 @@ mod tests {
     fn every_command_is_in_the_script_of_every_shell() {
         let commands = Cli::command();
         for shell in Shell::value_variants() {
-            let script = String::from_utf8(script(*shell)).unwrap();
+            let script = script(*shell);
             for command in commands.get_subcommands() {
                 let words = script.split(|c: char| !(c.is_alphanumeric() || c == '-'));
                 let mut words = words.filter(|w| *w == command.get_name());
