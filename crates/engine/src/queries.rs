@@ -273,6 +273,11 @@ impl Queries {
             .clamp(1, limits.timeout_ms);
         let expr = request.expr.clone();
         let read = (expr.len() <= SMALL_EXPR_LEN_MAX).then(|| shared.engine.parse(&expr, &options));
+        // With no time at all nothing is begun.
+        if request.timeout_ms.is_some_and(|ms| ms <= 0) && !matches!(read, Some(Err(_))) {
+            shared.failures.inc();
+            return Err(QueryError::Timeout.into());
+        }
         let small = match &read {
             Some(Ok(query)) => self.is_small(query, range, &options),
             // What cannot be read is soon answered.

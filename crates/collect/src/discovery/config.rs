@@ -1,7 +1,8 @@
 //! The `…_sd_configs` of a scrape job, with Prometheus's keys and defaults.
 
 use super::group::StaticConfig;
-use crate::http::{HttpConfig, Millis};
+use crate::http::{HttpConfig, Millis, loose};
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::path::PathBuf;
@@ -9,11 +10,17 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DiscoveryConfig {
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub static_configs: Vec<StaticConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub file_sd_configs: Vec<FileConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub http_sd_configs: Vec<HttpSdConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub dns_sd_configs: Vec<DnsConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub docker_sd_configs: Vec<DockerConfig>,
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub kubernetes_sd_configs: Vec<KubernetesConfig>,
 }
 
@@ -92,7 +99,7 @@ pub struct DnsConfig {
     pub names: Vec<String>,
     #[serde(rename = "type")]
     pub kind: DnsKind,
-    /// Needed for A and AAAA, which name no port.
+    /// Needed for all kinds but SRV, which name no port.
     pub port: u16,
     pub refresh_interval: Millis,
 }
@@ -109,12 +116,28 @@ impl Default for DnsConfig {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "UPPERCASE", remote = "Self")]
 pub enum DnsKind {
     #[default]
     Srv,
     A,
     Aaaa,
+    Mx,
+    Ns,
+}
+
+/// In whatever case it was typed, as Prometheus takes it.
+impl<'de> Deserialize<'de> for DnsKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let typed = String::deserialize(deserializer)?;
+        DnsKind::deserialize(typed.to_uppercase().into_deserializer())
+    }
+}
+
+impl Serialize for DnsKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        DnsKind::serialize(self, serializer)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,15 +287,38 @@ mod tests {
                 r#"{"dns_sd_configs": [{"names": ["x"], "type": "A"}]}"#,
                 "port is missing",
             ),
+            (
+                r#"{"dns_sd_configs": [{"names": ["x"], "type": "MX"}]}"#,
+                "port is missing",
+            ),
         ] {
             assert!(check(text).contains(reason), "{text}: {}", check(text));
         }
         for text in [
             "{}",
             r#"{"file_sd_configs": [{"files": ["a.json"]}], "http_sd_configs": [{"url": "https://x/y"}]}"#,
-            r#"{"dns_sd_configs": [{"names": ["x"]}, {"names": ["x"], "type": "AAAA", "port": 1}]}"#,
+            r#"{"dns_sd_configs": [{"names": ["x"]}, {"names": ["x"], "type": "AAAA", "port": 1}, {"names": ["x"], "type": "NS", "port": 53}]}"#,
         ] {
             assert_eq!(check(text), "");
         }
+    }
+
+    #[test]
+    fn a_type_of_records_may_be_typed_in_any_case() {
+        for (typed, kind, shown) in [
+            ("mx", DnsKind::Mx, "MX"),
+            ("Ns", DnsKind::Ns, "NS"),
+            ("AAAA", DnsKind::Aaaa, "AAAA"),
+        ] {
+            let read: DnsKind = serde_json::from_value(typed.into()).unwrap();
+            assert_eq!((read, serde_json::to_value(read).unwrap()), (kind, shown.into()));
+        }
+        let refused = serde_json::from_str::<DnsKind>("\"TXT\"")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("expected one of `SRV`, `A`, `AAAA`, `MX`, `NS`"),
+            "{refused}"
+        );
     }
 }

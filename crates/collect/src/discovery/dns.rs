@@ -1,10 +1,10 @@
-//! Targets from DNS: A and AAAA through the system's resolver, SRV by a query of our own.
+//! Targets from DNS: A and AAAA through the system's resolver, SRV, MX and NS by a query of our own.
 
 use super::config::{DnsConfig, DnsKind};
 use super::error::DiscoveryError;
 use super::group::TargetGroup;
 use super::provider::{Answer, Provider};
-use super::srv::{self, Srv};
+use super::records::{self, Record, RecordKind};
 use lapwing_types::Labels;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,9 +46,16 @@ impl DnsProvider {
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<Labels>, String> {
-        if self.config.kind == DnsKind::Srv {
-            let records = srv::query(name, &self.resolv_conf).await?;
-            return Ok(records.iter().map(|r| srv_target(name, r)).collect());
+        let of_own = match self.config.kind {
+            DnsKind::Srv => Some(RecordKind::Srv),
+            DnsKind::Mx => Some(RecordKind::Mx),
+            DnsKind::Ns => Some(RecordKind::Ns),
+            DnsKind::A | DnsKind::Aaaa => None,
+        };
+        if let Some(kind) = of_own {
+            let records = records::query(name, kind, &self.resolv_conf).await?;
+            let target = |record| record_target(name, kind, record, self.config.port);
+            return Ok(records.iter().map(target).collect());
         }
         let found = tokio::net::lookup_host((name, self.config.port)).await;
         let mut addresses: Vec<SocketAddr> = found.map_err(|e| e.to_string())?.collect();
@@ -65,15 +72,23 @@ fn address_target(name: &str, address: &SocketAddr) -> Labels {
     Labels::from_pairs(pairs).unwrap_or_default()
 }
 
-fn srv_target(name: &str, record: &Srv) -> Labels {
+fn record_target(name: &str, kind: RecordKind, record: &Record, port: u16) -> Labels {
     let host = record.target.trim_end_matches('.');
-    let (address, port) = (format!("{host}:{}", record.port), record.port.to_string());
-    let pairs = [
+    let port = record.port.unwrap_or(port).to_string();
+    let address = format!("{host}:{port}");
+    let target = match kind {
+        RecordKind::Srv => "__meta_dns_srv_record_target",
+        RecordKind::Mx => "__meta_dns_mx_record_target",
+        RecordKind::Ns => "__meta_dns_ns_record_target",
+    };
+    let mut pairs = vec![
         ("__address__", address.as_str()),
         ("__meta_dns_name", name),
-        ("__meta_dns_srv_record_target", &record.target),
-        ("__meta_dns_srv_record_port", &port),
+        (target, &record.target),
     ];
+    if kind == RecordKind::Srv {
+        pairs.push(("__meta_dns_srv_record_port", &port));
+    }
     Labels::from_pairs(pairs).unwrap_or_default()
 }
 
@@ -112,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn service_records_name_their_ports() {
-        let (folder, server) = srv::tests::name_server(&[("b.example", 9101), ("a.example", 9100)]).await;
+        let (folder, server) = records::tests::name_server(&[("b.example", 9101), ("a.example", 9100)]).await;
         let mut provider = DnsProvider::new(DnsConfig {
             names: vec!["_m._tcp.example".to_owned()],
             ..DnsConfig::default()
@@ -125,6 +140,34 @@ mod tests {
             .filter_map(|t| t.get("__address__"))
             .collect();
         assert_eq!(addresses, ["a.example:9100", "b.example:9101"]);
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn hosts_of_mail_and_of_names_have_the_port_that_is_configured() {
+        let (folder, server) = records::tests::name_server(&[("b.example", 9), ("a.example", 9)]).await;
+        for (kind, word) in [(DnsKind::Mx, "mx"), (DnsKind::Ns, "ns")] {
+            let mut provider = DnsProvider::new(DnsConfig {
+                names: vec!["example".to_owned()],
+                kind,
+                port: 9153,
+                ..DnsConfig::default()
+            });
+            provider.resolv_conf = folder.path().join("resolv.conf");
+            let groups = provider.refresh().await.unwrap();
+            let label = format!("__meta_dns_{word}_record_target");
+            let expect = [("a.example:9153", "a.example."), ("b.example:9153", "b.example.")].map(
+                |(address, target)| {
+                    let pairs = [
+                        ("__address__", address),
+                        ("__meta_dns_name", "example"),
+                        (label.as_str(), target),
+                    ];
+                    Labels::from_pairs(pairs).unwrap()
+                },
+            );
+            assert_eq!(groups[0].targets, expect);
+        }
         server.abort();
     }
 }

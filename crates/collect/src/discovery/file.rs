@@ -49,9 +49,11 @@ impl FileProvider {
             }
             match read(&path) {
                 Ok(group) => fresh.push((path, changed.unwrap_or(SystemTime::UNIX_EPOCH), group)),
-                // A file that is being written or was broken by hand keeps its last good state.
+                // A file that is being written or was broken by hand keeps its last good state; one that is gone has none.
                 Err(error) => {
-                    fresh.extend(before.cloned());
+                    if !is_gone(&error) {
+                        fresh.extend(before.cloned());
+                    }
                     self.complaint.get_or_insert(error);
                 }
             }
@@ -97,6 +99,10 @@ fn files(path: &Path) -> Vec<PathBuf> {
     }
 }
 
+fn is_gone(error: &DiscoveryError) -> bool {
+    matches!(error, DiscoveryError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+}
+
 fn read(path: &Path) -> Result<TargetGroup, DiscoveryError> {
     let what = path.display().to_string();
     let mut text = String::new();
@@ -123,7 +129,8 @@ fn read(path: &Path) -> Result<TargetGroup, DiscoveryError> {
 
 fn parse(text: &str, is_json: bool) -> Result<Vec<StaticConfig>, String> {
     if is_json {
-        serde_json::from_str(text).map_err(|e| e.to_string())
+        let groups: Option<Vec<StaticConfig>> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        Ok(groups.unwrap_or_default())
     } else if text.trim().is_empty() {
         Ok(Vec::new())
     } else {
@@ -169,6 +176,16 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_what_programs_write_for_an_empty_list() {
+        let groups = |text: &str| parse(text, true).unwrap();
+        assert_eq!(groups("null"), []);
+        let found =
+            groups(r#"[{"targets": null, "labels": {"a": "b"}}, {"targets": ["a:1"], "labels": null}]"#);
+        let targets = found.iter().map(|g| g.targets.len());
+        assert_eq!(targets.collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
     fn files_are_read_again_when_they_change_and_kept_when_they_break() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str, s: u64| {
@@ -204,6 +221,22 @@ mod tests {
         write("b.yml", "", 4);
         assert_eq!(shown(&provider.refresh(4000)), [""; 0]);
         assert!(provider.complaint().is_none());
+    }
+
+    #[test]
+    fn the_targets_of_a_file_go_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        std::fs::write(&path, r#"[{"targets": ["a:1"]}]"#).unwrap();
+        let mut provider = FileProvider::new(FileConfig {
+            files: vec![path.clone()],
+            ..FileConfig::default()
+        });
+        assert_eq!(shown(&provider.refresh(0)), [r#"{__address__="a:1"}"#]);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(shown(&provider.refresh(1000)), [""; 0]);
+        let complaint = provider.complaint().unwrap().to_string();
+        assert!(complaint.contains("a.json cannot be read"), "{complaint}");
     }
 
     #[test]

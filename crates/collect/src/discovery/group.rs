@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StaticConfig {
+    #[serde(deserialize_with = "loose::or_nothing")]
     pub targets: Vec<String>,
     #[serde(deserialize_with = "loose::map")]
     pub labels: BTreeMap<String, String>,

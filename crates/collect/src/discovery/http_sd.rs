@@ -24,9 +24,9 @@ impl HttpProvider {
             ("accept", "application/json"),
             ("x-prometheus-refresh-interval-seconds", &interval_s),
         ];
-        let groups: Vec<StaticConfig> = get_json(&self.client, url, &headers, now_ms).await?;
+        let groups: Option<Vec<StaticConfig>> = get_json(&self.client, url, &headers, now_ms).await?;
         let group = |(i, g)| TargetGroup::of_static(&format!("{url}:{i}"), g, &[("__meta_url", url)]);
-        Ok(groups.iter().enumerate().map(group).collect())
+        Ok(groups.iter().flatten().enumerate().map(group).collect())
     }
 }
 

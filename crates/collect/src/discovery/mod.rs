@@ -1,6 +1,6 @@
 //! Who can be scraped? Each kind of discovery gives groups of targets with Prometheus's `__meta_` labels.
 //!
-//! Reading order: config → one file per kind (`file`, `http_sd`, `dns` with `srv`, `docker`, `kubernetes` with its
+//! Reading order: config → one file per kind (`file`, `http_sd`, `dns` with `records`, `docker`, `kubernetes` with its
 //! objects) → [`DiscoveryManager`], which runs them. Beside them `local`: what is found on this host with no
 //! configuration at all.
 
@@ -19,7 +19,7 @@ mod local;
 mod manager;
 mod own;
 mod provider;
-mod srv;
+mod records;
 
 pub use config::{
     AttachMetadata, DiscoveryConfig, DnsConfig, DnsKind, DockerConfig, DockerFilter, FileConfig,

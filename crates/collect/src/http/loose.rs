@@ -77,17 +77,27 @@ impl de::Visitor<'_> for Count {
     }
 }
 
-/// The same on a map of texts.
+/// A key with nothing behind it, such as one whose entries are all commented out, or the `null` that a Go program writes for an
+/// empty list: nothing, as in Prometheus.
+pub fn or_nothing<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Texts, each under a name.
 pub(crate) fn map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let map = BTreeMap::<String, Loose>::deserialize(deserializer)?;
+    let map: BTreeMap<String, Loose> = or_nothing(deserializer)?;
     Ok(map.into_iter().map(|(k, v)| (k, v.0)).collect())
 }
 
-/// The same on a map of lists of texts.
+/// Lists of texts, each under a name.
 pub(crate) fn lists<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
-    let map = BTreeMap::<String, Vec<Loose>>::deserialize(deserializer)?;
+    let map: BTreeMap<String, Vec<Loose>> = or_nothing(deserializer)?;
     Ok(map
         .into_iter()
         .map(|(k, v)| (k, v.into_iter().map(|l| l.0).collect()))

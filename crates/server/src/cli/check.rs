@@ -34,10 +34,7 @@ pub(crate) fn run(args: &CheckArgs) -> Exit {
     }
     let (mut loaded, kind) = config::load_either(&args.path);
     if let Some(config) = &loaded.config {
-        for mut finding in static_findings(config) {
-            loaded.sources.put_right(&mut finding.file, &mut finding.line);
-            loaded.diagnostics.push(finding);
-        }
+        loaded.diagnostics.extend(static_findings(config));
         loaded.diagnostics.extend(refusal_to_start(config));
     }
     let errors = loaded

@@ -7,6 +7,7 @@ mod alertmanager;
 mod alerts;
 mod backup;
 mod check;
+mod completion;
 mod demo;
 mod doctor;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod prometheus;
 mod prometheus_flags;
 mod query;
 mod remote;
+mod report;
 mod routes;
 mod rules;
 mod serve;
@@ -86,6 +88,8 @@ enum Command {
     Query(query::QueryArgs),
     /// The overview in the terminal
     Top(top::TopArgs),
+    /// Reports: a dashboard as a PDF, how operations went as text
+    Report(report::ReportArgs),
     /// Say how models and checks are, worst first
     Health(health::HealthArgs),
     /// List what fires, the worst first
@@ -126,6 +130,8 @@ enum Command {
     Prometheus(prometheus::PrometheusArgs),
     /// In the place of Alertmanager: its flags, its alertmanager.yml
     Alertmanager(alertmanager::AlertmanagerArgs),
+    /// Print what completes these commands in a shell
+    Completion(completion::CompletionArgs),
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -151,6 +157,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Query(args)) => query::run(&args),
         Some(Command::Top(args)) => top::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Alerts(args)) => alerts::run(&args),
         Some(Command::Silence(args)) => silence::run(&args),
@@ -171,6 +178,7 @@ pub fn cli_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Alertmanager(args)) => alertmanager::run(&args),
         Some(Command::Rules(args)) => rules::run(&args),
         Some(Command::Test(args)) => test::run(&args),
+        Some(Command::Completion(args)) => completion::run(&args),
     };
     exit.into()
 }

@@ -1,4 +1,4 @@
-//! A running Lapwing, asked and told over its API: what the commands about alerts have in common.
+//! A running Lapwing, asked and told over its API: what the commands that talk to one have in common.
 
 use super::Exit;
 use serde::de::DeserializeOwned;
@@ -56,27 +56,45 @@ impl RemoteError {
 }
 
 /// A question to the server, or an order.
-pub(crate) struct Call<'a> {
+pub(crate) struct Call {
     method: reqwest::Method,
     path: String,
-    params: Vec<(&'a str, String)>,
-    body: Option<serde_json::Value>,
+    params: Vec<(String, String)>,
+    body: Body,
+    timeout: Duration,
 }
 
-impl<'a> Call<'a> {
+enum Body {
+    None,
+    Json(serde_json::Value),
+    /// The parameters.
+    Form,
+}
+
+impl Call {
     pub(crate) fn get(path: impl Into<String>) -> Self {
         Call {
             method: reqwest::Method::GET,
             path: path.into(),
             params: Vec::new(),
-            body: None,
+            body: Body::None,
+            timeout: TIMEOUT,
         }
     }
 
     pub(crate) fn post(path: impl Into<String>, body: serde_json::Value) -> Self {
         Call {
             method: reqwest::Method::POST,
-            body: Some(body),
+            body: Body::Json(body),
+            ..Call::get(path)
+        }
+    }
+
+    /// The parameters travel in the body, where they may be long.
+    pub(crate) fn form(path: impl Into<String>) -> Self {
+        Call {
+            method: reqwest::Method::POST,
+            body: Body::Form,
             ..Call::get(path)
         }
     }
@@ -88,8 +106,14 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(crate) fn with(mut self, name: &'a str, value: impl Into<String>) -> Self {
-        self.params.push((name, value.into()));
+    pub(crate) fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.params.push((name.into(), value.into()));
+        self
+    }
+
+    /// For what takes longer than an answer of every day.
+    pub(crate) fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 }
@@ -116,12 +140,18 @@ impl ServerArgs {
         said.or_else(|| std::env::var(FORMER_VARIABLE).ok().filter(|s| !s.is_empty()))
     }
 
-    pub(crate) fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, RemoteError> {
+    pub(crate) fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<T, RemoteError> {
         serde_json::from_str(&self.tell(call)?).map_err(RemoteError::Strange)
     }
 
+    /// The answer as text.
+    pub(crate) fn tell(&self, call: Call) -> Result<String, RemoteError> {
+        let body = self.fetch(call)?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// The answer as it came.
-    pub(crate) fn tell(&self, call: Call<'_>) -> Result<String, RemoteError> {
+    pub(crate) fn fetch(&self, call: Call) -> Result<Vec<u8>, RemoteError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -140,27 +170,31 @@ impl ServerArgs {
         }
         Err(RemoteError::Refused {
             status,
-            said: said(status, &body),
+            said: said(status, &String::from_utf8_lossy(&body)),
         })
     }
 
-    async fn exchange(&self, call: Call<'_>) -> Result<(u16, String), reqwest::Error> {
+    async fn exchange(&self, call: Call) -> Result<(u16, Vec<u8>), reqwest::Error> {
         let mut url = format!("{}{}", self.url(), call.path);
-        if !call.params.is_empty() {
-            let mut query = url::form_urlencoded::Serializer::new(String::new());
-            query.extend_pairs(call.params);
-            url = format!("{url}?{}", query.finish());
+        let mut pairs = url::form_urlencoded::Serializer::new(String::new());
+        let pairs = pairs.extend_pairs(call.params).finish();
+        if !pairs.is_empty() && !matches!(call.body, Body::Form) {
+            url = format!("{url}?{pairs}");
         }
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+        let client = reqwest::Client::builder().timeout(call.timeout).build()?;
         let mut request = client.request(call.method, url);
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
+        request = match &call.body {
+            Body::None => request,
+            Body::Json(body) => request.json(body),
+            Body::Form => request
+                .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(pairs),
+        };
         if let Some(token) = self.token() {
             request = request.bearer_auth(token);
         }
         let answer = request.send().await?;
-        Ok((answer.status().as_u16(), answer.text().await?))
+        Ok((answer.status().as_u16(), answer.bytes().await?.to_vec()))
     }
 }
 

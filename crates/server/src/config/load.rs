@@ -6,6 +6,7 @@ use super::origins::Origins;
 use super::sections::Config;
 use super::watched::{Watched, configuration_files};
 use super::yaml::{Node, Position, Value, parse};
+use lapwing_judge::rules::RuleGroup;
 use std::path::{Path, PathBuf};
 
 /// What was found, good or bad; `config` is there only when nothing was wrong.
@@ -18,8 +19,6 @@ pub(crate) struct Loaded {
     pub(crate) watched: Watched,
     /// Where each value came from; none where the file is a peer's.
     pub(crate) origins: Option<Origins>,
-    /// Where the lines of a directory stand, for whoever has more to say about them.
-    pub(crate) sources: Sources,
 }
 
 impl Loaded {
@@ -85,20 +84,22 @@ pub(crate) fn load(path: &Path, env: Lookup<'_>) -> Loaded {
     if let Some((file, at)) = config.as_mut().and_then(|c| c.web.listen_at.as_mut()) {
         sources.put_right(file, &mut at.line);
     }
+    if let Some(paging) = config.as_mut().map(|c| &mut c.alerting.paging) {
+        paging.groups = sources.parted(std::mem::take(&mut paging.groups));
+    }
     for found in &mut notes.found {
         sources.put_right(&mut found.file, &mut found.line);
     }
     notes.found.extend(told);
     Loaded {
         origins: Some(origins),
-        sources,
         ..finish(config, notes, files)
     }
 }
 
 /// Files that are read as one, and how many lines each has above it then.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sources(Vec<(String, usize)>, usize);
+#[derive(Debug, Default)]
+struct Sources(Vec<(String, usize)>, usize);
 
 impl Sources {
     fn add(&mut self, file: &str, text: &str) -> usize {
@@ -109,7 +110,7 @@ impl Sources {
     }
 
     /// From a line through all files to the file and its own line. What stands in another file, such as one of rules, stays.
-    pub(crate) fn put_right(&self, file: &mut String, line: &mut usize) {
+    fn put_right(&self, file: &mut String, line: &mut usize) {
         if self.0.last().is_none_or(|(last, _)| last != file) {
             return;
         }
@@ -117,6 +118,32 @@ impl Sources {
             file.clone_from(found);
             *line -= above;
         }
+    }
+
+    /// Rules that stand in several files as one group for each of them: another file beside does not make them others.
+    fn parted(&self, groups: Vec<RuleGroup>) -> Vec<RuleGroup> {
+        let mut parted: Vec<RuleGroup> = Vec::new();
+        for mut group in groups {
+            let rules = std::mem::take(&mut group.rules);
+            let from = parted.len();
+            for mut rule in rules {
+                let (mut file, mut line) = (group.file.clone(), usize::try_from(rule.line).unwrap_or(1));
+                self.put_right(&mut file, &mut line);
+                rule.line = line as u64;
+                match parted[from..].last_mut().filter(|g| g.file == file) {
+                    Some(same) => same.rules.push(rule),
+                    None => parted.push(RuleGroup {
+                        file,
+                        rules: vec![rule],
+                        ..group.clone()
+                    }),
+                }
+            }
+            if parted.len() == from {
+                parted.push(group);
+            }
+        }
+        parted
     }
 }
 
@@ -181,7 +208,6 @@ fn finish(config: Option<Config>, mut notes: Diagnostics, files: Vec<PathBuf>) -
         files,
         watched: notes.watched,
         origins: None,
-        sources: Sources::default(),
     }
 }
 
@@ -352,6 +378,31 @@ mod tests {
                 "c.yml:1:1 section \"store\" stands in an earlier file already",
                 "c.yml:2:16 not an address and port: \"nowhere\"",
             ]
+        );
+    }
+
+    #[test]
+    fn own_rules_of_a_directory_stand_in_their_own_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write(
+            "a.yml",
+            "# first\nrules:\n  - { name: x, condition: up < 1 }\n  - { name: y, condition: up < 2 }\n",
+        );
+        write("b.yml", "rules:\n  - { name: z, condition: up < 3 }\n");
+        write("c.yml", "store: {}\nhost: { enabled: false }\n");
+        let groups = load(dir.path(), &|_| None).config.unwrap().alerting.paging.groups;
+        let own = groups.iter().filter(|g| g.name == "lapwing");
+        let places = own.flat_map(|group| {
+            let file = group.file.rsplit('/').next().unwrap_or_default();
+            group
+                .rules
+                .iter()
+                .map(move |rule| format!("{file}:{} {}", rule.line, rule.name))
+        });
+        assert_eq!(
+            places.collect::<Vec<_>>(),
+            ["a.yml:3 x", "a.yml:4 y", "b.yml:2 z"]
         );
     }
 

@@ -24,7 +24,7 @@ pub(crate) use diagnostic::{Diagnostic, Level, did_you_mean, render};
 pub(crate) use import::import;
 #[cfg(test)]
 pub(crate) use load::load_text;
-pub(crate) use load::{Loaded, Sources, load};
+pub(crate) use load::{Loaded, load};
 pub(crate) use origins::Origins;
 pub(crate) use peer::{
     AlertmanagerFile, Kind, PrometheusFile, load_alertmanager, load_either, load_prometheus,

@@ -43,6 +43,7 @@ mod prometheus_status;
 mod pushed;
 mod reload;
 mod remote_write;
+mod report;
 mod rules;
 mod slack;
 mod statsd;

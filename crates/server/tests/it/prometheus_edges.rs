@@ -93,11 +93,40 @@ fn queries_take_what_prometheus_takes() {
     // It is positive, but there would be too many.
     let (_, _, message) = refused(&range("level", "0.0001"));
     assert!(message.starts_with("exceeded maximum resolution"), "{message}");
+    // Less than a nanosecond is nothing.
+    let (_, _, message) = refused(&range("level", "1e-10"));
+    assert!(
+        message.starts_with("invalid parameter \"step\": zero or negative"),
+        "{message}"
+    );
     let (_, _, message) = refused(&range("level", "1e30"));
     assert!(
         message.ends_with("to a valid duration. It overflows int64"),
         "{message}"
     );
+}
+
+/// With no time at all there is no answer, whatever is asked.
+#[test]
+fn a_timeout_of_nothing_is_over_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, _) = filled(dir.path());
+    for timeout in ["0", "0s", "-1", "1e-10"] {
+        for path in [
+            "query?query=1",
+            "query?query=level",
+            "query_range?query=level&start=0&end=9&step=3",
+        ] {
+            let (status, class, _) = refused(&server.get(&format!("/api/v1/{path}&timeout={timeout}")));
+            assert_eq!((status, class.as_str()), (503, "timeout"), "{path} {timeout}");
+        }
+        let (status, class, _) = refused(&server.get(&format!("/api/v1/query?query=(&timeout={timeout}")));
+        assert_eq!((status, class.as_str()), (400, "bad_data"), "{timeout}");
+    }
+    assert_eq!(server.get("/api/v1/query?query=1&timeout=1m").status, 200);
+    // An empty form leaves what the address says.
+    let empty = server.post("/api/v1/query?query=1&timeout=1m", &[FORM], b"");
+    assert_eq!(empty.status, 200, "{}", empty.body);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `lapwing rules lint`: rules that are PromQL and still cannot work; and the part of it that `lapwing check` does without asking
 //! anybody.
 
-use super::{Exit, WhereArgs, load_with_places};
+use super::{Exit, WhereArgs, load};
 use crate::cli::complain;
 use crate::cli::query::{AskError, Question, ask};
 use crate::config::{Config, Diagnostic, Level, render};
@@ -24,8 +24,8 @@ pub(super) struct LintArgs {
 }
 
 pub(super) fn run(args: &LintArgs) -> Exit {
-    let (config, sources) = match load_with_places(args.config.as_deref()) {
-        Ok(loaded) => loaded,
+    let config = match load(args.config.as_deref()) {
+        Ok(config) => config,
         Err(exit) => return exit,
     };
     let facts = match facts(&args.place) {
@@ -39,10 +39,7 @@ pub(super) fn run(args: &LintArgs) -> Exit {
             return exit;
         }
     };
-    let mut found = findings(&config.alerting.paging.groups, &facts);
-    for finding in &mut found {
-        sources.put_right(&mut finding.file, &mut finding.line);
-    }
+    let found = findings(&config.alerting.paging.groups, &facts);
     if args.json {
         println!("{}", serde_json::json!({ "findings": found }));
     } else if found.is_empty() {

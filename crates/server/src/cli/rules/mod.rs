@@ -8,7 +8,7 @@ pub(super) use lint::static_findings;
 
 use super::Exit;
 use super::remote::ServerArgs;
-use crate::config::{self, Config, Sources};
+use crate::config::{self, Config};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -47,19 +47,14 @@ pub(crate) fn run(args: &RulesArgs) -> Exit {
 
 /// The configuration, or everything that is wrong with it; without a file the built-in packs.
 fn load(path: Option<&Path>) -> Result<Config, Exit> {
-    load_with_places(path).map(|(config, _)| config)
-}
-
-/// The same, and where the lines of a directory stand.
-fn load_with_places(path: Option<&Path>) -> Result<(Config, Sources), Exit> {
     let path = match path {
         Some(path) => path.to_owned(),
         None if Path::new("lapwing.yml").exists() => PathBuf::from("lapwing.yml"),
-        None => return Ok((Config::default(), Sources::default())),
+        None => return Ok(Config::default()),
     };
     let loaded = config::load(&path, &|name| std::env::var(name).ok());
     match loaded.config {
-        Some(config) => Ok((config, loaded.sources)),
+        Some(config) => Ok(config),
         None => {
             eprint!(
                 "{}",

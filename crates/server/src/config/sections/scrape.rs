@@ -136,6 +136,21 @@ mod tests {
     }
 
     #[test]
+    fn a_list_may_be_commented_out() {
+        check(
+            "    static_configs:\n    # - targets: [a]\n    relabel_configs:\n    metric_relabel_configs:\n    params:\n    file_sd_configs:\n",
+            &[],
+            true,
+        );
+        check("    static_configs: [{ targets: , labels: }]\n", &[], true);
+        check(
+            "    static_configs:\n    -\n",
+            &["scrape_configs[0] invalid type: null, expected struct StaticConfig"],
+            false,
+        );
+    }
+
+    #[test]
     fn what_contradicts_itself_is_refused() {
         check(
             "    static_configs: [{ targets: ['http://x:1/metrics'] }]\n",

@@ -172,7 +172,8 @@ fn number(text: &str) -> Option<f64> {
     (!value.is_infinite() || is_named()).then_some(value)
 }
 
-/// Seconds (with a fraction) or a Prometheus duration such as `1h30m`. What is shorter than a millisecond is one.
+/// Seconds (with a fraction) or a Prometheus duration such as `1h30m`. What is shorter than a millisecond is one, and what is shorter than a
+/// nanosecond is nothing, as in Prometheus.
 pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
     let refused = || format!("cannot parse {text:?} to a valid duration");
     if let Some(seconds) = number(text) {
@@ -183,7 +184,7 @@ pub(crate) fn parse_duration_ms(text: &str) -> Result<i64, String> {
         if ms.abs() > TIME_MS_MAX as f64 {
             return Err(format!("{}. It overflows int64", refused()));
         }
-        return Ok(match ms > 0.0 && ms < 1.0 {
+        return Ok(match seconds >= 1e-9 && ms < 1.0 {
             true => 1,
             false => ms as i64,
         });
@@ -229,6 +230,7 @@ mod tests {
         );
         assert!(parse_duration_ms("NaN").unwrap_err().ends_with("valid duration"));
         assert_eq!(parse_duration_ms("1e-9"), Ok(1));
+        assert_eq!(parse_duration_ms("1e-10"), Ok(0));
         assert_eq!(parse_duration_ms("-1e-9"), Ok(0));
     }
 

@@ -1,4 +1,5 @@
-//! The one DNS question that the system's resolver does not answer: which hosts and ports serve this name (SRV)?
+//! The DNS questions that the system's resolver does not answer: which hosts serve this name (SRV, with ports), take its mail (MX),
+//! or answer for it (NS)?
 //!
 //! RFC 1035 over UDP, over TCP when the answer was cut; name servers from `resolv.conf`, in order. The answer is
 //! foreign input: every read is checked, and following a name's pointers is bounded.
@@ -9,27 +10,54 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-const TYPE_SRV: u16 = 33;
 const CLASS_IN: u16 = 1;
 const SERVER_WAIT: Duration = Duration::from_secs(3);
 const SERVERS_MAX: usize = 3;
 const POINTERS_MAX: usize = 32;
 const UDP_BYTES_MAX: usize = 4096;
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RecordKind {
+    Srv,
+    Mx,
+    Ns,
+}
+
+impl RecordKind {
+    fn code(self) -> u16 {
+        match self {
+            RecordKind::Ns => 2,
+            RecordKind::Mx => 15,
+            RecordKind::Srv => 33,
+        }
+    }
+
+    /// What stands before the name: priority, weight and port, or a preference.
+    fn bytes_before_name(self) -> usize {
+        match self {
+            RecordKind::Srv => 6,
+            RecordKind::Mx => 2,
+            RecordKind::Ns => 0,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Srv {
+pub(super) struct Record {
     /// Ends with a dot, as DNS writes it.
     pub(super) target: String,
-    pub(super) port: u16,
+    /// Only a service names one.
+    pub(super) port: Option<u16>,
 }
 
 /// Ascending by target and port.
-pub(super) async fn query(name: &str, resolv_conf: &Path) -> Result<Vec<Srv>, String> {
+pub(super) async fn query(name: &str, kind: RecordKind, resolv_conf: &Path) -> Result<Vec<Record>, String> {
     let text = std::fs::read_to_string(resolv_conf).map_err(|e| format!("{}: {e}", resolv_conf.display()))?;
     let servers = name_servers(&text);
     let mut last = format!("no name server in {}", resolv_conf.display());
     for server in servers {
-        match tokio::time::timeout(SERVER_WAIT, ask(name, server)).await {
+        match tokio::time::timeout(SERVER_WAIT, ask(name, kind, server)).await {
             Ok(Ok(records)) => return Ok(records),
             Ok(Err(error)) => last = format!("{server}: {error}"),
             Err(_) => last = format!("{server} did not answer"),
@@ -50,10 +78,10 @@ fn name_servers(text: &str) -> Vec<SocketAddr> {
     parsed.take(SERVERS_MAX).collect()
 }
 
-async fn ask(name: &str, server: SocketAddr) -> Result<Vec<Srv>, String> {
+async fn ask(name: &str, kind: RecordKind, server: SocketAddr) -> Result<Vec<Record>, String> {
     let text = |e: std::io::Error| e.to_string();
     let id = random_id();
-    let question = question(name, id)?;
+    let question = question(name, kind, id)?;
     let local = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(local).await.map_err(text)?;
     socket.connect(server).await.map_err(text)?;
@@ -61,7 +89,7 @@ async fn ask(name: &str, server: SocketAddr) -> Result<Vec<Srv>, String> {
     let mut answer = vec![0; UDP_BYTES_MAX];
     loop {
         let length = socket.recv(&mut answer).await.map_err(text)?;
-        match parse(&answer[..length], id) {
+        match parse(&answer[..length], kind, id) {
             Err(Bad::NotOurs) => {} // A late answer to an older question.
             Err(Bad::Truncated) => break,
             Err(Bad::Reason(reason)) => return Err(reason),
@@ -74,7 +102,7 @@ async fn ask(name: &str, server: SocketAddr) -> Result<Vec<Srv>, String> {
     let length = stream.read_u16().await.map_err(text)?;
     let mut answer = vec![0; usize::from(length)];
     stream.read_exact(&mut answer).await.map_err(text)?;
-    match parse(&answer, id) {
+    match parse(&answer, kind, id) {
         Ok(records) => Ok(records),
         Err(Bad::Reason(reason)) => Err(reason),
         Err(Bad::NotOurs | Bad::Truncated) => Err("the answer over TCP is not whole".to_owned()),
@@ -88,7 +116,7 @@ fn random_id() -> u16 {
     seeded.build_hasher().finish() as u16
 }
 
-fn question(name: &str, id: u16) -> Result<Vec<u8>, String> {
+fn question(name: &str, kind: RecordKind, id: u16) -> Result<Vec<u8>, String> {
     let mut packet = Vec::with_capacity(name.len() + 18);
     packet.extend(id.to_be_bytes());
     packet.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]); // Recursion desired; one question.
@@ -100,7 +128,7 @@ fn question(name: &str, id: u16) -> Result<Vec<u8>, String> {
         packet.extend(part.as_bytes());
     }
     packet.push(0);
-    packet.extend(TYPE_SRV.to_be_bytes());
+    packet.extend(kind.code().to_be_bytes());
     packet.extend(CLASS_IN.to_be_bytes());
     Ok(packet)
 }
@@ -112,7 +140,7 @@ enum Bad {
     Reason(String),
 }
 
-fn parse(packet: &[u8], id: u16) -> Result<Vec<Srv>, Bad> {
+fn parse(packet: &[u8], kind: RecordKind, id: u16) -> Result<Vec<Record>, Bad> {
     let short = || Bad::Reason("the answer ends too early".to_owned());
     let u16_at = |at: usize| {
         let bytes = packet.get(at..at + 2).ok_or_else(short)?;
@@ -138,12 +166,15 @@ fn parse(packet: &[u8], id: u16) -> Result<Vec<Srv>, Bad> {
     let mut records = Vec::new();
     for _ in 0..answers {
         at = read_name(packet, at).ok_or_else(short)?.1;
-        let (kind, length) = (u16_at(at)?, usize::from(u16_at(at + 8)?));
+        let (code, length) = (u16_at(at)?, usize::from(u16_at(at + 8)?));
         let data = at + 10;
-        if kind == TYPE_SRV {
-            let port = u16_at(data + 4)?;
-            let (target, _) = read_name(packet, data + 6).ok_or_else(short)?;
-            records.push(Srv { target, port });
+        if code == kind.code() {
+            let port = match kind {
+                RecordKind::Srv => Some(u16_at(data + 4)?),
+                RecordKind::Mx | RecordKind::Ns => None,
+            };
+            let (target, _) = read_name(packet, data + kind.bytes_before_name()).ok_or_else(short)?;
+            records.push(Record { target, port });
         }
         at = data + length;
     }
@@ -189,17 +220,22 @@ pub(super) mod tests {
         packet.push(0);
     }
 
-    /// An answer to `question` with these records; their names point back to the question's.
+    /// An answer to `question` with these records of the kind that it asks for; their names point back to the question's.
     fn answer(question: &[u8], records: &[(&str, u16)]) -> Vec<u8> {
         let mut packet = question.to_vec();
+        let kind = [question[question.len() - 4], question[question.len() - 3]];
         packet[2] |= 0x80;
         packet[7] = records.len() as u8;
         for (target, port) in records {
             packet.extend([0xc0, 12]);
-            packet.extend(TYPE_SRV.to_be_bytes());
+            packet.extend(kind);
             packet.extend([0, 1, 0, 0, 0, 60]);
-            let mut data = vec![0, 1, 0, 1];
-            data.extend(port.to_be_bytes());
+            let mut data = match u16::from_be_bytes(kind) {
+                33 => [&[0, 1, 0, 1], &port.to_be_bytes()[..]].concat(),
+                15 => vec![0, 10],
+                2 => Vec::new(),
+                other => panic!("nobody asks for {other}"),
+            };
             push_name(&mut data, target);
             packet.extend((data.len() as u16).to_be_bytes());
             packet.extend(data);
@@ -230,11 +266,12 @@ pub(super) mod tests {
 
     #[test]
     fn reads_answers_and_refusals() {
-        let asked = question("_m._tcp.example.", 7).unwrap();
+        let asked = question("_m._tcp.example.", RecordKind::Srv, 7).unwrap();
+        let parse = |packet: &[u8], id| parse(packet, RecordKind::Srv, id);
         let records = parse(&answer(&asked, &[("b.c", 2), ("a", 1)]), 7).unwrap();
-        let srv = |target: &str, port| Srv {
+        let srv = |target: &str, port| Record {
             target: target.to_owned(),
-            port,
+            port: Some(port),
         };
         assert_eq!(records, [srv("a.", 1), srv("b.c.", 2)]);
         assert_eq!(parse(&asked, 8), Err(Bad::NotOurs));
@@ -244,7 +281,7 @@ pub(super) mod tests {
         let mut cut = asked;
         cut[2] |= 2;
         assert_eq!(parse(&cut, 7), Err(Bad::Truncated));
-        assert!(question("a..b", 1).is_err());
+        assert!(question("a..b", RecordKind::Srv, 1).is_err());
     }
 
     #[test]
@@ -260,7 +297,9 @@ pub(super) mod tests {
             if packet.len() > 12 {
                 packet[..8].copy_from_slice(&[0, 7, 0x80, 0, 0, 1, 0, answers]);
             }
-            let _ = parse(&packet, 7);
+            for kind in [RecordKind::Srv, RecordKind::Mx, RecordKind::Ns] {
+                let _ = parse(&packet, kind, 7);
+            }
         }
     }
 }
