@@ -60,7 +60,7 @@ function targets() {
     discoveredLabels: { __address__: instance, __scheme__: 'http', __metrics_path__: '/metrics', job }, labels: { job, instance }, scrapePool: job,
     scrapeUrl: `http://${instance}/metrics`, globalUrl: `http://${instance}/metrics`, lastError, lastScrape: ago(6), lastScrapeDuration: health === 'up' ? 0.0123 : 10.0004, health, scrapeInterval: '15s', scrapeTimeout: '10s',
   })
-  return { activeTargets: [make('node', '10.0.0.5:9100', 'up'), make('node', '10.0.0.6:9100', 'up'), make('vllm', '10.0.0.5:8000', 'up'), make('vllm', '10.0.0.7:8000', 'down', 'Get "http://10.0.0.7:8000/metrics": dial tcp 10.0.0.7:8000: connect: connection refused')], droppedTargets: [{ scrapePool: 'node', discoveredLabels: { __address__: '10.0.0.9:22', job: 'node' } }] }
+  return { activeTargets: [make('node', '10.0.0.5:9100', 'up'), make('node', '10.0.0.6:9100', 'up'), make('vllm', '10.0.0.5:8000', 'up'), make('vllm', '10.0.0.7:8000', 'down', 'Get "http://10.0.0.7:8000/metrics": dial tcp 10.0.0.7:8000: connect: connection refused')], droppedTargets: [{ scrapePool: 'node', discoveredLabels: { __address__: '10.0.0.9:22', job: 'node' } }], discovery: [{ scrapePool: 'cloud', provider: 'http_sd', targets: 0, lastSuccess: null, lastError: 'http://10.0.0.8/targets cannot be reached', failures: 3 }, { scrapePool: 'node', provider: 'file_sd', targets: 2, lastSuccess: ago(20), lastError: '', failures: 0 }] }
 }
 
 function tsdb() {

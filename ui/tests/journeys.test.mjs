@@ -448,6 +448,7 @@ test('a target says how its labels came about, and a dropped one why', () => vis
   await settled()
   assert.equal(await steps.count(), 1, 'it stays when the page asks again')
   await steps.getByRole('button', { name: 'close the steps' }).click()
+  assert.match(await page.getByRole('table', { name: 'failing discovery' }).innerText(), /cloud[\s\S]*cannot be reached[\s\S]*never/)
   await page.getByRole('table', { name: 'dropped targets' }).getByRole('button', { name: 'Why?' }).click()
   await steps.getByText('dropped here').waitFor()
   await accessible(page)

@@ -70,7 +70,8 @@ export type Target = {
   /** What of the last page was not kept, and why. */
   warnings?: string[]
 }
-export type Targets = { activeTargets: Target[]; droppedTargets?: { discoveredLabels: Labels; scrapePool?: string }[] }
+export type Discovery = { scrapePool: string; provider: string; targets: number; lastSuccess: string | null; lastError: string; failures: number }
+export type Targets = { activeTargets: Target[]; droppedTargets?: { discoveredLabels: Labels; scrapePool?: string }[]; discovery?: Discovery[] }
 
 export type NameCount = { name: string; value: number }
 /** Of the store. What stands after the first lines only Lapwing tells. */
