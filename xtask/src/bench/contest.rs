@@ -27,11 +27,15 @@ pub(super) const INGEST: Entry = Entry {
 pub(super) const STORE: Entry = Entry {
     name: "store",
     measures: "what ingest measures, then the time to come back after SIGKILL, then the store's own benches",
-    how: "the release binary and each peer in turn, over HTTP; then cargo bench -p lapwing-store",
+    how: "the release binary and each peer in turn, over HTTP; then cargo bench -p lapwing-store --bench store, with as many series and steps",
     run: |options| {
         contest(options, Part::Store)?;
         if shell::root().join("crates/store/benches").is_dir() {
-            shell::run(shell::cargo().args(["bench", "-p", "lapwing-store", "--benches"]))?;
+            let series = options.hosts * SERIES_PER_HOST;
+            let mut store = shell::cargo();
+            store.args(["bench", "-p", "lapwing-store", "--bench", "store", "--"]);
+            store.args([series.to_string(), options.steps.to_string()]);
+            shell::run(&mut store)?;
         }
         Ok(())
     },
