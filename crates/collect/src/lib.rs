@@ -7,6 +7,7 @@
 //! test pauses it. What was read leaves as a `WriteBatch`.
 
 pub mod discovery;
+mod dns_packet;
 pub mod glob;
 pub mod gpu;
 pub mod host;

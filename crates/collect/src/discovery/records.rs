@@ -1,9 +1,10 @@
 //! The DNS questions that the system's resolver does not answer: which hosts serve this name (SRV, with ports), take its mail (MX),
 //! or answer for it (NS)?
 //!
-//! RFC 1035 over UDP, over TCP when the answer was cut; name servers from `resolv.conf`, in order. The answer is
-//! foreign input: every read is checked, and following a name's pointers is bounded.
+//! RFC 1035 over UDP, over TCP when the answer was cut; name servers from `resolv.conf`, in order. The answer is foreign input;
+//! how it is read stands in `dns_packet`.
 
+use crate::dns_packet::{name_at, question, u16_at};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +14,6 @@ use tokio::net::{TcpStream, UdpSocket};
 const CLASS_IN: u16 = 1;
 const SERVER_WAIT: Duration = Duration::from_secs(3);
 const SERVERS_MAX: usize = 3;
-const POINTERS_MAX: usize = 32;
 const UDP_BYTES_MAX: usize = 4096;
 
 /// What is asked for.
@@ -81,7 +81,7 @@ fn name_servers(text: &str) -> Vec<SocketAddr> {
 async fn ask(name: &str, kind: RecordKind, server: SocketAddr) -> Result<Vec<Record>, String> {
     let text = |e: std::io::Error| e.to_string();
     let id = random_id();
-    let question = question(name, kind, id)?;
+    let question = question(name, (kind.code(), CLASS_IN, true), id)?;
     let local = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(local).await.map_err(text)?;
     socket.connect(server).await.map_err(text)?;
@@ -116,23 +116,6 @@ fn random_id() -> u16 {
     seeded.build_hasher().finish() as u16
 }
 
-fn question(name: &str, kind: RecordKind, id: u16) -> Result<Vec<u8>, String> {
-    let mut packet = Vec::with_capacity(name.len() + 18);
-    packet.extend(id.to_be_bytes());
-    packet.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]); // Recursion desired; one question.
-    for part in name.trim_end_matches('.').split('.') {
-        if part.is_empty() || part.len() > 63 {
-            return Err(format!("{name:?} is not a name"));
-        }
-        packet.push(part.len() as u8);
-        packet.extend(part.as_bytes());
-    }
-    packet.push(0);
-    packet.extend(kind.code().to_be_bytes());
-    packet.extend(CLASS_IN.to_be_bytes());
-    Ok(packet)
-}
-
 #[derive(Debug, PartialEq)]
 enum Bad {
     NotOurs,
@@ -142,10 +125,8 @@ enum Bad {
 
 fn parse(packet: &[u8], kind: RecordKind, id: u16) -> Result<Vec<Record>, Bad> {
     let short = || Bad::Reason("the answer ends too early".to_owned());
-    let u16_at = |at: usize| {
-        let bytes = packet.get(at..at + 2).ok_or_else(short)?;
-        Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
-    };
+    let u16_at = |at: usize| u16_at(packet, at).ok_or_else(short);
+    let name_at = |at: usize| name_at(packet, at).ok_or_else(short);
     if u16_at(0)? != id {
         return Err(Bad::NotOurs);
     }
@@ -161,11 +142,11 @@ fn parse(packet: &[u8], kind: RecordKind, id: u16) -> Result<Vec<Record>, Bad> {
     let (questions, answers) = (u16_at(4)?, u16_at(6)?);
     let mut at = 12;
     for _ in 0..questions {
-        at = read_name(packet, at).ok_or_else(short)?.1 + 4;
+        at = name_at(at)?.1 + 4;
     }
     let mut records = Vec::new();
     for _ in 0..answers {
-        at = read_name(packet, at).ok_or_else(short)?.1;
+        at = name_at(at)?.1;
         let (code, length) = (u16_at(at)?, usize::from(u16_at(at + 8)?));
         let data = at + 10;
         if code == kind.code() {
@@ -173,37 +154,13 @@ fn parse(packet: &[u8], kind: RecordKind, id: u16) -> Result<Vec<Record>, Bad> {
                 RecordKind::Srv => Some(u16_at(data + 4)?),
                 RecordKind::Mx | RecordKind::Ns => None,
             };
-            let (target, _) = read_name(packet, data + kind.bytes_before_name()).ok_or_else(short)?;
+            let (target, _) = name_at(data + kind.bytes_before_name())?;
             records.push(Record { target, port });
         }
         at = data + length;
     }
     records.sort();
     Ok(records)
-}
-
-/// The name at `at`, with a dot after each part, and where the packet goes on.
-fn read_name(packet: &[u8], mut at: usize) -> Option<(String, usize)> {
-    let mut name = String::new();
-    let mut after = None;
-    for _ in 0..POINTERS_MAX + 128 {
-        let length = usize::from(*packet.get(at)?);
-        match length {
-            0 => return Some((name, after.unwrap_or(at + 1))),
-            1..=63 => {
-                let part = packet.get(at + 1..at + 1 + length)?;
-                name.push_str(&String::from_utf8_lossy(part));
-                name.push('.');
-                at += 1 + length;
-            }
-            _ => {
-                let low = usize::from(*packet.get(at + 1)?);
-                after.get_or_insert(at + 2);
-                at = (length & 0x3f) << 8 | low;
-            }
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -266,7 +223,7 @@ pub(super) mod tests {
 
     #[test]
     fn reads_answers_and_refusals() {
-        let asked = question("_m._tcp.example.", RecordKind::Srv, 7).unwrap();
+        let asked = question("_m._tcp.example.", (33, CLASS_IN, true), 7).unwrap();
         let parse = |packet: &[u8], id| parse(packet, RecordKind::Srv, id);
         let records = parse(&answer(&asked, &[("b.c", 2), ("a", 1)]), 7).unwrap();
         let srv = |target: &str, port| Record {
@@ -281,7 +238,6 @@ pub(super) mod tests {
         let mut cut = asked;
         cut[2] |= 2;
         assert_eq!(parse(&cut, 7), Err(Bad::Truncated));
-        assert!(question("a..b", RecordKind::Srv, 1).is_err());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! DNS: a name server answers this question, with the code and the records that are expected.
 //!
-//! RFC 1035 over UDP (over TCP when asked for). What comes is foreign: every read is checked, pointers are bounded.
+//! RFC 1035 over UDP (over TCP when asked for); how packets are read stands in `dns_packet`.
 
 use super::dial::{Address, TlsOptions, dial};
 use super::dns_rules::DnsRules;
 use super::line::Talk;
 use super::look::{Fault, Found, Look};
 use super::tcp::host_port;
+use crate::dns_packet::{name_at, question, u16_at, u32_at};
 use lapwing_types::{Phase, ProbeReason, go_regex};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -79,7 +80,6 @@ const DNS_OVER_TLS_PORT: u16 = 853;
 const SOA: u16 = 6;
 const TXT: u16 = 16;
 const UDP_BYTES_MAX: usize = 4096;
-const POINTERS_MAX: usize = 32;
 
 impl DnsProbe {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -257,29 +257,6 @@ async fn ask_tcp(
         .await
 }
 
-fn question(
-    name: &str,
-    (kind, class, wants_recursion): (u16, u16, bool),
-    id: u16,
-) -> Result<Vec<u8>, String> {
-    let mut packet = id.to_be_bytes().to_vec();
-    packet.extend([u8::from(wants_recursion), 0, 0, 1, 0, 0, 0, 0, 0, 0]); // One question.
-    let bare = name.strip_suffix('.').unwrap_or(name);
-    // A dot alone is the root, which has no parts.
-    let parts = bare.split('.').filter(|_| name != ".");
-    for part in parts {
-        if part.is_empty() || part.len() > 63 {
-            return Err(format!("{name:?} is not a name"));
-        }
-        packet.push(part.len() as u8);
-        packet.extend(part.as_bytes());
-    }
-    packet.push(0);
-    packet.extend(kind.to_be_bytes());
-    packet.extend(class.to_be_bytes());
-    Ok(packet)
-}
-
 #[derive(Debug, PartialEq)]
 struct Answer {
     rcode: u8,
@@ -389,11 +366,6 @@ fn quoted_texts(mut rest: &[u8]) -> Option<String> {
     Some(texts.join(" "))
 }
 
-fn u32_at(packet: &[u8], at: usize) -> Option<u32> {
-    let bytes = packet.get(at..at.checked_add(4)?)?;
-    Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-}
-
 /// As text, in the order of a zone file's fields.
 fn record(packet: &[u8], kind: u16, (at, length): (usize, usize)) -> Option<String> {
     let data = packet.get(at..at + length)?;
@@ -420,34 +392,6 @@ fn record(packet: &[u8], kind: u16, (at, length): (usize, usize)) -> Option<Stri
     })
 }
 
-fn u16_at(packet: &[u8], at: usize) -> Option<u16> {
-    let bytes = packet.get(at..at.checked_add(2)?)?;
-    Some(u16::from_be_bytes([bytes[0], bytes[1]]))
-}
-
-fn name_at(packet: &[u8], mut at: usize) -> Option<(String, usize)> {
-    let mut name = String::new();
-    let mut after = None;
-    for _ in 0..POINTERS_MAX + 128 {
-        let length = usize::from(*packet.get(at)?);
-        match length {
-            0 => return Some((name, after.unwrap_or(at + 1))),
-            1..=63 => {
-                let part = packet.get(at + 1..at + 1 + length)?;
-                name.push_str(&String::from_utf8_lossy(part));
-                name.push('.');
-                at += 1 + length;
-            }
-            _ => {
-                let low = usize::from(*packet.get(at + 1)?);
-                after.get_or_insert(at + 2);
-                at = (length & 0x3f) << 8 | low;
-            }
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -463,10 +407,6 @@ mod tests {
         assert_eq!(answer.records, ["10.0.0.1", "5 a.example."]);
         assert_eq!(parse(&packet, 8), None);
         assert_eq!(parse(&packet[..packet.len() - 3], 7), None);
-        assert!(question("a..b", (1, 1, true), 1).is_err());
-        assert!(question("", (1, 1, true), 1).is_err());
-        let root = question(".", (2, 3, false), 1).unwrap();
-        assert_eq!(root, [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3]);
     }
 
     proptest! {
