@@ -45,6 +45,17 @@ const CONNECTIONS: &str = "SELECT 100.0 * count(*) / current_setting('max_connec
     FROM pg_catalog.pg_stat_activity WHERE backend_type IN ('client backend', 'walsender')";
 /// SQLSTATE of a server that takes no more connections.
 const TOO_MANY_CONNECTIONS: &str = "53300";
+/// Of one that is ended by its administrator, has crashed, or is starting up, shutting down or recovering.
+const NOT_NOW: [&str; 3] = ["57P01", "57P02", "57P03"];
+
+/// What it is that keeps a client from logging in.
+fn reason_of(sqlstate: &str) -> ProbeReason {
+    match sqlstate {
+        TOO_MANY_CONNECTIONS => ProbeReason::Threshold,
+        code if NOT_NOW.contains(&code) => ProbeReason::Refused,
+        _ => ProbeReason::Auth,
+    }
+}
 
 impl PostgresProbe {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -113,10 +124,7 @@ impl PostgresProbe {
                 b'S' => note_parameter(look, &body),
                 b'Z' => return Ok(()),
                 b'E' => {
-                    let reason = match field(&body, 'C').as_str() {
-                        TOO_MANY_CONNECTIONS => ProbeReason::Threshold,
-                        _ => ProbeReason::Auth,
-                    };
+                    let reason = reason_of(&field(&body, 'C'));
                     return Err(Fault::new(reason, error_text(&body)));
                 }
                 b'K' | b'N' => {}
@@ -291,4 +299,21 @@ fn first_column(body: &[u8]) -> Option<String> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_starting_has_nothing_against_the_password() {
+        for (sqlstate, reason) in [
+            ("28P01", ProbeReason::Auth),
+            ("3D000", ProbeReason::Auth),
+            ("53300", ProbeReason::Threshold),
+            ("57P03", ProbeReason::Refused),
+        ] {
+            assert_eq!(reason_of(sqlstate), reason, "{sqlstate}");
+        }
+    }
 }
