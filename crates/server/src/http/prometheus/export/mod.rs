@@ -16,10 +16,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 use lapwing_store::metrics::MetricsStore;
 use std::io;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -49,7 +50,7 @@ pub(crate) async fn export(State(state): State<AppState>, params: Params) -> Res
         return Err(ApiError::new(ErrorClass::Unavailable, message));
     };
     let content_type = asked.form.content_type();
-    let (to, mut from) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES_MAX);
+    let (to, from) = mpsc::channel(PIECES_MAX);
     let (store, closing) = (state.engine.store().clone(), state.closing.clone());
     let handle = Handle::current();
     tokio::task::spawn_blocking(move || {
@@ -59,24 +60,47 @@ pub(crate) async fn export(State(state): State<AppState>, params: Params) -> Res
             Ok(Err(_)) | Err(_) => Err(Stopped::Gone),
         };
         let asked = asked.within(held(&store));
-        let ended = walk(&store.snapshot(), &asked, &mut |text| {
+        let walked = walk(&store.snapshot(), &asked, &mut |text| {
             let is_closing = *closing.borrow();
             if is_closing {
                 return Err(Stopped::Closing);
             }
-            send(Ok(Bytes::from(text)))
+            send(Piece::Text(Bytes::from(text)))
         });
-        let why = match ended {
-            Ok(()) => return,
-            Err(Stopped::Gone) => "nobody took it any more".to_owned(),
-            Err(Stopped::Closing) => "Lapwing ends".to_owned(),
-            Err(Stopped::Unread(error)) => with_causes(&error),
-        };
-        tracing::warn!(why, "an export was cut off");
-        let _ = send(Err(io::Error::other(why)));
+        match walked.and_then(|()| send(Piece::End)) {
+            Ok(()) => {}
+            Err(Stopped::Gone) => tracing::debug!("nobody took an export any more"),
+            Err(Stopped::Closing) => tracing::warn!("an export was cut off: Lapwing ends"),
+            Err(Stopped::Unread(error)) => tracing::warn!(why = with_causes(&error), "an export was cut off"),
+        }
     });
-    let pieces = stream::poll_fn(move |context| from.poll_recv(context));
-    Ok(([(header::CONTENT_TYPE, content_type)], Body::from_stream(pieces)).into_response())
+    let body = Body::from_stream(whole(from));
+    Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
+}
+
+enum Piece {
+    Text(Bytes),
+    /// Nothing is missing.
+    End,
+}
+
+/// The pieces; an error where their end was not told, for whatever reason.
+fn whole(mut pieces: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Bytes>> {
+    let mut has_ended = false;
+    stream::poll_fn(move |context| {
+        Poll::Ready(match ready!(pieces.poll_recv(context)) {
+            Some(Piece::Text(text)) => Some(Ok(text)),
+            Some(Piece::End) => {
+                has_ended = true;
+                None
+            }
+            None if has_ended => None,
+            None => {
+                has_ended = true;
+                Some(Err(io::Error::other("the export was cut off")))
+            }
+        })
+    })
 }
 
 fn asked(params: &Params) -> Result<Asked, ApiError> {
@@ -128,6 +152,7 @@ mod tests {
     use crate::live::{Live, Started};
     use axum::http::StatusCode;
     use axum::http::Uri;
+    use futures_util::StreamExt;
     use lapwing::{Engine, EngineOptions};
     use tokio::sync::watch;
 
@@ -171,6 +196,20 @@ mod tests {
         open.send_replace(true);
         let cut = asked_for(&state, "match[]=up").await;
         assert!(text_of(cut).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn pieces_without_an_end_are_no_whole() {
+        for (is_told, expect) in [(true, vec![true]), (false, vec![true, false])] {
+            let (to, from) = mpsc::channel(2);
+            to.send(Piece::Text(Bytes::from("a"))).await.ok().unwrap();
+            if is_told {
+                to.send(Piece::End).await.ok().unwrap();
+            }
+            drop(to);
+            let found: Vec<bool> = whole(from).map(|piece| piece.is_ok()).collect().await;
+            assert_eq!(found, expect);
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
