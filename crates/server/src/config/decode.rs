@@ -124,6 +124,13 @@ pub(crate) fn decode_mended<T: DeserializeOwned>(
             }
             continue;
         }
+        // A key with nothing behind it says nothing, as to every program of the peers.
+        if let Some((last @ Segment::Map { .. }, above)) = segments.split_last()
+            && inside(json, &segments).is_some_and(|value| value.is_null())
+        {
+            take_out(inside(json, above)?, last)?;
+            continue;
+        }
         // What is missing now because it was taken out was said already.
         let (at, whole) = (place_of(tree, &segments), joined(path, &segments));
         let is_said = taken_out
@@ -440,6 +447,16 @@ mod tests {
             "name: x\nnmae: y\n",
             &["2:1 s unknown key \"nmae\" [did you mean \"name\"?]"],
             true,
+        );
+        // Nothing behind a key is no key; what has to be there is missing then.
+        check_mended("name:\ninner: [{ id: 1, count: }]\n", &[], true);
+        check_mended(
+            "inner: [{ id: , zzz: }]\n",
+            &[
+                "1:9 s.inner[0] missing field `id` []",
+                "1:17 s.inner[0] unknown key \"zzz\" [known here: id, count]",
+            ],
+            false,
         );
         check_mended(
             "[1]\n",

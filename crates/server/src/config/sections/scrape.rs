@@ -151,6 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn a_key_with_nothing_behind_it_is_as_good_as_none() {
+        check(
+            "    metrics_path:\n    scheme:\n    honor_labels:\n    sample_limit:\n    body_size_limit:\n    scrape_interval:\n    \
+             basic_auth:\n    static_configs: [{ targets: [a] }]\n",
+            &[],
+            true,
+        );
+        check(
+            "    basic_auth: { username: }\n    metric_path:\n",
+            &["scrape_configs[0] unknown key \"metric_path\""],
+            false,
+        );
+    }
+
+    #[test]
     fn what_contradicts_itself_is_refused() {
         check(
             "    static_configs: [{ targets: ['http://x:1/metrics'] }]\n",
