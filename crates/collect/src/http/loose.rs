@@ -79,7 +79,7 @@ impl de::Visitor<'_> for Count {
 
 /// A key with nothing behind it, such as one whose entries are all commented out, or the `null` that a Go program writes for an
 /// empty list: nothing, as in Prometheus.
-pub fn or_nothing<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn or_nothing<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,

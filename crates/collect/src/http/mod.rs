@@ -8,5 +8,4 @@ pub use lapwing_http::{
     Secret, TlsConfig, TlsVersion,
 };
 pub(crate) use lapwing_http::{tls, unpack};
-pub use loose::or_nothing;
 pub use units::{Bytes, Millis, UnitError, parse_duration_ms, parse_size_bytes};

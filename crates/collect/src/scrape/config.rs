@@ -69,9 +69,7 @@ pub struct ScrapeConfig {
     pub metric_name_validation_scheme: NameValidation,
     /// `None`: as the validation suggests.
     pub metric_name_escaping_scheme: Option<NameEscaping>,
-    #[serde(deserialize_with = "loose::or_nothing")]
     pub relabel_configs: Vec<RelabelConfig>,
-    #[serde(deserialize_with = "loose::or_nothing")]
     pub metric_relabel_configs: Vec<RelabelConfig>,
     #[serde(flatten)]
     pub discovery: DiscoveryConfig,

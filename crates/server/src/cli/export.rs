@@ -1,6 +1,6 @@
 //! `lapwing export`: every sample of what is asked for, as text that other programs read, of a server or of a data directory.
 
-use super::query::{AskError, Question, ask_for_pieces};
+use super::query::{AskError, Question, ask_for_pieces, seconds};
 use super::remote::ServerArgs;
 use super::{Exit, complain};
 use crate::http::parse_time_ms;
@@ -108,7 +108,6 @@ fn question_of(args: &ExportArgs, now_ms: i64) -> Result<Question, String> {
         &args.selectors[..]
     };
     let mut params: Vec<(&str, String)> = selectors.iter().map(|s| ("match[]", s.clone())).collect();
-    let seconds = |ms: i64| format!("{}", ms as f64 / 1_000.0);
     params.extend(start_ms.map(|ms| ("start", seconds(ms))));
     params.extend(end_ms.map(|ms| ("end", seconds(ms))));
     let format = match args.format {

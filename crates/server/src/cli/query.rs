@@ -10,7 +10,7 @@ use super::remote::ServerArgs;
 use super::{Exit, complain};
 use crate::http::parse_time_ms;
 use answer::Answer;
-pub(super) use source::{AskError, Question, ask, ask_for_pieces};
+pub(super) use source::{AskError, Question, ask, ask_for_pieces, seconds};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]

@@ -114,7 +114,8 @@ impl Question {
     }
 }
 
-fn seconds(ms: i64) -> String {
+/// As the API reads a time.
+pub(crate) fn seconds(ms: i64) -> String {
     format!("{}", ms as f64 / 1000.0)
 }
 

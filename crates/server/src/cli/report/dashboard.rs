@@ -2,6 +2,7 @@
 //!
 //! A name is the id of one that the server has. What looks like a path is a file of this machine, sent along with the question.
 
+use super::super::query::seconds;
 use super::super::remote::{Call, RemoteError, ServerArgs};
 use super::super::shown::{shown, shown_short};
 use super::super::{Exit, complain};
@@ -280,10 +281,6 @@ fn no_such(what: &str, place: &str, name: &str, known: &[&str]) -> String {
         false => format!("there are: {}", all.join(", ")),
     };
     format!("there is no {what} {:?}{place}{near}\n  {all}", shown(name))
-}
-
-fn seconds(ms: i64) -> String {
-    format!("{}", ms as f64 / 1000.0)
 }
 
 fn duration(text: &str) -> Result<i64, String> {

@@ -7,7 +7,6 @@ use lapwing::AlertmanagerGroup;
 use lapwing_collect::discovery::{
     DiscoveryConfig, DnsConfig, DockerConfig, FileConfig, HttpSdConfig, KubernetesConfig, StaticConfig,
 };
-use lapwing_collect::http::or_nothing;
 use lapwing_collect::relabel::{RelabelConfig, RelabelRules};
 use lapwing_notify::channels::http::{Authorization, BasicAuth, HeaderValues, HttpConfig, OAuth2, TlsConfig};
 use lapwing_notify::config::Secret;
@@ -19,9 +18,7 @@ use std::time::Duration;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawAlerting {
-    #[serde(deserialize_with = "or_nothing")]
     alert_relabel_configs: Vec<RelabelConfig>,
-    #[serde(deserialize_with = "or_nothing")]
     alertmanagers: Vec<RawAlertmanagers>,
 }
 
@@ -32,17 +29,11 @@ struct RawAlertmanagers {
     path_prefix: Option<String>,
     timeout: Option<String>,
     api_version: Option<String>,
-    #[serde(deserialize_with = "or_nothing")]
     static_configs: Vec<StaticConfig>,
-    #[serde(deserialize_with = "or_nothing")]
     file_sd_configs: Vec<FileConfig>,
-    #[serde(deserialize_with = "or_nothing")]
     http_sd_configs: Vec<HttpSdConfig>,
-    #[serde(deserialize_with = "or_nothing")]
     dns_sd_configs: Vec<DnsConfig>,
-    #[serde(deserialize_with = "or_nothing")]
     docker_sd_configs: Vec<DockerConfig>,
-    #[serde(deserialize_with = "or_nothing")]
     kubernetes_sd_configs: Vec<KubernetesConfig>,
     basic_auth: Option<BasicAuth>,
     authorization: Option<Authorization>,
@@ -57,9 +48,7 @@ struct RawAlertmanagers {
     follow_redirects: Option<bool>,
     enable_http2: Option<bool>,
     http_headers: BTreeMap<String, HeaderValues>,
-    #[serde(deserialize_with = "or_nothing")]
     relabel_configs: Vec<RelabelConfig>,
-    #[serde(deserialize_with = "or_nothing")]
     alert_relabel_configs: Vec<RelabelConfig>,
 }
 
